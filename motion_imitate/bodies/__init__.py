@@ -1,0 +1,1 @@
+"""The body models by name."""

@@ -1,0 +1,1 @@
+"""Estimators see people in frames."""

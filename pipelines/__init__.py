@@ -1,0 +1,1 @@
+"""What runs the library: jobs, runners, the command line."""
