@@ -18,7 +18,12 @@ LOW = [
     "losses",
     "metrics",
     "background",
+    "rotations",
+    "windows",
+    "feet",
+    "ground",
     "motion",
+    "motion_file",
 ]  # each may import those before it
 SHARED = ["types", "camera", "raster", "flow", "weights"]  # what plug-ins may use, besides their own folder
 ALONE = {

@@ -1,0 +1,243 @@
+"""Ordered steps: each takes runs of motion and yields runs of motion, holding only what it must remember.
+
+A frame's result does not depend on how the stream was cut into runs.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from math import pi
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from motion_imitate.camera import facing
+from motion_imitate.feet import Feet, feet, leg_length, soles
+from motion_imitate.ground import Gait, Grounding, Soles, strayed
+from motion_imitate.rotations import from_vectors, to_vectors
+from motion_imitate.types import Body, BodyModel, Camera, Motion, cat
+from motion_imitate.windows import local_fit, mixed, surrounded
+
+STILL = 1e-6  # a joint whose matrix changes less within a window is passed as it is
+FAINT = 0.02  # what an unseen, bridged frame counts in a fit beside a sure one's 1
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    reach: float = 0.2  # seconds looked at on either side; longer is smoother and blunter
+    bridge: float = 1.0  # seconds before being seen again, from when on an unseen pose moves there
+
+
+def smooth(runs: Iterable[Motion], how: Smoothing = Smoothing()) -> Iterator[Motion]:
+    """Without lag: turns and place are fitted round each frame by a parabola in time, weighted by confidence.
+
+    What moves or turns at a constant rate passes unchanged, at the ends too, where half a window makes it less smooth.
+    Shape and lens pass through.
+    """
+    for around, due in surrounded(bridge(runs, how.bridge), how.reach):
+        seconds = around.seconds.double()
+        trust = around.confidence.double().clamp(min=FAINT)
+        weights, _ = local_fit(seconds, seconds[due], how.reach, trust, order=2)
+        place = (weights @ around.camera.place.double()).to(around.camera.place)
+        now = around[due]
+        yield replace(
+            now,
+            body=replace(now.body, pose=smooth_turns(around.body.pose, due, weights)),
+            camera=replace(now.camera, place=place),
+        )
+
+
+def smooth_turns(pose: Float[Tensor, "M J 3 3"], due: slice, weights: Float[Tensor, "N M"]) -> Float[Tensor, "N J 3 3"]:
+    """Each due turn moved by the weighted mean of the ways from it to the turns around it."""
+    moving = (pose - pose[:1]).abs().amax((0, 2, 3)) > STILL
+    turns = pose[:, moving].double()
+    moved = []
+    for now, weight in zip(turns[due], weights, strict=True):
+        near = weight.nonzero()[:, 0]
+        ways = to_vectors(now.mT @ turns[near])
+        moved.append(now @ from_vectors(torch.einsum("m,mji->ji", weight[near], ways)))
+    result = pose[due].clone()
+    result[:, moving] = torch.stack(moved).to(pose)
+    return result
+
+
+def bridge(runs: Iterable[Motion], reach: float) -> Iterator[Motion]:
+    """Frames of confidence 0 take their body and camera from the seen frames before and after; confidence stays 0.
+
+    A gap longer than `reach` seconds is held until then; before anything is seen, the first sight is held, if it is
+    within reach, or else the input left as it is.
+    """
+    last = None
+    for around, due in surrounded(runs, reach):
+        seen = around.confidence > 0
+        frames = []
+        for i in range(due.start, due.stop):
+            now = around[i : i + 1]
+            if seen[i]:
+                last = now
+            else:
+                now = bridged(now, last, next_seen(around, seen, i, reach), reach)
+            frames.append(now)
+        yield cat(frames)
+
+
+def next_seen(around: Motion, seen: Tensor, i: int, reach: float) -> Motion | None:
+    later = seen[i:].nonzero()[:1, 0]
+    found = around[i + later]
+    return found if len(found) and found.seconds <= around.seconds[i] + reach else None
+
+
+def bridged(now: Motion, last: Motion | None, following: Motion | None, reach: float) -> Motion:
+    if last is None or following is None:
+        known = last or following or now
+        return replace(known, confidence=now.confidence, seconds=now.seconds)
+    start = torch.maximum(last.seconds, following.seconds - reach)
+    part = (now.seconds - start) / (following.seconds - start)
+    return replace(mixed(last, following, part.to(now.body.pose)), confidence=now.confidence, seconds=now.seconds)
+
+
+@dataclass(frozen=True)
+class LiveSmoothing:
+    """A one-euro filter: slow motion is smoothed a lot, fast motion follows at once."""
+
+    cutoff: float = 1.5  # hertz, for what hardly moves; lower is smoother and later
+    turn_follow: float = 1.0  # hertz gained per radian a second
+    place_follow: float = 4.0  # hertz gained per metre a second
+    speed_cutoff: float = 2.0  # hertz, of the speed itself
+    patience: float = 0.5  # seconds without frames after which it starts afresh
+
+
+def smooth_live(runs: Iterable[Motion], how: LiveSmoothing = LiveSmoothing()) -> Iterator[Motion]:
+    """Causal: a frame's result depends on no later frame, and lags a little. Unseen frames hold the last pose."""
+    before, turning, moving = None, None, None
+    for run in runs:
+        frames = []
+        for i in range(len(run)):
+            now = run[i : i + 1]
+            gap = float(now.seconds - before.seconds) if before is not None else torch.inf
+            if before is None or turning is None or moving is None or gap > how.patience:
+                turning, moving = torch.zeros_like(now.body.pose[..., 0]), torch.zeros_like(now.camera.place)
+                before = now
+            else:
+                before, turning, moving = follow(before, now, turning, moving, gap, how)
+            frames.append(before)
+        if frames:
+            yield cat(frames)
+
+
+def follow(
+    before: Motion, now: Motion, turning: Tensor, moving: Tensor, gap: float, how: LiveSmoothing
+) -> tuple[Motion, Tensor, Tensor]:
+    """The next smoothed frame, and the smoothed speeds that go with it."""
+    if now.confidence <= 0 or gap <= 0:
+        held = replace(before, confidence=now.confidence, seconds=now.seconds)
+        return held, turning * 0, moving * 0
+    way = to_vectors(before.body.pose.mT @ now.body.pose)
+    step = now.camera.place - before.camera.place
+    steady = catch_up(torch.tensor(how.speed_cutoff), gap)
+    turning = turning + (way / gap - turning) * steady
+    moving = moving + (step / gap - moving) * steady
+    by_turn = catch_up(how.cutoff + how.turn_follow * turning.norm(dim=-1, keepdim=True), gap)
+    by_place = catch_up(how.cutoff + how.place_follow * moving.norm(dim=-1, keepdim=True), gap)
+    trust = now.confidence.clamp(max=1)[:, None]
+    pose = before.body.pose @ from_vectors(way * by_turn * trust[..., None])
+    camera = replace(now.camera, place=before.camera.place + step * by_place * trust)
+    return replace(now, body=replace(now.body, pose=pose), camera=camera), turning, moving
+
+
+def catch_up(hertz: Tensor, gap: float) -> Tensor:
+    """What part of the way to its input a low pass covers in `gap` seconds."""
+    return 1 - torch.exp(-2 * pi * hertz * gap)
+
+
+@dataclass(frozen=True)
+class Retarget:
+    """How the driver's place becomes the source's.
+
+    smooth: from where the source stands he travels as the driver does, in steps of his own leg length.
+    source: he stays where he stands; who walks, walks on the spot.
+    copy: he is where the driver is, seen by the driver's camera; legs of another length then slide.
+    """
+
+    camera: Literal["smooth", "source", "copy"] = "smooth"
+    scale: Literal["keep", "match"] = "keep"  # the person's size in the picture: his own; the driver's
+    ground: bool = True  # the root gives way so that standing feet neither slide nor sink
+    grounding: Grounding = field(default_factory=Grounding)
+
+
+def retarget(
+    runs: Iterable[Motion], source_body: Body, source_camera: Camera, model: BodyModel, how: Retarget = Retarget()
+) -> Iterator[Motion]:
+    """The driver's pose on the source's shape; `source_body` and `source_camera` are one frame, the photo's."""
+    legs = feet(model)
+    plan, stray = None, None
+    for around, due in surrounded(runs, how.grounding.reach):
+        plan = planned(around[:1], source_body, source_camera, model, legs, how) if plan is None else plan
+        given = dressed(around, source_body.shape, plan)
+        if how.ground:
+            theirs, ours = soles_seen(legs, around), soles_seen(legs, given)
+            belongs = plan.floor + plan.travel * (theirs[..., 1] - plan.driver_floor)
+            soles = Soles(theirs, ours, belongs, around.confidence > 0, around.seconds.to(theirs))
+            stray, moves = strayed(soles, due, stray, plan.gait, how.grounding)
+            given = replace(given[due], camera=moved(given.camera[due], moves))
+            yield given
+        else:
+            yield given[due]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the first frame settles: how the driver's space lies in the source's. One row each."""
+
+    gait: Gait
+    travel: float  # metres the source travels for each of the driver's
+    start: Float[Tensor, "1 3"]  # the driver's place in the first frame
+    stand: Float[Tensor, "1 3"]  # the source's
+    driver_floor: Float[Tensor, ""]  # camera y of the driver's lowest sole in the first frame
+    floor: Float[Tensor, ""]  # and of the source's
+    lens: Camera | None  # the source's, unless the driver's is kept
+
+
+def planned(first: Motion, body: Body, camera: Camera, model: BodyModel, legs: Feet, how: Retarget) -> Plan:
+    copied = how.camera == "copy"
+    start = first.camera.place
+    camera = first.camera if copied else camera.map(lambda t: t.to(start))
+    size = 1.0
+    if how.scale == "match":
+        theirs = height(model, first.body.shape) * first.camera.focal[0, 1] / start[0, 2]
+        size = float(height(model, body.shape) * camera.focal[0, 1] / camera.place[0, 2] / theirs)
+    stand = camera.place * size
+    driver_leg, leg = float(leg_length(legs, first.body.shape)), float(leg_length(legs, body.shape))
+    stride = size if copied else leg / driver_leg
+    driver_floor = soles_seen(legs, first)[..., 1].max()
+    own = soles(legs, body.map(lambda t: t.to(start)))[..., 1]
+    floor = driver_floor * stride if copied else (stand.to(own)[0, 1] - own).max()
+    travel, leash = (0.0, how.grounding.spot) if how.camera == "source" else (stride, how.grounding.leash)
+    return Plan(
+        Gait(driver_leg, stride, leash * leg), travel, start, stand, driver_floor, floor, None if copied else camera
+    )
+
+
+def height(model: BodyModel, shape: Float[Tensor, "1 S"]) -> Tensor:
+    """Metres from sole to crown at rest."""
+    skin = model.skin
+    rest = skin.template[:, 1] + shape[0].to(skin.template) @ skin.shape_dirs[..., 1]
+    return (rest.max() - rest.min()).to(shape)
+
+
+def dressed(around: Motion, shape: Float[Tensor, "1 S"], plan: Plan) -> Motion:
+    """The driver's pose on the source's body, placed by the strategy alone."""
+    place = plan.stand + plan.travel * (around.camera.place - plan.start)
+    lens = around.camera if plan.lens is None else plan.lens.map(lambda t: t.expand(len(around), -1))
+    body = Body(around.body.pose, shape.to(around.body.shape).expand(len(around), -1))
+    return replace(around, body=body, camera=replace(lens, place=place))
+
+
+def soles_seen(legs: Feet, motion: Motion) -> Float[Tensor, "B 4 3"]:
+    """Heels and toes in camera space, in double precision."""
+    return facing(soles(legs, motion.body)) + motion.camera.place.double()[:, None]
+
+
+def moved(camera: Camera, moves: Float[Tensor, "B 3"]) -> Camera:
+    return replace(camera, place=camera.place + moves.to(camera.place))
