@@ -1,0 +1,239 @@
+"""A motion as a file of plain arrays: extracted once, edited with numpy, replayed. docs/motion-file.md lists them."""
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motion_imitate.rotations import from_quaternions, to_quaternions
+from motion_imitate.types import Body, BodyModel, Camera, Motion
+
+FORMAT = 1
+LARGEST = 4 << 30  # bytes a file may unpack to
+MOVES = 1e-6  # a joint whose quaternion changes less is stored once
+WHOLE = 0.5  # quaternions may be so much shorter or longer than 1, as averaging leaves them; they are made whole again
+LAYOUT: dict[
+    str, tuple[str, tuple[str | int, ...]]
+] = {  # name: (numpy kinds, axes); T frames, J joints of the model, M of them that move, 1T one row or one a frame
+    "format": ("iu", ()),
+    "model": ("U", ()),
+    "joints": ("U", ("J",)),
+    "size": ("iu", (2,)),
+    "rate": ("iuf", ()),
+    "title": ("U", ()),
+    "origin": ("U", ()),
+    "seconds": ("iuf", ("T",)),
+    "confidence": ("iuf", ("T",)),
+    "focal": ("iuf", ("1T", 2)),
+    "centre": ("iuf", ("1T", 2)),
+    "place": ("iuf", ("1T", 3)),
+    "shape": ("iuf", ("1T", "S")),
+    "pose": ("iuf", ("J", 4)),
+    "moving": ("iu", ("M",)),
+    "rotations": ("iuf", ("T", "M", 4)),
+    "keypoints": ("iuf", ("T", "K", 3)),
+}
+OPTIONAL = ("title", "origin", "keypoints")
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class BadMotion(ValueError):
+    """A file that is not a motion, or not one for this body."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a motion file says besides the motion."""
+
+    model: str  # name of the body model
+    joints: tuple[str, ...]  # of that model, all, in its order
+    size: tuple[int, int]  # height and width of the pictures it was seen in
+    rate: float  # frames a second; `seconds` has the exact times
+    title: str = ""
+    origin: str = ""  # what made it, from what
+
+
+def save(path: Path, motion: Motion, about: About, keypoints: Float[Tensor, "T K 3"] | None = None) -> None:
+    """Whole or not at all; `keypoints` are image x, image y and visibility, for whoever opens the file."""
+    if len(motion) == 0:
+        raise BadMotion("a motion without frames can't be saved; give one of at least one frame")
+    if len(about.joints) != motion.body.pose.shape[1]:
+        raise BadMotion(
+            f"{len(about.joints)} joint names for {motion.body.pose.shape[1]} joints; name every joint once"
+        )
+    arrays = written(motion, about)
+    if keypoints is not None:
+        arrays["keypoints"] = keypoints.detach().cpu().numpy().astype(np.float32)
+    checked(arrays, "the motion to save")
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def written(motion: Motion, about: About) -> Arrays:
+    turns = to_quaternions(motion.body.pose.detach().cpu().double()).numpy()
+    moving = np.flatnonzero((np.abs(same_side(turns) - turns[:1]) > MOVES).any((0, 2)))
+    fixed = {"focal": motion.camera.focal, "centre": motion.camera.centre, "shape": motion.body.shape}
+    return {
+        "format": np.array(FORMAT),
+        "model": np.array(about.model),
+        "joints": np.array(about.joints),
+        "size": np.array(about.size),
+        "rate": np.array(float(about.rate)),
+        "title": np.array(about.title),
+        "origin": np.array(about.origin),
+        "seconds": motion.seconds.detach().cpu().numpy(),  # in the precision it has
+        "confidence": plain(motion.confidence),
+        "place": plain(motion.camera.place),
+        **{name: once(plain(value)) for name, value in fixed.items()},
+        "pose": turns[0].astype(np.float32),
+        "moving": moving,
+        "rotations": turns[:, moving].astype(np.float32),
+    }
+
+
+def plain(tensor: Tensor) -> NDArray[np.float32]:
+    return tensor.detach().cpu().numpy().astype(np.float32)
+
+
+def once(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return rows[:1] if (rows == rows[:1]).all() else rows
+
+
+def same_side(turns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """q and -q are one turn; of the two, the one nearer to the first frame's."""
+    flipped = (turns * turns[:1]).sum(-1, keepdims=True) < 0
+    return np.where(flipped, -turns, turns)
+
+
+def load(path: Path, model: BodyModel | None = None) -> tuple[Motion, About]:
+    """The motion in a file; if a model is given, one of that model."""
+    arrays = opened(path)
+    checked(arrays, str(path))
+    about = About(
+        model=str(arrays["model"]),
+        joints=tuple(str(name) for name in arrays["joints"]),
+        size=(int(arrays["size"][0]), int(arrays["size"][1])),
+        rate=float(arrays["rate"]),
+        title=str(arrays.get("title", "")),
+        origin=str(arrays.get("origin", "")),
+    )
+    motion = read(arrays)
+    if model is not None:
+        fits(about, motion, model, path)
+    return motion, about
+
+
+def opened(path: Path) -> Arrays:
+    if not path.is_file():
+        raise BadMotion(f"no motion file at {path}; `motion-imitate motion extract CLIP -o {path.name}` makes one")
+    try:
+        with zipfile.ZipFile(path) as names:
+            size = sum(member.file_size for member in names.infolist())
+        if size > LARGEST:
+            raise BadMotion(f"{path} unpacks to {size >> 20} MiB; a motion file may hold {LARGEST >> 20}")
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except BadMotion:
+        raise
+    except Exception as error:
+        raise BadMotion(
+            f"{path} is damaged or no .npz of plain arrays ({brief(error)}); extract the motion again"
+        ) from None
+
+
+def brief(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:100]
+
+
+def checked(arrays: Arrays, what: str) -> None:
+    """Every array there, of its kind and shape, finite, and telling of a motion that can be."""
+    found: dict[str, int] = {}
+    for name, (kinds, axes) in LAYOUT.items():
+        if name not in arrays and name in OPTIONAL:
+            continue
+        if name not in arrays:
+            raise BadMotion(f"{what} has no array {name!r}; docs/motion-file.md lists what a motion file holds")
+        array = arrays[name]
+        if array.dtype.kind not in kinds or array.ndim != len(axes):
+            raise BadMotion(f"{what}: {name} is {array.dtype} {list(array.shape)}; it must be {wording(name)}")
+        for axis, length in zip(axes, array.shape, strict=True):
+            if not agrees(axis, length, found):
+                raise BadMotion(
+                    f"{what}: {name} has shape {list(array.shape)}; it must be {wording(name)}, as elsewhere"
+                )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise BadMotion(f"{what}: {name} holds NaN or infinity; every number must be finite")
+    sensible(arrays, what)
+
+
+def agrees(axis: str | int, length: int, found: dict[str, int]) -> bool:
+    if isinstance(axis, int):
+        return length == axis
+    if axis == "1T":
+        return length in (1, found["T"])
+    return found.setdefault(axis, length) == length
+
+
+def wording(name: str) -> str:
+    kinds, axes = LAYOUT[name]
+    kind = {"iu": "integers", "U": "text", "iuf": "numbers"}[kinds]
+    return f"{kind} [{', '.join(str(axis).replace('1T', '1 or T') for axis in axes)}]"
+
+
+def sensible(arrays: Arrays, what: str) -> None:
+    moving, seconds = arrays["moving"].astype(int), arrays["seconds"]
+    longest = [np.linalg.norm(arrays[name].astype(np.float64), axis=-1) for name in ("pose", "rotations")]
+    faults = {
+        f"format {arrays['format']}; this version reads format {FORMAT}": int(arrays["format"]) != FORMAT,
+        "no frames; give at least one": len(seconds) == 0,
+        "seconds that do not grow; each must be later than the one before": bool((np.diff(seconds) <= 0).any()),
+        "a rate that is not above 0 frames a second": not arrays["rate"] > 0,
+        "a size that is not above 0 pixels": not (arrays["size"] > 0).all(),
+        "a focal length that is not above 0": not (arrays["focal"] > 0).all(),
+        "confidence outside 0 to 1": not ((arrays["confidence"] >= 0) & (arrays["confidence"] <= 1)).all(),
+        f"moving joints outside 0 to {len(arrays['joints']) - 1} or named twice": len(set(moving)) < len(moving)
+        or not set(moving) <= set(range(len(arrays["joints"]))),
+        "quaternions far from unit length": any((abs(n - 1) > WHOLE).any() for n in longest),
+    }
+    for fault, there in faults.items():
+        if there:
+            raise BadMotion(f"{what} has {fault}")
+
+
+def fits(about: About, motion: Motion, model: BodyModel, path: Path) -> None:
+    if about.model != model.name:
+        raise BadMotion(f"{path} moves the body {about.model!r}, not {model.name!r}; load it with --body {about.model}")
+    numbers = model.skin.shape_dirs.shape[0]
+    if about.joints != model.joint_names or motion.body.shape.shape[1] != numbers:
+        raise BadMotion(
+            f"{path} was made with another version of the body {model.name!r} ({len(about.joints)} joints, "
+            f"{motion.body.shape.shape[1]} shape numbers; now {len(model.joint_names)}, {numbers}); extract it again"
+        )
+
+
+def read(arrays: Arrays) -> Motion:
+    count = len(arrays["rotations"])
+
+    def tensor(name: str) -> Tensor:
+        values = torch.from_numpy(np.ascontiguousarray(arrays[name], dtype=np.float32))
+        return values.expand(count, -1).clone() if LAYOUT[name][1][0] == "1T" else values.clone()
+
+    pose = np.repeat(arrays["pose"][None].astype(np.float64), count, 0)
+    pose[:, arrays["moving"].astype(int)] = arrays["rotations"]
+    body = Body(from_quaternions(torch.from_numpy(pose)).float(), tensor("shape"))
+    seconds = arrays["seconds"].astype(np.float32 if arrays["seconds"].dtype.itemsize < 8 else np.float64)
+    camera = Camera(tensor("focal"), tensor("centre"), tensor("place"))
+    return Motion(body, camera, tensor("confidence"), torch.from_numpy(seconds))
