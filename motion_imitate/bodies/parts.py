@@ -28,7 +28,8 @@ REGIONS = {
     "feet": (5, 6),
 }
 ATLAS = (4, 6)  # rows and columns of a texture that has a square for each part
-FRONT, MIDDLE = (0.0, 0.0, 1.0), (-1.0, 0.0, 0.0)  # seen from a left limb, the body's middle is to the right
+FRONT = (0.0, 0.0, 1.0)
+MIDDLE = (-1.0, -1.0, 0.0)  # where a hanging left arm looks inward, and a raised one down
 NEAR = {"torso": FRONT, "thigh": FRONT, "shin": FRONT, "foot": FRONT, "head": FRONT, "hand": MIDDLE}
 NEAR |= {"upperarm": MIDDLE, "forearm": MIDDLE}
 FLAT = ("hand", "foot")  # unrolled across, not around: u is a width

@@ -19,14 +19,14 @@ INDICES = (
 ABOUT = ("name", "joint_names", "controls", "point_names")
 
 
-def save(path: Path, model: Skinned, made: dict[str, Any]) -> None:
-    """made: how the file came to be, for people to read."""
+def save(path: Path, model: Skinned, made: dict[str, Any], precision: torch.dtype = torch.float32) -> None:
+    """made: how the file came to be, for people to read. precision: of the directions that vertices move in."""
     skin = model.skin
     corners, index = torch.unique(model.uv.reshape(-1, 2), dim=0, return_inverse=True)
     tensors = {
         **{name: narrow(getattr(model, name)) for name in INDICES},
         **{"template": skin.template, "joints": skin.joints, "joint_dirs": skin.joint_dirs},
-        **{"shape_dirs": skin.shape_dirs.half(), "pose_dirs": model.pose_dirs.half()},
+        **{"shape_dirs": skin.shape_dirs.to(precision), "pose_dirs": model.pose_dirs.to(precision)},
         **{"relaxed": model.relaxed, "offsets": model.offsets},
         **{"uv": fine(corners), "uv_index": narrow(index), "iuv": fine(model.iuv)},
         **sparse("weights", skin.weights),
