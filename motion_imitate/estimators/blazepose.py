@@ -1,5 +1,6 @@
 """BlazePose: where people are in a picture, and 33 landmarks, their places in space and a mask of one of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -17,8 +18,8 @@ POINTS = 33
 CENTRE, RIM = 33, 34  # two further points: the mid-hip, and one on the circle round the whole person
 SIDES = ((1, 4), (2, 5), (3, 6), (7, 8), (9, 10), *((i, i + 1) for i in range(11, 33, 2)))
 MIRRORED = np.arange(39)
-for left, right in SIDES:
-    MIRRORED[[left, right]] = right, left
+for pair in SIDES:
+    MIRRORED[list(pair)] = pair[::-1]
 SHOULDERS, HIPS = (11, 12), (23, 24)
 TORSO = (*SHOULDERS, *HIPS)
 
@@ -76,40 +77,73 @@ def squares(height: int, width: int) -> list[tuple[int, int, int]]:
 
 def alike(a: Roi, b: Roi) -> bool:
     """Whether both squares seem to be round the same person."""
-    far = np.hypot(a.x - b.x, a.y - b.y) > 0.2 * max(a.side, b.side)
+    far = np.hypot(a.x - b.x, a.y - b.y) > 0.12 * max(a.side, b.side)
     return bool(not far and 0.6 < a.side / b.side < 1.7)
 
 
-def look(net: Net, image: Picture, roi: Roi, mirror: bool = False) -> Look:
-    """The landmarks in a square; with `mirror`, the mean of what is seen in it and in its mirror image."""
-    part = crop(image, roi, SIZE).astype(np.float32) / 255
-    points, world, visible, score, mask = read(net, part)
+def look(net: Net, image: Picture, roi: Roi, mirror: bool = False, hide: Sequence["Look"] = ()) -> Look:
+    """The landmarks in a square; with `mirror`, the mean of what is seen in it and in its mirror image.
+
+    People seen before may be hidden, so that somebody behind them is looked at.
+    """
+    part = (crop(image, roi, SIZE) / np.float32(255)).astype(np.float32)
+    for other in hide:
+        paint_over(part, roi, other)
+    seen = read(net, part)
     if mirror:
-        other = read(net, part[:, ::-1])
-        flip = np.array([-1, 1, 1], np.float32)
-        points = (points + (other[0] * flip[:2] + [SIZE, 0])[MIRRORED]) / 2
-        world = (world + (other[1] * flip)[MIRRORED]) / 2
-        visible = (visible + other[2][MIRRORED]) / 2
-        score, mask = (score + other[3]) / 2, (mask + other[4][:, ::-1]) / 2
+        seen = mean(seen, unmirrored(read(net, part[:, ::-1])))
     axes = roi.axes()
-    world = world[:POINTS] - world[list(HIPS)].mean(0)
-    world = np.concatenate([world[:, :2] @ axes.T, world[:, 2:]], 1)
-    return Look(
-        roi,
-        score,
-        roi.out(points[: RIM + 1], SIZE),
-        world.astype(np.float32),
-        visible[:POINTS],
-        np.ascontiguousarray(mask, np.float32),
-    )
+    world = seen.world[:POINTS] - seen.world[list(HIPS)].mean(0)
+    world[:, :2] = world[:, :2] @ axes.T
+    return Look(roi, seen.score, roi.out(seen.points[: RIM + 1], SIZE), world, seen.visible[:POINTS], seen.mask)
 
 
-def read(net: Net, part: Floats) -> tuple[Floats, Floats, Floats, float, Floats]:
-    """Points in the crop's pixels [39, 2], world [39, 3], visibility [39], score, mask."""
+def paint_over(part: Floats, roi: Roi, other: Look) -> None:
+    """Give the other person the mean colour of what else is in the square."""
+    inverse = cv2.invertAffineTransform(other.roi.matrix(SIZE))
+    matrix = inverse[:, :2] @ roi.matrix(SIZE)
+    matrix[:, 2] += inverse[:, 2]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    odds = cv2.warpAffine(other.mask, matrix, (SIZE, SIZE), flags=flags, borderValue=(-9.0,))
+    hidden = cv2.dilate((odds > -1).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    if not hidden.all():
+        part[hidden] = part[~hidden].mean(0)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the landmark network says, in the pixels of its picture."""
+
+    points: Floats  # [39, 2]
+    world: Floats  # [39, 3]
+    visible: Floats  # [39]
+    score: float
+    mask: Floats  # [256, 256]
+
+
+def read(net: Net, part: Floats) -> Reading:
     landmarks, score, mask, heat, world = net(part[None])
     rows = landmarks.reshape(39, 5)
     points = sharpened(rows[:, :2], heat[0])
-    return points, world.reshape(39, 3), sigmoid(rows[:, 3]), float(score.ravel()[0]), mask[0, :, :, 0]
+    return Reading(points, world.reshape(39, 3), sigmoid(rows[:, 3]), float(score.ravel()[0]), mask[0, :, :, 0])
+
+
+def unmirrored(seen: Reading) -> Reading:
+    """What was seen in the mirror image, where it truly is."""
+    points, world = seen.points[MIRRORED].copy(), seen.world[MIRRORED].copy()
+    points[:, 0] = SIZE - points[:, 0]
+    world[:, 0] *= -1
+    return Reading(points, world, seen.visible[MIRRORED], seen.score, np.ascontiguousarray(seen.mask[:, ::-1]))
+
+
+def mean(a: Reading, b: Reading) -> Reading:
+    return Reading(
+        np.asarray((a.points + b.points) / 2, np.float32),
+        np.asarray((a.world + b.world) / 2, np.float32),
+        np.asarray((a.visible + b.visible) / 2, np.float32),
+        (a.score + b.score) / 2,
+        np.asarray((a.mask + b.mask) / 2, np.float32),
+    )
 
 
 def sharpened(points: Floats, heat: Floats, reach: int = 4, least: float = 0.5) -> Floats:

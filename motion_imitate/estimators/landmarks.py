@@ -1,13 +1,12 @@
 """What a pose network sees of everybody in a run of video. Needs no memory: every run starts with a search."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from motion_imitate.estimators.blazepose import POINTS, Candidate, Look, candidates, kept_mask, look
-from motion_imitate.estimators.blazepose import MASK
+from motion_imitate.estimators.blazepose import MASK, POINTS, Candidate, Look, candidates, kept_mask, look
 from motion_imitate.estimators.nets import load_net
 from motion_imitate.estimators.roi import Floats, Picture, Roi, picture
 from motion_imitate.estimators.track import Tracking, Trail, trails
@@ -52,8 +51,8 @@ class Landmarks:
     def search(self, image: Picture) -> list[Candidate]:
         return candidates(self.detector, image, self.how.detect)
 
-    def glance(self, image: Picture, roi: Roi) -> Look:
-        return look(self.net, image, roi, self.how.mirror)
+    def glance(self, image: Picture, roi: Roi, hide: Sequence[Look]) -> Look:
+        return look(self.net, image, roi, self.how.mirror, hide)
 
 
 def looked_at(seconds: Sequence[float], every: int, rate: float) -> list[int]:
@@ -67,7 +66,7 @@ def looked_at(seconds: Sequence[float], every: int, rate: float) -> list[int]:
 
 
 def largeness(trail: Trail) -> float:
-    return float(np.median([seen.roi.side for seen in trail.looks.values()])) * len(trail.looks) ** 0.5
+    return float(np.median([seen.roi.side for seen in trail.looks.values()]) * len(trail.looks) ** 0.5)
 
 
 def sighting(trail: Trail, rows: list[int], seconds: torch.Tensor, size: tuple[int, int]) -> Sighting:
@@ -99,7 +98,9 @@ def sighting(trail: Trail, rows: list[int], seconds: torch.Tensor, size: tuple[i
 def crop_matrix(roi: Roi, half: Floats) -> Floats:
     """[2, 3], from image points of the square to those of a frame of 2 `half` pixels."""
     linear = roi.matrix(2)[:, :2]
-    return np.concatenate([linear / half[:, None], [[roi.x / half[0] - 1], [roi.y / half[1] - 1]]], 1).astype(np.float32)
+    return np.concatenate([linear / half[:, None], [[roi.x / half[0] - 1], [roi.y / half[1] - 1]]], 1).astype(
+        np.float32
+    )
 
 
 def scores(trail: Trail, rows: list[int], count: int) -> Floats:
@@ -113,6 +114,12 @@ def scores(trail: Trail, rows: list[int], count: int) -> Floats:
 def nobody(seconds: torch.Tensor) -> Sighting:
     """A run in which there is nobody."""
     count = len(seconds)
-    crop = torch.eye(2, 3).expand(count, 2, 3).clone()
-    zeros = [torch.zeros(count, *shape) for shape in ((POINTS, 2), (POINTS, 3), (POINTS,), ())]
-    return Sighting(*zeros, crop, torch.zeros(count, MASK, MASK, dtype=torch.uint8), seconds)
+    return Sighting(
+        points=torch.zeros(count, POINTS, 2),
+        world=torch.zeros(count, POINTS, 3),
+        visible=torch.zeros(count, POINTS),
+        score=torch.zeros(count),
+        crop=torch.eye(2, 3).repeat(count, 1, 1),
+        mask=torch.zeros(count, MASK, MASK, dtype=torch.uint8),
+        seconds=seconds,
+    )

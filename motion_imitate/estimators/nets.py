@@ -16,7 +16,7 @@ from motion_imitate.weights import find
 
 Floats = NDArray[np.float32]
 Net = Callable[[Floats], list[Floats]]
-"""From pictures [B, H, W, C] to the network's outputs, each with B first. May be called from several threads at once."""
+"""From pictures [B, H, W, C] to the network's outputs, each with B first. Several threads may call it at once."""
 
 ACTIVATIONS: dict[int, Callable[[Tensor], Tensor]] = {0: lambda x: x, 1: F.relu, 3: F.relu6}
 
@@ -112,14 +112,17 @@ def convolution(step: Step, graph: Graph) -> Run:
     activation = ACTIVATIONS[o["activation"]]
 
     def run(x: list[Tensor]) -> Tensor:
-        picture, weight, *bias = x
+        picture, weight = x[:2]
+        bias = x[2] if len(x) > 2 else None
         weight = weight.permute(3, 0, 1, 2) if each else weight.permute(0, 3, 1, 2)
         around = same_padding(picture, reach, stride) if o["padding"] == 0 else [0, 0, 0, 0]
         if around[0] != around[1] or around[2] != around[3]:
             picture, around = F.pad(picture, [0, 0, *around]), [0, 0, 0, 0]
         groups = picture.shape[-1] if each else 1
         pad = (around[2], around[0])
-        y = F.conv2d(picture.permute(0, 3, 1, 2), weight, *bias, stride=stride, padding=pad, dilation=dilation, groups=groups)
+        y = F.conv2d(
+            picture.permute(0, 3, 1, 2), weight, bias, stride=stride, padding=pad, dilation=dilation, groups=groups
+        )
         return activation(y.permute(0, 2, 3, 1))
 
     return run

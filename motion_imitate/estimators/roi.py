@@ -68,8 +68,9 @@ def crop(image: Picture, roi: Roi, size: int) -> Picture:
         if high < 1 or wide < 1:
             return np.zeros((size, size, image.shape[2]), np.uint8)
         image = np.asarray(cv2.resize(part[: high * step, : wide * step], (wide, high), interpolation=cv2.INTER_AREA))
-        matrix = np.concatenate([matrix[:, :2], matrix[:, 2:] - [[left], [top]]], 1) / step
+        matrix[:, 2] -= [left, top]
+        matrix /= step
     half = np.array([0.5, 0.5], np.float32)  # OpenCV puts (0, 0) on the centre of a pixel
-    matrix = np.concatenate([matrix[:, :2], (matrix[:, :2] @ half + matrix[:, 2] - half)[:, None]], 1)
+    matrix[:, 2] += matrix[:, :2] @ half - half
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(image, matrix.astype(np.float64), (size, size), flags=flags), np.uint8)
+    return np.asarray(cv2.warpAffine(image, matrix, (size, size), flags=flags), np.uint8)

@@ -54,23 +54,35 @@ def detect(net: Net, layout: Layout, image: Picture, least: float) -> list[Found
     places = layout.places()[sure]
     points = votes[0][sure].reshape(len(places), votes.shape[2] // 2, 2)  # box centre, box size, keypoints
     centre, size = points[:, 0] + places, points[:, 1]
-    points = np.concatenate([(centre - size / 2)[:, None], (centre + size / 2)[:, None], points[:, 2:] + places[:, None]], 1)
+    points = np.concatenate(
+        [(centre - size / 2)[:, None], (centre + size / 2)[:, None], points[:, 2:] + places[:, None]], 1
+    )
     points = (points - [left, top]) / [small[0] / width, small[1] / height]
     return merged(points.astype(np.float32), score[sure])
 
 
-def merged(points: Floats, score: Floats, overlap: float = 0.3) -> list[Found]:
-    """Weighted non-maximum suppression: votes for boxes that overlap are averaged."""
+def merged(points: Floats, score: Floats) -> list[Found]:
+    """Weighted non-maximum suppression: votes that mean the same thing are averaged."""
     out, left = [], np.argsort(-score)
     while len(left):
         best = left[0]
-        same = overlaps(points[best, :2], points[left, :2]) > overlap
+        same = agree(points[best], points[left])
         same[0] = True
         group = left[same]
         mean = np.average(points[group], axis=0, weights=score[group]).astype(np.float32)
         out.append(Found(float(score[best]), mean[:2].reshape(4), mean[2:]))
         left = left[~same]
     return out
+
+
+def agree(best: Floats, votes: Floats, overlap: float = 0.3, apart: float = 0.3) -> NDArray[np.bool_]:
+    """Which votes mean what the best one means: the boxes overlap, and the keypoints are near for their spread.
+
+    Boxes alone would make one of two people who stand close.
+    """
+    distance = np.linalg.norm(votes[:, 2:] - best[2:], axis=2).mean(1)
+    spread = np.linalg.norm(best[2:] - best[2:].mean(0), axis=1).mean()
+    return np.asarray((overlaps(best[:2], votes[:, :2]) > overlap) & (distance < 2 * apart * spread))
 
 
 def overlaps(box: Floats, boxes: Floats) -> Floats:

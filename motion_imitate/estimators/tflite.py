@@ -3,11 +3,12 @@
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 DTYPES = {0: np.float32, 1: np.float16, 2: np.int32, 3: np.uint8, 4: np.int64, 6: np.bool_, 9: np.int8}
 OPERATIONS = {  # those that our networks are made of
@@ -26,6 +27,7 @@ OPERATIONS = {  # those that our networks are made of
     54: "prelu",
     124: "densify",
 }
+INDICES: dict[int, type[np.generic]] = {1: np.int32, 2: np.uint16, 3: np.uint8}
 WINDOW = ("padding", "stride_x", "stride_y")
 OPTIONS: dict[str, tuple[str, ...]] = {  # the fields of each operation's options, in the order of the schema
     "add": ("activation",),
@@ -147,7 +149,8 @@ def constant(tensor: Table, buffer: Table) -> Array | None:
     raw = buffer.vector(0, np.uint8)
     if not len(raw):
         return None
-    values, shape = np.frombuffer(raw.tobytes(), DTYPES[tensor.number(1, "b")]), tensor.integers(0)
+    values: Array = np.frombuffer(raw.tobytes(), DTYPES[tensor.number(1, "b")])
+    shape = tensor.integers(0)
     sparsity = tensor.table(6)
     values = dense(values, shape, sparsity) if sparsity else values.reshape(shape)
     return values.astype(np.float32) if values.dtype == np.float16 else values
@@ -156,7 +159,7 @@ def constant(tensor: Table, buffer: Table) -> Array | None:
 def dense(values: Array, shape: tuple[int, ...], sparsity: Table) -> Array:
     """Undo TensorFlow Lite's sparse form: a tree with a level for each axis, then for each axis of the blocks."""
     order, blocks, levels = sparsity.integers(0), sparsity.integers(1), sparsity.tables(2)
-    at = {}  # axis -> index along it, for each node of the level reached
+    at: dict[int, Array] = {}  # axis -> index along it, for each node of the level reached
     nodes = np.zeros(1, np.int64)
     for axis, level in zip(order, levels, strict=True):
         if level.number(0, "b"):
@@ -179,5 +182,4 @@ def sparse_indices(level: Table, field: int) -> Array:
     vector = level.table(field + 1)
     if vector is None:
         raise ValueError("a sparse tensor of the .tflite file lacks its indices; fetch the file again")
-    dtype = {1: np.int32, 2: np.uint16, 3: np.uint8}[level.number(field, "B")]
-    return vector.vector(0, dtype).astype(np.int64)
+    return vector.vector(0, INDICES[level.number(field, "B")]).astype(np.int64)

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from motion_imitate.estimators.blazepose import CENTRE, HIPS, POINTS, SHOULDERS, SIZE, TORSO, Candidate, Look, alike, similarity
+from motion_imitate.estimators.blazepose import CENTRE, SIZE, TORSO, Candidate, Look, alike, similarity
 from motion_imitate.estimators.roi import Floats, Picture, Roi
 
 ON_MASK = (*TORSO, 13, 14, 25, 26)  # joints that lie on the person wherever they are seen
 
 Search = Callable[[Picture], list[Candidate]]
-Glance = Callable[[Picture, Roi], Look]
+Glance = Callable[[Picture, Roi, Sequence[Look]], Look]
+"""A look at a square of a picture in which the people of some other looks are hidden."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Tracking:
     jump: float = 0.2  # sides of the square that a person may move between looks, or
     speed: float = 3.0  # sides a second
     same: float = 0.5  # similarity from which two looks show one person
+    mixed: float = 0.3  # similarity from which they show parts of one
     retry: int = 5  # looks from one search for somebody who is lost to the next
     coast: int = 12  # looks after which nobody looks for a lost person any more
     # somebody new has to be clearer than somebody known
@@ -63,12 +66,9 @@ def trails(
     """Everybody in the run, and the looks at them by the image's number."""
     known: list[Trail] = []
     for at, image in enumerate(images):
-        seen_now = [t for t in known if t.lost <= how.coast]
-        pause = seconds[at] - seconds[at - 1] if at else 0.0
-        for trail in seen_now:
-            step(trail, at, glance(image, trail.roi), pause, how)
-        part_twins(seen_now, at, how)
-        missing = not seen_now or any(t.lost for t in seen_now)
+        followed = [t for t in known if t.lost <= how.coast]
+        go_on(followed, at, image, seconds, glance, how)
+        missing = not followed or any(t.lost for t in followed)
         if at == 0 or (missing and at % how.retry == 0):
             meet(known, at, image, search, glance, how)
     for trail in known:
@@ -76,63 +76,68 @@ def trails(
     return known
 
 
-def step(trail: Trail, at: int, seen: Look, pause: float, how: Tracking) -> None:
-    if holds(seen, trail.last, pause * (1 + trail.lost), how):
-        trail.take(at, seen)
-    else:
-        trail.miss()
+def go_on(known: list[Trail], at: int, image: Picture, seconds: Sequence[float], glance: Glance, how: Tracking) -> None:
+    """Look for everybody where they should be; whoever is hidden by another, behind that one."""
+    seen = [glance(image, trail.roi, ()) for trail in known]
+    pauses = [seconds[at] - seconds[at - 1 - trail.lost] for trail in known]
+    held = [holds(s, t.last, pause, how) for s, t, pause in zip(seen, known, pauses, strict=True)]
+    for a, b in combinations(range(len(known)), 2):
+        if held[a] and held[b] and similarity(seen[a], seen[b]) > how.same:
+            held[min(a, b, key=lambda i: similarity(known[i].last, seen[i]))] = False
+    sure = [s for s, h in zip(seen, held, strict=True) if h]
+    for i, trail in enumerate(known):
+        rivals = [s for s in sure if close(trail.roi, s.roi)]
+        if not held[i] and rivals:
+            seen[i] = glance(image, trail.roi, rivals)
+            held[i] = holds(seen[i], trail.last, pauses[i], how) and not known_one(seen[i], rivals, how)
+        if held[i]:
+            trail.take(at, seen[i])
+        else:
+            trail.miss()
 
 
 def holds(seen: Look, before: Look, pause: float, how: Tracking) -> bool:
     """Whether a look shows the person that was seen `pause` seconds from it."""
     moved = np.hypot(*(seen.points[CENTRE] - before.points[CENTRE]))
-    near = moved < before.roi.side * max(how.jump, how.speed * pause)
+    near = moved < before.roi.side * max(how.jump, how.speed * abs(pause))
     return bool(near and seen.score >= how.score and seen.visible[list(TORSO)].mean() >= how.torso)
 
 
-def part_twins(known: list[Trail], at: int, how: Tracking) -> None:
-    """Where two trails have come to the same person, the one that fits its past less has lost its own."""
-    for a, b in combinations(known, 2):
-        if at in a.looks and at in b.looks and similarity(a.looks[at], b.looks[at]) > how.same:
-            worse = min(a, b, key=steadiness)
-            del worse.looks[at]
-            worse.miss()
-            worse.looks or known.remove(worse)
-
-
-def steadiness(trail: Trail) -> float:
-    """How well the last look fits the one before."""
-    *_, before, last = [None, *trail.looks.values()]
-    return similarity(before, last) if before else 0.0
+def known_one(seen: Look, others: Sequence[Look], how: Tracking) -> bool:
+    return any(similarity(seen, other) > how.same for other in others)
 
 
 def meet(known: list[Trail], at: int, image: Picture, search: Search, glance: Glance, how: Tracking) -> None:
     """Search the image; go on with those who were lost, and start trails of those who are new."""
     for candidate in search(image):
-        if sum(t.lost <= how.coast for t in known) >= how.people and not any(t.lost for t in known):
+        here = [t.looks[at] for t in known if at in t.looks]
+        if len(here) == how.people:
             return
-        here = [t for t in known if at in t.looks]
-        if any(alike(t.looks[at].roi, candidate.roi) for t in here):
+        if any(alike(seen.roi, candidate.roi) for seen in here):
             continue
-        first = glance(image, candidate.roi)
-        if any(similarity(first, t.looks[at]) > 0.3 for t in here) or first.score < how.score:
+        first = glance(image, candidate.roi, ())
+        rivals = [seen for seen in here if similarity(first, seen) > how.mixed]
+        if known_one(first, rivals, how) or first.score < how.score:
             continue
-        seen = glance(image, first.next_roi())
-        lost = [t for t in known if t.lost and near(t, seen)]
-        if lost and holds(seen, lost[0].last, 1.0, how):
-            lost[0].take(at, seen)
-        elif convincing(first, seen, image.shape[:2], how) and len(here) < how.people:
-            known.append(Trail({}, seen.roi))
-            known[-1].take(at, seen)
+        if rivals:
+            first = glance(image, candidate.roi, rivals)
+        again = glance(image, first.next_roi(), rivals)
+        if any(similarity(again, seen) > how.mixed for seen in here):
+            continue
+        lost = [t for t in known if t.lost and close(t.roi, again.roi) and holds(again, t.last, 1.0, how)]
+        if lost:
+            lost[0].take(at, again)
+        elif convincing(first, again, image.shape[:2], how):
+            known.append(Trail({at: again}, again.next_roi()))
 
 
-def near(trail: Trail, seen: Look) -> bool:
-    return bool(np.hypot(trail.roi.x - seen.roi.x, trail.roi.y - seen.roi.y) < 0.5 * trail.roi.side)
+def close(a: Roi, b: Roi) -> bool:
+    return bool(np.hypot(a.x - b.x, a.y - b.y) < 0.5 * max(a.side, b.side))
 
 
 def convincing(first: Look, again: Look, size: tuple[int, int], how: Tracking) -> bool:
     """Whether two looks at somebody new, the second where the first one says, show a person."""
-    inside = ((again.points >= 0) & (again.points < size[::-1])).all(1)
+    inside = np.all((again.points >= 0) & (again.points < size[::-1]), axis=1)
     clear = [i for i in TORSO if inside[i]]
     surely = len(clear) >= 2 and again.visible[clear].mean() >= how.new_torso
     stable = similarity(first, again) >= how.new_stable and again.score >= how.new_score
@@ -142,7 +147,7 @@ def convincing(first: Look, again: Look, size: tuple[int, int], how: Tracking) -
     )
 
 
-def on_mask(seen: Look, inside: Floats) -> float:
+def on_mask(seen: Look, inside: NDArray[np.bool_]) -> float:
     """The part of the joints inside the picture that lie on the person's mask."""
     matrix = seen.roi.matrix(SIZE)
     pixel = np.linalg.solve(matrix[:, :2], (seen.points[list(ON_MASK)] - matrix[:, 2]).T).round().astype(int)
@@ -157,7 +162,7 @@ def look_back(trail: Trail, images: Sequence[Picture], seconds: Sequence[float],
     before = trail.looks[first]
     earlier: dict[int, Look] = {}
     for at in range(first - 1, -1, -1):
-        seen = glance(images[at], before.next_roi())
+        seen = glance(images[at], before.next_roi(), ())
         if not holds(seen, before, seconds[at + 1] - seconds[at], how):
             break
         earlier[at] = before = seen
