@@ -59,17 +59,22 @@ def leg_length(feet: Feet, shape: Float[Tensor, "B S"]) -> Float[Tensor, " B"]:
     return bones.square().sum(-1).sqrt().sum(-1).mean(-1)
 
 
-def soles(feet: Feet, body: Body) -> Float[Tensor, "B 4 3"]:
-    """Left heel, left toe, right heel, right toe, in body space from the root, were a foot as stiff as a boot."""
-    body = body.map(lambda t: t.to(feet.rest))
+def carried(feet: Feet, body: Body) -> tuple[Float[Tensor, "B j 3 3"], Float[Tensor, "B j 3"]]:
+    """How the joints of `feet` are turned in body space, and where they are from the root."""
     rest = feet.rest + torch.einsum("bs,sji->bji", body.shape, feet.rest_dirs)
     local = body.pose[:, list(feet.joints)]
     turns, places = [local[:, 0]], [torch.zeros_like(rest[:, 0])]
     for j, p in enumerate(feet.parents[1:], start=1):
         places.append(places[p] + (turns[p] @ (rest[:, j] - rest[:, p])[..., None])[..., 0])
         turns.append(turns[p] @ local[:, j])
-    sole = feet.soles + torch.einsum("bs,ski->bki", body.shape, feet.sole_dirs)
+    return torch.stack(turns, 1), torch.stack(places, 1)
+
+
+def soles(feet: Feet, body: Body) -> Float[Tensor, "B 4 3"]:
+    """Left heel, left toe, right heel, right toe, in body space from the root, were a foot as stiff as a boot."""
+    body = body.map(lambda t: t.to(feet.rest))
+    turns, places = carried(feet, body)
     ankles = list(feet.ankles)
-    arms = sole.view(-1, 2, 2, 3) - rest[:, ankles, None]
-    turn, place = torch.stack([turns[a] for a in ankles], 1), torch.stack([places[a] for a in ankles], 1)
-    return (torch.einsum("bfij,bfkj->bfki", turn, arms) + place[:, :, None]).flatten(1, 2)
+    ankle = (feet.rest + torch.einsum("bs,sji->bji", body.shape, feet.rest_dirs))[:, ankles, None]
+    arms = (feet.soles + torch.einsum("bs,ski->bki", body.shape, feet.sole_dirs)).view(-1, 2, 2, 3) - ankle
+    return (torch.einsum("bfij,bfkj->bfki", turns[:, ankles], arms) + places[:, ankles, None]).flatten(1, 2)

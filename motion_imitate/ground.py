@@ -1,7 +1,8 @@
-"""Where feet stand, and how the root of another body gives way so that its feet stand there too.
+"""Where feet stand, and how the root and the feet of another body give way so that its feet stand there too.
 
 A sole that stands is known by its speed alone. From frame to frame the root then takes, sideways and in depth, the step
 that leaves standing soles standing; its height follows from where standing soles belong. In flight it keeps its course.
+What the root can't mend, since two feet stand differently, each foot mends by a shift of its own.
 """
 
 from dataclasses import dataclass
@@ -22,13 +23,15 @@ class Grounding:
 
     reach: float = 0.3  # seconds looked at on either side of a frame
     speed_reach: float = 0.12  # seconds on either side that a speed is measured over
-    stands: tuple[float, float] = (0.3, 0.8)  # a sole that is slower stands; one that is faster does not
-    still: tuple[float, float] = (0.15, 0.3)  # a standing sole that is slower is held; one that is faster slides along
+    stands: tuple[float, float] = (0.6, 1.2)  # a sole that is slower stands; one that is faster does not
+    still: tuple[float, float] = (0.3, 0.6)  # a standing sole that is slower is held; one that is faster slides along
     high: float = 0.25  # a sole held still so far above the lowest bears little
     settle: float = 0.05  # seconds in which the height goes over from one foot to the other
     leash: float = 0.5  # how far the root strays sideways and in depth before it is pulled back
     spot: float = 0.15  # the same for one who is to stay where he is
     pull: float = 2.0  # seconds in which it then comes back
+    shift: float = 0.15  # how far a foot may be shifted beside the root
+    fade: float = 0.15  # seconds in which the shift of a lifted foot goes
 
 
 @dataclass(frozen=True)
@@ -51,36 +54,84 @@ class Gait:
 
 @dataclass(frozen=True)
 class Stray:
-    """How far the root gave way in a frame."""
+    """How far the root and the feet, left and right, gave way in a frame: camera axes, metres."""
 
-    level: Float[Tensor, " 2"]
-    down: Float[Tensor, ""]
+    root: Float[Tensor, " 3"]
+    feet: Float[Tensor, "2 3"]
     seconds: Float[Tensor, ""]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What standing asks for: from each frame to the next sideways and in depth, in each frame in height."""
+
+    level: Float[Tensor, "m 4 2"]  # the step of the root that leaves a sole standing
+    sure: Float[Tensor, "m 4"]  # how surely it stands in both frames
+    rise: Float[Tensor, " M"]  # how much too high standing soles are around a frame, summed
+    held: Float[Tensor, " M"]  # the weight of that sum
+    own: Float[Tensor, "M 2"]  # how much too high each foot is
+    stands: Float[Tensor, "M 2"]  # how surely it stands
 
 
 def strayed(
     soles: Soles, due: slice, before: Stray | None, gait: Gait, how: Grounding
-) -> tuple[Stray, Float[Tensor, "N 3"]]:
-    """How far the root gives way in the frames that are due, going on from the frame before."""
-    weight, speed = contact(soles.theirs, soles.seconds, gait.leg, how)
-    weight = weight * soles.seen[:, None]
-    steps, sure = level_steps(soles, weight, fading(speed, how.still), gait.stride)
-    rises, held = rise(soles, weight, how)
-    moves = []
+) -> tuple[Stray, Float[Tensor, "N 3"], Float[Tensor, "N 2 3"]]:
+    """How far the root, and each foot beyond it, give way in the frames that are due, going on from `before`."""
+    steps = stepped(soles, gait, how)
+    roots, feet = [], []
     for i in range(due.start, due.stop):
         now = soles.seconds[i]
         if before is None:
-            before = Stray(now.new_zeros(2), soles.belongs[i].max() - soles.ours[i, :, DOWN].max(), now)
-        gap = now - before.seconds
-        level = before.level
-        if i > 0 and gap <= how.reach:
-            level = level + steps[i - 1] / sure[i - 1].clamp(min=1)
-        far = level.norm() / gait.leash
-        level = level / (1 + gap / how.pull * far**4)
-        before = Stray(level, (rises[i] + HOLD * before.down) / (held[i] + HOLD), now)
-        moves.append(torch.stack([level[0], before.down, level[1]]))
+            down = soles.belongs[i].max() - soles.ours[i, :, DOWN].max()
+            before = Stray(torch.stack([0 * down, down, 0 * down]), now.new_zeros(2, 3), now)
+        joined = i > 0 and bool(now - before.seconds <= how.reach)
+        before = next_stray(before, steps, i, joined, now, gait, how)
+        roots.append(before.root)
+        feet.append(before.feet)
     assert before is not None
-    return before, torch.stack(moves)
+    return before, torch.stack(roots), torch.stack(feet)
+
+
+def next_stray(
+    before: Stray, steps: Steps, i: int, joined: bool, now: Float[Tensor, ""], gait: Gait, how: Grounding
+) -> Stray:
+    gap = now - before.seconds
+    level, feet = before.root[LEVEL], before.feet[:, LEVEL]
+    if joined:
+        wanted, sure = steps.level[i - 1], steps.sure[i - 1]
+        step = (sure[:, None] * wanted).sum(0) / sure.sum().clamp(min=1)
+        level = level + step
+        foot, firm = (sure[:, None] * wanted).view(2, 2, 2).sum(1), sure.view(2, 2).sum(1)[:, None]
+        feet = feet + (foot - firm * step) / firm.clamp(min=1)
+    level = level / (1 + gap / how.pull * (level.norm() / gait.leash) ** 4)
+    down = (steps.rise[i] + HOLD * before.root[DOWN]) / (steps.held[i] + HOLD)
+    stands = steps.stands[i]
+    feet = feet * torch.exp(-gap / how.fade * (1 - stands))[:, None]
+    wanted_down = stands * (steps.own[i] - down)
+    own = before.feet[:, DOWN] + (wanted_down - before.feet[:, DOWN]) * (1 - torch.exp(-gap / how.settle))
+    feet = torch.stack([feet[:, 0], own, feet[:, 1]], -1)
+    far = feet.norm(dim=-1, keepdim=True) / (how.shift * gait.leg * gait.stride)
+    return Stray(torch.stack([level[0], down, level[1]]), feet / far.clamp(min=1), now)
+
+
+def stepped(soles: Soles, gait: Gait, how: Grounding) -> Steps:
+    weight, speed = contact(soles.theirs, soles.seconds, gait.leg, how)
+    weight = weight * soles.seen[:, None]
+    still = fading(speed, how.still)
+    slides = 1 - torch.minimum(still[1:], still[:-1])[..., None]
+    level = slides * gait.stride * soles.theirs.diff(dim=0)[..., LEVEL] - soles.ours.diff(dim=0)[..., LEVEL]
+    high = soles.belongs - soles.ours[..., DOWN]
+    away = (soles.seconds[None] - soles.seconds[:, None]).abs()
+    near = torch.exp(-away / how.settle) * (away <= how.reach)
+    foot = weight.view(-1, 2, 2)
+    return Steps(
+        level=level,
+        sure=torch.minimum(weight[1:], weight[:-1]),
+        rise=near @ (weight * high).sum(1),
+        held=near @ weight.sum(1),
+        own=(foot * high.view(-1, 2, 2)).sum(-1) / foot.sum(-1).clamp(min=HOLD),
+        stands=foot.amax(-1),
+    )
 
 
 def contact(
@@ -100,21 +151,3 @@ def fading(x: Float[Tensor, "*n"], limits: tuple[float, float]) -> Float[Tensor,
     full, none = limits
     t = ((none - x) / (none - full)).clamp(0, 1)
     return t * t * (3 - 2 * t)
-
-
-def level_steps(
-    soles: Soles, weight: Float[Tensor, "M 4"], still: Float[Tensor, "M 4"], stride: float
-) -> tuple[Float[Tensor, "m 2"], Float[Tensor, " m"]]:
-    """From each frame to the next, the root's level steps that leave standing soles standing: their sum, its weight."""
-    both = torch.minimum(weight[1:], weight[:-1])
-    slides = 1 - torch.minimum(still[1:], still[:-1])[..., None]
-    wanted = slides * stride * soles.theirs.diff(dim=0)[..., LEVEL] - soles.ours.diff(dim=0)[..., LEVEL]
-    return (both[..., None] * wanted).sum(1), both.sum(1)
-
-
-def rise(soles: Soles, weight: Float[Tensor, "M 4"], how: Grounding) -> tuple[Float[Tensor, " M"], Float[Tensor, " M"]]:
-    """Around each frame, by how much standing soles are too high: the sum, and its weight."""
-    away = (soles.seconds[None] - soles.seconds[:, None]).abs()
-    near = torch.exp(-away / how.settle) * (away <= how.reach)
-    wanted = soles.belongs - soles.ours[..., DOWN]
-    return near @ (weight * wanted).sum(1), near @ weight.sum(1)

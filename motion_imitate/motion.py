@@ -15,6 +15,7 @@ from torch import Tensor
 from motion_imitate.camera import facing
 from motion_imitate.feet import Feet, feet, leg_length, soles
 from motion_imitate.ground import Gait, Grounding, Soles, strayed
+from motion_imitate.legs import reached
 from motion_imitate.rotations import from_vectors, to_vectors
 from motion_imitate.types import Body, BodyModel, Camera, Motion, cat
 from motion_imitate.windows import local_fit, mixed, surrounded
@@ -162,7 +163,7 @@ class Retarget:
 
     camera: Literal["smooth", "source", "copy"] = "smooth"
     scale: Literal["keep", "match"] = "keep"  # the person's size in the picture: his own; the driver's
-    ground: bool = True  # the root gives way so that standing feet neither slide nor sink
+    ground: bool = True  # the root gives way, and the legs bend, so that standing feet neither slide nor sink
     grounding: Grounding = field(default_factory=Grounding)
 
 
@@ -179,9 +180,9 @@ def retarget(
             theirs, ours = soles_seen(legs, around), soles_seen(legs, given)
             belongs = plan.floor + plan.travel * (theirs[..., 1] - plan.driver_floor)
             soles = Soles(theirs, ours, belongs, around.confidence > 0, around.seconds.to(theirs))
-            stray, moves = strayed(soles, due, stray, plan.gait, how.grounding)
-            given = replace(given[due], camera=moved(given.camera[due], moves))
-            yield given
+            stray, root, shifts = strayed(soles, due, stray, plan.gait, how.grounding)
+            stands = reached(legs, given.body[due], facing(shifts))
+            yield replace(given[due], body=stands, camera=moved(given.camera[due], root))
         else:
             yield given[due]
 

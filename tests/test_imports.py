@@ -21,6 +21,7 @@ LOW = [
     "rotations",
     "windows",
     "feet",
+    "legs",
     "ground",
     "motion",
     "motion_file",
