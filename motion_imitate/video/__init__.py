@@ -1,0 +1,31 @@
+"""Videos in and out. Only this package knows PyAV."""
+
+from motion_imitate.video.errors import (
+    Damaged,
+    Limits,
+    NoFrames,
+    NotAVideo,
+    NoVideoStream,
+    OutputError,
+    TooLarge,
+    VideoError,
+)
+from motion_imitate.video.probing import Info, probe
+from motion_imitate.video.reading import read
+from motion_imitate.video.writing import Encoding, write
+
+__all__ = [
+    "Damaged",
+    "Encoding",
+    "Info",
+    "Limits",
+    "NoFrames",
+    "NoVideoStream",
+    "NotAVideo",
+    "OutputError",
+    "TooLarge",
+    "VideoError",
+    "probe",
+    "read",
+    "write",
+]

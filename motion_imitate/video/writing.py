@@ -1,0 +1,177 @@
+"""Runs of frames to an MP4 that any player and browser takes, and that is there whole or not at all."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from motion_imitate.types import Frames
+from motion_imitate.video.errors import NoFrames, OutputError, ignored
+from motion_imitate.video.opening import SoundPacket, VideoPacket
+from motion_imitate.video.replacing import refuse, replaced, sweep, trouble
+from motion_imitate.video.sound import Sound, add_sound, silent
+
+TICK = Fraction(1, 90000)
+MUXER = {  # finished seconds survive a kill; at the end it becomes a plain MP4
+    # without negative_cts_offsets the pictures would start two frames after the sound
+    "movflags": "hybrid_fragmented+negative_cts_offsets+use_metadata_tags",
+    "frag_duration": "1000000",
+    "flush_packets": "1",
+}
+BT709 = 1
+Picture = NDArray[np.uint8]  # [H, W, 3]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """H.264. A lower crf is better and bigger; slower presets are smaller."""
+
+    crf: int = 18
+    preset: str = "veryfast"
+    keyframes: float = 2.0  # seconds from one to the next, at most
+
+
+def write(
+    path: Path,
+    runs: Iterable[Frames],
+    rate: float | Fraction,
+    sound_from: Path | None = None,
+    tags: Mapping[str, str] | None = None,
+    how: Encoding = Encoding(),
+    warn: Callable[[str], None] = ignored,
+) -> int:
+    """Write the frames as they come, each at its own time, and return how many there were.
+
+    What stood at `path` stays until the last frame is on disk; whatever goes wrong, nothing half-done is left.
+    The sound of `sound_from` starts with its first picture, and ends with the last frame; it never fails the video.
+    """
+    refuse(path, sound_from)
+    sweep(path)
+    pictures = one_size(runs, path)
+    with replaced(path) as part:
+        first = next(pictures, None)
+        if first is None:
+            raise NoFrames(f"no frames came for {path}, so nothing was written; give at least one")
+        with trouble(path):
+            out = av.open(str(part), "w", format="mp4", options=MUXER)
+        with closed(out, path):
+            out.metadata.update(tags or {})
+            track = picture_track(out, first[1].shape, rate, how)
+            sound = add_sound(out, sound_from, first[0], warn) if sound_from else silent()
+            return muxed(out, compressed(chain([first], pictures), track, path), sound, path, warn)
+
+
+def one_size(runs: Iterable[Frames], path: Path) -> Iterator[tuple[float, Picture]]:
+    """The pictures one by one, padded by their edge to the even sides that H.264 wants."""
+    size = None
+    for run in runs:
+        height, width = size = size or run.data.shape[2:]
+        if run.data.shape[2:] != size:
+            raise OutputError(
+                f"a frame of {run.data.shape[3]}x{run.data.shape[2]} came for {path} after frames of {width}x{height}; "
+                "give all frames one size"
+            )
+        pictures = run.data.permute(0, 2, 3, 1).contiguous().numpy()
+        if height % 2 or width % 2:
+            pictures = np.pad(pictures, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        yield from zip(run.seconds.tolist(), pictures, strict=True)
+
+
+@contextmanager
+def closed(out: OutputContainer, path: Path) -> Iterator[None]:
+    """Finish the file, or let go of it when it came to nothing."""
+    try:
+        yield
+        with trouble(path):
+            out.close()
+    except BaseException:
+        with suppress(Exception):
+            out.close()
+        raise
+
+
+def picture_track(out: OutputContainer, shape: tuple[int, ...], rate: float | Fraction, how: Encoding) -> VideoStream:
+    exact = Fraction(rate).limit_denominator(100000)
+    options = {"crf": str(how.crf), "preset": how.preset, "g": str(max(1, round(exact * how.keyframes)))}
+    track = out.add_stream("libx264", rate=exact, options=options)
+    track.height, track.width, track.pix_fmt = shape[0], shape[1], "yuv420p"
+    context = track.codec_context
+    context.time_base = TICK
+    context.color_primaries = context.color_trc = context.colorspace = BT709
+    context.color_range = ColorRange.MPEG
+    return track
+
+
+def compressed(
+    pictures: Iterable[tuple[float, Picture]], track: VideoStream, path: Path
+) -> Iterator[tuple[float, VideoPacket | None]]:
+    """The packets by their seconds from the first picture; last, the time when it is over."""
+    reformatter = VideoReformatter()
+    step = round(1 / track.codec_context.framerate / TICK)
+    begin, last = None, -1
+    for second, picture in pictures:
+        begin = second if begin is None else begin
+        last = max(last + 1, round((second - begin) / TICK))
+        yield from sent(track, coded(reformatter, picture, last, step), path)
+    yield from sent(track, None, path)
+    yield float((last + step) * TICK), None
+
+
+def coded(reformatter: VideoReformatter, picture: Picture, at: int, step: int) -> VideoFrame:
+    rgb = VideoFrame.from_numpy_buffer(picture, format="rgb24")
+    frame = reformatter.reformat(
+        rgb, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+    )
+    frame.pts, frame.duration, frame.time_base = at, step, TICK
+    return frame
+
+
+def sent(track: VideoStream, frame: VideoFrame | None, path: Path) -> Iterator[tuple[float, VideoPacket]]:
+    with trouble(path):
+        packets = track.encode(frame)
+    for packet in packets:
+        yield float((packet.pts or 0) * TICK), packet
+
+
+def muxed(
+    out: OutputContainer,
+    video: Iterator[tuple[float, VideoPacket | None]],
+    sound: Sound,
+    path: Path,
+    warn: Callable[[str], None],
+) -> int:
+    """Sound and pictures into the file by their time, until the pictures end; how many pictures."""
+    count = 0
+    with closing(sound):
+        heard = next(sound, None)
+        for now, packet in video:
+            while heard and heard[0] < now:
+                heard = next(sound, None) if added(out, heard[1], path, warn) else None
+            if packet is not None:
+                count += 1
+                with trouble(path):
+                    out.mux(packet)
+    return count
+
+
+def added(out: OutputContainer, packet: SoundPacket, path: Path, warn: Callable[[str], None]) -> bool:
+    """Whether the muxer took a packet of sound; it looks into some, and refuses broken ones."""
+    try:
+        with trouble(path):
+            out.mux(packet)
+    except OutputError as error:
+        if not isinstance(error.__cause__, av.InvalidDataError | av.ArgumentError):
+            raise
+        warn("the sound breaks off: a piece of it is damaged")
+        return False
+    return True
