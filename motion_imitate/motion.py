@@ -178,7 +178,8 @@ def retarget(
         given = dressed(around, source_body.shape, plan)
         if how.ground:
             theirs, ours = soles_seen(legs, around), soles_seen(legs, given)
-            belongs = plan.floor + plan.travel * (theirs[..., 1] - plan.driver_floor)
+            ground = plan.driver_floor if plan.travel else theirs[..., 1].amax(1, keepdim=True)
+            belongs = plan.floor + plan.gait.stride * (theirs[..., 1] - ground)
             soles = Soles(theirs, ours, belongs, around.confidence > 0, around.seconds.to(theirs))
             stray, root, shifts = strayed(soles, due, stray, plan.gait, how.grounding)
             stands = reached(legs, given.body[due], facing(shifts))

@@ -17,6 +17,7 @@ from motion_imitate.types import Body, BodyModel, Camera, Motion
 
 FORMAT = 1
 LARGEST = 4 << 30  # bytes a file may unpack to
+STRETCH = 512  # frames converted at a time, to save memory
 MOVES = 1e-6  # a joint whose quaternion changes less is stored once
 WHOLE = 0.5  # quaternions may be so much shorter or longer than 1, as averaging leaves them; they are made whole again
 LAYOUT: dict[
@@ -83,7 +84,8 @@ def save(path: Path, motion: Motion, about: About, keypoints: Float[Tensor, "T K
 
 
 def written(motion: Motion, about: About) -> Arrays:
-    turns = to_quaternions(motion.body.pose.detach().cpu().double()).numpy()
+    poses = motion.body.pose.detach().cpu().split(STRETCH)
+    turns = torch.cat([to_quaternions(pose.double()) for pose in poses]).numpy()
     moving = np.flatnonzero((np.abs(same_side(turns) - turns[:1]) > MOVES).any((0, 2)))
     fixed = {"focal": motion.camera.focal, "centre": motion.camera.centre, "shape": motion.body.shape}
     return {
@@ -233,7 +235,8 @@ def read(arrays: Arrays) -> Motion:
 
     pose = np.repeat(arrays["pose"][None].astype(np.float64), count, 0)
     pose[:, arrays["moving"].astype(int)] = arrays["rotations"]
-    body = Body(from_quaternions(torch.from_numpy(pose)).float(), tensor("shape"))
+    turns = torch.cat([from_quaternions(part).float() for part in torch.from_numpy(pose).split(STRETCH)])
+    body = Body(turns, tensor("shape"))
     seconds = arrays["seconds"].astype(np.float32 if arrays["seconds"].dtype.itemsize < 8 else np.float64)
     camera = Camera(tensor("focal"), tensor("centre"), tensor("place"))
     return Motion(body, camera, tensor("confidence"), torch.from_numpy(seconds))
