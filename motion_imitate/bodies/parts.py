@@ -67,21 +67,27 @@ def part_map(
     corners = torch.where(right[:, None, None], corners * corners.new_tensor([-1.0, 1.0, 1.0]), corners)
     shares = torch.stack([skin.weights[:, [g == name for g in groups]].sum(1) for name in GROUPS], dim=1)
     group = shares[faces].sum(1).argmax(1)
-    parts, iuv = torch.zeros_like(group), torch.zeros_like(corners[..., :2])
+    parts, places = torch.zeros_like(group), torch.zeros_like(corners[..., :2])
     for number, name in enumerate(GROUPS):
         mine = group == number
         frame = limb(axes[name], NEAR[name])
         near = ((corners[mine].mean(1) - frame.start) @ frame.near > 0).long()
         parts[mine] = torch.tensor(NUMBERS[name])[near, right[mine].long()]
-        iuv[mine] = unroll(corners[mine], frame, name)
+        places[mine] = unroll(corners[mine], frame, name)
     middle = right & (group == GROUPS.index("torso"))  # the torso's parts span both sides
-    iuv[middle, :, 0] *= -1
+    places[middle, :, 0] *= -1
+    return parts, spread(parts, places)
+
+
+def spread(parts: Int[Tensor, " F"], places: Float[Tensor, "F 3 2"]) -> Float[Tensor, "F 3 2"]:
+    """Each part over the whole unit square, and as its twin on the other side."""
+    iuv = torch.zeros_like(places)
     for part in sorted(set(parts.tolist())):
         mine = parts == part
-        twins = mine | (parts == SWAPPED[part])
-        low, high = iuv[twins].amin((0, 1)), iuv[twins].amax((0, 1))
-        iuv[mine] = (iuv[mine] - low) / (high - low).clamp(min=1e-9)
-    return parts, iuv
+        both = places[mine | (parts == SWAPPED[part])]
+        low, high = both.amin((0, 1)), both.amax((0, 1))
+        iuv[mine] = (places[mine] - low) / (high - low).clamp(min=1e-9)
+    return iuv
 
 
 def unroll(points: Float[Tensor, "F 3 3"], frame: Frame, group: str) -> Float[Tensor, "F 3 2"]:

@@ -41,7 +41,7 @@ class Skinned:
     points: Float[Tensor, "P V"]
     offsets: Float[Tensor, "33 3"]  # from blazepose33's blends to what the pose network means, at rest
     offset_joints: Int[Tensor, " 33"]  # the joint that carries each
-    proxy_vertices: Int[Tensor, " P"]  # a coarse body for silhouettes: a few of the vertices,
+    proxy_vertices: Int[Tensor, " M"]  # a coarse body for silhouettes: a few of the vertices,
     proxy_faces: Int[Tensor, "Q 3"]  # and triangles between them
     pose_dirs: Float[Tensor, "N V 3"]  # how bends bulge the skin, N = 9 (J - 1); N = 0 where the model has none
 

@@ -49,7 +49,7 @@ NEAR = {  # points beside others, in metres: from what, in which group, and wher
     "mouth": ("nose", "head", (0.026, -0.045, -0.02)),
     "index": ("hand", "hand", (-0.01, 0.0, 0.03)),
     "pinky": ("hand", "hand", (-0.01, 0.0, -0.035)),
-    "thumb": ("wrist", "hand", (0.05, 0.0, 0.05)),
+    "thumb": ("hand", "hand", (-0.03, -0.01, 0.05)),
     "heel": ("ankle", "foot", (0.0, -0.08, -0.08)),
     "foot_index": ("ankle", "foot", (0.0, -0.08, 0.2)),
 }

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from motion_imitate import weights
@@ -63,7 +63,7 @@ def load(path: Path) -> Skinned:
     )
 
 
-def narrow(index: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:
+def narrow(index: Int[Tensor, "*n"]) -> Integer[Tensor, "*n"]:
     """The smallest integers that hold these."""
     top = int(index.max()) if index.numel() else 0
     return index.to(torch.uint8 if top < 256 else torch.int16 if top < 32768 else torch.int32)
