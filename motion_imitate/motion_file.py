@@ -84,7 +84,7 @@ def save(path: Path, motion: Motion, about: About, keypoints: Float[Tensor, "T K
 
 
 def written(motion: Motion, about: About) -> Arrays:
-    poses = motion.body.pose.detach().cpu().split(STRETCH)
+    poses = torch.split(motion.body.pose.detach().cpu(), STRETCH)
     turns = torch.cat([to_quaternions(pose.double()) for pose in poses]).numpy()
     moving = np.flatnonzero((np.abs(same_side(turns) - turns[:1]) > MOVES).any((0, 2)))
     fixed = {"focal": motion.camera.focal, "centre": motion.camera.centre, "shape": motion.body.shape}
@@ -235,7 +235,7 @@ def read(arrays: Arrays) -> Motion:
 
     pose = np.repeat(arrays["pose"][None].astype(np.float64), count, 0)
     pose[:, arrays["moving"].astype(int)] = arrays["rotations"]
-    turns = torch.cat([from_quaternions(part).float() for part in torch.from_numpy(pose).split(STRETCH)])
+    turns = torch.cat([from_quaternions(part).float() for part in torch.split(torch.from_numpy(pose), STRETCH)])
     body = Body(turns, tensor("shape"))
     seconds = arrays["seconds"].astype(np.float32 if arrays["seconds"].dtype.itemsize < 8 else np.float64)
     camera = Camera(tensor("focal"), tensor("centre"), tensor("place"))
