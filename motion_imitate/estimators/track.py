@@ -26,6 +26,7 @@ class Tracking:
     speed: float = 3.0  # sides a second
     same: float = 0.5  # similarity from which two looks show one person
     mixed: float = 0.3  # similarity from which they show parts of one
+    double: float = 0.75  # similarity from which the detector is taken to have found somebody twice
     retry: int = 5  # looks from one search for somebody who is lost to the next
     coast: int = 12  # looks after which nobody looks for a lost person any more
     # somebody new has to be clearer than somebody known
@@ -65,12 +66,13 @@ def trails(
 ) -> list[Trail]:
     """Everybody in the run, and the looks at them by the image's number."""
     known: list[Trail] = []
+    doubtful = False
     for at, image in enumerate(images):
         followed = [t for t in known if t.lost <= how.coast]
         go_on(followed, at, image, seconds, glance, how)
-        missing = not followed or any(t.lost for t in followed)
+        missing = doubtful or not followed or any(t.lost for t in followed)
         if at == 0 or (missing and at % how.retry == 0):
-            meet(known, at, image, search, glance, how)
+            doubtful = meet(known, at, image, search, glance, how)
     for trail in known:
         look_back(trail, images, seconds, glance, how)
     return known
@@ -107,53 +109,60 @@ def known_one(seen: Look, others: Sequence[Look], how: Tracking) -> bool:
     return any(similarity(seen, other) > how.same for other in others)
 
 
-def meet(known: list[Trail], at: int, image: Picture, search: Search, glance: Glance, how: Tracking) -> None:
-    """Search the image; go on with those who were lost, and start trails of those who are new."""
+def meet(known: list[Trail], at: int, image: Picture, search: Search, glance: Glance, how: Tracking) -> bool:
+    """Search the image; go on with those who were lost, and start trails of those who are new. Is anybody in doubt?"""
+    doubtful = False
     for candidate in search(image):
         here = [t.looks[at] for t in known if at in t.looks]
         if len(here) == how.people:
-            return
+            break
         if any(alike(seen.roi, candidate.roi) for seen in here):
             continue
         first = glance(image, candidate.roi, ())
         rivals = [seen for seen in here if similarity(first, seen) > how.mixed]
-        if known_one(first, rivals, how) or first.score < how.score:
+        if first.score < how.score or any(similarity(first, seen) > how.double for seen in rivals):
             continue
         if rivals:
-            first = glance(image, candidate.roi, rivals)
+            first = glance(image, glance(image, candidate.roi, rivals).next_roi(), rivals)
         again = glance(image, first.next_roi(), rivals)
         if any(similarity(again, seen) > how.mixed for seen in here):
+            doubtful = True
             continue
         lost = [t for t in known if t.lost and close(t.roi, again.roi) and holds(again, t.last, 1.0, how)]
         if lost:
             lost[0].take(at, again)
-        elif convincing(first, again, image.shape[:2], how):
+        elif convincing(first, again, rivals, image.shape[:2], how):
             known.append(Trail({at: again}, again.next_roi()))
+        else:
+            doubtful = True
+    return doubtful
 
 
 def close(a: Roi, b: Roi) -> bool:
     return bool(np.hypot(a.x - b.x, a.y - b.y) < 0.5 * max(a.side, b.side))
 
 
-def convincing(first: Look, again: Look, size: tuple[int, int], how: Tracking) -> bool:
-    """Whether two looks at somebody new, the second where the first one says, show a person."""
-    inside = np.all((again.points >= 0) & (again.points < size[::-1]), axis=1)
-    clear = [i for i in TORSO if inside[i]]
-    surely = len(clear) >= 2 and again.visible[clear].mean() >= how.new_torso
+def convincing(first: Look, again: Look, rivals: Sequence[Look], size: tuple[int, int], how: Tracking) -> bool:
+    """Whether two looks at somebody new, the second where the first one says, show a person, maybe behind rivals."""
+    joints = again.points[list(ON_MASK)]
+    border = 0.03 * again.roi.side
+    inside = np.all((joints >= border) & (joints < np.array(size[::-1]) - border), axis=1)
+    if inside[: len(TORSO)].sum() < 2:
+        return False
+    torso = again.visible[list(TORSO)][inside[: len(TORSO)]].mean()
     stable = similarity(first, again) >= how.new_stable and again.score >= how.new_score
     fill = (again.mask > 0).mean()
-    return bool(
-        surely and stable and how.new_fill[0] < fill < how.new_fill[1] and on_mask(again, inside) >= how.new_on_mask
-    )
+    covered = np.any([on_mask(seen, joints) for seen in (again, *rivals)], axis=0)[inside].mean()
+    clear = torso >= how.new_torso and covered >= how.new_on_mask
+    return bool(clear and stable and how.new_fill[0] < fill < how.new_fill[1])
 
 
-def on_mask(seen: Look, inside: NDArray[np.bool_]) -> float:
-    """The part of the joints inside the picture that lie on the person's mask."""
+def on_mask(seen: Look, points: Floats) -> NDArray[np.bool_]:
+    """Which of the points lie on the person who is seen."""
     matrix = seen.roi.matrix(SIZE)
-    pixel = np.linalg.solve(matrix[:, :2], (seen.points[list(ON_MASK)] - matrix[:, 2]).T).round().astype(int)
+    pixel = np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).round().astype(int)
     x, y = pixel.clip(0, SIZE - 1)
-    on = (seen.mask[y, x] > 0) & (pixel >= 0).all(0) & (pixel < SIZE).all(0)
-    return float(on[inside[list(ON_MASK)]].mean()) if inside[list(ON_MASK)].any() else 0.0
+    return np.asarray((seen.mask[y, x] > 0) & np.all((pixel >= 0) & (pixel < SIZE), axis=0))
 
 
 def look_back(trail: Trail, images: Sequence[Picture], seconds: Sequence[float], glance: Glance, how: Tracking) -> None:
