@@ -1,0 +1,209 @@
+"""A body reduced to what moves: points of its surface and their derivatives, without the mesh.
+
+A blend of skinned vertices is exactly a sum over joints of `G c + s p` (G the joint's turn, p its place), and joints
+that never bend fold into the nearest one above that does. So thirty keypoints cost microseconds, not a mesh.
+Everything here is in camera space: the root's turn includes `camera.facing`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from kornia.geometry.conversions import axis_angle_to_rotation_matrix, rotation_matrix_to_axis_angle
+from torch import Tensor
+
+from motion_imitate.types import Body, BodyModel
+
+ROOT = 6  # numbers of a state before the bends: place and root turn
+BENDS = (
+    *("spine_low", "spine_high", "neck", "head"),
+    *(f"{bend}_{side}" for side in ("left", "right") for bend in ("collar", "shoulder", "elbow", "wrist")),
+    *(f"{bend}_{side}" for side in ("left", "right") for bend in ("hip", "knee", "ankle")),
+)
+SIZE = ROOT + 3 * len(BENDS)
+
+
+def cross_matrix(v: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3 3"]:
+    x, y, z = v.unbind(-1)
+    zero = torch.zeros_like(x)
+    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
+
+
+def turn(v: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3 3"]:
+    """The rotation by |v| radians about v."""
+    return axis_angle_to_rotation_matrix(v.reshape(-1, 3)).view(*v.shape, 3)
+
+
+def turned_by(r: Float[Tensor, "*n 3 3"]) -> Float[Tensor, "*n 3"]:
+    """The v of `turn(v)`, of at most half a turn."""
+    return rotation_matrix_to_axis_angle(r.reshape(-1, 3, 3)).view(r.shape[:-1])
+
+
+def turn_rate(v: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3 3"]:
+    """How the rotation `turn(v)` itself turns, in fixed axes, as v changes: the left Jacobian of SO(3)."""
+    angle2 = (v * v).sum(-1)[..., None, None]
+    angle = (angle2 + 1e-20).sqrt()
+    small = angle2 < 1e-6
+    first = torch.where(small, 0.5 - angle2 / 24, (1 - angle.cos()) / (angle2 + 1e-20))
+    second = torch.where(small, 1 / 6 - angle2 / 120, (angle - angle.sin()) / (angle2 * angle + 1e-20))
+    k = cross_matrix(v)
+    return torch.eye(3, dtype=v.dtype, device=v.device) + first * k + second * (k @ k)
+
+
+@dataclass(frozen=True)
+class State:
+    """A person through some frames, as the fit moves him: [T, ...]."""
+
+    place: Float[Tensor, "T 3"]  # of the root, in camera space
+    root: Float[Tensor, "T 3 3"]  # from body space to camera space
+    bends: Float[Tensor, "T C 3"]  # rotation vectors, in the order of BENDS
+
+    def moved(self, step: Float[Tensor, "T D"]) -> "State":
+        bends = self.bends + step[:, ROOT:].unflatten(1, (-1, 3))
+        return State(self.place + step[:, :3], turn(step[:, 3:ROOT]) @ self.root, bends)
+
+    def minus(self, other: "State") -> Float[Tensor, "T D"]:
+        """The step that leads from `other` to this."""
+        root = turned_by(self.root @ other.root.transpose(-1, -2))
+        return torch.cat([self.place - other.place, root, (self.bends - other.bends).flatten(1)], -1)
+
+    def __getitem__(self, index: slice | Tensor) -> "State":
+        return State(self.place[index], self.root[index], self.bends[index])
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+
+def joined(states: list[State]) -> State:
+    return State(*(torch.cat([getattr(s, name) for s in states]) for name in ("place", "root", "bends")))
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points carried by the moving joints: sum over m of `G_m arm_m + share_m p_m`; arms are linear in the shape."""
+
+    share: Float[Tensor, "K M"]
+    arm: Float[Tensor, "K M 3"]
+    arm_dirs: Float[Tensor, "S K M 3"]
+
+    def shaped(self, shape: Float[Tensor, "t S"]) -> Float[Tensor, "t K M 3"]:
+        return self.arm.to(shape) + torch.einsum("ts,skmi->tkmi", shape, self.arm_dirs.to(shape))
+
+
+class Rig:
+    """The moving joints of a body model, in float64, and the fixed ones folded into them."""
+
+    def __init__(self, model: BodyModel) -> None:
+        self.model = model
+        skin = model.skin
+        bent_by = {joint: number for number, name in enumerate(BENDS) for joint in model.controls[name]}
+        self.joints = [0, *sorted(bent_by)]  # of the model; parents come before their children
+        self.bend = torch.tensor([bent_by[j] for j in self.joints[1:]])
+        spread = torch.tensor([len(model.controls[BENDS[b]]) for b in self.bend], dtype=torch.float64)
+        self.part = (1 / spread)[:, None]  # what fraction of its bend each joint takes
+        self._fold(skin.parents, model.relaxed.double().cpu())
+        self.below = torch.zeros(len(self.joints), len(self.joints), dtype=torch.float64)  # [m, n]: n hangs on m
+        for n in range(len(self.joints)):
+            m = n
+            while m >= 0:
+                self.below[m, n] = 1
+                m = self.parent[m]
+
+    def _fold(self, parents: tuple[int, ...], relaxed: Tensor) -> None:
+        """For every joint: the moving joint that carries it (perhaps itself), its fixed turn and offset there."""
+        skin = self.model.skin
+        rest = torch.cat([skin.joints[None], skin.joint_dirs]).double().cpu()  # [1 + S, J, 3]
+        moving = {j: m for m, j in enumerate(self.joints)}
+        count = len(parents)
+        self.carrier = torch.zeros(count, dtype=torch.long)
+        self.fixed = torch.eye(3, dtype=torch.float64).repeat(count, 1, 1)
+        self.reach = torch.zeros(len(rest), count, 3, dtype=torch.float64)
+        self.parent = [-1] * len(self.joints)
+        self.offset = torch.zeros(len(rest), len(self.joints), 3, dtype=torch.float64)
+        for j in range(1, count):
+            p = parents[j]
+            reach = self.reach[:, p] + (rest[:, j] - rest[:, p]) @ self.fixed[p].T
+            if j in moving:
+                self.carrier[j], self.parent[moving[j]] = moving[j], int(self.carrier[p])
+                self.offset[:, moving[j]] = reach
+            else:
+                self.carrier[j] = self.carrier[p]
+                self.fixed[j] = self.fixed[p] @ relaxed[j]
+                self.reach[:, j] = reach
+
+    def points(self, blend: Float[Tensor, "K V"], nudge: tuple[Tensor, Tensor] | None = None) -> Points:
+        """Blends of vertices; `nudge` moves each by an offset [K, 3] that rides on a joint [K]."""
+        skin = self.model.skin
+        weights, blend = skin.weights.double().cpu(), blend.double().cpu()
+        rest = torch.cat([skin.joints[None], skin.joint_dirs]).double().cpu()
+        skinned = torch.cat([skin.template[None], skin.shape_dirs]).double().cpu()
+        share = blend @ weights  # [K, J]
+        used = share.abs().amax(0).nonzero()[:, 0]
+        arms = torch.stack([blend @ (weights[:, j, None] * skinned) for j in used], 2)  # [1 + S, K, j, 3]
+        arms = arms - share[:, used, None] * rest[:, None, used]
+        arms = torch.einsum("jab,skjb->skja", self.fixed[used], arms) + share[:, used, None] * self.reach[:, None, used]
+        count = len(self.joints)
+        arm = arms.new_zeros(len(rest), len(blend), count, 3).index_add_(2, self.carrier[used], arms)
+        folded = share.new_zeros(len(blend), count).index_add_(1, self.carrier[used], share[:, used])
+        if nudge is not None:
+            offset, joint = nudge[0].double().cpu(), nudge[1].long().cpu()
+            row = torch.arange(len(blend))
+            arm[0, row, self.carrier[joint]] += torch.einsum("kab,kb->ka", self.fixed[joint], offset)
+        return Points(folded, arm[0], arm[1:])
+
+    def pose(
+        self, state: State, shape: Float[Tensor, "#T S"]
+    ) -> tuple[Float[Tensor, "T M 3 3"], Float[Tensor, "T M 3"]]:
+        """The turn and place of every moving joint, in camera space."""
+        local = turn(state.bends[:, self.bend] * self.part.to(state.bends))  # [T, M - 1, 3, 3]
+        offsets = self.offset.to(shape)
+        offset = offsets[0] + torch.einsum("ts,smi->tmi", shape, offsets[1:])
+        turns, places = [state.root], [state.place]
+        for m in range(1, len(self.joints)):
+            above = turns[self.parent[m]]
+            places.append(places[self.parent[m]] + (above @ offset[:, m, :, None])[..., 0])
+            turns.append(above @ local[:, m - 1])
+        return torch.stack(turns, 1), torch.stack(places, 1)
+
+    def place(self, points: Points, state: State, shape: Float[Tensor, "#T S"]) -> Float[Tensor, "T K 3"]:
+        turns, places = self.pose(state, shape)
+        arms = points.shaped(shape).expand(len(turns), -1, -1, -1)
+        return torch.einsum("tmab,tkmb->tka", turns, arms) + points.share.to(places) @ places
+
+    def rates(
+        self, share: Tensor, arm: Tensor, state: State, turns: Tensor, places: Tensor
+    ) -> tuple[Float[Tensor, "T K 3"], Float[Tensor, "T K 3 D"]]:
+        """Points of [T or 1, K, M] shares and [T or 1, K, M, 3] arms, and how they move with each number of a State."""
+        each = (
+            torch.einsum("tmab,tkmb->tkma", turns, arm.expand(len(turns), -1, -1, -1))
+            + share[..., None] * places[:, None]
+        )
+        at = each.sum(2)
+        held = share.expand(len(turns), -1, -1) @ self.below.T  # [T, K, M], how much of a point hangs on a joint
+        lever = torch.einsum("mn,tkna->tkma", self.below, each) - held[..., None] * places[:, None]
+        axes = turns[:, self.parent[1:]] @ turn_rate(state.bends[:, self.bend] * self.part) * self.part[:, None]
+        by_joint = -cross_matrix(lever[:, :, 1:]) @ axes[:, None]  # [T, K, M - 1, 3, 3]
+        by_bend = by_joint.new_zeros(*by_joint.shape[:2], len(BENDS), 3, 3).index_add_(2, self.bend, by_joint)
+        by_place = torch.eye(3, dtype=at.dtype).expand(*at.shape[:2], 3, 3)
+        by_root = -cross_matrix(lever[:, :, 0])
+        return at, torch.cat([by_place, by_root, by_bend.transpose(2, 3).flatten(3)], -1)
+
+    def shape_rates(self, points: Points, turns: Tensor, rows: Tensor | None = None) -> Tensor:
+        """[T, K, 3, S]: how points move with the shape; `rows` [T, n] picks points frame by frame."""
+        arms, share = points.arm_dirs, points.share
+        offsets = self.offset[1:].permute(1, 2, 0)  # [M, 3, S]
+        along = [turns.new_zeros(len(turns), 3, len(arms))]  # of the joints' places
+        for m in range(1, len(self.joints)):
+            along.append(along[self.parent[m]] + turns[:, self.parent[m]] @ offsets[m])
+        moved = torch.stack(along, 1)
+        if rows is None:
+            return torch.einsum("tmab,skmb->tkas", turns, arms) + torch.einsum("km,tmas->tkas", share, moved)
+        picked = arms[:, rows]  # [S, T, n, M, 3]
+        return torch.einsum("tmab,stnmb->tnas", turns, picked) + torch.einsum("tnm,tmas->tnas", share[rows], moved)
+
+    def body(self, state: State, shape: Float[Tensor, "#T S"]) -> Body:
+        """The whole body in its model's own terms, hands relaxed."""
+        pose = self.model.relaxed.double().cpu().repeat(len(state), 1, 1, 1)
+        pose[:, self.joints[1:]] = turn(state.bends[:, self.bend] * self.part)
+        pose[:, 0] = state.root * state.root.new_tensor([1.0, -1, -1])[:, None]  # undo `camera.facing`
+        return Body(pose.float(), shape.float().expand(len(state), -1))
