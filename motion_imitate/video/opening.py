@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from motion_imitate.video.errors import Limits, NotAVideo, NoVideoStream, TooLarge
 
 FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,h264,hevc,ivf,mxf,nut"  # no lists
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,h264,hevc,mxf,nut"  # no lists
 )
 TIMELESS = {
     "h264",
@@ -129,7 +129,8 @@ def lasts(container: InputContainer, stream: VideoStream) -> float | None:
     if stream.duration and base and stream.duration > 0:
         return float(stream.duration * base)
     if container.duration and container.duration > 0:
-        return container.duration / 1e6
+        until = "matroska" in container.format.name  # which says when it ends, not how long it is
+        return (container.duration - (container.start_time or 0) * until) / 1e6
     return None
 
 
