@@ -32,7 +32,7 @@ class Tracking:
     # somebody new has to be clearer than somebody known
     new_score: float = 0.8
     new_torso: float = 0.8
-    new_on_mask: float = 0.85  # part of the joints that lie on the person's own mask
+    new_off_mask: int = 1  # joints that may lie off the person's own mask
     new_stable: float = 0.6  # similarity of a second look to the first
     new_fill: tuple[float, float] = (0.03, 0.6)  # part of the square that the mask fills
 
@@ -145,15 +145,15 @@ def close(a: Roi, b: Roi) -> bool:
 def convincing(first: Look, again: Look, rivals: Sequence[Look], size: tuple[int, int], how: Tracking) -> bool:
     """Whether two looks at somebody new, the second where the first one says, show a person, maybe behind rivals."""
     joints = again.points[list(ON_MASK)]
-    border = 0.03 * again.roi.side
-    inside = np.all((joints >= border) & (joints < np.array(size[::-1]) - border), axis=1)
+    part = joints / np.array(size[::-1])
+    inside = np.all((part > 0.02) & (part < 0.98), axis=1)
     if inside[: len(TORSO)].sum() < 2:
         return False
     torso = again.visible[list(TORSO)][inside[: len(TORSO)]].mean()
     stable = similarity(first, again) >= how.new_stable and again.score >= how.new_score
     fill = (again.mask > 0).mean()
-    covered = np.any([on_mask(seen, joints) for seen in (again, *rivals)], axis=0)[inside].mean()
-    clear = torso >= how.new_torso and covered >= how.new_on_mask
+    bare = ~np.any([on_mask(seen, joints) for seen in (again, *rivals)], axis=0)[inside]
+    clear = torso >= how.new_torso and bare.sum() <= how.new_off_mask
     return bool(clear and stable and how.new_fill[0] < fill < how.new_fill[1])
 
 
