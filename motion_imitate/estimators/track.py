@@ -49,12 +49,16 @@ class Trail:
     def take(self, at: int, seen: Look) -> None:
         if self.looks and not self.lost:
             self.pace = (self.pace + seen.points[CENTRE] - self.last.points[CENTRE]) / 2
-        self.looks[at], self.roi, self.lost = seen, seen.next_roi(), 0
+        self.looks[at], self.roi, self.lost = seen, seen.next_roi().moved(self.pace), 0
 
     def miss(self) -> None:
         self.lost += 1
         self.pace = self.pace * 0.8
         self.roi = self.roi.moved(self.pace)
+
+    def surprise(self, seen: Look) -> float:
+        """How far a look is from where the person was expected, in pixels."""
+        return float(np.hypot(*(seen.points[CENTRE] - self.last.points[CENTRE] - self.pace * (1 + self.lost))))
 
     @property
     def last(self) -> Look:
@@ -85,7 +89,7 @@ def go_on(known: list[Trail], at: int, image: Picture, seconds: Sequence[float],
     held = [holds(s, t.last, pause, how) for s, t, pause in zip(seen, known, pauses, strict=True)]
     for a, b in combinations(range(len(known)), 2):
         if held[a] and held[b] and similarity(seen[a], seen[b]) > how.same:
-            held[min(a, b, key=lambda i: similarity(known[i].last, seen[i]))] = False
+            held[max(a, b, key=lambda i: known[i].surprise(seen[i]))] = False
     sure = [s for s, h in zip(seen, held, strict=True) if h]
     for i, trail in enumerate(known):
         rivals = [s for s in sure if close(trail.roi, s.roi)]
