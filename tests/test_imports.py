@@ -13,6 +13,7 @@ PIPELINES = sorted((ROOT / "pipelines").rglob("*.py"))
 LOW = [
     "types",
     "camera",
+    "raster_numba",
     "raster",
     "flow",
     "losses",
@@ -25,6 +26,7 @@ LOW = [
     "ground",
     "motion",
     "motion_file",
+    "overlay",
 ]  # each may import those before it
 SHARED = ["types", "camera", "raster", "flow", "weights"]  # what plug-ins may use, besides their own folder
 ALONE = {
