@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from motion_imitate.estimators.nets import load_net
 from motion_imitate.weights import MissingWeights
@@ -60,6 +61,16 @@ def test_threads_may_share_a_net(runtime):
         given = list(pool.map(lambda p: net(p)[0], pictures))
     for a, b in zip(given, expected, strict=True):
         assert np.allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", SIZES)
+def test_cuda_agrees_to_the_precision_it_computes_in(name, person):
+    size = SIZES[name]
+    outputs = load_net(name, device="cuda")(person[:, :size, :size])
+    for a, b in zip(outputs, load_net(name, runtime="torch")(person[:, :size, :size]), strict=True):
+        assert np.abs(a - b).max() <= 1e-2 * np.abs(b).max()
 
 
 def test_what_cannot_run_is_said():
