@@ -148,7 +148,7 @@ def repacked(path, source, times, container=None):
 
 def covered(path, codec):
     """Sound with a cover picture."""
-    with av.open(str(path), "w") as out:
+    with av.open(str(path), "w", format="mp3" if path.suffix == ".mp3" else "mp4") as out:
         voice = add_voice(out, codec)
         cover = out.add_stream("png", rate=1)
         cover.height, cover.width, cover.pix_fmt = 64, 64, "rgb24"

@@ -155,8 +155,8 @@ def faults(clip: Clip, tally: Tally) -> Iterator[str]:
         yield f"the video is cut off: {tally.packets} of {promised} pictures are there"
     elif not promised and clip.end and tally.until + 3 * frame < clip.end * WHOLE:
         yield f"the video is cut off: its pictures end at {tally.until:.2f} s, it should last until {clip.end:.2f} s"
-    elif tally.torn:
-        yield "the video is cut off: its last packet is not whole"
+    elif tally.torn or not clip.whole:
+        yield "the file is cut off: its last part is not whole"
 
 
 def within(seconds: float, clip: Clip, limits: Limits) -> float:

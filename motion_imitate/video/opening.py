@@ -47,6 +47,7 @@ class Clip:
     rate: Fraction
     aspect: Fraction  # width of a pixel over its height
     end: float | None  # seconds on the file's own clock, as it claims
+    whole: bool  # no part of the file says that it is longer than the file
     oddities: tuple[str, ...]
 
 
@@ -112,7 +113,8 @@ def chosen(path: Path, container: InputContainer, limits: Limits) -> Clip:
     rate, oddities = rate_of(container, stream)
     begin = float((stream.start_time or 0) * (fraction(stream.time_base) or 0))
     end = begin + length if length else None
-    return Clip(path, container, stream, rate, aspect_of(stream), end, oddities)
+    whole = "mp4" not in container.format.name or boxes_fit(path)
+    return Clip(path, container, stream, rate, aspect_of(stream), end, whole, oddities)
 
 
 def check_size(path: Path, width: int, height: int, limits: Limits) -> None:
@@ -132,6 +134,20 @@ def lasts(container: InputContainer, stream: VideoStream) -> float | None:
         until = "matroska" in container.format.name  # which says when it ends, not how long it is
         return (container.duration - (container.start_time or 0) * until) / 1e6
     return None
+
+
+def boxes_fit(path: Path) -> bool:
+    """Whether the boxes that an MP4 is made of, one after the other, end where the file does."""
+    at, size = 0, path.stat().st_size
+    with path.open("rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            head = file.read(16)
+            length = int.from_bytes(head[:4])
+            if length == 0:  # until the end of the file
+                return True
+            at += max(8, int.from_bytes(head[8:]) if length == 1 else length)
+    return at <= size
 
 
 def rate_of(container: InputContainer, stream: VideoStream) -> tuple[Fraction, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
+import av
 import numpy as np
 import torch
 from av.video.frame import VideoFrame
@@ -16,7 +17,8 @@ from motion_imitate.video.errors import Limits, ignored, once
 from motion_imitate.video.opening import Clip, check_size, open_clip
 
 HDR = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
-HD = 720  # lines from which on an untagged video is taken for BT.709
+MATRICES = {0, 1, 4, 5, 6, 7, 9}  # of the colours that can be converted; 2 is untagged, others are rare or broken
+HD = 720  # lines from which on a video of another matrix is taken for BT.709, as players do; BT.601 below
 Picture = NDArray[np.uint8]  # [H, W, 3]
 
 
@@ -44,7 +46,7 @@ def runs(
         for oddity in clip.oddities:
             say(oddity)
         whole = progressive(pictures(clip, limits, tally), tally, say)
-        coming = shown(timed(whole, clip.rate, tally, say), clip, size, limits, say)
+        coming = shown(timed(whole, clip.rate, tally, say), clip, size, limits, tally, say)
         for first in coming:
             yield gathered(chain([first], islice(coming, run - 1)), run)
         verdict(clip, limits, tally, say)
@@ -66,6 +68,7 @@ def shown(
     clip: Clip,
     size: tuple[int, int] | None,
     limits: Limits,
+    tally: Tally,
     say: Callable[[str], None],
 ) -> Iterator[tuple[float, Picture]]:
     """Each picture upright, all of one size; a picture is good until the next is asked for."""
@@ -79,7 +82,12 @@ def shown(
             say("the frame size changes inside the video: all were scaled to the first")
         if frame.color_trc in HDR:
             say("the video is HDR: its colours were brought to the normal range")
-        yield within(now, clip, limits), rgb(reformatter, frame, size)
+        try:
+            picture = rgb(reformatter, frame, size)
+        except (OSError, ValueError, av.FFmpegError):  # colours that nothing can convert
+            tally.unreadable += 1
+            continue
+        yield within(now, clip, limits), picture
 
 
 def quarter_turns(frame: VideoFrame) -> int:
@@ -93,17 +101,22 @@ def upright_size(clip: Clip, frame: VideoFrame) -> tuple[int, int]:
     return (width, frame.height) if quarter_turns(frame) % 2 else (frame.height, width)
 
 
+def matrix(frame: VideoFrame) -> Colorspace | None:
+    if frame.format.is_rgb or frame.colorspace in MATRICES:
+        return None
+    return Colorspace.ITU709 if frame.height >= HD else Colorspace.ITU601
+
+
 def rgb(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[int, int]) -> Picture:
     turns = quarter_turns(frame)
     height, width = size[::-1] if turns % 2 else size
     hdr = frame.color_trc in HDR
-    untagged = frame.colorspace == 2 and frame.height >= HD
     picture = reformatter.reformat(
         frame,
         width=width,
         height=height,
         format="rgb24",
-        src_colorspace=Colorspace.ITU709 if untagged else None,
+        src_colorspace=matrix(frame),
         interpolation=Interpolation.AREA if (height, width) != (frame.height, frame.width) else None,
         dst_colorspace=Colorspace.ITU709 if hdr else None,
         dst_color_trc=ColorTrc.BT709 if hdr else None,

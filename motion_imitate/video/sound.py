@@ -1,10 +1,11 @@
 """The sound of one video beside the pictures of another: copied where browsers play it as it is, AAC otherwise."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar, cast
 
 import av
 import numpy as np
@@ -14,7 +15,7 @@ from av.container import InputContainer, OutputContainer
 
 from motion_imitate.video.decoding import BACK, GAP, Tally, pictures, stamp
 from motion_imitate.video.errors import Limits, VideoError
-from motion_imitate.video.opening import SoundPacket, fraction, known, open_clip, open_container
+from motion_imitate.video.opening import SoundPacket, fraction, known, open_clip, open_container, rate_of
 
 COPIED = {"aac", "mp3", "opus"}  # what browsers play inside an MP4
 RATE = 48000  # of AAC made here
@@ -22,6 +23,18 @@ SLACK = RATE // 50  # samples; sound this much too early or too late is put righ
 ANY = Limits(pixels=2**31 - 1, seconds=inf)
 
 P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Piece(Generic[P]):
+    """A packet or a frame of sound, in seconds on the file's clock."""
+
+    begin: float  # of the pictures
+    at: float | None
+    length: float
+    what: P
+
+
 Sound = Generator[tuple[float, SoundPacket], None, None]
 
 
@@ -63,28 +76,47 @@ def guarded(container: InputContainer, sound: Sound, warn: Callable[[str], None]
         warn(f"the sound breaks off: it cannot be read further ({type(error).__name__})")
 
 
-def placed(pieces: Iterable[tuple[float | None, float, P]], begin: float) -> Iterator[tuple[float, P]]:
-    """Each piece with its seconds from `begin`; those before it are left out, leaps of the clock are closed."""
-    due: float | None = None
-    for at, length, piece in pieces:
-        now = (due or 0.0) if at is None else at - begin
-        if due is not None and not due - BACK <= now <= due + GAP:
-            begin, now = begin + now - due, due
-        due = now + length
-        if now > -length / 2:
-            yield max(now, 0.0), piece
+def around(container: InputContainer, stream: AudioStream, begin: float) -> Iterator[tuple[float, SoundPacket]]:
+    """The packets, each with the second on the file's clock that the pictures around it count from."""
+    seen = known(container.streams.video)[:1]
+    step = float(1 / rate_of(container, seen[0])[0]) if seen else 0.0
+    last: float | None = None
+    for packet in container.demux(stream, *seen):
+        if packet.stream_index == stream.index:
+            yield begin, cast(SoundPacket, packet)
+        elif packet.dts is not None:
+            at = float(packet.dts * (fraction(packet.time_base) or 0))
+            if last is not None and not last - BACK <= at <= last + GAP:
+                begin += at - last - step
+            last = at
+
+
+def placed(pieces: Iterable[Piece[P]]) -> Iterator[tuple[float, P]]:
+    """Each piece with its seconds from the first picture; those before it are left out.
+
+    Where the clock leaps and the pictures have not yet told by how much, the sound goes on evenly.
+    """
+    due, begin, leap = 0.0, None, 0.0
+    for piece in pieces:
+        started = begin is not None
+        begin, leap = piece.begin, leap if piece.begin == begin else 0.0
+        now = due if piece.at is None else piece.at - begin - leap
+        if started and not due - BACK <= now <= due + GAP:
+            leap, now = leap + now - due, due
+        due = now + piece.length
+        if now > -piece.length / 2:
+            yield max(now, 0.0), piece.what
 
 
 def copied(container: InputContainer, stream: AudioStream, track: AudioStream, begin: float) -> Sound:
     base = fraction(stream.time_base) or Fraction(1, RATE)
+    pieces = (
+        Piece(since, float(packet.dts * base), float((packet.duration or 0) * base), packet)
+        for since, packet in around(container, stream, begin)
+        if packet.dts is not None and packet.size
+    )
     last = -1
-
-    def pieces() -> Iterator[tuple[float | None, float, SoundPacket]]:
-        for packet in container.demux(stream):
-            if packet.dts is not None and packet.size:
-                yield float(packet.dts * base), float((packet.duration or 0) * base), packet
-
-    for now, packet in placed(pieces(), begin):
+    for now, packet in placed(pieces):
         at = round(now / base)
         if at > last:  # the file stays valid only while time goes forward
             packet.pts = packet.dts = last = at
@@ -94,30 +126,28 @@ def copied(container: InputContainer, stream: AudioStream, track: AudioStream, b
 
 def encoded(container: InputContainer, stream: AudioStream, track: AudioStream, begin: float) -> Sound:
     resampler = av.AudioResampler("fltp", "stereo", RATE)
+    pieces = (
+        Piece(since, frame.time, frame.samples / frame.sample_rate, frame)
+        for since, packet in around(container, stream, begin)
+        for frame in heard(packet)
+    )
     done = 0  # samples
-
-    def pieces() -> Iterator[tuple[float | None, float, AudioFrame]]:
-        for packet in container.demux(stream):
-            yield from ((f.time, f.samples / f.sample_rate, f) for f in heard(packet))
-
-    def packed(frame: AudioFrame | None) -> Sound:
-        nonlocal done
-        if frame is not None:
-            frame.pts, frame.time_base = done, Fraction(1, RATE)
-            done += frame.samples
-        for packet in track.encode(frame):
-            yield done / RATE, packet
-
-    for now, frame in placed(pieces(), begin):
+    for now, frame in placed(pieces):
         late = round(now * RATE) - done
         if late < -SLACK:
             continue
-        if late > SLACK:
-            yield from packed(silence(late))
         frame.pts = None
-        for part in resampler.resample(frame):
-            yield from packed(part)
-    yield from packed(None)
+        for part in [*([silence(late)] if late > SLACK else []), *resampler.resample(frame)]:
+            part.pts, part.time_base = done, Fraction(1, RATE)
+            done += part.samples
+            yield from packed(track, part)
+    yield from packed(track, None)
+
+
+def packed(track: AudioStream, frame: AudioFrame | None) -> Sound:
+    for packet in track.encode(frame):
+        if packet.pts is not None and packet.pts >= 0:  # before that, only what the encoder starts up with
+            yield float(packet.pts * (fraction(packet.time_base) or 0)), packet
 
 
 def heard(packet: SoundPacket) -> list[AudioFrame]:

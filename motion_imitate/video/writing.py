@@ -44,7 +44,7 @@ class Encoding:
 def write(
     path: Path,
     runs: Iterable[Frames],
-    rate: float | Fraction,
+    rate: int | float | Fraction,
     sound_from: Path | None = None,
     tags: Mapping[str, str] | None = None,
     how: Encoding = Encoding(),
@@ -100,7 +100,9 @@ def closed(out: OutputContainer, path: Path) -> Iterator[None]:
         raise
 
 
-def picture_track(out: OutputContainer, shape: tuple[int, ...], rate: float | Fraction, how: Encoding) -> VideoStream:
+def picture_track(
+    out: OutputContainer, shape: tuple[int, ...], rate: int | float | Fraction, how: Encoding
+) -> VideoStream:
     exact = Fraction(rate).limit_denominator(100000)
     options = {"crf": str(how.crf), "preset": how.preset, "g": str(max(1, round(exact * how.keyframes)))}
     track = out.add_stream("libx264", rate=exact, options=options)
