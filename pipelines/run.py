@@ -1,0 +1,67 @@
+"""Running a stage over a stream, in threads. Streams are pulled: whoever stops reading stops it all."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+H = TypeVar("H")
+
+Make = Callable[[], Callable[[A], B]]
+
+
+class Run(Protocol):
+    def __call__(self, make: Make[A, B], items: Iterable[A], /) -> Iterator[B]:
+        """make()(item) for each item, in order, a bounded few ahead of the reader."""
+
+
+def in_order(submit: Callable[[A], H], result: Callable[[H], B], items: Iterable[A], ahead: int) -> Iterator[B]:
+    """result(submit(item)) for each item, in order, with at most `ahead` under way while one is waited for."""
+    pending: deque[H] = deque()
+    for item in items:
+        pending.append(submit(item))
+        if len(pending) > ahead:
+            yield result(pending.popleft())
+    while pending:
+        yield result(pending.popleft())
+
+
+def threads(make: Make[A, B], items: Iterable[A], workers: int = 1) -> Generator[B]:
+    """One stage, which all workers call: it must not remember."""
+    stage = make()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield from in_order(lambda item: pool.submit(stage, item), Future.result, items, 2 * workers)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        close(items)
+
+
+def beside(items: Iterable[A], ahead: int = 2) -> Generator[A]:
+    """The same items, made in a thread of their own, up to `ahead` of them before they are asked for."""
+    source = iter(items)
+    pool = ThreadPoolExecutor(1)
+    pending: deque[Future[list[A]]] = deque()
+    try:
+        pending.extend(pool.submit(some, source) for _ in range(ahead))
+        while item := pending.popleft().result():
+            pending.append(pool.submit(some, source))
+            yield item[0]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        close(source)
+
+
+def some(source: Iterator[A]) -> list[A]:
+    """The next item, if there is one."""
+    for item in source:
+        return [item]
+    return []
+
+
+def close(source: Iterable[A]) -> None:
+    """Lets a stream that is a generator put away what it holds."""
+    if isinstance(source, Generator):
+        source.close()

@@ -1,0 +1,102 @@
+"""A clip in, the motion of a person in it out: a stream that holds a few seconds, whatever the clip's length."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from motion_imitate import bodies
+from motion_imitate.estimators.fit import fit, fit_live
+from motion_imitate.estimators.fitter import Fitter
+from motion_imitate.estimators.follow import follow
+from motion_imitate.estimators.landmarks import Landmarks
+from motion_imitate.estimators.quality import LIVE, QUALITIES
+from motion_imitate.types import BodyModel, Frames, Motion, Sighting, cat
+from motion_imitate.video import Info, VideoError, probe, read
+from pipelines.output import Refused
+from pipelines.run import threads
+from pipelines.seeing import Seeing
+
+RUN = 16  # frames of a run in which people are looked for; each run begins with a search
+
+
+class Nobody(VideoError):
+    """A clip in which no person is seen."""
+
+
+@dataclass(frozen=True)
+class Watching:
+    """A clip that is looked at, and how."""
+
+    info: Info
+    size: tuple[int, int]  # height and width at which it is read
+    seeing: Seeing
+    warn: Callable[[str], None]
+
+
+def watching(clip: Path, seeing: Seeing, warn: Callable[[str], None]) -> Watching:
+    torch.set_num_threads(seeing.threads)
+    check_device(seeing.device)
+    info = probe(clip)
+    return Watching(info, scaled((info.height, info.width), seeing.size), seeing, warn)
+
+
+def body_model(name: str) -> BodyModel:
+    return cast(BodyModel, bodies.load(name))  # frozen fields, which type checkers do not take for fields
+
+
+def check_device(name: str) -> None:
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError):
+        raise Refused(f"the device {name!r} cannot be used with torch {torch.__version__} here; choose cpu") from None
+
+
+def scaled(size: tuple[int, int], longest: int | None) -> tuple[int, int]:
+    """Height and width with the longer side at most `longest`, then both even."""
+    if longest is None or max(size) <= longest:
+        return size
+    height, width = (max(2, 2 * round(side * longest / max(size) / 2)) for side in size)
+    return height, width
+
+
+def sightings(what: Watching) -> Iterator[Sighting]:
+    """The person who is asked for, through the clip."""
+    how = replace(QUALITIES[what.seeing.quality].look, device=what.seeing.device, threads=what.seeing.threads)
+    if what.seeing.live:
+        how = replace(how, every=1, rate=1e6)  # what lies between two looks is known only after the second
+    frames = read(what.info.path, RUN, what.size, warn=what.warn)
+    with closing(threads(partial(Landmarks, how), frames, what.seeing.workers)) as runs:
+        yield from follow(runs, what.seeing.person)
+
+
+def fitted(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterator[Motion]:
+    """The motion in pieces, as soon as it is known; an error if there turns out to be nobody."""
+    somebody = False
+    for piece in pieces(what, seen, model):
+        somebody = somebody or bool((piece.confidence > 0).any())
+        yield piece
+    if not somebody:
+        raise Nobody(f"nobody is seen in {what.info.path}; give a clip with a person, most of the body in the picture")
+
+
+def pieces(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterator[Motion]:
+    if what.seeing.live:
+        return fit_live(seen, Fitter(model, LIVE), what.size)
+    return fit(seen, Fitter(model, QUALITIES[what.seeing.quality].fit), what.size)
+
+
+def paired(frames: Iterable[Frames], motion: Iterator[Motion]) -> Iterator[tuple[Frames, Motion]]:
+    """Runs of frames, each with its motion, which comes in pieces of other lengths."""
+    held: list[Motion] = []
+    for run in frames:
+        while sum(map(len, held)) < len(run) and (more := list(islice(motion, 1))):
+            held += more
+        ready = cat(held)
+        yield run, ready[: len(run)]
+        held = [ready[len(run) :]]
