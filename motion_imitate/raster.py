@@ -32,9 +32,10 @@ def pull(corners: Float[Tensor, "N 3 3"], at: Float[Tensor, "N 2"]) -> tuple[Ten
     x, y = (corners[..., :2] - at[:, None]).unbind(-1)
     (x0, x1, x2), (y0, y1, y2) = x.unbind(-1), y.unbind(-1)
     e0, e1, e2 = x1 * y2 - x2 * y1, x2 * y0 - x0 * y2, x0 * y1 - x1 * y0
-    i0, i1, i2 = (1 / corners[..., 2]).unbind(-1)
-    q0, q1, q2 = e0 * i0, e1 * i1, e2 * i2
-    return torch.stack([e0, e1, e2], -1), torch.stack([q0, q1, q2], -1), (e0 + e1 + e2) / (q0 + q1 + q2)
+    z0, z1, z2 = corners[..., 2].unbind(-1)
+    q0, q1, q2 = e0 * (z1 * z2), e1 * (z2 * z0), e2 * (z0 * z1)
+    depth = (e0 + e1 + e2) * (z1 * z2 * z0) / (q0 + q1 + q2)
+    return torch.stack([e0, e1, e2], -1), torch.stack([q0, q1, q2], -1), depth
 
 
 def boxes(corners: Float[Tensor, "N 3 3"], size: tuple[int, int]) -> tuple[Int[Tensor, "N 2"], Int[Tensor, "N 2"]]:

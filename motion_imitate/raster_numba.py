@@ -75,13 +75,13 @@ def draw_face(
         return
     left, right = span(triangle[0], triangle[2], triangle[4], face.shape[2])
     top, bottom = span(triangle[1], triangle[3], triangle[5], face.shape[1])
-    i0, i1, i2 = ONE / z0, ONE / z1, ONE / z2
+    p0, p1, p2 = z1 * z2, z2 * z0, z0 * z1
     for row in range(top, bottom):
         for column in range(left, right):
             e0, e1, e2 = edges(triangle, row, column)
             if not (min(e0, e1, e2) >= ZERO or max(e0, e1, e2) <= ZERO):
                 continue
-            z = (e0 + e1 + e2) / (e0 * i0 + e1 * i1 + e2 * i2)
+            z = (e0 + e1 + e2) * (p0 * z0) / (e0 * p0 + e1 * p1 + e2 * p2)
             if z > ZERO and z < depth[b, row, column]:
                 depth[b, row, column] = z
                 face[b, row, column] = f
@@ -92,11 +92,12 @@ def weigh(
     corners: Floats, b: int, row: int, column: int, half: tuple[np.float32, np.float32], f: int, weights: Floats
 ) -> None:
     e0, e1, e2 = edges(in_pixels(corners, b, f, half), row, column)
-    q0, q1, q2 = e0 * (ONE / corners[b, f, 0, 2]), e1 * (ONE / corners[b, f, 1, 2]), e2 * (ONE / corners[b, f, 2, 2])
-    total = q0 + q1 + q2
-    weights[b, row, column, 0] = q0 / total
-    weights[b, row, column, 1] = q1 / total
-    weights[b, row, column, 2] = q2 / total
+    z0, z1, z2 = corners[b, f, 0, 2], corners[b, f, 1, 2], corners[b, f, 2, 2]
+    q0, q1, q2 = e0 * (z1 * z2), e1 * (z2 * z0), e2 * (z0 * z1)
+    scale = ONE / (q0 + q1 + q2)
+    weights[b, row, column, 0] = q0 * scale
+    weights[b, row, column, 1] = q1 * scale
+    weights[b, row, column, 2] = q2 * scale
 
 
 @compiled
@@ -108,7 +109,6 @@ def draw(corners: Floats, near: float, face: Ints, weights: Floats, depth: Float
     batch, height, width = face.shape
     half = (np.float32(width) * HALF, np.float32(height) * HALF)
     face[:] = -1
-    weights[:] = ZERO
     depth[:] = INFINITY
     for b in range(batch):
         for f in range(corners.shape[1]):
@@ -117,3 +117,5 @@ def draw(corners: Floats, near: float, face: Ints, weights: Floats, depth: Float
             for column in range(width):
                 if face[b, row, column] >= 0:
                     weigh(corners, b, row, column, half, face[b, row, column], weights)
+                else:
+                    weights[b, row, column, 0] = weights[b, row, column, 1] = weights[b, row, column, 2] = ZERO

@@ -98,6 +98,18 @@ class BoxBody:
     def mirror_faces(self) -> Tensor:
         return torch.arange(len(self.faces))
 
+    @property
+    def keypoint_offsets(self) -> tuple[Tensor, Tensor]:
+        return torch.zeros(33, 3), torch.zeros(33, dtype=torch.long)
+
+    @property
+    def proxy_vertices(self) -> Tensor:
+        return torch.arange(len(self.skin.template))
+
+    @property
+    def proxy_faces(self) -> Tensor:
+        return self.faces
+
     def __call__(self, body: Body) -> tuple[Tensor, Tensor]:
         s = self.skin
         rest = s.template + torch.einsum("bs,svi->bvi", body.shape, s.shape_dirs)
