@@ -26,6 +26,7 @@ LOW = [
     "ground",
     "motion",
     "motion_file",
+    "overlay_numba",
     "overlay",
 ]  # each may import those before it
 SHARED = ["types", "camera", "raster", "flow", "weights"]  # what plug-ins may use, besides their own folder
