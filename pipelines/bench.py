@@ -5,6 +5,7 @@ from importlib import import_module
 
 PARTS = {  # each a module with `measure() -> Iterator[str]`, imported only when asked for
     "video": "pipelines.bench_video",
+    "raster": "pipelines.bench_raster",
 }
 
 
