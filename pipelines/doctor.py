@@ -91,7 +91,6 @@ CHECKS: dict[str, Callable[[], tuple[bool | None, str]]] = {
     "av": package("av"),
     "ai-edge-litert": package("ai-edge-litert", "the pose network runs in torch, half as fast"),
     "numba": package("numba", "bodies are drawn by torch, ten times slower"),
-    "smplx": package("smplx", "needed by nothing but its tests; SMPL itself needs only your file"),
     "assets": assets,
     "disk": room,
     "video": round_trip,

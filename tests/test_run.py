@@ -1,0 +1,134 @@
+"""Streams through threads: in order, bounded, concurrent, and gone when nobody reads on."""
+
+import gc
+import threading
+import time
+import weakref
+from itertools import count, islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from pipelines.run import beside, in_order, threads
+
+RUNNERS = {
+    "threads": lambda stage, items: threads(lambda: stage, items, workers=3),
+    "beside": lambda stage, items: beside(map(stage, items), ahead=3),
+}
+
+
+@pytest.fixture(params=RUNNERS)
+def runner(request):
+    return RUNNERS[request.param]
+
+
+@given(some.lists(some.integers()), some.integers(0, 9))
+def test_in_order_is_a_map_that_starts_early(items, ahead):
+    begun, least = [], []
+
+    def submit(item):
+        begun.append(item)
+        return item
+
+    def result(item):
+        least.append(len(begun))
+        return item + 1
+
+    assert list(in_order(submit, result, items, ahead)) == [item + 1 for item in items]
+    for i, started in enumerate(least):
+        assert started == min(i + ahead + 1, len(items))
+
+
+def test_results_keep_the_order_of_items_though_later_ones_are_done_first(runner):
+    def slow_when_even(i):
+        time.sleep(0.02 * (i % 2 == 0))
+        return i
+
+    assert list(runner(slow_when_even, range(20))) == list(range(20))
+
+
+def test_an_error_of_a_stage_reaches_the_reader_and_ends_the_stream(runner):
+    def fails_at_three(i):
+        if i == 3:
+            raise ValueError("three")
+        return i
+
+    stream = runner(fails_at_three, count())
+    assert list(islice(stream, 3)) == [0, 1, 2]
+    with pytest.raises(ValueError, match="three"):
+        next(stream)
+    assert list(stream) == []
+
+
+def test_an_error_of_the_source_reaches_the_reader(runner):
+    def source():
+        yield from range(10)
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(runner(lambda i: i, source()))
+
+
+def test_who_stops_reading_stops_the_source_and_its_threads():
+    for run in (lambda s: threads(lambda: abs, s, 2), lambda s: beside(s)):
+        closed = threading.Event()
+
+        def source(closed=closed):
+            try:
+                yield from count()
+            finally:
+                closed.set()
+
+        before = threading.active_count()
+        stream = run(source())
+        assert list(islice(stream, 5)) == [0, 1, 2, 3, 4]
+        stream.close()
+        assert closed.is_set()
+        assert threading.active_count() == before
+
+
+def test_few_items_are_held_however_long_the_stream(runner):
+    class Item:
+        pass
+
+    alive = weakref.WeakSet()
+
+    def source():
+        for _ in range(300):
+            item = Item()
+            alive.add(item)
+            yield item
+            del item
+
+    most = 0
+    for item in runner(lambda x: x, source()):
+        del item
+        gc.collect(0)
+        most = max(most, len(alive))
+    assert most <= 10
+
+
+def test_reader_and_source_work_at_once():
+    """Each waits until the other is at work; one after the other would be a deadlock, which ends by its timeout."""
+    meeting = threading.Barrier(2, timeout=10)
+
+    def source():
+        for i in range(4):
+            if i:
+                meeting.wait()
+            yield i
+
+    for i in beside(source(), ahead=1):
+        if i < 3:
+            meeting.wait()
+
+
+def test_workers_work_at_once():
+    meeting = threading.Barrier(3, timeout=10)
+
+    def stage(i):
+        meeting.wait()
+        return i
+
+    assert list(threads(lambda: stage, range(6), workers=3)) == list(range(6))
