@@ -21,22 +21,22 @@ def aligned(joints: Float[Tensor, "T J 3"], truth: Float[Tensor, "T J 3"]) -> Fl
 
 
 def mean_error(joints: Float[Tensor, "T J 3"], truth: Float[Tensor, "T J 3"]) -> float:
-    return (joints - truth).norm(dim=-1).mean().item()
+    return float((joints - truth).norm(dim=-1).mean())
 
 
 def acceleration_error(joints: Float[Tensor, "T J 3"], truth: Float[Tensor, "T J 3"], rate: float) -> float:
     """Metres a second squared, on average."""
     difference = joints - truth
-    return ((difference[2:] - 2 * difference[1:-1] + difference[:-2]) * rate**2).norm(dim=-1).mean().item()
+    return float(((difference[2:] - 2 * difference[1:-1] + difference[:-2]) * rate**2).norm(dim=-1).mean())
 
 
 def overlap(one: Bool[Tensor, "T H W"], other: Bool[Tensor, "T H W"]) -> float:
     """Intersection over union, frame by frame, on average."""
     both, either = (one & other).sum((1, 2)), (one | other).sum((1, 2))
-    return (both / either.clamp(min=1)).mean().item()
+    return float((both / either.clamp(min=1)).mean())
 
 
 def sliding(feet: Float[Tensor, "T K 3"], standing: Bool[Tensor, "T-1 K"], rate: float) -> float:
     """Metres a second that feet move from a frame to the next while they stand."""
     speed = feet.diff(dim=0).norm(dim=-1) * rate
-    return speed[standing].mean().item()
+    return float(speed[standing].mean())

@@ -144,6 +144,11 @@ class BodyModel(Protocol):
     iuv: Tensor  # [F, 3, 2], (u, v) in [0, 1] inside the part
     mirror_vertices: Tensor  # [V], each vertex's twin on the other side
     mirror_faces: Tensor  # [F]
+    keypoint_offsets: tuple[
+        Tensor, Tensor
+    ]  # [33, 3] from "blazepose33" to what the network means; [33] joints they ride on
+    proxy_vertices: Tensor  # [P], some vertices that stand for the whole mesh
+    proxy_faces: Tensor  # [Q, 3], between those
 
     def __call__(self, body: Body) -> tuple[Tensor, Tensor]:
         """Vertices [B, V, 3] and joints [B, J, 3] in body space."""

@@ -60,6 +60,8 @@ def allowed(path: Path) -> list[str]:
         return LOW[: LOW.index(name)]
     if name == "video":
         return ["types", "video"]
+    if name == "synthesis":
+        return [p.name.removesuffix(".py") for p in (ROOT / "motion_imitate").iterdir() if p.name != "imitate.py"]
     if len(inside.parts) > 1:
         return [*SHARED, name]
     if name == "weights":

@@ -88,7 +88,9 @@ def solve_banded(
         [torch.cat([skip[0::2], between], -1), torch.cat([torch.zeros_like(between), skip[1::2]], -1)], -2
     )
     pairs = right.reshape(frames // 2, 2 * size, -1)
-    factors, links, forward = [], [], []
+    factors: list[Tensor] = []
+    links: list[Tensor] = []
+    forward: list[Tensor] = []
     for n in range(len(block)):
         here, known = block[n], pairs[n]
         if n:

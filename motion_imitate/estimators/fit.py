@@ -19,8 +19,8 @@ ANCHOR = 2  # frames fitted before that a window starts from: smoothness looks t
 
 @dataclass(frozen=True)
 class Windows:
-    frames: int = 96  # fitted together
-    overlap: int = 24  # of them, fitted again with the next
+    frames: int = 64  # fitted together
+    overlap: int = 16  # of them, fitted again with the next
     bridge: float = 1.0  # seconds that a person may be out of sight and still be thought to have moved on evenly
     measure: int = 24  # frames with the person in sight that it takes to know his shape
 
@@ -103,7 +103,7 @@ def fit_seen(
     guess, shape = fitter.lift(seen)
     begin = guess if known.tail is None else joined([known.tail, guess[len(known.tail) :]])
     rows = torch.arange(behind(known), len(seen), fitter.how.every)
-    clip = Clip(seen, guess, rows, Edges.of(window[rows], camera[rows]), behind(known))
+    clip = Clip(seen, rows, Edges.of(window[rows], camera[rows]), behind(known))
     free = 0 if known.measured else fitter.how.shapes
     return fitter.solve(clip, begin, known.shape if known.measured else shape, free)
 

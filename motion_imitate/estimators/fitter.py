@@ -13,7 +13,6 @@ from motion_imitate.estimators.silhouette import Edges, Proxy
 from motion_imitate.estimators.terms import (
     USED,
     Evidence,
-    add_guess,
     add_habits,
     add_points,
     add_shape,
@@ -28,17 +27,16 @@ from motion_imitate.types import BodyModel
 
 @dataclass(frozen=True)
 class Fitting:
-    world: float = 0.25  # metres; standard error of the network's guess in space
-    habit: float = 1.5  # strength of usual bends
+    world: float = 1.2  # strength of the network's guess in space
+    habit: float = 2.0  # strength of usual bends
     lean: float = 0.35  # metres that shoulders may well be nearer or farther than ankles
-    upright: float = 1.0  # strength of that
-    guess: float = 1.0  # strength of the lifter's guess
+    upright: float = 3.0  # strength of that
     smooth: float = 3.0  # strength of smoothness
     ordinary: float = 1.0  # strength, a frame, of the body's being an ordinary one; more once its outline is looked at
     ordinary_outline: float = 0.25
     outline: float = 0.3  # strength of the silhouette
-    slide: float = 0.004  # metres that a standing foot may slide between frames
-    slow: float = 0.15  # metres a second; a foot that goes faster does not stand
+    slide: float = 0.11  # metres a second that a standing foot may slide
+    slow: float = 0.2  # metres a second; a foot that goes faster does not stand
     damping: float = 1e-5  # more, and stiff smoothness slows the whole clip down
     limits: tuple[float, ...] = (
         40.0,
@@ -48,7 +46,7 @@ class Fitting:
     )  # of a point's error, in standard errors, one for each first step
     standing_steps: int = 3
     outline_steps: int = 3
-    every: int = 5  # frames from one whose outline is looked at to the next
+    every: int = 6  # frames from one whose outline is looked at to the next
     shapes: int = 10  # shape numbers fitted, of the model's
 
 
@@ -57,7 +55,6 @@ class Clip:
     """A window of frames to fit."""
 
     seen: Evidence
-    guess: State  # the lifter's
     rows: Tensor  # the frames whose outline is looked at
     edges: Edges  # of those
     known: int = 0  # frames at the start that are fitted already
@@ -106,10 +103,9 @@ class Fitter:
         add_world(normal, clip.seen, at, rate, shape_rate, how.world)
         add_upright(normal, at, rate, shape_rate, how.lean, how.upright)
         add_habits(normal, self.habits, state, how.habit)
-        add_guess(normal, clip.guess, state, how.guess)
         add_smoothness(normal, state, clip.seen.seconds, how.smooth)
         if sure is not None:
-            add_standing(normal, sure, at, rate, shape_rate, how.slide)
+            add_standing(normal, clip.seen, sure, at, rate, shape_rate, how.slide)
         if outline:
             self.proxy.add(normal, state, shape, clip.edges, clip.rows, how.outline)
         add_shape(normal, shape, (how.ordinary_outline if outline else how.ordinary) * len(state))

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate.estimators.rig import BENDS
+from motion_imitate.estimators.rig import BENDS, kind
 from motion_imitate.types import BodyModel
 
 SPREAD = {  # degrees about x (to the left), y (up) and z (out of the chest) that bends usually stay within
@@ -47,27 +47,27 @@ def habits(model: BodyModel) -> Habits:
     rest = model.skin.joints.double().cpu()
     found: dict[str, list[Tensor]] = {"mean": [], "precision": [], "hinge": [], "least": [], "most": []}
     for name in BENDS:
-        kind, _, side = name.rpartition("_") if name.endswith(("left", "right")) else (name, "", "")
+        sort, side = kind(name), name.rpartition("_")[2]
         mean, precision, hinge = torch.zeros(3).double(), torch.eye(3).double(), torch.zeros(3).double()
         least, most = 0.0, 0.0
 
         def at(bend: str, side: str = side) -> Tensor:
             return rest[model.controls[f"{bend}_{side}"][0]]
 
-        if kind in ("elbow", "knee"):
-            above, here, below = (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))[kind == "knee"]
+        if sort in ("elbow", "knee"):
+            above, here, below = (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))[sort == "knee"]
             upper, lower = unit(at(here) - at(above)), unit(at(below) - at(here))
             straight = torch.acos((upper @ lower).clamp(-1, 1)).item()  # how far from straight the rest pose is
-            onward = torch.tensor([0, 0, -1.0 if kind == "knee" else 1.0]).double()  # where the lower limb swings to
-            toward = torch.linalg.cross(upper, lower) if kind == "elbow" and straight > radians(5) else None
+            onward = torch.tensor([0, 0, -1.0 if sort == "knee" else 1.0]).double()  # where the lower limb swings to
+            toward = torch.linalg.cross(upper, lower) if sort == "elbow" and straight > radians(5) else None
             hinge = unit(toward if toward is not None else torch.linalg.cross(lower, onward))
-            precision = stiffness([hinge, lower, torch.linalg.cross(hinge, lower)], KNEE if kind == "knee" else ELBOW)
-            mean = hinge * radians(KNEE_REST if kind == "knee" else ELBOW_REST)
-            bent = 0.0 if kind == "knee" else straight
+            precision = stiffness([hinge, lower, torch.linalg.cross(hinge, lower)], KNEE if sort == "knee" else ELBOW)
+            mean = hinge * radians(KNEE_REST if sort == "knee" else ELBOW_REST)
+            bent = 0.0 if sort == "knee" else straight
             least, most = -bent - radians(3), radians(150) - bent
         else:
-            precision = torch.diag(1 / torch.tensor(SPREAD[kind]).double().deg2rad() ** 2)
-        if kind == "shoulder":
+            precision = torch.diag(1 / torch.tensor(SPREAD[sort]).double().deg2rad() ** 2)
+        if sort == "shoulder":
             lowering = torch.tensor([0, 0, -1.0 if side == "left" else 1.0]).double()
             mean = lowering * radians(ARM_REST)
         for key, value in (("mean", mean), ("precision", precision), ("hinge", hinge)):

@@ -91,8 +91,8 @@ class Lifter(nn.Module):
 
     def read(self, told: Float[Tensor, "T M"]) -> Guess:
         sizes = [6, 3 * len(BENDS), self.config.shapes, 2, 1]
-        root, bends, shape, shift, depth = told.split(sizes, dim=-1)
-        return Guess(from_columns(root), bends.unflatten(-1, (-1, 3)), shape, shift, depth[:, 0])
+        root, bends, shape, shift, depth = torch.split(told, sizes, dim=-1)
+        return Guess(from_columns(root), bends.reshape(len(told), -1, 3), shape, shift, depth[:, 0])
 
 
 def from_columns(six: Float[Tensor, "T 6"]) -> Float[Tensor, "T 3 3"]:

@@ -23,10 +23,15 @@ BENDS = (
 SIZE = ROOT + 3 * len(BENDS)
 
 
+def kind(bend: str) -> str:
+    """A bend's name without its side."""
+    return bend.removesuffix("_left").removesuffix("_right")
+
+
 def cross_matrix(v: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3 3"]:
     x, y, z = v.unbind(-1)
     zero = torch.zeros_like(x)
-    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
+    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).view(*v.shape, 3)
 
 
 def turn(v: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3 3"]:
@@ -59,7 +64,7 @@ class State:
     bends: Float[Tensor, "T C 3"]  # rotation vectors, in the order of BENDS
 
     def moved(self, step: Float[Tensor, "T D"]) -> "State":
-        bends = self.bends + step[:, ROOT:].unflatten(1, (-1, 3))
+        bends = self.bends + step[:, ROOT:].reshape(self.bends.shape)
         return State(self.place + step[:, :3], turn(step[:, 3:ROOT]) @ self.root, bends)
 
     def minus(self, other: "State") -> Float[Tensor, "T D"]:
@@ -134,9 +139,10 @@ class Rig:
     def points(self, blend: Float[Tensor, "K V"], nudge: tuple[Tensor, Tensor] | None = None) -> Points:
         """Blends of vertices; `nudge` moves each by an offset [K, 3] that rides on a joint [K]."""
         skin = self.model.skin
-        weights, blend = skin.weights.double().cpu(), blend.double().cpu()
+        among = blend.cpu().abs().amax(0).nonzero()[:, 0]  # few of the vertices
+        weights, blend = skin.weights.cpu()[among].double(), blend.cpu()[:, among].double()
         rest = torch.cat([skin.joints[None], skin.joint_dirs]).double().cpu()
-        skinned = torch.cat([skin.template[None], skin.shape_dirs]).double().cpu()
+        skinned = torch.cat([skin.template.cpu()[None, among], skin.shape_dirs.cpu()[:, among]]).double()
         share = blend @ weights  # [K, J]
         used = share.abs().amax(0).nonzero()[:, 0]
         arms = torch.stack([blend @ (weights[:, j, None] * skinned) for j in used], 2)  # [1 + S, K, j, 3]

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import grid_sample
 
 from motion_imitate.estimators.banded import Normal
 from motion_imitate.estimators.rig import BENDS, Points, Rig, State
@@ -126,18 +127,13 @@ def distances(masks: Float[Tensor, "t h w"]) -> Float[Tensor, "t h w"]:
 
 def look_up(field: Float[Tensor, "t h w"], pixel: Float[Tensor, "t P 2"]) -> tuple[Tensor, Tensor]:
     """The field at pixels, and its slope there per pixel."""
-    value, right, down = [], [], []
-    for plane_, at in zip(field.float().numpy(), pixel.float().numpy(), strict=True):
 
-        def read(dx: float, dy: float, plane_: np.ndarray = plane_, at: np.ndarray = at) -> np.ndarray:
-            where = at + np.float32([dx, dy])
-            return cv2.remap(plane_, where[None], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+    def read(dx: float, dy: float) -> Tensor:
+        where = (pixel + torch.tensor([dx, dy]) + 0.5) * 2 / field.shape[1] - 1
+        return grid_sample(field[:, None], where[:, None], padding_mode="border", align_corners=False)[:, 0, 0]
 
-        value.append(read(0, 0))
-        right.append((read(1, 0) - read(-1, 0)) / 2)
-        down.append((read(0, 1) - read(0, -1)) / 2)
-    slope = np.stack([np.stack(right), np.stack(down)], -1)
-    return torch.from_numpy(np.stack(value)).double(), torch.from_numpy(slope).double()
+    slope = [(read(1.0, 0.0) - read(-1.0, 0.0)) / 2, (read(0.0, 1.0) - read(0.0, -1.0)) / 2]
+    return read(0.0, 0.0), torch.stack(slope, -1)
 
 
 def vertex_normals(at: Float[Tensor, "t P 3"], faces: Int[Tensor, "Q 3"]) -> Float[Tensor, "t P 3"]:

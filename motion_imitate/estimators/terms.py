@@ -8,7 +8,7 @@ from torch import Tensor
 
 from motion_imitate.estimators.banded import Normal
 from motion_imitate.estimators.habits import Habits
-from motion_imitate.estimators.rig import BENDS, ROOT, State, turn
+from motion_imitate.estimators.rig import BENDS, ROOT, State, kind, turn
 from motion_imitate.types import Camera, Sighting
 
 # of the 33 points of the pose network, those that the body has too; the rest are parts of the face
@@ -18,9 +18,8 @@ SHOULDERS = (USED.index(11), USED.index(12))
 ANKLES = (USED.index(27), USED.index(28))
 HIPS = (USED.index(23), USED.index(24))
 TORSO = tuple(USED.index(k) for k in (11, 12, 23, 24))
-ACCELERATION = {  # rad/s2 (place: m/s2) that are nothing unusual
-    "place": (6.0, 6.0, 8.0),
-    "root": (30.0, 30.0, 30.0),
+PLACE_ACCELERATION = (6.0, 6.0, 8.0, 30.0, 30.0, 30.0)  # of the root's place (m/s2) and turn (rad/s2): nothing unusual
+ACCELERATION = {  # of bends, rad/s2
     **{"spine_low": 25.0, "spine_high": 25.0, "neck": 40.0, "head": 40.0, "collar": 30.0, "shoulder": 90.0},
     **{"elbow": 110.0, "wrist": 60.0, "hip": 70.0, "knee": 90.0, "ankle": 70.0},
 }
@@ -110,16 +109,31 @@ def add_points(normal: Normal, seen: Evidence, at: Tensor, rate: Tensor, shape_r
     normal.add(error.flatten(1), rates[0], each, rates[1], slice(None))
 
 
-def add_world(normal: Normal, seen: Evidence, at: Tensor, rate: Tensor, shape_rate: Tensor, sigma: float) -> None:
-    """Where the network guesses the points in metres: weak, for its depths are wrong together."""
+SPANS = {  # from point to point, how far off the network's guess of the way between them is, in metres, as measured
+    **dict.fromkeys(((11, 13), (13, 15), (12, 14), (14, 16)), 0.06),
+    **dict.fromkeys(((11, 12), (23, 24)), 0.08),
+    **dict.fromkeys(((23, 25), (24, 26)), 0.1),
+    **dict.fromkeys(((25, 27), (26, 28)), 0.25),
+    **dict.fromkeys(((11, 23), (12, 24)), 0.4),
+    **dict.fromkeys(((0, 11), (0, 12), (7, 8), (15, 19), (16, 20), (27, 29), (28, 30), (29, 31), (30, 32)), 0.3),
+}
+FROM = tuple(USED.index(a) for a, _ in SPANS)
+TO = tuple(USED.index(b) for _, b in SPANS)
 
-    def from_hips(x: Tensor) -> Tensor:
-        return (x - x[:, HIPS].mean(1, keepdim=True)) / sigma
 
-    error = from_hips(at) - seen.world / sigma
-    weight = seen.world_weight * bounded((error * error).sum(-1), 9.0)
+def add_world(normal: Normal, seen: Evidence, at: Tensor, rate: Tensor, shape_rate: Tensor, strength: float) -> None:
+    """What the network guesses of space, limb by limb: its depths are wrong by whole limbs, and they add up."""
+    sigma = torch.tensor(tuple(SPANS.values()), dtype=at.dtype)[:, None]
+
+    def way(x: Tensor) -> Tensor:
+        return x[:, TO] - x[:, FROM]
+
+    error = (way(at) - way(seen.world)) / sigma
+    sure = torch.minimum(seen.world_weight[:, FROM], seen.world_weight[:, TO])
+    weight = strength * sure * bounded((error * error).sum(-1), 9.0)
     each = weight[..., None].expand_as(error).flatten(1)
-    normal.add(error.flatten(1), from_hips(rate).flatten(1, 2), each, from_hips(shape_rate).flatten(1, 2), slice(None))
+    rates = [(way(x) / sigma[..., None]).flatten(1, 2) for x in (rate, shape_rate)]
+    normal.add(error.flatten(1), rates[0], each, rates[1], slice(None))
 
 
 def add_habits(normal: Normal, habits: Habits, state: State, strength: float) -> None:
@@ -137,21 +151,6 @@ def add_habits(normal: Normal, habits: Habits, state: State, strength: float) ->
         normal.diag[:, span, span] += blocks[:, c]
 
 
-GUESSED = {"root": 12.0, "spine_low": 10.0, "spine_high": 8.0, "neck": 15.0, "head": 15.0, "collar": 8.0}
-GUESSED |= {"shoulder": 20.0, "elbow": 20.0, "wrist": 30.0, "hip": 15.0, "knee": 15.0, "ankle": 20.0}  # degrees
-
-
-def add_guess(normal: Normal, guess: State, state: State, strength: float) -> None:
-    """The lifter's guess: it has seen how people move, and what the network's errors look like."""
-    off = state.minus(guess)[:, 3:].unflatten(1, (-1, 3))  # the root's turn, then the bends
-    spread = [GUESSED["root"], *(GUESSED[name.removesuffix("_left").removesuffix("_right")] for name in BENDS)]
-    sigma = torch.tensor(spread, dtype=off.dtype).deg2rad()
-    weight = strength / sigma**2 * bounded((off / sigma[:, None]).square().sum(-1), 9.0)
-    each = weight[..., None].expand_as(off).flatten(1)
-    normal.gradient[:, 3:] += each * off.flatten(1)
-    normal.diag.diagonal(dim1=1, dim2=2)[:, 3:] += each
-
-
 def add_upright(normal: Normal, at: Tensor, rate: Tensor, shape_rate: Tensor, sigma: float, strength: float) -> None:
     """People mostly stand, and cameras are mostly held level: shoulders are about as far away as ankles."""
 
@@ -164,9 +163,8 @@ def add_upright(normal: Normal, at: Tensor, rate: Tensor, shape_rate: Tensor, si
 
 
 def usual_acceleration() -> Tensor:
-    per_bend = [[ACCELERATION[name.removesuffix("_left").removesuffix("_right")]] * 3 for name in BENDS]
-    flat = [*ACCELERATION["place"], *ACCELERATION["root"], *(x for bend in per_bend for x in bend)]
-    return torch.tensor(flat, dtype=torch.float64)
+    per_bend = torch.tensor([ACCELERATION[kind(name)] for name in BENDS])
+    return torch.cat([torch.tensor(PLACE_ACCELERATION), per_bend.repeat_interleave(3)]).double()
 
 
 def add_smoothness(normal: Normal, state: State, seconds: Tensor, strength: float) -> None:
@@ -189,7 +187,7 @@ def add_smoothness(normal: Normal, state: State, seconds: Tensor, strength: floa
     normal.after[:-2] += weight * three * one
 
 
-def standing(seen: Evidence, at: Tensor, slow: float) -> Float[Tensor, "T-1 4"]:
+def standing(seen: Evidence, at: Tensor, slow: float) -> Float[Tensor, "N 4"]:
     """How surely each heel and toe stays where it is to the next frame: its point hardly moves in the picture."""
     aim = seen.aim[:, FEET]
     gap = seen.seconds.diff().clamp(min=1e-3)[:, None]
@@ -203,21 +201,25 @@ def standing(seen: Evidence, at: Tensor, slow: float) -> Float[Tensor, "T-1 4"]:
     return torch.exp(-((speed / slow) ** 2)) * sure.clamp(max=1)
 
 
-def add_standing(normal: Normal, sure: Tensor, at: Tensor, rate: Tensor, shape_rate: Tensor, sigma: float) -> None:
-    """Feet on the ground do not slide."""
+def add_standing(
+    normal: Normal, seen: Evidence, sure: Tensor, at: Tensor, rate: Tensor, shape_rate: Tensor, slide: float
+) -> None:
+    """Feet that stand do not slide: faster than `slide`, in metres a second, is not standing."""
     if len(at) < 2:
         return
-    feet, by_step = at[:, FEET] / sigma, rate[:, FEET].flatten(1, 2) / sigma
-    error = feet.diff(dim=0).flatten(1)
-    each = sure[..., None].expand(-1, -1, 3).flatten(1)
-    after, before = by_step[1:], by_step[:-1]
+    unit = slide * seen.seconds.diff().clamp(min=1e-3)[:, None, None]
+    error = at[:, FEET].diff(dim=0) / unit
+    weight = sure * bounded(error.square().sum(-1), 49.0)
+    each, error = weight[..., None].expand_as(error).flatten(1), error.flatten(1)
+    by_step, by_shape = rate[:, FEET], shape_rate[:, FEET].diff(dim=0) / unit[..., None]
+    after, before = ((by_step[t] / unit[..., None]).flatten(1, 2) for t in (slice(1, None), slice(0, -1)))
     heavy_after, heavy_before = after * each[..., None], before * each[..., None]
     normal.diag[1:] += heavy_after.mT @ after
     normal.diag[:-1] += heavy_before.mT @ before
     normal.next[:-1] -= heavy_after.mT @ before
     normal.gradient[1:] += (heavy_after.mT @ error[..., None])[..., 0]
     normal.gradient[:-1] -= (heavy_before.mT @ error[..., None])[..., 0]
-    by_shape = (shape_rate[:, FEET] / sigma).diff(dim=0).flatten(1, 2)
+    by_shape = by_shape.flatten(1, 2)
     normal.by_shape[1:] += heavy_after.mT @ by_shape
     normal.by_shape[:-1] -= heavy_before.mT @ by_shape
     weighted = by_shape * each[..., None]
