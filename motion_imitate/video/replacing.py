@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_native_id
 
@@ -21,14 +21,15 @@ def refuse(path: Path, sound_from: Path | None) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Remove what killed processes left of earlier attempts at the same file."""
-    if os.name != "posix" or not path.parent.is_dir():  # elsewhere, asking for a process may end it
+    """Remove what killed processes left of earlier attempts at the same file, as far as that is allowed."""
+    if os.name != "posix":  # elsewhere, asking for a process may end it
         return
-    for part in path.absolute().parent.iterdir():
-        owner = part.name.removeprefix(f".{path.name}.").removesuffix(".part")
-        pid = owner.partition("-")[0]
-        if part.name == f".{path.name}.{owner}.part" and pid.isdigit() and not alive(int(pid)):
-            part.unlink(missing_ok=True)
+    with suppress(OSError):
+        for part in path.absolute().parent.iterdir():
+            owner = part.name.removeprefix(f".{path.name}.").removesuffix(".part")
+            pid = owner.partition("-")[0]
+            if part.name == f".{path.name}.{owner}.part" and pid.isdigit() and not alive(int(pid)):
+                part.unlink()
 
 
 def alive(pid: int) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
 from math import inf
 from pathlib import Path
 from typing import Generic, TypeVar, cast
@@ -46,10 +47,21 @@ def add_sound(out: OutputContainer, path: Path, skip: float, warn: Callable[[str
         container.close()
         return silent()
     stream, begin = heard[0], first_picture(path) + skip
-    if stream.codec_context.codec.canonical_name in COPIED:
+    if stream.codec_context.codec.canonical_name in COPIED and fits(stream):
         return guarded(container, copied(container, stream, out.add_stream_from_template(stream), begin), warn)
     track = out.add_stream("aac", rate=RATE, layout="stereo")
     return guarded(container, encoded(container, stream, track, begin), warn)
+
+
+def fits(stream: AudioStream) -> bool:
+    """Whether an MP4 takes the sound as it is; some broken ones are found out only when the file is made."""
+    try:
+        with av.open(BytesIO(), "w", format="mp4", options={"movflags": "empty_moov"}) as trial:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
 
 
 def silent() -> Sound:

@@ -172,7 +172,7 @@ def added(out: OutputContainer, packet: SoundPacket, path: Path, warn: Callable[
         with trouble(path):
             out.mux(packet)
     except OutputError as error:
-        if not isinstance(error.__cause__, av.InvalidDataError | av.ArgumentError):
+        if isinstance(error.__cause__, OSError):  # the disk
             raise
         warn("the sound breaks off: a piece of it is damaged")
         return False
