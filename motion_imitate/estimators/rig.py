@@ -145,7 +145,9 @@ class Rig:
         skinned = torch.cat([skin.template.cpu()[None, among], skin.shape_dirs.cpu()[:, among]]).double()
         share = blend @ weights  # [K, J]
         used = share.abs().amax(0).nonzero()[:, 0]
-        arms = torch.stack([blend @ (weights[:, j, None] * skinned) for j in used], 2)  # [1 + S, K, j, 3]
+        riders = [weights[:, j].nonzero()[:, 0] for j in used]  # few vertices hang on any one joint
+        parts = [blend[:, r] @ (weights[r, j, None] * skinned[:, r]) for j, r in zip(used, riders, strict=True)]
+        arms = torch.stack(parts, 2)  # [1 + S, K, j, 3]
         arms = arms - share[:, used, None] * rest[:, None, used]
         arms = torch.einsum("jab,skjb->skja", self.fixed[used], arms) + share[:, used, None] * self.reach[:, None, used]
         count = len(self.joints)

@@ -36,7 +36,7 @@ class Proxy:
     def __init__(self, rig: Rig, how: Outline = Outline()) -> None:
         self.rig, self.how = rig, how
         model = rig.model
-        chosen = torch.eye(len(model.skin.template))[model.proxy_vertices]
+        chosen = torch.nn.functional.one_hot(model.proxy_vertices.cpu(), len(model.skin.template)).float()
         self.points: Points = rig.points(chosen)
         self.faces = model.proxy_faces.cpu()
         wrists = [m + 1 for m, b in enumerate(rig.bend) if BENDS[b].startswith("wrist")]
