@@ -33,7 +33,7 @@ def threads(make: Make[A, B], items: Iterable[A], workers: int = 1) -> Generator
     stage = make()
     pool = ThreadPoolExecutor(workers)
     try:
-        yield from in_order(lambda item: pool.submit(stage, item), Future.result, items, 2 * workers)
+        yield from in_order(lambda item: pool.submit(stage, item), Future.result, items, workers)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         close(items)
