@@ -1,22 +1,29 @@
-"""Measure a part of the project on this machine: `python -m pipelines.bench video`."""
+"""Measure a part of the project on this machine: `python -m pipelines.bench video`, `... bench estimate --data DIR`."""
 
 import sys
 from importlib import import_module
+from pathlib import Path
 
-PARTS = {  # each a module with `measure() -> Iterator[str]`, imported only when asked for
+PARTS = {  # each a module with `measure(data: Path | None) -> Iterator[str]`, imported only when asked for
     "video": "pipelines.bench_video",
     "raster": "pipelines.bench_raster",
+    "estimate": "pipelines.bench_estimate",
 }
 
 
 def main(wanted: list[str]) -> int:
     """Exit code 2 where a part is not known."""
+    data = None
+    if "--data" in wanted[:-1]:
+        at = wanted.index("--data")
+        data = Path(wanted[at + 1])
+        wanted = wanted[:at] + wanted[at + 2 :]
     unknown = [name for name in wanted if name not in PARTS]
     if unknown or not wanted:
         print(f"no such part: {' '.join(unknown) or 'none given'}; choose from {', '.join(PARTS)}", file=sys.stderr)
         return 2
     for name in wanted:
-        for line in import_module(PARTS[name]).measure():
+        for line in import_module(PARTS[name]).measure(data):
             print(line, flush=True)
     return 0
 

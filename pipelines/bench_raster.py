@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import cast
 
@@ -21,7 +22,7 @@ HD = (1080, 1920)
 RUN = 8
 
 
-def measure() -> Iterator[str]:
+def measure(_: Path | None = None) -> Iterator[str]:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     model = cast(BodyModel, load())  # frozen fields, which type checkers do not take for fields

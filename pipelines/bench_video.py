@@ -25,7 +25,7 @@ LONG = 20_000  # frames of the long one
 TIMES = 3
 
 
-def measure() -> Iterator[str]:
+def measure(_: Path | None = None) -> Iterator[str]:
     with TemporaryDirectory() as folder:
         yield from memory(Path(folder))  # first, while the peak is still its own
         clip = Path(folder) / "hd.mp4"

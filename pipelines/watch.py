@@ -16,6 +16,7 @@ from motion_imitate.estimators.fitter import Fitter
 from motion_imitate.estimators.follow import follow
 from motion_imitate.estimators.landmarks import Landmarks
 from motion_imitate.estimators.quality import LIVE, QUALITIES
+from motion_imitate.motion import smooth_live
 from motion_imitate.types import BodyModel, Frames, Motion, Sighting, cat
 from motion_imitate.video import Info, VideoError, probe, read
 from pipelines.output import Refused
@@ -87,7 +88,7 @@ def fitted(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterat
 
 def pieces(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterator[Motion]:
     if what.seeing.live:
-        return fit_live(seen, Fitter(model, LIVE), what.size)
+        return smooth_live(fit_live(seen, Fitter(model, LIVE), what.size))
     return fit(seen, Fitter(model, QUALITIES[what.seeing.quality].fit), what.size)
 
 

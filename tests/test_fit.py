@@ -12,7 +12,7 @@ from motion_imitate.estimators.fit import Windows, fit, fit_live
 from motion_imitate.estimators.fitter import Fitter
 from motion_imitate.estimators.quality import LIVE
 from motion_imitate.estimators.rig import BENDS, State, turn
-from motion_imitate.estimators.silhouette import GRID, Edges
+from motion_imitate.estimators.silhouette import GRID, Edges, filled
 from motion_imitate.estimators.terms import USED
 from motion_imitate.metrics import from_root, mean_error
 from motion_imitate.motion import smooth_live
@@ -58,7 +58,7 @@ def truth(fitter):
 
 
 @pytest.fixture(scope="module")
-def seen(model, fitter, truth):
+def seen(model, truth):
     """What a perfect pose network would see of that: every point where it is, and the outline of the body."""
     points = posed_keypoints(model, truth.body, "blazepose33")
     image = project(points, truth.camera)[..., :2]
@@ -74,7 +74,7 @@ def seen(model, fitter, truth):
     sighting = Sighting(image, world, torch.ones(FRAMES, 33), one, crop, blank, truth.seconds)
     vertices = to_camera(model(truth.body)[0], truth.camera)[:, model.proxy_vertices].double()
     edges = Edges.of(sighting, truth.camera)
-    drawn = fitter.proxy.drawn(edges.pixels(vertices[..., :2] / vertices[..., 2:]))
+    drawn = filled(edges.pixels(vertices[..., :2] / vertices[..., 2:]), model.proxy_faces)
     return replace(sighting, mask=(drawn * 255).to(torch.uint8))
 
 

@@ -35,7 +35,7 @@ class Fitting:
     ordinary: float = 1.0  # strength, a frame, of the body's being an ordinary one; more once its outline is looked at
     ordinary_outline: float = 0.25
     outline: float = 0.3  # strength of the silhouette
-    slide: float = 0.11  # metres a second that a standing foot may slide
+    slide: float = 0.1  # metres a second that a standing foot may slide
     slow: float = 0.2  # metres a second; a foot that goes faster does not stand
     damping: float = 1e-5  # more, and stiff smoothness slows the whole clip down
     limits: tuple[float, ...] = (

@@ -67,7 +67,7 @@ class Proxy:
         aim = at[..., :2] / at[..., 2:]
         pixel = edges.pixels(aim)
         away, slope = look_up(edges.distance, pixel)
-        own, _ = look_up(distances(self.drawn(pixel)), pixel)
+        own, _ = look_up(distances(filled(pixel, self.faces)), pixel)
         normals = vertex_normals(at, self.faces)
         grazing = ((normals * at).sum(-1) / at.norm(dim=-1)).abs()
         outward = edges.directions(normals[..., :2] - aim * normals[..., 2:])
@@ -75,15 +75,6 @@ class Proxy:
         how = self.how
         good = (grazing < how.grazing) & (own.abs() < how.rim) & (away.abs() < how.reach) & (agree > 0.6)
         return away, edges.slopes(slope), good * self.worth * (1.01 - grazing)
-
-    def drawn(self, pixel: Float[Tensor, "t P 2"]) -> Float[Tensor, "t h w"]:
-        """The filled outline."""
-        fixed = (pixel[:, self.faces].numpy() * 16).round().astype(np.int32)  # cv2 counts in sixteenths of pixels
-        pictures = np.zeros((len(pixel), GRID, GRID), np.uint8)
-        for picture, triangles in zip(pictures, fixed, strict=True):
-            for triangle in triangles:
-                cv2.fillConvexPoly(picture, triangle, 1, shift=4)
-        return torch.from_numpy(pictures).double()
 
 
 @dataclass(frozen=True)
@@ -113,6 +104,16 @@ class Edges:
     def slopes(self, slope: Float[Tensor, "t P 2"]) -> Float[Tensor, "t P 2"]:
         """A slope per pixel of the square as one along the picture plane."""
         return torch.linalg.solve(self.crop[..., :2].mT, slope.mT).mT * self.focal[:, None] * GRID / 2
+
+
+def filled(pixel: Float[Tensor, "t P 2"], faces: Int[Tensor, "Q 3"]) -> Float[Tensor, "t h w"]:
+    """Where a mesh covers the square."""
+    fixed = (pixel[:, faces].numpy() * 16).round().astype(np.int32)  # cv2 counts in sixteenths of pixels
+    pictures = np.zeros((len(pixel), GRID, GRID), np.uint8)
+    for picture, triangles in zip(pictures, fixed, strict=True):
+        for triangle in triangles:
+            cv2.fillConvexPoly(picture, triangle, 1, shift=4)
+    return torch.from_numpy(pictures).double()
 
 
 def distances(masks: Float[Tensor, "t h w"]) -> Float[Tensor, "t h w"]:
