@@ -14,7 +14,7 @@ from motion_imitate import motion_file
 from motion_imitate.motion_file import About
 from motion_imitate.overlay import overlay as drawn
 from motion_imitate.types import BodyModel, Frames, Motion, Sighting, cat
-from motion_imitate.video import read, write
+from motion_imitate.video import Encoding, read, write
 from motion_imitate.windows import at
 from pipelines import export as exports
 from pipelines.console import Talk
@@ -23,7 +23,8 @@ from pipelines.run import beside, threads
 from pipelines.seeing import Seeing
 from pipelines.watch import Watching, body_model, fitted, paired, sightings, watching
 
-DRAWN = 8  # frames of a run that is drawn
+ENCODING = Encoding(preset="superfast")  # an overlay is looked at once: a larger file for less waiting
+DRAWN = 4  # frames of a run that is drawn
 SUFFIXES = {"bvh": (".bvh",), "gltf": (".glb",)}
 TAGS = {
     "comment": "a computed body is drawn over this video",
@@ -79,7 +80,7 @@ def overlay(clip: Path, out: Path, motion: Path | None, seeing: Seeing, overwrit
 
     with closing(pairs), closing(threads(drawer, remembered(pairs, confidence))) as pictures:
         shown = talk.counted(pictures, "overlay", what.info.frames)
-        write(out, shown, what.info.rate, clip, TAGS | {"software": maker()}, warn=talk.warn)
+        write(out, shown, what.info.rate, clip, TAGS | {"software": maker()}, ENCODING, talk.warn)
     report(out, confidence, monotonic() - begun, talk)
 
 

@@ -29,7 +29,7 @@ class Seeing:
     """Pixels of the picture's longer side, at most; the clip's own if not given."""
     device: str = "cpu"
     """Where the pose network runs, such as cpu or cuda."""
-    workers: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 1
+    workers: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 2
     """Stretches of the clip that are looked at side by side."""
     threads: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 1
     """Processor threads of each network and of the fit."""

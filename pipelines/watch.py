@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -23,7 +22,8 @@ from pipelines.output import Refused
 from pipelines.run import threads
 from pipelines.seeing import Seeing
 
-RUN = 16  # frames of a run in which people are looked for; each run begins with a search
+RUN = 32  # frames of a run in which people are looked for; each run begins with a search
+ENOUGH = 1280  # pixels of the longer side at which people are looked for: the network sees a square of 256 of them
 
 
 class Nobody(VideoError):
@@ -62,7 +62,7 @@ def scaled(size: tuple[int, int], longest: int | None) -> tuple[int, int]:
     """Height and width with the longer side at most `longest`, then both even."""
     if longest is None or max(size) <= longest:
         return size
-    height, width = (max(2, 2 * round(side * longest / max(size) / 2)) for side in size)
+    height, width = (max(2, side * longest // max(size) // 2 * 2) for side in size)
     return height, width
 
 
@@ -71,7 +71,7 @@ def sightings(what: Watching) -> Iterator[Sighting]:
     how = replace(QUALITIES[what.seeing.quality].look, device=what.seeing.device, threads=what.seeing.threads)
     if what.seeing.live:
         how = replace(how, every=1, rate=1e6)  # what lies between two looks is known only after the second
-    frames = read(what.info.path, RUN, what.size, warn=what.warn)
+    frames = read(what.info.path, RUN, scaled(what.size, ENOUGH), warn=what.warn)
     with closing(threads(partial(Landmarks, how), frames, what.seeing.workers)) as runs:
         yield from follow(runs, what.seeing.person)
 
@@ -89,15 +89,20 @@ def fitted(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterat
 def pieces(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterator[Motion]:
     if what.seeing.live:
         return smooth_live(fit_live(seen, Fitter(model, LIVE), what.size))
-    return fit(seen, Fitter(model, QUALITIES[what.seeing.quality].fit), what.size)
+    quality = QUALITIES[what.seeing.quality]
+    return fit(seen, Fitter(model, quality.fit), what.size, quality.windows)
 
 
 def paired(frames: Iterable[Frames], motion: Iterator[Motion]) -> Iterator[tuple[Frames, Motion]]:
     """Runs of frames, each with its motion, which comes in pieces of other lengths."""
-    held: list[Motion] = []
+    held: Motion | None = None
     for run in frames:
-        while sum(map(len, held)) < len(run) and (more := list(islice(motion, 1))):
-            held += more
-        ready = cat(held)
-        yield run, ready[: len(run)]
-        held = [ready[len(run) :]]
+        while held is None or len(held) < len(run):
+            more = next(motion, None)
+            if more is None:
+                raise VideoError("the clip gave more frames when it was read again; is it still being written?")
+            held = more if held is None else cat([held, more])
+        yield run, held[: len(run)]
+        held = held[len(run) :]
+    for _ in motion:  # to its end, where it may have something to say
+        raise VideoError("the clip gave fewer frames when it was read again; is it still being written?")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from motion_imitate.camera import unknown_lens
@@ -14,6 +14,7 @@ from motion_imitate.estimators.silhouette import Edges
 from motion_imitate.estimators.terms import Evidence, evidence, plane_error
 from motion_imitate.types import Camera, Motion, Sighting, cat
 
+NEAR = 0.1  # seconds between frames over which motion is taken to be smooth
 ANCHOR = 2  # frames fitted before that a window starts from: smoothness looks two frames back
 
 
@@ -22,6 +23,7 @@ class Windows:
     frames: int = 64  # fitted together
     overlap: int = 16  # of them, fitted again with the next
     bridge: float = 1.0  # seconds that a person may be out of sight and still be thought to have moved on evenly
+    rate: float = 30.0  # frames a second that are fitted at most; those between follow from them
     measure: int = 24  # frames with the person in sight that it takes to know his shape
 
 
@@ -85,7 +87,7 @@ def fit_window(
     if not there.any():
         state, shape = nobody(fitter, len(window)), known.shape
     else:
-        rows = there.nonzero()[:, 0]
+        rows = thinned(there, seen.seconds, start, how.rate)
         looked, shape = fit_seen(seen[rows], window[rows], camera[rows], fitter, known)
         state = spread(looked, seen.seconds[rows], seen.seconds, how.bridge)
     given = slice(start, end)
@@ -115,18 +117,36 @@ def nobody(fitter: Fitter, frames: int) -> State:
     return State(ahead, upright, fitter.habits.mean.expand(frames, -1, -1))
 
 
+def thinned(there: Bool[Tensor, " T"], seconds: Float[Tensor, " T"], start: int, rate: float) -> Int[Tensor, " n"]:
+    """Of the frames with the person in sight, at most `rate` a second; the first `start` and the last one anyway."""
+    rows = there.nonzero()[:, 0].tolist()
+    kept: list[int] = []
+    for row in rows:
+        if row < start or not kept or seconds[row] - seconds[kept[-1]] > 0.99 / rate:
+            kept.append(row)
+    return torch.tensor(kept if kept[-1] == rows[-1] else [*kept, rows[-1]])
+
+
 def spread(state: State, when: Float[Tensor, " n"], wanted: Float[Tensor, " T"], bridge: float) -> State:
-    """States at times `when`, for all times wanted: between two not far apart evenly, else held from the last one."""
+    """States at times `when`, for all times wanted: between near ones along a cubic, across a gap evenly, else held."""
     after = torch.searchsorted(when.contiguous(), wanted.contiguous()).clamp(max=len(when) - 1)
     before = torch.where(when[after] > wanted, after - 1, after).clamp(min=0)
-    gap = when[after] - when[before]
-    part = torch.where((gap > 0) & (gap <= bridge), (wanted - when[before]) / gap.clamp(min=1e-9), 0.0)
-    return state[before].moved(part[:, None] * state[after].minus(state[before]))
+    gap = (when[after] - when[before])[:, None]
+    part = torch.where((gap > 0) & (gap <= bridge), (wanted - when[before])[:, None] / gap.clamp(min=1e-9), 0.0)
+    way = state[after].minus(state[before])
+    step = part * way
+    if len(when) > 2:
+        pace = state[1:].minus(state[:-1]) / when.diff()[:, None].clamp(min=1e-3)
+        pace = torch.cat([pace[:1], (pace[1:] + pace[:-1]) / 2, pace[-1:]])
+        curved = part**2 * (3 - 2 * part) * way
+        curved = curved + part * (1 - part) * gap * ((1 - part) * pace[before] - part * pace[after])
+        step = torch.where(gap <= NEAR, curved, step)
+    return state[before].moved(step)
 
 
 def confidence(fitter: Fitter, state: State, shape: Tensor, seen: Evidence) -> Float[Tensor, " T"]:
     """The network's score, less where few joints are in sight or the body does not come to lie on them."""
     at = fitter.rig.place(fitter.points, state, shape[None])
     off = plane_error(seen, at)  # in standard errors of a point; below 2.5 is good, 4 is somebody else
-    sight = (seen.weight.mean(1) / 0.55).clamp(max=1)
+    sight = (seen.weight.mean(1) / 0.35).clamp(max=1)
     return (seen.score * sight / (1 + (off / 4.5) ** 4)).clamp(0, 1).float()

@@ -46,7 +46,7 @@ class Fitting:
     )  # of a point's error, in standard errors, one for each first step
     standing_steps: int = 3
     outline_steps: int = 3
-    every: int = 6  # frames from one whose outline is looked at to the next
+    every: int = 4  # frames from one whose outline is looked at to the next
     shapes: int = 10  # shape numbers fitted, of the model's
 
 
