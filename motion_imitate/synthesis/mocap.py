@@ -22,12 +22,27 @@ UNDER = {"chest": "root", "neck": "chest"}
 for _side in ("left", "right"):
     UNDER |= {f"hip_{_side}": "root", f"knee_{_side}": f"hip_{_side}", f"ankle_{_side}": f"knee_{_side}"}
     UNDER |= {f"shoulder_{_side}": "chest", f"elbow_{_side}": f"shoulder_{_side}"}
+NUMBERS = 44  # of a frame: how long it lasts, the root's place, and the above
 COLLAR = 0.2  # of a raised arm's turn, how much the collar takes
+
+
+def recorded(path: Path) -> Float[np.ndarray, "N 44"]:
+    """The numbers of a file, a frame a row."""
+    try:
+        rows = np.array(json.loads(path.read_text())["Frames"], dtype=float)
+    except (ValueError, KeyError, TypeError):
+        rows = np.empty(0)
+    if rows.ndim != 2 or rows.shape[1] != NUMBERS or not np.isfinite(rows).all() or not rows[:-1, 0].sum() > 0:
+        raise ValueError(
+            f"{path} is not a humanoid clip in DeepMimic's format (JSON, two or more Frames of {NUMBERS} numbers); "
+            "take it out of the folder"
+        )
+    return rows
 
 
 def read(path: Path, rate: float = 30.0) -> dict[str, Float[Tensor, "T 3 3"]]:
     """Every joint's turn from standing with the arms down, in body space, and the root's."""
-    rows = np.array(json.loads(path.read_text())["Frames"])
+    rows = recorded(path)
     for start in QUATERNIONS.values():  # the same hemisphere all along, so that what is between two can be interpolated
         flips = np.sign((rows[1:, start : start + 4] * rows[:-1, start : start + 4]).sum(1))
         rows[1:, start : start + 4] *= np.cumprod(np.where(flips == 0, 1, flips))[:, None]
