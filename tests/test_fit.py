@@ -151,3 +151,11 @@ def test_live_looks_back_only(model, seen):
 def test_live_finds_the_body_too(model, truth, seen):
     found = cat(list(fit_live(runs(seen, 16), Fitter(model, LIVE), SIZE)))
     assert mean_error(joints(model, found)[10:], joints(model, truth)[10:]) < 0.1
+
+
+def test_somebody_who_leaves_for_good_stays_where_he_was_last(model, fitter, seen):
+    found = cat(list(fit(runs(lost(seen, 20, FRAMES), 8), fitter, SIZE, Windows(frames=12, overlap=4))))
+    assert len(found) == FRAMES
+    assert (found.confidence[20:] == 0).all()
+    held = joints(model, found)[20:]
+    assert (held - joints(model, found)[19:20]).abs().max() < 1e-4

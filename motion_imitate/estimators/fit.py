@@ -102,6 +102,8 @@ def fit_window(
 def fit_seen(
     seen: Evidence, window: Sighting, camera: Camera, fitter: Fitter, known: Known
 ) -> tuple[State, Float[Tensor, " S"]]:
+    if known.tail is not None and len(seen) == len(known.tail):  # nobody new to fit
+        return known.tail, known.shape
     guess, shape = fitter.lift(seen)
     begin = guess if known.tail is None else joined([known.tail, guess[len(known.tail) :]])
     rows = torch.arange(behind(known), len(seen), fitter.how.every)
