@@ -18,7 +18,7 @@ def positive(_: object, value: object) -> None:
 @dataclass(frozen=True)
 class Seeing:
     quality: Quality = "default"
-    """How much work each frame is given; best takes about three times as long as default."""
+    """How much work each frame is given; best takes about twice as long as default."""
     live: Annotated[bool, Parameter(negative=())] = False
     """Never look ahead, as if the frames came from a camera."""
     person: Annotated[Person, Parameter(validator=positive)] = "largest"

@@ -22,8 +22,8 @@ from pipelines.output import Refused
 from pipelines.run import threads
 from pipelines.seeing import Seeing
 
-RUN = 32  # frames of a run in which people are looked for; each run begins with a search
-ENOUGH = 1280  # pixels of the longer side at which people are looked for: the network sees a square of 256 of them
+RUN = 24  # frames of a run in which people are looked for; each run begins with a search
+ENOUGH = 960  # pixels of the longer side at which people are looked for: the network sees a square of 256 of them
 
 
 class Nobody(VideoError):
@@ -89,8 +89,7 @@ def fitted(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterat
 def pieces(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterator[Motion]:
     if what.seeing.live:
         return smooth_live(fit_live(seen, Fitter(model, LIVE), what.size))
-    quality = QUALITIES[what.seeing.quality]
-    return fit(seen, Fitter(model, quality.fit), what.size, quality.windows)
+    return fit(seen, Fitter(model, QUALITIES[what.seeing.quality].fit), what.size)
 
 
 def paired(frames: Iterable[Frames], motion: Iterator[Motion]) -> Iterator[tuple[Frames, Motion]]:
