@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
+from cyclopts.validators import Number
 
 from pipelines.console import USAGE, Talk, guarded
 from pipelines.seeing import Seeing
@@ -47,8 +48,10 @@ app = App(
 )
 motions = App(name="motion", help="The motion of a person: extract it from a clip, overlay, show and export it.")
 converts = App(name="convert", help="Make files of other people's into those that are read here.")
+trains = App(name="train", help="Train what is shipped anew.")
 app.command(motions)
 app.command(converts)
+app.command(trains)
 app.meta.group_parameters = "Everywhere"
 
 CONFIG = (
@@ -239,6 +242,28 @@ def convert_networks(
     from pipelines.fetch_nets import main
 
     main(packages, out)
+
+
+@trains.command(name="lifter")
+def train_lifter(
+    *,
+    recorded: Annotated[
+        Path, Parameter(name="--motions", help="A folder of humanoid clips in DeepMimic's text format.")
+    ],
+    out: Out = Path("lifter_anny.safetensors"),
+    minutes: Annotated[float, Parameter(help="How long to train.", validator=Number(gt=0))] = 20,
+    batch: Annotated[int, Parameter(help="Made-up people a step.", validator=Number(gte=1))] = 256,
+    seed: Annotated[int, Parameter(help="Of all that is drawn at random.", validator=Number(gte=0))] = 0,
+    overwrite: Overwrite = False,
+    talk: Talking = SILENT,
+) -> None:
+    """Teach the lifter, which guesses a body from what the pose network sees, from recorded motion."""
+    from pipelines.output import refuse
+
+    refuse(out, (), (".safetensors",), overwrite)
+    from pipelines.train import LifterTraining, lifter_command
+
+    lifter_command(recorded, out, LifterTraining(minutes, batch, seed=seed), talk)
 
 
 if __name__ == "__main__":

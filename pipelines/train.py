@@ -17,6 +17,8 @@ from motion_imitate.estimators.terms import HIPS
 from motion_imitate.synthesis import mocap
 from motion_imitate.synthesis.points import Crowd, Sample
 from motion_imitate.types import BodyModel
+from pipelines.console import Talk
+from pipelines.watch import body_model
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,19 @@ class LifterTraining:
     batch: int = 256
     rate: float = 6e-4
     seed: int = 0
+
+
+TELL, SAVE = 10.0, 180.0  # seconds from one word of progress, or one saving of the weights, to the next
+
+
+@dataclass(frozen=True)
+class Progress:
+    steps: int
+    done: float  # of the time
+    metres: float  # from made-up people, on average over recent steps
+
+    def __str__(self) -> str:
+        return f"{self.steps} steps, {1000 * self.metres:.0f} mm from made-up people"
 
 
 def loss(guess: Guess, framing: Framing, truth: Sample, crowd: Crowd, whole: bool) -> tuple[Tensor, Tensor]:
@@ -48,39 +63,73 @@ def loss(guess: Guess, framing: Framing, truth: Sample, crowd: Crowd, whole: boo
     return wrong + 5 * metres + 3 * plane, metres
 
 
-def train_lifter(
-    model: BodyModel, motions: Path, out: Path, how: LifterTraining, tell: Callable[[str], None]
-) -> Lifter:
-    """Train until the time is up, writing the weights every few minutes."""
+def step(lifter: Lifter, crowd: Crowd, optimizer: torch.optim.Optimizer, batch: int) -> tuple[float, float]:
+    """Learn from a few more people: the loss, and how far from the truth the last guess's points were, in metres."""
+    truth = crowd.draw(batch)
+    framing = Framing.of(truth.aim, truth.weight)
+    guesses = lifter(features(truth.aim, truth.weight, truth.world, framing))
+    early = 0.3 * sum((loss(g, framing, truth, crowd, False)[0] for g in guesses[:-1]), torch.zeros(()))
+    last, metres = loss(guesses[-1], framing, truth, crowd, True)
+    optimizer.zero_grad()
+    (early + last).backward()
+    torch.nn.utils.clip_grad_norm_(lifter.parameters(), 1.0)
+    optimizer.step()
+    return (early + last).item(), metres.item()
+
+
+def begin(
+    model: BodyModel, poses: tuple[Tensor, Tensor], how: LifterTraining
+) -> tuple[Lifter, Crowd, torch.optim.AdamW]:
+    """An untrained lifter, whom it learns from, and by what."""
     torch.manual_seed(how.seed)
     rig = Rig(model)
     lifter = Lifter(LifterConfig())
-    crowd = Crowd(rig, network_points(rig), mocap.library(model, motions), lifter.config.shapes, how.seed)
-    optimizer = torch.optim.AdamW(lifter.parameters(), lr=how.rate, weight_decay=1e-4)
-    begun, saved, steps, recent = monotonic(), monotonic(), 0, 0.0
-    while (done := (monotonic() - begun) / 60 / how.minutes) < 1:
+    crowd = Crowd(rig, network_points(rig), poses, lifter.config.shapes, how.seed)
+    return lifter, crowd, torch.optim.AdamW(lifter.parameters(), lr=how.rate, weight_decay=1e-4)
+
+
+def train_lifter(
+    model: BodyModel, motions: Path, out: Path, how: LifterTraining, tell: Callable[[Progress], None]
+) -> Progress:
+    """Train until the time is up, writing the weights every few minutes and at the end."""
+    lifter, crowd, optimizer = begin(model, mocap.library(model, motions), how)
+    begun = saved = told = monotonic()
+    now = Progress(0, 0.0, 0.0)
+    while now.done < 1:
         for group in optimizer.param_groups:
-            group["lr"] = how.rate * min(1, (steps + 1) / 200) * (0.505 + 0.495 * cos(pi * done))
-        truth = crowd.draw(how.batch)
-        framing = Framing.of(truth.aim, truth.weight)
-        guesses = lifter(features(truth.aim, truth.weight, truth.world, framing))
-        total = 0.3 * sum((loss(g, framing, truth, crowd, False)[0] for g in guesses[:-1]), torch.zeros(()))
-        last, metres = loss(guesses[-1], framing, truth, crowd, True)
-        optimizer.zero_grad()
-        (total + last).backward()
-        torch.nn.utils.clip_grad_norm_(lifter.parameters(), 1.0)
-        optimizer.step()
-        steps += 1
-        recent = metres.item() if steps == 1 else 0.98 * recent + 0.02 * metres.item()
-        if steps % 200 == 0:
-            tell(f"{steps} steps, {done:.0%} of the time, {1000 * recent:.1f} mm from made-up people")
-        if monotonic() - saved > 180:
+            group["lr"] = how.rate * min(1, (now.steps + 1) / 200) * (0.505 + 0.495 * cos(pi * now.done))
+        _, metres = step(lifter, crowd, optimizer, how.batch)
+        recent = metres if now.steps == 0 else 0.98 * now.metres + 0.02 * metres
+        now = Progress(now.steps + 1, (monotonic() - begun) / 60 / how.minutes, recent)
+        if monotonic() - told > TELL:
+            tell(now)
+            told = monotonic()
+        if monotonic() - saved > SAVE:
             save(out, lifter, model.name)
             saved = monotonic()
     save(out, lifter, model.name)
-    return lifter
+    return now
 
 
 def save(path: Path, lifter: Lifter, body: str) -> None:
+    """Whole or not at all: who is interrupted keeps what was saved before."""
     about = {"model": "lifter", "body": body, "config": asdict(lifter.config)}
-    weights.write(path, about, {k: v.half() for k, v in lifter.state_dict().items()})
+    part = path.with_name(f".{path.name}.part")
+    try:
+        weights.write(part, about, {k: v.half() for k, v in lifter.state_dict().items()})
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def lifter_command(motions: Path, out: Path, how: LifterTraining, talk: Talk) -> None:
+    """`motion-imitate train lifter`."""
+
+    def tell(now: Progress) -> None:
+        record = {"progress": "train lifter", "steps": now.steps, "done": round(now.done, 3), "metres": now.metres}
+        if not talk.quiet:
+            talk.aside(record, f"{now.done:.0%} of the time, {now}")
+
+    torch.set_num_threads(1)  # small tensors: a second thread costs more than it brings
+    end = train_lifter(body_model("anny"), motions, out, how, tell)
+    talk.result({"output": str(out), "steps": end.steps, "metres": end.metres}, f"{out}: {end}")

@@ -1,16 +1,15 @@
 """Recorded motion, written by hand, as a body would do it: joints lie where arithmetic says they must."""
 
-import json
 from math import cos, pi, sin
 
 import pytest
 import torch
+from recorded import about, frame, write
 
 from motion_imitate.bodies import load
 from motion_imitate.estimators.rig import BENDS, Rig, State, turn
-from motion_imitate.synthesis.mocap import HINGES, QUATERNIONS, bends, library, mirrored, read
+from motion_imitate.synthesis.mocap import QUATERNIONS, bends, library, mirrored, read
 
-ROW = 44  # numbers of a frame: its duration, the root's place, and the joints' turns
 DOWN = torch.tensor([0, -1.0, 0])
 LIMBS = [("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle")]
 SIDES = ("left", "right")
@@ -25,26 +24,6 @@ def model():
 @pytest.fixture(scope="module")
 def rig(model):
     return Rig(model)
-
-
-def about(axis, angle):
-    """The quaternion, w first, of a turn about one of the record's axes: 0 ahead, 1 up, 2 to the right."""
-    return [cos(angle / 2), *(sin(angle / 2) * (axis == n) for n in range(3))]
-
-
-def frame(lasts=0.1, **turns):
-    row = [0.0] * ROW
-    row[0] = lasts
-    for name, start in QUATERNIONS.items():
-        row[start : start + 4] = turns.get(name, [1.0, 0, 0, 0])
-    for name, start in HINGES.items():
-        row[start] = turns.get(name, 0.0)
-    return row
-
-
-def write(path, rows):
-    path.write_text(json.dumps({"Loop": "wrap", "Frames": rows}))
-    return path
 
 
 def joints(rig, root, bent):
