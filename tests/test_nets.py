@@ -1,5 +1,6 @@
 """Both runtimes give what LiteRT gave for the shipped networks, alone, in batches and from several threads."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from motion_imitate.estimators.hush import hushed
 from motion_imitate.estimators.nets import load_net
 from motion_imitate.weights import MissingWeights
 
@@ -61,6 +63,14 @@ def test_threads_may_share_a_net(runtime):
         given = list(pool.map(lambda p: net(p)[0], pictures))
     for a, b in zip(given, expected, strict=True):
         assert np.allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(not find_spec("ai_edge_litert"), reason="absent")
+def test_loading_says_nothing_and_keeps_what_others_say(capfd):
+    load_net("face_detector", runtime="litert")(np.zeros((1, 128, 128, 3), np.float32))
+    with hushed(b"noise"):
+        os.write(2, b"noise\nnews\n")
+    assert capfd.readouterr().err == "news\n"
 
 
 @pytest.mark.cuda

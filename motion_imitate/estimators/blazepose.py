@@ -82,7 +82,7 @@ def alike(a: Roi, b: Roi) -> bool:
 
 
 def look(net: Net, image: Picture, roi: Roi, mirror: bool = False, hide: Sequence["Look"] = ()) -> Look:
-    """The landmarks in a square; with `mirror`, the mean of what is seen in it and in its mirror image.
+    """The landmarks in a square; with `mirror`, what is seen in its mirror image counts as much.
 
     People seen before may be hidden, so that somebody behind them is looked at.
     """
@@ -137,9 +137,10 @@ def unmirrored(seen: Reading) -> Reading:
 
 
 def mean(a: Reading, b: Reading) -> Reading:
+    """Of all but the places in space, which stay the first's: the mirror image's were measured to make fits worse."""
     return Reading(
         np.asarray((a.points + b.points) / 2, np.float32),
-        np.asarray((a.world + b.world) / 2, np.float32),
+        a.world,
         np.asarray((a.visible + b.visible) / 2, np.float32),
         (a.score + b.score) / 2,
         np.asarray((a.mask + b.mask) / 2, np.float32),

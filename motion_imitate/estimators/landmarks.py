@@ -18,7 +18,7 @@ MODELS = ("lite", "full", "heavy")
 @dataclass(frozen=True)
 class Landmarking:
     model: str = "heavy"  # or full or lite: faster, and wrong about left and right more often
-    mirror: bool = False  # look at the mirror image too, and take the mean
+    mirror: bool = False  # look at the mirror image too: takes twice as long
     every: int = 1  # look at every so many frames, and draw straight lines between
     rate: float = 30.0  # at most so many looks a second of video
     detect: float = 0.5  # least score at which the detector's finds are looked at

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from motion_imitate.estimators.hush import hushed
 from motion_imitate.estimators.tflite import Graph, Step, read_graph
 from motion_imitate.weights import find
 
@@ -46,8 +47,9 @@ def litert_net(path: Path, threads: int) -> Net:
 
     def run(pictures: Floats) -> list[Floats]:
         if not hasattr(own, "net"):
-            own.net = Interpreter(model_path=str(path), num_threads=threads)
-            own.net.allocate_tensors()
+            with hushed(b"Created TensorFlow Lite XNNPACK delegate"):
+                own.net = Interpreter(model_path=str(path), num_threads=threads)
+                own.net.allocate_tensors()
             own.input = own.net.get_input_details()[0]["index"]
             own.outputs = [o["index"] for o in own.net.get_output_details()]
         rows = []

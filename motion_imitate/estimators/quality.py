@@ -15,6 +15,6 @@ class Quality:
 QUALITIES: dict[str, Quality] = {
     "fast": Quality(Landmarking(model="full", rate=20.0), Fitting(standing_steps=2, outline_steps=2, every=10)),
     "default": Quality(Landmarking(), Fitting()),
-    "best": Quality(Landmarking(mirror=True), Fitting(outline_steps=5, every=2)),
+    "best": Quality(Landmarking(mirror=True), Fitting(every=2)),
 }
 LIVE = Fitting(limits=(10.0, 5.0), standing_steps=0, outline_steps=0, smooth=0.03)  # for `fit_live`, then `smooth_live`
