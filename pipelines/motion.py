@@ -24,7 +24,7 @@ from pipelines.seeing import Seeing
 from pipelines.watch import Watching, body_model, fitted, paired, sightings, watching
 
 ENCODING = Encoding(preset="superfast")  # an overlay is looked at once: a larger file for less waiting
-DRAWN = 4  # frames of a run that is drawn
+DRAWN = 2  # frames of a run that is drawn
 SUFFIXES = {"bvh": (".bvh",), "gltf": (".glb",)}
 TAGS = {
     "comment": "a computed body is drawn over this video",
