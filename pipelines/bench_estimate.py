@@ -95,6 +95,7 @@ def outline(model: BodyModel, motion: Motion, seen: Sighting) -> float:
 
 ALONE = """
 import resource, subprocess, sys
+from time import perf_counter
 begun = perf_counter()
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
 print(perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
