@@ -92,18 +92,18 @@ def overlay(frames: Frames, model: BodyModel, motion: Motion, how: Clay = Clay()
     """
     if len(frames) != len(motion):
         raise ValueError(f"{len(frames)} frames and {len(motion)} poses; give one pose for each frame")
-    data = frames.data.clone(memory_format=torch.contiguous_format)
+    data = frames.data.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
     confidence = motion.confidence.nan_to_num(0).clamp(0, 1).tolist()
     with torch.no_grad():
         points = to_camera(model(motion.body)[0], motion.camera)
         draw_bodies(data, points.cpu(), model.faces.cpu(), motion.camera.to("cpu"), confidence, how)
     for picture, sure in zip(data, confidence, strict=True):
         draw_confidence(picture, sure)
-    return Frames(data, frames.seconds)
+    return Frames(data.permute(0, 3, 1, 2), frames.seconds)
 
 
 def draw_bodies(
-    pictures: UInt8[Tensor, "T 3 H W"],
+    pictures: UInt8[Tensor, "T H W 3"],
     points: Float[Tensor, "T V 3"],
     faces: Int[Tensor, "F 3"],
     camera: Camera,
@@ -111,18 +111,18 @@ def draw_bodies(
     how: Clay,
 ) -> None:
     """Draws bodies of points in camera space into the pictures themselves."""
-    size = (pictures.shape[2], pictures.shape[3])
+    size = (pictures.shape[1], pictures.shape[2])
     pixels = to_pixels(to_image(points, camera), size)
     windows = [around(p, size) for p in pixels]
     room = canvas(max((w.height * w.width for w in windows if w), default=0))
     for t, window in enumerate(windows):
         if window and confidence[t] > 0:
-            part = pictures[t, :, window.rows, window.columns]
+            part = pictures[t, window.rows, window.columns]
             draw_body(part, points[t], into(window, pixels[t]), faces, confidence[t], how, room.cut(window))
 
 
 def draw_body(
-    picture: UInt8[Tensor, "3 H W"],
+    picture: UInt8[Tensor, "H W 3"],
     points: Float[Tensor, "V 3"],
     seen: Float[Tensor, "V 3"],
     faces: Int[Tensor, "F 3"],
@@ -185,12 +185,12 @@ def shade(normals: Float[Tensor, "V 3"], confidence: float, how: Clay) -> Float[
     return 255 * linear.clamp(0, 1).sqrt()
 
 
-def draw_confidence(picture: UInt8[Tensor, "3 H W"], confidence: float) -> None:
+def draw_confidence(picture: UInt8[Tensor, "H W 3"], confidence: float) -> None:
     """Draws a bar and the number beside it into the lower left corner of the picture itself."""
-    unit = max(1.0, min(picture.shape[1:]) / 360)  # of a small picture's pixels
-    height, width = min(round(22 * unit), picture.shape[1]), min(round(118 * unit), picture.shape[2])
-    corner = picture.numpy()[:, -height:, :width]
-    panel = np.ascontiguousarray(corner.transpose(1, 2, 0) // 3)
+    unit = max(1.0, min(picture.shape[:2]) / 360)  # of a small picture's pixels
+    height, width = min(round(22 * unit), picture.shape[0]), min(round(118 * unit), picture.shape[1])
+    corner = picture.numpy()[-height:, :width]
+    panel = np.ascontiguousarray(corner // 3)
     middle, start, end = height // 2, round(10 * unit), round(72 * unit)
     thick = round(6 * unit)
     cv2.line(panel, (start, middle), (end, middle), (90, 90, 90), thick, cv2.LINE_AA)
@@ -199,4 +199,4 @@ def draw_confidence(picture: UInt8[Tensor, "3 H W"], confidence: float) -> None:
         cv2.line(panel, (start, middle), (full, middle), (235, 160, 115), thick, cv2.LINE_AA)
     at = (round(82 * unit), middle + round(4 * unit))
     cv2.putText(panel, f"{confidence:.2f}", at, cv2.FONT_HERSHEY_SIMPLEX, 0.38 * unit, (240,) * 3, round(unit), 16)
-    corner[:] = panel.transpose(2, 0, 1)
+    corner[:] = panel

@@ -52,7 +52,7 @@ def paint(
     ink: Floats,
     opacity: float,
 ) -> None:
-    """Mixes vertex colours into the window [3, h, w], and ink where there is line or nothing but cover."""
+    """Mixes vertex colours into the window [h, w, 3], and ink where there is line or nothing but cover."""
     height, width = face.shape
     alpha, part = np.float32(opacity / 255), np.float32(1 / 255)
     for y in range(height):
@@ -65,5 +65,5 @@ def paint(
             u, v, w = weights[y, x, 0], weights[y, x, 1], weights[y, x, 2]
             for i in range(3):
                 lit = colours[a, i] * u + colours[b, i] * v + colours[c, i] * w
-                old = np.float32(window[i, y, x])
-                window[i, y, x] = np.uint8(old + (lit + (ink[i] - lit) * dark - old) * mix + np.float32(0.5))
+                old = np.float32(window[y, x, i])
+                window[y, x, i] = np.uint8(old + (lit + (ink[i] - lit) * dark - old) * mix + np.float32(0.5))
