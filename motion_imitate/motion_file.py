@@ -1,6 +1,5 @@
 """A motion as a file of plain arrays: extracted once, edited with numpy, replayed. docs/motion-file.md lists them."""
 
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from motion_imitate.files import replaced, trouble
 from motion_imitate.rotations import from_quaternions, to_quaternions
 from motion_imitate.types import Body, BodyModel, Camera, Motion
 
@@ -41,6 +41,9 @@ LAYOUT: dict[
     "rotations": ("iuf", ("T", "M", 4)),
     "keypoints": ("iuf", ("T", "K", 3)),
 }
+RATES = (0.001, 10_000)
+METRIC = ("focal", "centre", "place", "shape")
+FAR = 1e6  # of those; a body farther away, or stranger, cannot be computed with
 OPTIONAL = ("title", "origin", "keypoints")
 
 Arrays = dict[str, NDArray[Any]]
@@ -74,13 +77,8 @@ def save(path: Path, motion: Motion, about: About, keypoints: Float[Tensor, "T K
     if keypoints is not None:
         arrays["keypoints"] = keypoints.detach().cpu().numpy().astype(np.float32)
     checked(arrays, "the motion to save")
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replaced(path) as part, trouble(path), part.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def written(motion: Motion, about: About) -> Arrays:
@@ -150,6 +148,8 @@ def opened(path: Path) -> Arrays:
             return {name: file[name] for name in file.files}
     except BadMotion:
         raise
+    except PermissionError:
+        raise BadMotion(f"{path} may not be read; give yourself the right to, or copy it") from None
     except Exception as error:
         raise BadMotion(
             f"{path} is damaged or no .npz of plain arrays ({brief(error)}); extract the motion again"
@@ -202,7 +202,8 @@ def sensible(arrays: Arrays, what: str) -> None:
         f"format {arrays['format']}; this version reads format {FORMAT}": int(arrays["format"]) != FORMAT,
         "no frames; give at least one": len(seconds) == 0,
         "seconds that do not grow; each must be later than the one before": bool((np.diff(seconds) <= 0).any()),
-        "a rate that is not above 0 frames a second": not arrays["rate"] > 0,
+        f"a rate outside {RATES[0]} to {RATES[1]} frames a second": not RATES[0] <= arrays["rate"] <= RATES[1],
+        f"numbers beyond {FAR:.0e}": any((np.abs(arrays[name]) > FAR).any() for name in METRIC),
         "a size that is not above 0 pixels": not (arrays["size"] > 0).all(),
         "a focal length that is not above 0": not (arrays["focal"] > 0).all(),
         "confidence outside 0 to 1": not ((arrays["confidence"] >= 0) & (arrays["confidence"] <= 1)).all(),
@@ -221,8 +222,8 @@ def fits(about: About, motion: Motion, model: BodyModel, path: Path) -> None:
     numbers = model.skin.shape_dirs.shape[0]
     if about.joints != model.joint_names or motion.body.shape.shape[1] != numbers:
         raise BadMotion(
-            f"{path} was made with another version of the body {model.name!r} ({len(about.joints)} joints, "
-            f"{motion.body.shape.shape[1]} shape numbers; now {len(model.joint_names)}, {numbers}); extract it again"
+            f"{path} was made with another version of the body {model.name!r}: its joints are others, or in another "
+            f"order, or its shape has other than {numbers} numbers; extract it again"
         )
 
 

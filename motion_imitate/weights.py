@@ -10,6 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from motion_imitate.files import replaced, trouble
+
 HOMES = (Path(__file__).parent / "assets", Path(__file__).parent.parent / "assets")  # installed; a checkout
 
 
@@ -37,14 +39,15 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             return about, {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118, not a dict
     except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"{path} is not a safetensors file of ours ({error}); `motion-imitate convert` makes one"
+            f"{path} is damaged, or no safetensors file of ours ({error}); if it came with the program, reinstall that"
         ) from None
 
 
 def write(path: Path, about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    save_file(
-        {k: v.contiguous() for k, v in tensors.items()}, path, metadata={k: json.dumps(v) for k, v in about.items()}
-    )
+    """Whole or not at all."""
+    solid = {k: v.contiguous() for k, v in tensors.items()}
+    with replaced(path) as part, trouble(path, SafetensorError):
+        save_file(solid, part, metadata={k: json.dumps(v) for k, v in about.items()})
 
 
 def sha256(path: Path) -> str:

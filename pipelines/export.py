@@ -4,7 +4,6 @@ Both are in metres, y up, in a world whose origin is the ground beneath the root
 along its -z. The body has the motion's mean shape. BVH knows only frames of one length: others are interpolated.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from motion_imitate.camera import facing
+from motion_imitate.files import put
 from motion_imitate.motion_file import About
 from motion_imitate.types import Body, BodyModel, Motion
 from motion_imitate.windows import at
 from pipelines.gltf import glb
 
 UNEVEN = 0.02  # of a frame; times that stray less from the rate are taken to be even
+MOST = 100  # times as many frames, or as few, that a constant rate may come to
 Numbers = NDArray[np.float64]
 
 
@@ -57,6 +58,8 @@ def steady(motion: Motion, rate: float) -> Motion:
     if len(motion) == 1 or (since * rate - torch.arange(len(motion))).abs().max() < UNEVEN:
         return motion
     count = int(since[-1] * rate + 0.5) + 1
+    if not len(motion) / MOST <= count <= len(motion) * MOST:
+        raise ValueError(f"{len(motion)} frames in {since[-1]:.2f} s do not go with a rate of {rate:g}; set it right")
     return at(motion, motion.seconds[0] + torch.arange(count, dtype=torch.float64) / rate)
 
 
@@ -122,16 +125,6 @@ def euler(turns: Numbers) -> Numbers:
     x = np.arctan2(turns[:, 2, 1], second[:, 1])
     y = np.arctan2(first[:, 2], first[:, 0])
     return np.degrees(np.unwrap(np.stack([z, x, y], 1), axis=0))
-
-
-def put(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 EXPORTS: dict[str, Callable[[Path, Motion, About, BodyModel], None]] = {"bvh": write_bvh, "gltf": write_gltf}

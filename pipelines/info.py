@@ -96,7 +96,10 @@ def described(asset: stored.Asset, check: bool) -> Record:
 
 
 def own_smpl() -> Record:
-    path = smpl.home() / smpl.FILE
+    try:
+        path = smpl.home() / smpl.FILE
+    except stored.MissingWeights:  # nowhere to keep it
+        path = Path(smpl.FILE)
     there = path.is_file()
     return {
         "file": str(path),

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from motion_imitate import motion_file
+from motion_imitate import bodies, motion_file
 from motion_imitate.motion_file import About
 from motion_imitate.overlay import overlay as drawn
 from motion_imitate.types import BodyModel, Frames, Motion, Sighting, cat
@@ -135,6 +135,10 @@ def report(out: Path, confidence: list[Tensor], seconds: float, talk: Talk) -> N
 def opened(file: Path) -> tuple[Motion, About, BodyModel]:
     """A stored motion and the body it moves."""
     motion, about = motion_file.load(file)
+    if about.model not in bodies.BODIES:
+        raise motion_file.BadMotion(
+            f"{file} moves a body {about.model!r} that is not known here; known are {', '.join(bodies.BODIES)}"
+        )
     model = body_model(about.model)
     motion_file.fits(about, motion, model, file)
     return motion, about, model

@@ -9,6 +9,17 @@ class Refused(Exception):
     """A wish that cannot be granted as it was put: one sentence that says how to put it."""
 
 
+def folder_made(folder: Path) -> Path:
+    """A folder of the program's own, made if it is not there yet."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(
+            f"the folder {folder} cannot be made ({error.strerror}); set MOTION_IMITATE_HOME to another"
+        ) from None
+    return folder
+
+
 def refuse(out: Path, inputs: Iterable[Path], suffixes: tuple[str, ...], overwrite: bool) -> None:
     """Refuses a file that may not, or cannot, be written."""
     if out.is_dir():

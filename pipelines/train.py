@@ -114,12 +114,7 @@ def train_lifter(
 def save(path: Path, lifter: Lifter, body: str) -> None:
     """Whole or not at all: who is interrupted keeps what was saved before."""
     about = {"model": "lifter", "body": body, "config": asdict(lifter.config)}
-    part = path.with_name(f".{path.name}.part")
-    try:
-        weights.write(part, about, {k: v.half() for k, v in lifter.state_dict().items()})
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    weights.write(path, about, {k: v.half() for k, v in lifter.state_dict().items()})
 
 
 def lifter_command(motions: Path, out: Path, how: LifterTraining, talk: Talk) -> None:

@@ -53,7 +53,7 @@ def body_model(name: str) -> BodyModel:
 
 def check_device(name: str) -> None:
     try:
-        torch.zeros(1, device=name)
+        torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError):
         raise Refused(f"the device {name!r} cannot be used with torch {torch.__version__} here; choose cpu") from None
 

@@ -1,13 +1,17 @@
 """The command line as a user meets it: codes, sentences, files. Most run in this process, by `main`."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from media import covered, cut, film, voice_only
 from standing import store
@@ -328,6 +332,86 @@ def test_a_fault_of_the_program_says_so_and_shows_where_only_if_asked(capsys):
     assert "Traceback" not in said
     assert guarded(Talk(debug=True), faulty) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("json = true", "'json' at the top"),
+        ("[motio.extract]\nsize = 640", "'motio' at the top"),
+        ("[motion.extract\n", "not a TOML file"),
+        ("# caf\xe9", "not a TOML file"),
+    ],
+)
+def test_a_file_of_options_that_is_wrong_as_a_whole_is_named(capsys, folder, stored, text, hint):
+    (folder / "mine.toml").write_bytes(text.encode("latin1"))
+    said = refused(capsys, 2, "motion", "show", stored, "--config", "mine.toml")
+    assert "mine.toml" in said
+    assert hint in said
+
+
+def test_how_to_talk_comes_from_the_environment_too(capsys, stored, monkeypatch):
+    monkeypatch.setenv("MOTION_IMITATE_JSON", "1")
+    assert json.loads(ask(capsys, "motion", "show", stored)[1])["kind"] == "motion"
+
+
+def test_what_else_lies_in_the_folder_is_left_alone(capsys, folder, stored):
+    for name in ("standing.bvh.part", ".standing.bvh.part"):
+        (folder / name).write_text("precious")
+    assert ask(capsys, "motion", "export", stored, "--to", "bvh", "-o", "standing.bvh")[0] == 0
+    assert sorted(os.listdir(folder)) == [".standing.bvh.part", "standing.bvh", "standing.bvh.part"]
+    assert (folder / "standing.bvh.part").read_text() == "precious"
+
+
+def package(path, files):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(f"package/{name}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def test_networks_are_taken_out_of_their_package_and_replace_nothing_unasked(capsys, folder):
+    given = package(folder / "pose.tgz", {"pose_landmark_lite.tflite": b"a network"})
+    (folder / "nets").mkdir()
+    command = ["convert", "networks", given, "-o", "nets"]
+    told = json.loads(ask(capsys, *command, "--json")[1])
+    assert (folder / "nets/pose_lite.tflite").read_bytes() == b"a network"
+    assert told["sha256"] == {"pose_lite.tflite": weights.sha256(folder / "nets/pose_lite.tflite")}
+    (folder / "nets/pose_lite.tflite").write_text("mine")
+    assert "-y" in refused(capsys, 2, *command)
+    assert (folder / "nets/pose_lite.tflite").read_text() == "mine"
+    assert ask(capsys, *command, "-y")[0] == 0
+
+
+def test_packages_without_networks_are_refused(capsys, folder):
+    (folder / "nets").mkdir()
+    (folder / "text.tgz").write_text("no package")
+    empty = package(folder / "empty.tgz", {"README.md": b"nothing"})
+    assert "empty.tgz" in refused(capsys, 3, "convert", "networks", empty, "-o", "nets")
+    assert "text.tgz" in refused(capsys, 3, "convert", "networks", "text.tgz", "-o", "nets")
+    assert "no folder" in refused(capsys, 2, "convert", "networks", empty, "-o", "elsewhere")
+    assert os.listdir(folder / "nets") == []
+
+
+def test_a_picture_is_no_clip(capsys, folder):
+    cv2.imwrite("one.png", np.zeros((8, 8, 3), np.uint8))
+    Path("one.png").rename("one.mp4")
+    assert "is a picture" in refused(capsys, 3, "motion", "extract", "one.mp4", "-o", "one.npz")
+
+
+def test_a_home_that_is_a_file_is_a_matter_of_words(capsys, folder, monkeypatch):
+    (folder / "home").write_text("")
+    (folder / "SMPL_NEUTRAL.pkl").write_text("")
+    monkeypatch.setenv("MOTION_IMITATE_HOME", str(folder / "home"))
+    assert "MOTION_IMITATE_HOME" in refused(capsys, 2, "convert", "smpl", "SMPL_NEUTRAL.pkl")
+
+
+def test_a_file_of_smpl_that_is_not_there_makes_no_home(capsys, folder, monkeypatch):
+    monkeypatch.setenv("MOTION_IMITATE_HOME", str(folder / "home"))
+    assert "no file" in refused(capsys, 3, "convert", "smpl", "SMPL_NEUTRAL.pkl")
+    assert os.listdir(folder) == []
 
 
 def test_a_full_disk_is_a_failure_not_a_fault():

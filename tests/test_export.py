@@ -2,6 +2,7 @@
 
 import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,6 +132,14 @@ def test_bvh_without_fingers_ends_at_the_wrists(tmp_path):
     write_bvh(tmp_path / "m.bvh", motion, about(model), model, fingers=False)
     _, frames = bvh_joints((tmp_path / "m.bvh").read_text())
     assert set(NAMES) - set(frames[0]) == {"finger_left", "finger_right"}
+
+
+@pytest.mark.parametrize("rate", [0.01, 9000.0])
+def test_bvh_refuses_a_rate_that_does_not_go_with_the_times(tmp_path, rate):
+    model = BoxBody()
+    with pytest.raises(ValueError, match="do not go with a rate"):
+        export(tmp_path / "m.bvh", tumbling(model, 300), replace(about(model), rate=rate), model, "bvh")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_bvh_makes_uneven_frames_even(tmp_path):

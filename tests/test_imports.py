@@ -11,11 +11,13 @@ LIBRARY = sorted((ROOT / "motion_imitate").rglob("*.py"))
 PIPELINES = sorted((ROOT / "pipelines").rglob("*.py"))
 
 LOW = [
+    "files",
     "types",
     "camera",
     "raster_numba",
     "raster",
     "flow",
+    "mesh",
     "losses",
     "metrics",
     "background",
@@ -29,10 +31,10 @@ LOW = [
     "overlay_numba",
     "overlay",
 ]  # each may import those before it
-SHARED = ["types", "camera", "raster", "flow", "weights"]  # what plug-ins may use, besides their own folder
+SHARED = ["types", "camera", "raster", "flow", "mesh", "weights"]  # what plug-ins may use, besides their own folder
 ALONE = {
     "av": [
-        *[f"motion_imitate/video/{n}.py" for n in ("opening", "decoding", "reading", "sound", "replacing", "writing")],
+        *[f"motion_imitate/video/{n}.py" for n in ("opening", "decoding", "reading", "sound", "writing")],
         "pipelines/bench_video.py",  # to measure against PyAV alone
     ],
     "ray": ["pipelines/run.py", "pipelines/batch.py"],
@@ -59,13 +61,13 @@ def allowed(path: Path) -> list[str]:
     if name in LOW:
         return LOW[: LOW.index(name)]
     if name == "video":
-        return ["types", "video"]
+        return ["files", "types", "video"]
     if name == "synthesis":
         return [p.name.removesuffix(".py") for p in (ROOT / "motion_imitate").iterdir() if p.name != "imitate.py"]
     if len(inside.parts) > 1:
         return [*SHARED, name]
     if name == "weights":
-        return ["types"]
+        return ["files", "types"]
     return [p.name.removesuffix(".py") for p in (ROOT / "motion_imitate").iterdir() if p.name != inside.name]
 
 

@@ -1,5 +1,6 @@
 """Recorded motion, written by hand, as a body would do it: joints lie where arithmetic says they must."""
 
+import json
 from math import cos, pi, sin
 
 import pytest
@@ -131,11 +132,25 @@ def test_a_library_is_every_clip_and_its_mirror_image(model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["hello", "{}", '{"Frames": []}', '{"Frames": [[1, 2]]}', "[1]", '{"Frames": [["a"]]}']
+    "text",
+    [
+        json.dumps({"Frames": [frame(-1.0), frame(2.0)]}),
+        json.dumps({"Frames": [frame(1e13), frame()]}),
+        json.dumps({"Frames": [frame(neck=[0.0] * 4), frame()]}),
+        "[" * 100_000,
+        "hello",
+        "{}",
+        '{"Frames": []}',
+        '{"Frames": [[1, 2]]}',
+        "[1]",
+        '{"Frames": [["a"]]}',
+    ],
 )
 def test_a_folder_without_clips_or_with_something_else_is_refused_by_name(model, tmp_path, text):
     with pytest.raises(FileNotFoundError, match=r"no motion files \(\*\.txt\) in .*DeepMimic"):
         library(model, tmp_path)
+    with pytest.raises(FileNotFoundError, match="is no folder"):
+        library(model, tmp_path / "elsewhere")
     (tmp_path / "notes.txt").write_text(text)
     with pytest.raises(ValueError, match=r"notes\.txt is not a humanoid clip"):
         library(model, tmp_path)

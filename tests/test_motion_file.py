@@ -108,7 +108,7 @@ def test_the_documented_mirror_mirrors_the_mesh(tmp_path):
     model, path = BoxBody(), tmp_path / "m.npz"
     motion = wild(10)
     save(path, motion, ABOUT)
-    change(path, lambda motion: exec(examples()[1], {"motion": motion, "np": np, "frames": 10}))
+    change(path, lambda motion: exec(examples()[1], {"motion": motion, "np": np}))
     mirrored, _ = load(path)
     was, now = model(motion.body)[1], model(mirrored.body)[1]
     twins = [NAMES.index(n.replace("left", "@").replace("right", "left").replace("@", "right")) for n in NAMES]
@@ -143,6 +143,8 @@ def nan(name: str) -> Callable[[dict], object]:
         (lambda a: a.update(rotations=a["rotations"] * 0), "quaternions far from unit"),
         (lambda a: a.update(format=np.array(2)), "format 2"),
         (lambda a: a.update(rate=np.array(0.0)), "a rate"),
+        (lambda a: a.update(rate=np.array(1e12)), "a rate"),
+        (lambda a: a.update(shape=a["shape"].astype(float) + 1e300), "numbers beyond"),
         (lambda a: a.update(confidence=a["confidence"] + 3), "confidence outside"),
         (lambda a: a.update(model=np.array("other")), "moves the body 'other'"),
         (lambda a: a.update(joints=np.char.add(a["joints"], "x")), "another version of the body"),

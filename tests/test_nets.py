@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from motion_imitate import weights
 from motion_imitate.estimators.hush import hushed
 from motion_imitate.estimators.nets import load_net
-from motion_imitate.weights import MissingWeights
+from motion_imitate.weights import MissingWeights, find
 
 DATA = Path(__file__).parent / "data"
 SIZES = {
@@ -81,6 +82,14 @@ def test_cuda_agrees_to_the_precision_it_computes_in(name, person):
     outputs = load_net(name, device="cuda")(person[:, :size, :size])
     for a, b in zip(outputs, load_net(name, runtime="torch")(person[:, :size, :size]), strict=True):
         assert np.abs(a - b).max() <= 1e-2 * np.abs(b).max()
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_damaged_network_is_named(runtime, tmp_path, monkeypatch):
+    (tmp_path / "pose_lite.tflite").write_bytes(find("pose_lite.tflite").read_bytes()[:1000])
+    monkeypatch.setattr(weights, "HOMES", (tmp_path,))
+    with pytest.raises(MissingWeights, match=r"pose_lite.tflite is damaged .* reinstall"):
+        load_net("pose_lite", runtime=runtime)(np.zeros((1, 256, 256, 3), np.float32))
 
 
 def test_what_cannot_run_is_said():

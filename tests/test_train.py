@@ -114,7 +114,9 @@ def test_the_command_trains_and_says_how_well(folder, motions, capsys):
         (["--motions", "motions", "-o", "out.pt"], 2, "name it so"),
         (["--motions", "motions", "--minutes", "0"], 2, "--minutes"),
         (["--motions", "motions", "--batch", "0"], 2, "--batch"),
-        (["--motions", "motions"], 3, "no motion files"),
+        (["--motions", "motions"], 3, "is no folder"),
+        (["--motions", ".", "--seed", str(10**24)], 2, "--seed"),
+        (["--motions", "."], 3, "no motion files"),
         ([], 2, "--motions"),
     ],
 )

@@ -58,7 +58,11 @@ PROXY = 620  # vertices of the coarse body
 
 def home() -> Path:
     """Where a user's own files are kept."""
-    return Path(os.environ.get("MOTION_IMITATE_HOME") or Path.home() / ".local/share/motion-imitate")
+    given = os.environ.get("MOTION_IMITATE_HOME")
+    try:
+        return Path(given) if given else Path.home() / ".local/share/motion-imitate"
+    except RuntimeError:
+        raise MissingWeights("there is no home folder to keep files in; set MOTION_IMITATE_HOME to one") from None
 
 
 def load() -> Skinned:

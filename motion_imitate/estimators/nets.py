@@ -1,7 +1,9 @@
 """The shipped networks as functions from an array to arrays, by LiteRT or by torch: one file serves both."""
 
+import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 
 from motion_imitate.estimators.hush import hushed
 from motion_imitate.estimators.tflite import Graph, Step, read_graph
-from motion_imitate.weights import find
+from motion_imitate.weights import MissingWeights, find
 
 Floats = NDArray[np.float32]
 Net = Callable[[Floats], list[Floats]]
@@ -39,6 +41,15 @@ def load_net(name: str, device: torch.device | str = "cpu", runtime: str = "auto
     return litert_net(path, threads)
 
 
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """A network that cannot be read is a file that is not the one that was shipped."""
+    try:
+        yield
+    except (ValueError, RuntimeError, IndexError, KeyError, struct.error) as error:
+        raise MissingWeights(f"the network {path.name} is damaged ({error}); reinstall the program") from None
+
+
 def litert_net(path: Path, threads: int) -> Net:
     """An interpreter is for one thread alone, so each thread that calls gets its own."""
     from ai_edge_litert.interpreter import Interpreter
@@ -47,7 +58,7 @@ def litert_net(path: Path, threads: int) -> Net:
 
     def run(pictures: Floats) -> list[Floats]:
         if not hasattr(own, "net"):
-            with hushed(b"Created TensorFlow Lite XNNPACK delegate"):
+            with hushed(b"Created TensorFlow Lite XNNPACK delegate"), sound(path):
                 own.net = Interpreter(model_path=str(path), num_threads=threads)
                 own.net.allocate_tensors()
             own.input = own.net.get_input_details()[0]["index"]
@@ -63,7 +74,8 @@ def litert_net(path: Path, threads: int) -> Net:
 
 
 def torch_net(path: Path, device: torch.device) -> Net:
-    net = TorchNet(read_graph(path)).to(device).eval()
+    with sound(path):
+        net = TorchNet(read_graph(path)).to(device).eval()
 
     def run(pictures: Floats) -> list[Floats]:
         with torch.inference_mode():

@@ -23,6 +23,7 @@ for _side in ("left", "right"):
     UNDER |= {f"hip_{_side}": "root", f"knee_{_side}": f"hip_{_side}", f"ankle_{_side}": f"knee_{_side}"}
     UNDER |= {f"shoulder_{_side}": "chest", f"elbow_{_side}": f"shoulder_{_side}"}
 NUMBERS = 44  # of a frame: how long it lasts, the root's place, and the above
+LONG = 60.0  # seconds of a frame at most
 COLLAR = 0.2  # of a raised arm's turn, how much the collar takes
 
 
@@ -30,14 +31,22 @@ def recorded(path: Path) -> Float[np.ndarray, "N 44"]:
     """The numbers of a file, a frame a row."""
     try:
         rows = np.array(json.loads(path.read_text())["Frames"], dtype=float)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         rows = np.empty(0)
-    if rows.ndim != 2 or rows.shape[1] != NUMBERS or not np.isfinite(rows).all() or not rows[:-1, 0].sum() > 0:
+    if rows.ndim != 2 or rows.shape[1] != NUMBERS or not sensible(rows):
         raise ValueError(
             f"{path} is not a humanoid clip in DeepMimic's format (JSON, two or more Frames of {NUMBERS} numbers); "
             "take it out of the folder"
         )
     return rows
+
+
+def sensible(rows: Float[np.ndarray, "N 44"]) -> bool:
+    """Whether every number is finite, frames last up to LONG seconds, and quaternions turn something."""
+    lasts = rows[:-1, 0]
+    turns = np.stack([rows[:, start : start + 4] for start in QUATERNIONS.values()])
+    moves = bool((np.linalg.norm(turns, axis=-1) > 0.5).all())
+    return bool(np.isfinite(rows).all() and (lasts >= 0).all() and lasts.sum() > 0 and lasts.max() <= LONG) and moves
 
 
 def read(path: Path, rate: float = 30.0) -> dict[str, Float[Tensor, "T 3 3"]]:
@@ -104,6 +113,8 @@ def library(
     model: BodyModel, folder: Path, rate: float = 30.0
 ) -> tuple[Float[Tensor, "N 3 3"], Float[Tensor, "N C 3"]]:
     """All clips of a folder, and their mirror images, as one heap of poses."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is no folder; give one of humanoid clips in DeepMimic's format (*.txt)")
     files = sorted(folder.glob("*.txt"))
     if not files:
         raise FileNotFoundError(

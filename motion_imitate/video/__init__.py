@@ -1,12 +1,12 @@
 """Videos in and out. Only this package knows PyAV."""
 
+from motion_imitate.files import OutputError
 from motion_imitate.video.errors import (
     Damaged,
     Limits,
     NoFrames,
     NotAVideo,
     NoVideoStream,
-    OutputError,
     TooLarge,
     VideoError,
 )

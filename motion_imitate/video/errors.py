@@ -28,10 +28,6 @@ class TooLarge(VideoError):
     """More pixels or more seconds than was allowed."""
 
 
-class OutputError(VideoError):
-    """The video cannot be written where it should go."""
-
-
 @dataclass(frozen=True)
 class Limits:
     pixels: int = 4096 * 4096  # of one frame

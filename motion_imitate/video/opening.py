@@ -24,6 +24,7 @@ TIMELESS = {
     "hevc",
     "mpegvideo",
 }  # formats that hold a bare stream: no times, and an average rate that is made up
+PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")  # how picture files begin
 RATES = (Fraction(1, 10), Fraction(1000))
 USUAL_RATE = Fraction(25)
 ASPECTS = (Fraction(1, 8), Fraction(8))
@@ -74,6 +75,9 @@ def open_container(path: Path) -> InputContainer:
     except PermissionError:
         raise NotAVideo(f"{path} may not be read; give yourself the right to, or copy it") from None
     except (av.FFmpegError, OSError, ValueError):
+        with path.open("rb") as file:
+            if file.read(8).startswith(PICTURES):
+                raise NotAVideo(f"{path} is a picture; give a video") from None
         raise NotAVideo(
             f"{path} is not a video that can be opened, or it is cut off before its index; "
             "give an MP4, MOV, MKV, WebM, AVI, TS, MPEG, FLV, OGG or GIF file that plays"

@@ -15,10 +15,10 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from motion_imitate.files import OutputError, replaced, sweep, trouble
 from motion_imitate.types import Frames
-from motion_imitate.video.errors import NoFrames, OutputError, ignored
+from motion_imitate.video.errors import NoFrames, ignored
 from motion_imitate.video.opening import SoundPacket, VideoPacket
-from motion_imitate.video.replacing import refuse, replaced, sweep, trouble
 from motion_imitate.video.sound import Sound, add_sound, silent
 
 TICK = Fraction(1, 90000)
@@ -62,13 +62,22 @@ def write(
         first = next(pictures, None)
         if first is None:
             raise NoFrames(f"no frames came for {path}, so nothing was written; give at least one")
-        with trouble(path):
+        with trouble(path, av.FFmpegError):
             out = av.open(str(part), "w", format="mp4", options=MUXER)
         with closed(out, path):
             out.metadata.update(tags or {})
             track = picture_track(out, first[1].shape, rate, how)
             sound = add_sound(out, sound_from, first[0], warn) if sound_from else silent()
             return muxed(out, compressed(chain([first], pictures), track, path), sound, path, warn)
+
+
+def refuse(path: Path, sound_from: Path | None) -> None:
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file in it, such as {path / 'out.mp4'}")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path} is not a regular file; name one that is, or that is not there yet")
+    if sound_from is not None and path.exists() and sound_from.exists() and path.samefile(sound_from):
+        raise OutputError(f"{path} is also the input; give the result another name")
 
 
 def one_size(runs: Iterable[Frames], path: Path) -> Iterator[tuple[float, Picture]]:
@@ -92,7 +101,7 @@ def closed(out: OutputContainer, path: Path) -> Iterator[None]:
     """Finish the file, or let go of it when it came to nothing."""
     try:
         yield
-        with trouble(path):
+        with trouble(path, av.FFmpegError):
             out.close()
     except BaseException:
         with suppress(Exception):
@@ -139,7 +148,7 @@ def coded(reformatter: VideoReformatter, picture: Picture, at: int, step: int) -
 
 
 def sent(track: VideoStream, frame: VideoFrame | None, path: Path) -> Iterator[tuple[float, VideoPacket]]:
-    with trouble(path):
+    with trouble(path, av.FFmpegError):
         packets = track.encode(frame)
     for packet in packets:
         yield float((packet.pts or 0) * TICK), packet
@@ -161,7 +170,7 @@ def muxed(
                 heard = next(sound, None) if added(out, heard[1], path, warn) else None
             if packet is not None:
                 count += 1
-                with trouble(path):
+                with trouble(path, av.FFmpegError):
                     out.mux(packet)
     return count
 
@@ -169,7 +178,7 @@ def muxed(
 def added(out: OutputContainer, packet: SoundPacket, path: Path, warn: Callable[[str], None]) -> bool:
     """Whether the muxer took a packet of sound; it looks into some, and refuses broken ones."""
     try:
-        with trouble(path):
+        with trouble(path, av.FFmpegError):
             out.mux(packet)
     except OutputError as error:
         if isinstance(error.__cause__, OSError):  # the disk

@@ -6,18 +6,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_native_id
 
-import av
 
-from motion_imitate.video.errors import OutputError
-
-
-def refuse(path: Path, sound_from: Path | None) -> None:
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file in it, such as {path / 'out.mp4'}")
-    if path.exists() and not path.is_file():
-        raise OutputError(f"{path} is not a regular file; name one that is, or that is not there yet")
-    if sound_from is not None and path.exists() and sound_from.exists() and path.samefile(sound_from):
-        raise OutputError(f"{path} is also the input; give the result another name")
+class OutputError(Exception):
+    """A result cannot be written where it should go."""
 
 
 def sweep(path: Path) -> None:
@@ -69,12 +60,17 @@ def synced(path: Path) -> None:
 
 
 @contextmanager
-def trouble(path: Path) -> Iterator[None]:
-    """What the disk or the encoder says, as one sentence."""
+def trouble(path: Path, more: type[Exception] = OSError) -> Iterator[None]:
+    """What the disk says, or `more`, as one sentence."""
     try:
         yield
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, more) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise OutputError(
             f"{path} cannot be written ({reason}); free some space, or choose a folder you may write to"
         ) from error
+
+
+def put(path: Path, data: bytes) -> None:
+    with replaced(path) as part, trouble(path):
+        part.write_bytes(data)
