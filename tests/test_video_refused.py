@@ -92,7 +92,7 @@ def test_other_contents(folder, name):
 def test_a_picture_by_a_video_name(folder):
     path = folder / "picture.mp4"
     png(path)
-    refused(path, NotAVideo, "not a video")
+    refused(path, NotAVideo, "is a picture; give a video")
 
 
 @pytest.mark.parametrize(("name", "codec"), [("song.mp3", "libmp3lame"), ("song.m4a", "aac")])
