@@ -32,7 +32,9 @@ class Doubts:
     card: float = 0.75  # seconds without anybody at the beginning or the end
     leap: float = 0.3  # distance between two pictures, in sides of the square round the person, that is a cut
     speed: float = 3.0  # and how much more for each second between them
-    growth: float = 1.4  # by how much they look larger or smaller after a cut
+    growth: float = 1.6  # by how much they look larger or smaller after a cut
+    stir: float = 0.06  # sides that their points move on the average, between two pictures
+    sudden: float = 4.0  # and how many times what they do round about
     pause: float = 2.5  # seconds out of sight that a cut may take to get over
 
 
@@ -49,7 +51,7 @@ def of_photo(people: Sequence[Sighting], size: tuple[int, int], doubts: Doubts =
             f"{len(near)} people are in the photo, and one of them is taken; "
             "say who with --photo-person N|left|right|largest, N counted from the left"
         )
-    if (tall := height_of(person, size)) < doubts.tall:
+    if (tall := float(heights(person, size))) < doubts.tall:
         said.append(
             f"the person in the photo is {tall:.0f} pixels tall: the result will be blurred; "
             f"give a photo in which they are {doubts.tall:.0f} or more"
@@ -131,7 +133,7 @@ def of_clip(runs: Sequence[Sighting], info: Info, people: int = 1, doubts: Doubt
             f"the clip seems to be cut at {', '.join(f'{t:.1f} s' for t in times[:3])}"
             f"{' and later' * (len(times) > 3)}: the motion jumps there; give a single shot"
         )
-    tall = sorted(height_of(seen[row : row + 1], (info.height, info.width)) for row in rows.tolist())[len(rows) // 2]
+    tall = float(heights(seen[rows], (info.height, info.width)).median())
     if tall < doubts.tall:
         said.append(
             f"the person in the clip is {tall:.0f} pixels tall: the motion will be coarse; "
@@ -166,19 +168,28 @@ def absences(seen: Sighting, rows: Tensor, doubts: Doubts) -> list[str]:
 
 
 def cuts(seen: Sighting, rows: Tensor, doubts: Doubts) -> list[float]:
-    """Seconds at which the person is suddenly somewhere else, or of another size."""
-    at, side = seen.points[rows][:, list(HIPS)].mean(1), square(seen)[rows]
-    clock = seen.seconds[rows]
+    """Seconds at which the person is suddenly somewhere else, of another size, or in another pose."""
+    points, side, clock = seen.points[rows], square(seen)[rows], seen.seconds[rows]
+    at = points[:, list(HIPS)].mean(1)
     pause = clock[1:] - clock[:-1]
     gone = rows[1:] - rows[:-1] > 1
-    far = ((at[1:] - at[:-1]) / torch.maximum(side[1:], side[:-1])).norm(dim=1)
+    unit = torch.maximum(side[1:], side[:-1])
+    far = ((at[1:] - at[:-1]) / unit).norm(dim=1)
+    stir = ((points[1:] - points[:-1]) / unit[:, None]).norm(dim=2).mean(1)
     size = side.prod(1).sqrt()
     growth = (size[1:] / size[:-1]).log().abs()
     leaps = (far > doubts.leap + doubts.speed * pause) | (growth > math.log(doubts.growth) + pause)
+    leaps |= (stir > doubts.stir) & (stir > doubts.sudden * usual(stir))
     midst = (at.abs() < 0.9).all(1)  # who is near the edge may have walked out and in
-    returns = gone & midst[1:] & midst[:-1] & ((far > 1.5 * doubts.leap) | (growth > math.log(doubts.growth)))
+    returns = midst[1:] & midst[:-1] & ((far > 1.5 * doubts.leap) | (growth > math.log(doubts.growth)))
     found = torch.where(gone, returns & (pause < doubts.pause), leaps)
     return clock[1:][found].tolist()
+
+
+def usual(values: Float[Tensor, " N"], reach: int = 5) -> Float[Tensor, " N"]:
+    """The median of those round each."""
+    padded = torch.cat([values[:1].expand(reach), values, values[-1:].expand(reach)]) if len(values) else values
+    return padded.unfold(0, 2 * reach + 1, 1).median(1).values if len(values) else values
 
 
 def unseen_limbs(seen: Sighting, doubts: Doubts) -> list[str]:
@@ -208,7 +219,7 @@ def size_of(seen: Sighting) -> float:
     return float(square(seen)[-1].prod().sqrt())
 
 
-def height_of(seen: Sighting, size: tuple[int, int]) -> float:
+def heights(seen: Sighting, size: tuple[int, int]) -> Float[Tensor, " T"]:
     """Pixels from head to foot, or from hand to foot: also of what is outside the picture."""
-    pixels = seen.points[-1] * torch.tensor([size[1] / 2, size[0] / 2])
-    return ABOVE_NOSE * float((pixels.amax(0) - pixels.amin(0)).max())
+    pixels = seen.points * torch.tensor([size[1] / 2, size[0] / 2])
+    return ABOVE_NOSE * (pixels.amax(1) - pixels.amin(1)).amax(1)

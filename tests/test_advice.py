@@ -204,8 +204,20 @@ def test_a_cut_is_where_the_person_leaps(between):
 
 @pytest.mark.parametrize("between", [[], [(8, None)]])
 def test_a_cut_is_where_the_person_is_suddenly_larger(between):
-    (said,) = of_clip(sequence((40, {"scale": 0.5}), *between, (40, {"scale": 0.8})), INFO)
+    (said,) = of_clip(sequence((40, {"scale": 0.5}), *between, (40, {"scale": 0.9})), INFO)
     assert "cut at" in said
+
+
+def test_a_cut_is_where_another_pose_is_taken_at_once():
+    """Arms up from one picture to the next, the hips where they were; the same in a second is a movement."""
+    up = torch.zeros(33, 2)
+    up[13:23, 1] = -0.6
+    share = (torch.arange(60) >= 30).float()
+    still = person(60)
+    (said,) = of_clip([replace(still, points=still.points + share[:, None, None] * up)], INFO)
+    assert "cut at 3.0 s: " in said
+    share = ((torch.arange(60) - 25) / 10).clamp(0, 1)
+    assert of_clip([replace(still, points=still.points + share[:, None, None] * up)], INFO) == []
 
 
 def test_many_cuts_are_told_in_one_sentence():
