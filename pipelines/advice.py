@@ -25,6 +25,8 @@ class Doubts:
     edge: float = 1.02  # image point beyond which something is outside the picture
     tall: float = 250.0  # pixels from head to foot that are enough
     others: float = 0.3  # least size of somebody who may be meant, in sizes of the one who is taken
+    apart: float = 0.1  # least distance between two people's hips, in sides of the square round the larger
+    often: float = 0.25  # share of a clip's runs in which several people are more than a mistake
     sideways: float = 55.0  # degrees that the chest is turned away from the camera
     behind: float = 120.0
     unseen: float = 0.15  # share of a clip out of sight
@@ -44,11 +46,10 @@ def of_photo(people: Sequence[Sighting], size: tuple[int, int], doubts: Doubts =
     if not seen:
         return ["nobody is seen in the photo; give one of a person, most of the body in the picture"]
     person = seen[0]
-    near = [one for one in seen if size_of(one) >= doubts.others * size_of(person)]
     said = []
-    if len(near) > 1:
+    if (people_near := company(seen, doubts)) > 1:
         said.append(
-            f"{len(near)} people are in the photo, and one of them is taken; "
+            f"{people_near} people are in the photo, and one of them is taken; "
             "say who with --photo-person N|left|right|largest, N counted from the left"
         )
     if (tall := float(heights(person, size))) < doubts.tall:
@@ -57,6 +58,23 @@ def of_photo(people: Sequence[Sighting], size: tuple[int, int], doubts: Doubts =
             f"give a photo in which they are {doubts.tall:.0f} or more"
         )
     return said + facing(person, doubts) + cropped(person, doubts)
+
+
+def company(people: Sequence[Sighting], doubts: Doubts = Doubts()) -> int:
+    """How many people there are in a run: those about as large as the first, seen for half of it, each once."""
+    counted: list[Sighting] = []
+    for one in people:
+        lasting = bool((one.score > 0).float().mean() >= 0.5)
+        large = lasting and all(size_of(one) >= doubts.others * size_of(other) for other in counted[:1])
+        if large and all(apart(one, other) > doubts.apart for other in counted):
+            counted.append(one)
+    return len(counted)
+
+
+def apart(one: Sighting, other: Sighting) -> float:
+    """How far from each other's hips, in sides of the larger square."""
+    way = (one.points - other.points)[:, list(HIPS)].mean(1) / torch.maximum(square(one), square(other))
+    return float(way.norm(dim=1).median())
 
 
 def facing(person: Sighting, doubts: Doubts) -> list[str]:
@@ -115,12 +133,15 @@ def sides(which: Sequence[bool], name: str) -> str:
     return f"the {'left' if which[0] else 'right'} {name} is"
 
 
-def of_clip(runs: Sequence[Sighting], info: Info, people: int = 1, doubts: Doubts = Doubts()) -> list[str]:
-    """About the one who is followed through a clip in which so many are seen at once."""
+def of_clip(
+    runs: Sequence[Sighting], info: Info, companies: Sequence[int] = (), doubts: Doubts = Doubts()
+) -> list[str]:
+    """About the one who is followed through the runs of a clip, and how many people there were in each."""
     seen = cat(runs) if runs else None
     if seen is None or not bool((seen.score > 0).any()):
         return ["nobody is seen in the clip; give one with a person, most of the body in the picture"]
     said = []
+    people = sorted(companies)[-1 - int(doubts.often * len(companies))] if companies else 1
     if people > 1:
         said.append(
             f"{people} people are in the clip, and one of them is followed; "

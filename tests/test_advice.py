@@ -11,7 +11,7 @@ import torch
 from motion_imitate.estimators.landmarks import nobody
 from motion_imitate.types import Sighting, cat
 from motion_imitate.video import Info
-from pipelines.advice import of_clip, of_photo, turned
+from pipelines.advice import company, of_clip, of_photo, turned
 
 SIZE = (1000, 800)
 RATE = 10
@@ -82,9 +82,18 @@ def test_several_people_are_counted_but_not_those_far_behind():
     assert said.startswith("2 people")
     assert "--photo-person N|left|right|largest" in said
     assert of_photo([person(), person(at=(0.5, 0.0), scale=0.2), nobody(torch.zeros(1))], SIZE) == []
-    (said,) = of_clip(sequence((50, FINE)), INFO, people=3)
+    (said,) = of_clip(sequence((50, FINE)), INFO, [1, 3, 3, 2])
     assert said.startswith("3 people")
     assert "--person N|left|right|largest" in said
+
+
+def test_one_who_is_seen_twice_or_for_a_moment_is_no_company():
+    one, twice, other = person(10), person(10, at=(0.1, -0.05)), person(10, at=(0.5, 0.0))
+    brief = replace(other, score=torch.tensor([1.0] * 3 + [0.0] * 7))
+    assert [company(run) for run in ([one], [one, twice], [one, brief], [one, other])] == [1, 1, 1, 2]
+    assert company([nobody(torch.zeros(10))]) == 0
+    assert of_photo([person(), person(at=(0.1, -0.05))], SIZE) == []
+    assert of_clip(sequence((50, FINE)), INFO, [1] * 20 + [2] * 3) == []
 
 
 LOWERED = [
@@ -249,7 +258,7 @@ def test_limbs_outside_a_clip_are_told_once_with_their_share(low, begin):
 def test_every_advice_says_what_suffers_and_what_helps():
     bad = person(at=(0.0, 1.05), scale=1.0, turn=180)
     said = of_photo([bad, person(at=(0.4, 0.0))], (200, 160))
-    said += of_clip(sequence((20, None), (10, HERE), (20, None), (10, THERE), (20, None)), INFO, people=2)
+    said += of_clip(sequence((20, None), (10, HERE), (20, None), (10, THERE), (20, None)), INFO, [2])
     assert len(said) >= 9
     for one in said:
         assert "\n" not in one
