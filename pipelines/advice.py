@@ -177,8 +177,9 @@ def absences(seen: Sighting, rows: Tensor, doubts: Doubts) -> list[str]:
         longest = int(gaps.argmax())
         since, until = clock[int(rows[longest])], clock[int(rows[longest + 1])]
         said.append(
-            f"the person is hidden, away or too close in {100 * away:.0f} % of the clip, longest from {since:.1f} to {until:.1f} s: "
-            "the motion is made up there; give a clip that shows most of them throughout"
+            f"the person is hidden, away or too close in {100 * away:.0f} % of the clip, "
+            f"longest from {since:.1f} to {until:.1f} s: the motion is made up there; "
+            "give a clip that shows most of them throughout"
         )
     if clock[-1] - clock[last] >= doubts.card:
         said.append(
