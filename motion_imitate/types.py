@@ -118,6 +118,33 @@ class View(Batched):
 
 
 @dataclass(frozen=True)
+class Source(Batched):
+    """A person in one or several photos of one size; made once."""
+
+    image: Float[Tensor, "N 3 H W"]
+    matte: Float[Tensor, "N 1 H W"]  # how much of each pixel is the person
+    background: Float[Tensor, "N 3 H W"]  # the photos without the person
+    body: Body
+    camera: Camera
+    view: View  # of a raster of any size
+
+
+@dataclass(frozen=True)
+class Drawn(Batched):
+    """What a generator makes of a view, at the view's size; where to read the photos, and what to show elsewhere.
+
+    There are K ways to read: way k reads photo k % N. Photos are read at the size of the output, however small the
+    view: so they stay sharp.
+    """
+
+    colour: Float[Tensor, "B 3 H W"]
+    cover: Float[Tensor, "B 1 H W"]  # how much of the pixel is the person
+    flow: Float[Tensor, "B K H W 2"]  # image points of the photo
+    trust: Float[Tensor, "B K H W"]  # how much of the colour is the photo's; sums to 1 at most
+    trim: Float[Tensor, "B 1 H W"]  # how far the photo's matte cuts the cover where it is read
+
+
+@dataclass(frozen=True)
 class Skin:
     """A body that bends by linear blend skinning, and whose rest shape is linear in its shape numbers."""
 
@@ -161,6 +188,20 @@ class BodyModel(Protocol):
 class Estimator(Protocol):
     def __call__(self, frames: Frames) -> list[Sighting]:
         """Everybody seen in a run, each through the whole of it."""
+
+
+C = TypeVar("C")
+
+
+@runtime_checkable
+class Generator(Protocol[C]):
+    """Draws a person as a view shows their body. Knows no body model, camera, path or device."""
+
+    def encode(self, source: Source) -> C:
+        """What is needed of the photos, worked out once."""
+
+    def draw(self, code: C, target: View) -> Drawn:
+        """Each view by itself, whatever else is in the batch."""
 
 
 Rasterizer = Callable[[Tensor, tuple[int, int]], Raster]  # face corners [B, F, 3, 3], (height, width)

@@ -13,6 +13,7 @@ from cyclopts.config import Env, Toml
 from cyclopts.validators import Number
 
 from pipelines.console import USAGE, Talk, guarded, unread
+from pipelines.imitating import Imitating
 from pipelines.seeing import Seeing
 
 Clip = Annotated[Path, Parameter(help="A video file.")]
@@ -40,7 +41,7 @@ def release() -> str:
 
 app = App(
     name="motion-imitate",
-    help="See how a person moves in a video: fit a body, draw it over the clip, store and export the motion.",
+    help="Let the person of a photo move as another does in a video; see, draw, store and export that motion.",
     version=release,
     help_format="plaintext",
     result_action="return_value",
@@ -118,6 +119,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Talk().fail(USAGE, one_line(error))
         return USAGE
     return code if isinstance(code, int) else 0
+
+
+@app.command
+def imitate(
+    files: Annotated[
+        list[Path], Parameter(help="One or several photos of one person, then the driving video.", negative=())
+    ],
+    *,
+    out: Out,
+    how: Annotated[Imitating, Flat] = Imitating(),
+    seeing: Annotated[Seeing, Flat] = Seeing(),
+    overwrite: Overwrite = False,
+    talk: Talking = SILENT,
+) -> None:
+    """Make a video (.mp4) of the person of the photos doing what the person of the video does, with its sound."""
+    from pipelines.imitate import imitate
+    from pipelines.output import Refused
+
+    photos, clip = (files, None) if how.motion else (files[:-1], files[-1])
+    if not photos:
+        raise Refused("give a photo and a video: motion-imitate imitate PHOTO VIDEO -o OUT.mp4")
+    imitate(photos, clip, out, how, seeing, overwrite, talk)
 
 
 @motions.command

@@ -1,14 +1,16 @@
-"""A body looked at through a camera."""
+"""A body looked at through a camera, and a person drawn as it goes."""
 
+import painted
+import pytest
 import torch
 from box_body import NAMES, BoxBody
 from torch.testing import assert_close
 
 from motion_imitate.bodies import load
 from motion_imitate.camera import project, unknown_lens
-from motion_imitate.imitate import look
+from motion_imitate.imitate import Render, around, cut, look
 from motion_imitate.raster import RASTERIZERS, rasterize
-from motion_imitate.types import Body, Camera
+from motion_imitate.types import Body, Camera, Frames, Motion, cat
 
 MODEL = BoxBody()
 SIZE = (120, 100)
@@ -55,3 +57,74 @@ def test_gradients_reach_pose_shape_and_camera():
         for given in (body.pose, body.shape, camera.place):
             assert given.grad.isfinite().all()
             assert given.grad.abs().sum() > 0
+
+
+def test_a_window_of_the_camera_sees_that_part_of_the_picture():
+    body, camera = standing(1)
+    rows, columns = slice(20, 100), slice(30, 90)
+    whole = look(MODEL, rasterize, body, camera, SIZE)
+    part = look(MODEL, rasterize, body, cut(camera, (rows, columns), SIZE), (80, 60))
+    assert (part.raster.face == whole.raster.face[:, rows, columns]).float().mean() > 0.999
+    assert (part.raster.face >= 0).any()
+
+
+def test_the_window_holds_the_points_and_stays_in_the_picture():
+    points = torch.tensor([[-0.5, -0.5], [0.5, 0.25]])
+    rows, columns = around(points, (100, 200), 0.1)
+    assert (columns.start, columns.stop) == (40, 160)
+    assert rows.start <= 25 - 9
+    assert rows.stop >= 62 + 9
+    everything = around(points * 10, (100, 200), 0.1)
+    assert everything == (slice(0, 100), slice(0, 200))
+    assert around(points + 5, (100, 200), 0.0) is None
+    assert around(points * torch.nan, (100, 200), 0.0) is None
+
+
+@pytest.fixture(scope="module")
+def render():
+    photo = painted.source(painted.standing())
+    return Render(photo, painted.MODEL, painted.geometric(), rasterize)
+
+
+def moved(seconds=0.0, **how):
+    body, camera = painted.standing(**how)
+    return Motion(body, camera, torch.ones(1), torch.tensor([seconds]))
+
+
+def test_a_person_is_drawn_over_any_background_and_nothing_else_is_touched(render):
+    ground = torch.randint(0, 256, (2, 3, *painted.SIZE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    kept = ground.clone()
+    motion = cat([moved(0.0), moved(0.1, across=0.2)])
+    shown = render((Frames(ground, motion.seconds), motion))
+    assert torch.equal(ground, kept)
+    for t, how in enumerate(({}, {"across": 0.2})):
+        truth, matte, _ = painted.seen(*painted.standing(**how))
+        inner = torch.nn.functional.avg_pool2d(matte, 5, 1, 2)[0, 0] > 0.999
+        outer = torch.nn.functional.max_pool2d(matte, 9, 1, 4)[0, 0] == 0
+        assert (shown.data[t].float() / 255 - truth[0]).abs().mean(0)[inner].mean() < 0.03
+        assert torch.equal(shown.data[t][:, outer], ground[t][:, outer])
+
+
+def test_each_frame_drawn_alone_is_the_frame_drawn_in_a_run(render):
+    motion = cat([moved(0.0), moved(0.1, yaw=0.5), moved(0.2, yaw=1.0)])
+    ground = torch.full((3, 3, *painted.SIZE), 90, dtype=torch.uint8)
+    run = render((Frames(ground, motion.seconds), motion))
+    for t in range(3):
+        alone = render((Frames(ground[t : t + 1], motion.seconds[t : t + 1]), motion[t : t + 1]))
+        assert torch.equal(alone.data[0], run.data[t])
+
+
+def test_who_has_left_the_picture_is_not_drawn(render):
+    ground = torch.full((1, 3, *painted.SIZE), 90, dtype=torch.uint8)
+    assert torch.equal(render((Frames(ground, torch.zeros(1)), moved(across=9.0))).data, ground)
+
+
+def test_a_photo_at_any_size_gives_itself_back(render):
+    """However large the output, it is read from the photo: twice the size is the photo, scaled."""
+    photo = painted.source(painted.standing())
+    double = torch.nn.functional.interpolate(photo.image, scale_factor=2, mode="bilinear")
+    ground = torch.full_like(double, painted.GROUND).mul(255).to(torch.uint8)
+    shown = render((Frames(ground, torch.zeros(1)), moved())).data.float() / 255
+    inner = torch.nn.functional.interpolate(photo.matte, scale_factor=2)
+    inner = torch.nn.functional.avg_pool2d(inner, 9, 1, 4)[0, 0] > 0.999
+    assert -10 * torch.log10((shown - double).square().mean(1)[0][inner].mean()) > 35

@@ -20,6 +20,7 @@ LOW = [
     "mesh",
     "losses",
     "metrics",
+    "background_numba",
     "background",
     "rotations",
     "windows",

@@ -27,6 +27,7 @@ REGIONS = {
     "lower": (7, 8, 9, 10, 11, 12, 13, 14),
     "feet": (5, 6),
 }
+LIMBS = (0, 1, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 8, 9, 10, 11, 10, 11, 12, 13, 12, 13, 14, 14)  # front and back as one
 ATLAS = (4, 6)  # rows and columns of a texture that has a square for each part
 FRONT = (0.0, 0.0, 1.0)
 MIDDLE = (-1.0, -1.0, 0.0)  # where a hanging left arm looks inward, and a raised one down

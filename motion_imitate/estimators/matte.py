@@ -1,0 +1,105 @@
+"""Where the person of a still picture is, to the pixel: the pose network's mask, refined by the picture's colours."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float
+from kornia.filters import guided_blur
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motion_imitate.types import Sighting
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Matting:
+    cut_at: int = 700  # pixels of the longer side of the person at which colours decide
+    band: float = 0.025  # of that side, about the mask's edge, in which they do
+    rounds: int = 4
+    least: float = 0.8  # of the mask that must be kept (IoU); otherwise colours have led astray, and the mask stays
+    crumb: float = 0.02  # of the largest piece; smaller ones are dropped
+    soft: float = 0.3  # of the band over which the edge follows the picture's
+    contrast: float = 1e-4  # squared difference of colour that counts as an edge
+
+
+def matte(image: Float[Tensor, "3 H W"], seen: Sighting, how: Matting = Matting()) -> Float[Tensor, "1 H W"]:
+    """How much of each pixel is the person. `seen` is the sighting of this one picture."""
+    mask = in_picture(seen, (image.shape[1], image.shape[2]))
+    rows, columns = around(mask > 0.5)
+    if rows.stop <= rows.start:
+        return image.new_zeros(1, *mask.shape)
+    part, inside = image[:, rows, columns], mask[rows, columns]
+    scale = min(1.0, how.cut_at / max(inside.shape))
+    size = (max(8, round(inside.shape[1] * scale)), max(8, round(inside.shape[0] * scale)))
+    small = cv2.resize(part.permute(1, 2, 0).cpu().numpy(), size, interpolation=cv2.INTER_AREA)
+    cut = without_crumbs(
+        grab((small * 255).astype(np.uint8), np.asarray(cv2.resize(inside, size), np.float32), how), how.crumb
+    )
+    soft = guided(torch.from_numpy(cut).to(part)[None, None], part[None], 1 / scale, how)
+    out = image.new_zeros(1, *mask.shape)
+    out[:, rows, columns] = soft[0]
+    return out
+
+
+def in_picture(seen: Sighting, size: tuple[int, int]) -> NDArray[np.float32]:
+    """The mask of a sighting's first frame over the whole picture."""
+    height, width = size
+    side = seen.mask.shape[-1]
+    crop = seen.crop[0].double().numpy()
+    half = np.array([width / 2, height / 2])
+    linear = crop[:, :2] * half[:, None] * (2 / side)
+    shift = (crop[:, 2] + 1) * half - crop[:, :2].sum(1) * half
+    centred = shift + linear @ [0.5, 0.5] - 0.5  # pixel centres to pixel centres
+    matrix = np.concatenate([linear, centred[:, None]], 1)
+    mask = seen.mask[0].numpy().astype(np.float32) / 255
+    return np.asarray(cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_CUBIC).clip(0, 1), np.float32)
+
+
+def around(where: NDArray[np.bool_], margin: float = 0.12) -> tuple[slice, slice]:
+    """Rows and columns of what is set, with a margin; empty where nothing is."""
+    if not where.any():
+        return slice(0, 0), slice(0, 0)
+    ends = [(int(line[0]), int(line[-1]) + 1) for line in (np.nonzero(where.any(axis))[0] for axis in (1, 0))]
+    pad = round(margin * max(end - start for start, end in ends))
+    rows, columns = (slice(max(0, a - pad), min(n, b + pad)) for (a, b), n in zip(ends, where.shape, strict=True))
+    return rows, columns
+
+
+def grab(picture: Bytes, mask: NDArray[np.float32], how: Matting) -> NDArray[np.float32]:
+    """GrabCut in a band about the mask's edge."""
+    band = max(3, round(how.band * max(mask.shape)))
+    square = np.ones((band, band), np.uint8)
+    person = (mask > 0.5).astype(np.uint8)
+    label = np.where(person > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    label[(cv2.erode(person, square) > 0) & (mask > 0.8)] = cv2.GC_FGD
+    label[cv2.dilate(person, square) == 0] = cv2.GC_BGD
+    if not ((label == cv2.GC_FGD).any() and (label == cv2.GC_BGD).any()):
+        return person.astype(np.float32)
+    cv2.setRNGSeed(0)
+    blue_first, back, front = np.ascontiguousarray(picture[..., ::-1]), np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(blue_first, label, (0, 0, 0, 0), back, front, how.rounds, cv2.GC_INIT_WITH_MASK)
+    cut = np.isin(label, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    kept = (cut & (person > 0)).sum() / max(1, (cut | (person > 0)).sum())
+    return (cut if kept >= how.least else person).astype(np.float32)
+
+
+def without_crumbs(cut: NDArray[np.float32], least: float) -> NDArray[np.float32]:
+    """Small loose pieces dropped, and small holes closed."""
+    for value in (1, 0):
+        count, label, stats, _ = cv2.connectedComponentsWithStats((cut == value).astype(np.uint8), connectivity=4)
+        area = stats[:, cv2.CC_STAT_AREA]
+        limit = least * area[1:].max() if count > 1 else 0
+        small = [n for n in range(1, count) if area[n] < (limit if value else 0.1 * limit)]
+        cut = np.where(np.isin(label, small), 1 - value, cut).astype(np.float32)
+    return cut
+
+
+def guided(cut: Tensor, picture: Tensor, larger: float, how: Matting) -> Tensor:
+    """The cut at the picture's size, so many times its own; its edge where the picture has one."""
+    large = torch.nn.functional.interpolate(cut, picture.shape[-2:], mode="bilinear")
+    side = 2 * max(2, round(larger * max(cut.shape) * how.band * how.soft)) + 1
+    return guided_blur(picture, large, side, how.contrast, subsample=max(1, round(larger))).clamp(0, 1)

@@ -1,0 +1,1 @@
+"""What draws a person: each a `types.Generator`."""

@@ -1,0 +1,199 @@
+"""The photo's own pixels, carried by the body: nothing is learnt, nothing has to be trained.
+
+Where a photo shows the skin or cloth that a view shows, it is read there; where only its twin on the other side of the
+body is shown, there; and what no photo shows takes on the colours around it.
+"""
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, max_pool2d
+
+from motion_imitate.flow import in_space, inside, interpolate, nearest, on_picture, warp
+from motion_imitate.generators.fringe import Around, Carry, Fringing, closed, closest, fringe, pixels
+from motion_imitate.mesh import between, edges
+from motion_imitate.types import Drawn, Source, View
+
+
+@dataclass(frozen=True)
+class Carrying:
+    slack: float = 0.02  # metres that something nearer may be before it hides what is behind it
+    stain: float = 0.013  # of a photo's longer side, round something nearer: there may be its colours
+    poor: float = 0.10  # of the view's foreshortening: where a photo shows a face smaller than that, it does not count
+    rich: float = 0.40  # and larger, counts fully
+    firm: float = 0.9  # of the matte, from which on a pixel is surely the person's
+    rim: float = 0.012  # how far inside the view's outline the matte still cuts, in parts of its longer side
+    twin: float = 0.8  # what a twin's colours count beside the own side's where neither is seen well
+    spread: float = 0.05  # how far colours reach into what is not seen
+    fringe: Fringing = field(default_factory=Fringing)
+
+
+@dataclass(frozen=True)
+class Cloth:
+    """What is kept of the photos. V vertices, F faces."""
+
+    space: Float[Tensor, "N V 3"]  # where photos show the vertices, as of `flow.in_space`
+    size: Float[Tensor, "N F"]  # how large a face is shown, beside all of them
+    depth: Float[Tensor, "N h w"]  # how far away what is seen is, there or in a pixel next to it
+    near: Float[Tensor, "N h w"]  # how far away the nearest thing is, there or round about
+    fill: Float[Tensor, "V 3"]  # a colour for every vertex
+    around: Around
+
+
+class Geometric:
+    """A Generator. It knows the mesh: faces, each vertex's twin on the other side, each face's limb."""
+
+    def __init__(
+        self,
+        faces: Int[Tensor, "F 3"],
+        twins: Int[Tensor, " V"],
+        limbs: Int[Tensor, " F"],
+        how: Carrying = Carrying(),
+    ) -> None:
+        self.faces, self.twins, self.limbs, self.how = faces, twins, limbs, how
+        self.pairs = edges(faces)
+        of_vertex = torch.zeros(len(twins), dtype=torch.int64)
+        of_vertex[faces.flatten()] = limbs.repeat_interleave(3)
+        member = torch.nn.functional.one_hot(of_vertex, int(limbs.max()) + 1).float()
+        self.share = member / member.sum(0).clamp(min=1)
+
+    def encode(self, source: Source) -> Cloth:
+        how = self.how
+        at = self.vertices(source.view)
+        depth = source.view.raster.depth[:, None]
+        size = foreshortened(source.view.corners)
+        front = (size > 0).float()
+        near = nearest_about(depth, pixels(how.stain, depth))
+        clear = nearest(near, at[:, None, :, :2])[:, 0] + how.slack >= at[..., 2]
+        seen = clear * self.at_vertices(front, torch.ones_like(front))
+        matte = warp(source.matte, at[:, None, :, :2])[:, 0, 0]
+        good = seen * ((matte - 0.5) / (how.firm - 0.5)).clamp(0, 1)
+        colours = warp(source.image, at[:, None, :, :2])[:, :, 0].mT
+        around = Around.of(self.limbs_seen(source.view), source.matte, how.fringe)
+        return Cloth(in_space(at), size, max_pool2d(depth, 3, 1, 1)[:, 0], near, self.filled(colours, good), around)
+
+    def filled(self, colours: Float[Tensor, "N V 3"], good: Float[Tensor, "N V"]) -> Float[Tensor, "V 3"]:
+        """The photos' colours where they are good, the twins' where only those are, and what lies between."""
+        total = good.sum(0)
+        own = (colours * good[..., None]).sum(0) / total.clamp(min=1e-6)[:, None]
+        weight = total.clamp(max=1)
+        twin = self.how.twin * weight[self.twins] * (1 - weight)
+        known = own * weight[:, None] + own[self.twins] * twin[:, None]
+        mean = (own * weight[:, None]).sum(0) / weight.sum().clamp(min=1e-6)
+        weight = weight + twin
+        known = torch.where(weight[:, None] > 0, known / weight.clamp(min=1e-6)[:, None], mean)
+        stiff = torch.full((len(self.pairs),), self.how.spread)
+        return between(self.pairs, known, weight + 1e-6, stiff).float().clamp(0, 1)
+
+    def vertices(self, view: View) -> Float[Tensor, "B V 3"]:
+        out = view.corners.new_zeros(len(view), len(self.twins), 3)
+        return out.index_copy(1, self.faces.flatten(), view.corners.flatten(1, 2))
+
+    def limbs_seen(self, view: View) -> Int[Tensor, "B H W"]:
+        face = view.raster.face
+        return torch.where(face < 0, -1, self.limbs[face.clamp(min=0)])
+
+    def at_vertices(self, of_faces: Float[Tensor, "B F"], count: Float[Tensor, "#B F"]) -> Float[Tensor, "B V"]:
+        """The mean of the faces round each vertex that count, 0 where none does."""
+        total = of_faces.new_zeros(2, len(of_faces), len(self.twins))
+        each = torch.stack([of_faces * count, count.expand_as(of_faces)]).repeat_interleave(3, 2)
+        total = total.index_add(2, self.faces.flatten(), each)
+        return total[0] / total[1].clamp(min=1e-6)
+
+    def draw(self, code: Cloth, target: View) -> Drawn:
+        items = [self.draw_one(code, target[t : t + 1]) for t in range(len(target))]
+        return Drawn(*(torch.cat([getattr(d, name) for d in items]) for name in vars(items[0])))
+
+    def draw_one(self, code: Cloth, target: View) -> Drawn:
+        how, photos = self.how, len(code.space)
+        shown = foreshortened(target.corners)
+        rate = smoothstep(code.size / shown.clamp(min=1e-9), how.poor, how.rich)
+        well = self.at_vertices(rate, (shown > 0).float())
+        own = torch.cat([code.space, well[..., None]], -1)  # [N, V, 4]
+        ways = torch.cat([own, own[:, self.twins]]).permute(1, 0, 2).flatten(1)
+        values = torch.cat([ways, code.fill], 1)[self.faces]
+        read = interpolate(values[None], target.raster)[0]
+        ways = read[..., :-3].unflatten(-1, (2 * photos, 4)).permute(2, 0, 1, 3)  # [2 N, H, W, 4]
+        at = on_picture(ways[..., :3])
+        trust = ways[..., 3] * self.unhidden(code, at, target.raster.depth, self.stain(code, target))
+        first, second = sharpened(trust[:photos]), sharpened(trust[photos:])
+        limbs = self.limbs_seen(target)[0]
+        body = limbs >= 0
+        size = (body.shape[0], body.shape[1])
+        sizes = (size, (code.around.matte.shape[2], code.around.matte.shape[3]))
+        carry = Carry.of(self.vertices(target)[0, :, :2], on_picture(code.space)[..., :2], self.share, sizes)
+        extra = fringe(code.around, carry, limbs, at[:photos, ..., :2], trust[:photos], how.fringe)
+        depth = closest(~body)[1] / (how.rim * max(size))  # inside the outline
+        rim = nearest(code.around.rim, at[:photos, ..., :2])
+        trim = (first * rim).sum(0) * (1 - depth.clamp(0, 1))
+        second = second * (1 - first.sum(0)).clamp(min=0)
+        flow, trusts = at[..., :2].flatten(1, 2).clone(), torch.cat([first, second]).flatten(1)
+        flow[:photos, extra.where], trusts[:photos, extra.where] = extra.flow, extra.trust
+        trim.view(-1)[extra.where] = 1
+        covered = body.flatten().clone()
+        covered[extra.where] = True
+        whole = closed(covered.view(size))
+        source, far = closest(covered.view(size))  # edges are softened, so what lies next to them needs a colour
+        source = torch.where((far <= 2).flatten(), source, torch.arange(len(source)))
+        colour = read[..., -3:].flatten(0, 1)[closest(body)[0]]
+        return Drawn(
+            colour.mT.view(1, 3, *size),
+            softened(whole.float(), trim)[None, None],
+            flow[:, source].view(1, -1, *size, 2),
+            trusts[:, source].view(1, -1, *size),
+            trim.flatten()[source].view(1, 1, *size),
+        )
+
+    def stain(self, code: Cloth, target: View) -> int:
+        """How many pixels of the view are as many of the photo's view as may be stained."""
+        here, there = self.vertices(target)[0, :, 1], on_picture(code.space)[..., 1]
+        taller = here.std() * target.raster.face.shape[1] / (there.std(1).mean() * code.near.shape[1])
+        return max(1, min(32, round(pixels(self.how.stain, code.near) * float(taller))))
+
+    def unhidden(
+        self, code: Cloth, at: Float[Tensor, "K H W 3"], depth: Float[Tensor, "1 H W"], stain: int
+    ) -> Float[Tensor, "K H W"]:
+        """How far photos show what lies there, and not something nearer.
+
+        Next to something nearer in the photo may be its colours: that is read only where it is next to it here, too.
+        """
+        ways = len(at) // len(code.near)
+        reach = self.how.slack
+        here = nearest_about(depth[:, None], stain) + reach < depth
+        close, beside = (near.repeat(ways, 1, 1) for near in (code.depth, code.near))
+        shown = (at[..., 2] <= nearest(close, at[..., :2]) + reach) & inside(at[..., :2])
+        clean = at[..., 2] <= nearest(beside, at[..., :2]) + reach
+        return avg_pool2d((shown & (clean | here))[None].float(), 3, 1, 1, count_include_pad=False)[0]
+
+
+def softened(cover: Float[Tensor, "H W"], trim: Float[Tensor, "H W"]) -> Float[Tensor, "H W"]:
+    """The cover with soft edges, but where a photo's matte makes the edge."""
+    return torch.lerp(avg_pool2d(cover[None, None], 3, 1, 1)[0, 0], cover, trim)
+
+
+def foreshortened(corners: Float[Tensor, "B F 3 3"]) -> Float[Tensor, "B F"]:
+    """How large faces are shown for what they are, beside all faces of the view; negative from behind."""
+    (x0, y0, _), (x1, y1, _), (x2, y2, _) = (corner.unbind(-1) for corner in corners.unbind(-2))
+    area = ((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)) * corners[..., 2].mean(-1) ** 2
+    return -area / area.abs().sum(1, keepdim=True).clamp(min=1e-12)
+
+
+def nearest_about(depth: Float[Tensor, "N 1 h w"], reach: int) -> Float[Tensor, "N h w"]:
+    """The least depth in a square round each pixel."""
+    square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    return torch.from_numpy(np.stack([cv2.erode(each, square) for each in depth[:, 0].numpy()]))
+
+
+def smoothstep(x: Tensor, low: float, high: float) -> Tensor:
+    t = ((x - low) / (high - low)).clamp(0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def sharpened(trust: Float[Tensor, "N H W"]) -> Float[Tensor, "N H W"]:
+    """Shares of the photos: the best is taken, not the mean of all; together at most 1."""
+    power = trust**8
+    return power / power.sum(0).clamp(min=1e-12) * smoothstep(trust.amax(0), 0.2, 0.8)

@@ -1,0 +1,27 @@
+"""What may be chosen about how a person is made to move. Light to import: the command line shows it as options."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from pipelines.seeing import Person, positive
+
+
+@dataclass(frozen=True)
+class Imitating:
+    background: str = "photo"
+    """What the person stands before: the photo's own background, a colour as #RRGGBB, or a picture's path."""
+    camera: Literal["smooth", "source", "copy"] = "smooth"
+    """Travel as the driver does from where the photo has the person; stay there; or be where the driver is."""
+    scale: Literal["keep", "match"] = "keep"
+    """The person's size in the picture: as in the photo, or as the driver's."""
+    motion: Path | None = None
+    """A motion file to follow, in place of a video."""
+    photo_person: Annotated[Person, Parameter(validator=positive)] = "largest"
+    """Who, where several people are in the photo: the largest, the one furthest left or right, or a number."""
+    preview: Annotated[bool, Parameter(negative=())] = False
+    """The first three seconds, small: to see what comes out."""
+    side_by_side: Annotated[bool, Parameter(negative=())] = False
+    """Show the photo, the driving video and the result beside each other."""
