@@ -3,6 +3,7 @@ is read from the photos at the size of the output."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import cast
 
 import torch
@@ -17,7 +18,7 @@ from motion_imitate.bodies.skinning import Skinned
 from motion_imitate.camera import project
 from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter
-from motion_imitate.estimators.matte import matte
+from motion_imitate.estimators.matte import matte as matte_of
 from motion_imitate.flow import resize, warp
 from motion_imitate.types import (
     Body,
@@ -49,7 +50,14 @@ class Rendering:
 
 def look(model: BodyModel, rasterize: Rasterizer, body: Body, camera: Camera, size: tuple[int, int]) -> View:
     """A posed body as a camera sees it, at (height, width)."""
-    vertices, joints = model(body)
+    return shown(model(body), model, rasterize, camera, size)
+
+
+def shown(
+    points: tuple[Tensor, Tensor], model: BodyModel, rasterize: Rasterizer, camera: Camera, size: tuple[int, int]
+) -> View:
+    """Vertices and joints of a posed body as a camera sees them."""
+    vertices, joints = points
     corners = project(vertices, camera)[:, model.faces]  # [B, F, 3, 3]
     return View(corners, project(joints, camera)[..., :2], rasterize(corners, size))
 
@@ -65,7 +73,7 @@ def prepare(
     size = (photos.shape[2], photos.shape[3])
     found = cat([next(fit(iter([one]), fitter, size)) for one in seen])
     body = replace(found.body, shape=found.body.shape.mean(0, keepdim=True).expand(len(photos), -1))
-    mattes = torch.stack([matte(photo, one) for photo, one in zip(photos, seen, strict=True)])
+    mattes = torch.stack([matte_of(photo, one) for photo, one in zip(photos, seen, strict=True)])
     model = dress(cast(Skinned, fitter.rig.model), body, found.camera, mattes)
     scale = min(1.0, how.view / max(size))
     dressed = cast(BodyModel, model)
@@ -106,27 +114,26 @@ class Render:
     def __call__(self, pair: tuple[Frames, Motion]) -> Frames:
         """The backgrounds, the person over each. Who is out of sight stands as he did last."""
         behind, motion = pair
-        data = behind.data.clone()
+        data = behind.data.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
         with torch.inference_mode():
             for t in range(len(motion)):
                 self.draw(data[t], motion[t : t + 1])
-        return Frames(data, behind.seconds)
+        return Frames(data.permute(0, 3, 1, 2), behind.seconds)
 
-    def draw(self, picture: UInt8[Tensor, "3 H W"], motion: Motion) -> None:
+    def draw(self, picture: UInt8[Tensor, "H W 3"], motion: Motion) -> None:
         """Draws into the picture itself."""
-        size = (picture.shape[1], picture.shape[2])
-        vertices = project(self.model(motion.body)[0], motion.camera)
-        window = around(vertices[0, :, :2], size, self.how.margin)
+        size = (picture.shape[0], picture.shape[1])
+        points = self.model(motion.body)
+        window = around(project(points[0], motion.camera)[0, :, :2], size, self.how.margin)
         if window is None:
             return
         rows, columns = window
-        part = picture[:, rows, columns]
-        scale = min(1.0, self.how.view / max(part.shape[1:]))
-        at = (max(8, round(part.shape[1] * scale)), max(8, round(part.shape[2] * scale)))
-        view = look(self.model, self.rasterize, motion.body, cut(motion.camera, window, size), at)
+        part = picture[rows, columns]
+        scale = min(1.0, self.how.view / max(part.shape[:2]))
+        at = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
+        view = shown(points, self.model, self.rasterize, cut(motion.camera, window, size), at)
         drawn = self.generator.draw(self.code, view)
-        shown, _ = compose(drawn, self.palette, part[None].float() / 255)
-        part.copy_((shown[0] * 255 + 0.5).clamp(0, 255))
+        compose_into(part, drawn, self.palette)
 
 
 def around(points: Float[Tensor, "V 2"], size: tuple[int, int], margin: float) -> tuple[slice, slice] | None:
@@ -152,6 +159,19 @@ def cut(camera: Camera, window: tuple[slice, slice], size: tuple[int, int]) -> C
     return replace(camera, focal=camera.focal / share, centre=(camera.centre - middle) / share)
 
 
+def compose_into(picture: UInt8[Tensor, "h w 3"], drawn: Drawn, palette: Float[Tensor, "N 4 H W"]) -> None:
+    """The person over the picture itself, read from the photos at the picture's size."""
+    if find_spec("numba") is None:
+        composed, _ = compose(drawn, palette, picture.permute(2, 0, 1)[None].float() / 255)
+        picture.copy_((composed[0].permute(1, 2, 0) * 255 + 0.5).clamp(0, 255))
+        return
+    from motion_imitate.compose_numba import compose as compiled  # numba takes long to import, and may be missing
+
+    parts = (drawn.colour[0], drawn.cover[0, 0], drawn.trim[0, 0], drawn.flow[0], drawn.trust[0], palette)
+    colour, cover, trim, flow, trust, photos = (part.contiguous().numpy() for part in parts)
+    compiled(picture.numpy(), colour, cover, trim, flow, trust, photos)
+
+
 def compose(
     drawn: Drawn, palette: Float[Tensor, "N 4 H W"], background: Float[Tensor, "B 3 h w"]
 ) -> tuple[Float[Tensor, "B 3 h w"], Float[Tensor, "B 1 h w"]]:
@@ -162,12 +182,12 @@ def compose(
         return x if x.shape[2:] == size else resized(x, size, mode="bilinear", align_corners=False)
 
     trusts = sized(drawn.trust)
-    person, shown, total = torch.zeros_like(background), background.new_zeros(()), background.new_zeros(())
+    person, matte, total = torch.zeros_like(background), background.new_zeros(()), background.new_zeros(())
     for way in drawn.trust.amax((0, 2, 3)).nonzero()[:, 0].tolist():
         flow, part = resize(drawn.flow[:, way], drawn.trust[:, way] > 0, size)
         trust = (trusts[:, way] * (part > 0))[:, None]
         read = warp(palette[way % len(palette)].expand(len(flow), -1, -1, -1), flow)
-        person, shown, total = person + trust * read[:, :3], shown + trust * read[:, 3:], total + trust
+        person, matte, total = person + trust * read[:, :3], matte + trust * read[:, 3:], total + trust
     person = person + (1 - total).clamp(min=0) * sized(drawn.colour)
-    cover = sized(drawn.cover) * (1 - sized(drawn.trim) * (1 - shown / total.clamp(min=1e-6)))
+    cover = sized(drawn.cover) * (1 - sized(drawn.trim) * (1 - matte / total.clamp(min=1e-6)))
     return person * cover + background * (1 - cover), cover

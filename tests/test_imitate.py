@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from motion_imitate.bodies import load
 from motion_imitate.camera import project, unknown_lens
-from motion_imitate.imitate import Render, around, cut, look
+from motion_imitate.imitate import Render, around, compose, compose_into, cut, look, palette
 from motion_imitate.raster import RASTERIZERS, rasterize
 from motion_imitate.types import Body, Camera, Frames, Motion, cat
 
@@ -128,3 +128,16 @@ def test_a_photo_at_any_size_gives_itself_back(render):
     inner = torch.nn.functional.interpolate(photo.matte, scale_factor=2)
     inner = torch.nn.functional.avg_pool2d(inner, 9, 1, 4)[0, 0] > 0.999
     assert -10 * torch.log10((shown - double).square().mean(1)[0][inner].mean()) > 35
+
+
+def test_the_compiled_compositor_agrees_with_torchs():
+    photo = painted.source(painted.standing(), painted.standing(1.5))
+    _, _, view = painted.seen(*painted.standing(0.4), size=(150, 110))
+    drawn = painted.geometric().draw(painted.geometric().encode(photo), view)
+    ground = torch.randint(0, 256, (233, 171, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    plain, _ = compose(drawn, palette(photo), ground.permute(2, 0, 1)[None].float() / 255)
+    expected = (plain[0].permute(1, 2, 0) * 255 + 0.5).clamp(0, 255).to(torch.uint8)
+    compose_into(ground, drawn, palette(photo))
+    off = (ground.int() - expected.int()).abs()
+    assert off.max() <= 1
+    assert (off > 0).float().mean() < 0.01

@@ -21,6 +21,7 @@ LOW = [
     "losses",
     "metrics",
     "background_numba",
+    "compose_numba",
     "background",
     "rotations",
     "windows",

@@ -50,19 +50,19 @@ class Carry:
     def of(
         now: Float[Tensor, "V 2"],
         then: Float[Tensor, "N V 2"],
-        share: Float[Tensor, "V L"],
+        limb: Int[Tensor, " V"],
         sizes: tuple[tuple[int, int], tuple[int, int]],
     ) -> "Carry":
-        """From where the view and the photos show vertices; `sizes` are the view's and the photos' height and width."""
+        """From where the view and the photos show vertices, of a limb each; `sizes`: the view's and the photos' height
+        and width."""
         (height, width), (high, wide) = sizes
         ours, theirs = now.new_tensor([width, height]), now.new_tensor([wide, high])
-        here, there = share.mT @ now, share.mT @ then
-        x = (now[:, None] - here) * ours
-        y = (then[:, :, None] - there[:, None]) * theirs
-        power = torch.einsum("vl,vla,vla->l", share, x, x).clamp(min=1e-9)
-        along = torch.einsum("vl,vla,nvla->nl", share, x, y) / power
-        cross = x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0]
-        across = torch.einsum("vl,nvl->nl", share, cross) / power
+        here, there = mean_of_limbs(now[None], limb)[0], mean_of_limbs(then, limb)
+        x, y = (now - here[limb]) * ours, (then - there[:, limb]) * theirs
+        power = mean_of_limbs((x * x).sum(-1, keepdim=True)[None], limb)[0, :, 0].clamp(min=1e-9)
+        cross = x[:, 0] * y[..., 1] - x[:, 1] * y[..., 0]
+        products = mean_of_limbs(torch.stack([(x * y).sum(-1), cross], -1), limb) / power[:, None]
+        along, across = products.unbind(-1)
         turn = torch.stack([torch.stack([along, -across], -1), torch.stack([across, along], -1)], -2)
         return Carry(turn * (ours / theirs[:, None]), here, there)
 
@@ -136,6 +136,12 @@ def closest(wanted: Bool[Tensor, "H W"]) -> tuple[Int[Tensor, " HW"], Float[Tens
     numbers = np.zeros(label.max() + 1, np.int64)
     numbers[label[mask > 0]] = np.flatnonzero(mask)
     return torch.from_numpy(numbers[label]).flatten(), torch.from_numpy(far)
+
+
+def mean_of_limbs(values: Float[Tensor, "N V C"], limb: Int[Tensor, " V"]) -> Float[Tensor, "N L C"]:
+    count = torch.bincount(limb).clamp(min=1)
+    total = values.new_zeros(len(values), len(count), values.shape[2]).index_add(1, limb, values)
+    return total / count[:, None]
 
 
 def closed(covered: Bool[Tensor, "H W"]) -> Bool[Tensor, "H W"]:

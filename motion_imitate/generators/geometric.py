@@ -56,10 +56,8 @@ class Geometric:
     ) -> None:
         self.faces, self.twins, self.limbs, self.how = faces, twins, limbs, how
         self.pairs = edges(faces)
-        of_vertex = torch.zeros(len(twins), dtype=torch.int64)
-        of_vertex[faces.flatten()] = limbs.repeat_interleave(3)
-        member = torch.nn.functional.one_hot(of_vertex, int(limbs.max()) + 1).float()
-        self.share = member / member.sum(0).clamp(min=1)
+        self.limb_of = torch.zeros(len(twins), dtype=torch.int64)
+        self.limb_of[faces.flatten()] = limbs.repeat_interleave(3)
 
     def encode(self, source: Source) -> Cloth:
         how = self.how
@@ -125,7 +123,7 @@ class Geometric:
         body = limbs >= 0
         size = (body.shape[0], body.shape[1])
         sizes = (size, (code.around.matte.shape[2], code.around.matte.shape[3]))
-        carry = Carry.of(self.vertices(target)[0, :, :2], on_picture(code.space)[..., :2], self.share, sizes)
+        carry = Carry.of(self.vertices(target)[0, :, :2], on_picture(code.space)[..., :2], self.limb_of, sizes)
         extra = fringe(code.around, carry, limbs, at[:photos, ..., :2], trust[:photos], how.fringe)
         depth = closest(~body)[1] / (how.rim * max(size))  # inside the outline
         rim = nearest(code.around.rim, at[:photos, ..., :2])
