@@ -20,6 +20,7 @@ LOW = [
     "mesh",
     "losses",
     "metrics",
+    "picture_metrics",
     "background_numba",
     "compose_numba",
     "background",
