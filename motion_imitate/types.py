@@ -51,9 +51,9 @@ def cat(parts: Sequence[S]) -> S:
 
 @dataclass(frozen=True)
 class Frames(Batched):
-    """A run of video, on the CPU."""
+    """A run of video, on the CPU; four channels are RGB and straight alpha."""
 
-    data: UInt8[Tensor, "T 3 H W"]
+    data: UInt8[Tensor, "T C H W"]
     seconds: Float[Tensor, " T"]
 
 

@@ -10,9 +10,10 @@ from motion_imitate.video.errors import (
     TooLarge,
     VideoError,
 )
+from motion_imitate.video.formats import Encoding
 from motion_imitate.video.probing import Info, probe
 from motion_imitate.video.reading import read
-from motion_imitate.video.writing import Encoding, write
+from motion_imitate.video.writing import write
 
 __all__ = [
     "Damaged",

@@ -1,4 +1,4 @@
-"""The sound of one video beside the pictures of another: copied where browsers play it as it is, AAC otherwise."""
+"""The sound of one video beside the pictures of another: copied where players take it so, else coded anew."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from av.container import InputContainer, OutputContainer
 
 from motion_imitate.video.decoding import BACK, GAP, Tally, pictures, stamp
 from motion_imitate.video.errors import Limits, VideoError
+from motion_imitate.video.formats import Format
 from motion_imitate.video.opening import SoundPacket, fraction, known, open_clip, open_container, rate_of
 
-COPIED = {"aac", "mp3", "opus"}  # what browsers play inside an MP4
-RATE = 48000  # of AAC made here
+RATE = 48000  # of sound made here
 SLACK = RATE // 50  # samples; sound this much too early or too late is put right
 ANY = Limits(pixels=2**31 - 1, seconds=inf)
 
@@ -39,7 +39,7 @@ class Piece(Generic[P]):
 Sound = Generator[tuple[float, SoundPacket], None, None]
 
 
-def add_sound(out: OutputContainer, path: Path, skip: float, warn: Callable[[str], None]) -> Sound:
+def add_sound(out: OutputContainer, format: Format, path: Path, skip: float, warn: Callable[[str], None]) -> Sound:
     """A track in `out`, and its packets by their seconds after the first picture of `path` and `skip` more."""
     container = open_container(path)
     heard = [s for s in known(container.streams.audio) if s.rate]
@@ -47,16 +47,17 @@ def add_sound(out: OutputContainer, path: Path, skip: float, warn: Callable[[str
         container.close()
         return silent()
     stream, begin = heard[0], first_picture(path) + skip
-    if stream.codec_context.codec.canonical_name in COPIED and fits(stream):
+    if stream.codec_context.codec.canonical_name in format.copied and fits(stream, format):
         return guarded(container, copied(container, stream, out.add_stream_from_template(stream), begin), warn)
-    track = out.add_stream("aac", rate=RATE, layout="stereo")
+    track = cast(AudioStream, out.add_stream(format.coded, rate=RATE, layout="stereo"))
     return guarded(container, encoded(container, stream, track, begin), warn)
 
 
-def fits(stream: AudioStream) -> bool:
-    """Whether an MP4 takes the sound as it is; some broken ones are found out only when the file is made."""
+def fits(stream: AudioStream, format: Format) -> bool:
+    """Whether a file takes the sound as it is; some broken ones are found out only when the file is made."""
+    options = {"movflags": "empty_moov"} if "movflags" in format.muxer else {}
     try:
-        with av.open(BytesIO(), "w", format="mp4", options={"movflags": "empty_moov"}) as trial:
+        with av.open(BytesIO(), "w", format=format.name, options=options) as trial:
             trial.add_stream_from_template(stream)
             trial.start_encoding()
     except (av.FFmpegError, ValueError):
