@@ -33,7 +33,7 @@ for path in map(Path, sys.argv[1:]):
     told = []
     try:
         probe(path, limits)
-        write(path.with_suffix(".out"), islice(read(path, limits=limits, warn=told.append), 20), 30, path)
+        write(path.with_suffix(".out.mp4"), islice(read(path, limits=limits, warn=told.append), 20), 30, path)
         print("fine" if not told else "told of", flush=True)
     except VideoError as error:
         print(type(error).__name__, flush=True)
