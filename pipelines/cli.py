@@ -13,6 +13,7 @@ from cyclopts.config import Env, Toml
 from cyclopts.validators import Number
 
 from pipelines.console import USAGE, Talk, guarded, unread
+from pipelines.evaluating import Evaluating
 from pipelines.imitating import Imitating
 from pipelines.seeing import Seeing
 
@@ -141,6 +142,26 @@ def imitate(
     if not photos:
         raise Refused("give a photo and a video: motion-imitate imitate PHOTO VIDEO -o OUT.mp4")
     imitate(photos, clip, out, how, seeing, overwrite, talk)
+
+
+@app.command
+def evaluate(
+    clips: Annotated[
+        list[Path] | None, Parameter(help="Clips of a person; their own first frames serve as photos.", negative=())
+    ] = None,
+    *,
+    how: Annotated[Evaluating, Flat] = Evaluating(),
+    seeing: Annotated[Seeing, Flat] = Seeing(),
+    out: Annotated[
+        Path | None, Parameter(name=["--output", "-o"], help="A file (.json) for the figures, with all their digits.")
+    ] = None,
+    overwrite: Overwrite = False,
+    talk: Talking = SILENT,
+) -> None:
+    """Measure how near the person comes to the truth when a clip's own motion drives a photo out of it."""
+    from pipelines.evaluate import evaluate
+
+    evaluate(clips or [], how, seeing, out, overwrite, talk)
 
 
 @motions.command

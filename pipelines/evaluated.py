@@ -1,0 +1,128 @@
+"""What came of an evaluation: a table, a file, and pictures to look at."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite, isnan
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motion_imitate.estimators.matte import around
+from motion_imitate.files import put
+from pipelines.console import Talk
+from pipelines.evaluating import Evaluating
+from pipelines.judging import Marks, Sample
+from pipelines.output import Refused, refuse
+
+HEIGHT = 480  # pixels of a picture of a sheet
+GAP = 6  # between them
+COLUMNS = {  # of the table: what it is called, in what unit, with how many digits
+    "person_psnr": ("person PSNR, dB", 1, 1),
+    "person_ssim": ("person SSIM", 1, 3),
+    "outline": ("outline IoU", 1, 3),
+    "pose_error": ("pose error, %", 100, 1),
+    "found": ("found, %", 100, 0),
+    "flicker": ("flicker", 1, 1),
+    "seen": ("seen, %", 100, 0),
+    "mirrored": ("mirrored, %", 100, 0),
+    "made_up": ("made up, %", 100, 0),
+    "psnr": ("PSNR, dB", 1, 1),
+    "ssim": ("SSIM", 1, 3),
+}
+WHOLE = ("psnr", "ssim")  # of the whole picture: they mean nothing where the background is another's
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A moment: the truth, and what was made of it."""
+
+    truth: Sample
+    made: dict[str, UInt8[Tensor, "3 H W"]]
+
+
+def places(jobs: Sequence[tuple[Path, Path]], out: Path | None, folder: Path | None, overwrite: bool) -> list[Any]:
+    """Where each job's sheet goes; refuses what may not, or cannot, be written."""
+    for clip in dict.fromkeys(path for job in jobs for path in job):
+        if not clip.exists():
+            raise FileNotFoundError(f"no file {clip}; give a clip")
+    if out is not None:
+        refuse(out, [path for job in jobs for path in job], (".json",), overwrite)
+    if folder is None:
+        return [None] * len(jobs)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise Refused(f"the folder {folder} cannot be made ({error.strerror}); name another after --sheet") from None
+    pages = [folder / f"{i}_{'_'.join(dict.fromkeys(p.stem for p in job))}.png" for i, job in enumerate(jobs, 1)]
+    for page in pages:
+        refuse(page, (), (".png",), overwrite)
+    return pages
+
+
+def means(each: Sequence[Marks], whole: bool) -> Row:
+    """The mean of each mark over the frames that have it."""
+    row: Row = {"frames": len(each)}
+    for name in COLUMNS:
+        known = [marks[name] for marks in each if not isnan(marks.get(name, float("nan")))]
+        row[name] = sum(known) / len(known) if known and (whole or name not in WHOLE) else None
+    return row
+
+
+def given(rows: Sequence[Row], how: Evaluating, out: Path | None, talk: Talk) -> None:
+    """The table to stdout, all digits to the file."""
+    record = {"every": how.every, "source_frame": how.source_frame, "rows": [finite(row) for row in rows]}
+    if out is not None:
+        put(out, (json.dumps(record, indent=1) + "\n").encode())
+    talk.result(record, table(rows))
+
+
+def finite(row: Row) -> Row:
+    """JSON has no infinity: pictures that are the same have no PSNR there."""
+    return {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in row.items()}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """In Markdown."""
+    names = [name for name in COLUMNS if any(row[name] is not None for row in rows)]
+    head = ["clip", "row", "frames", *(COLUMNS[name][0] for name in names)]
+    lines = [head, ["---"] * 2 + ["--:"] * (len(head) - 2)]
+    lines += [[row["clip"], row["row"], str(row["frames"]), *(cell(row, name) for name in names)] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def cell(row: Row, name: str) -> str:
+    _, unit, digits = COLUMNS[name]
+    return "" if row[name] is None else f"{row[name] * unit:.{digits}f}"
+
+
+def sheet(tiles: Sequence[Tile], page: Path) -> None:
+    """A row of the truth and one for each way, a column for each moment, all cut to where the person is."""
+    window = around(np.logical_or.reduce([tile.truth.person[0, 0].numpy() for tile in tiles]), 0.05)
+    rows = {"truth": [tile.truth.pictures[0] for tile in tiles]}
+    rows |= {way: [tile.made[way] for tile in tiles] for way in tiles[0].made}
+    lines = [beside([cut(picture, window) for picture in pictures]) for pictures in rows.values()]
+    for line, name in zip(lines, rows, strict=True):
+        for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
+            cv2.putText(line, name, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour, width, cv2.LINE_AA)
+    _, data = cv2.imencode(".png", np.concatenate(lines)[..., ::-1])
+    put(page, data.tobytes())
+
+
+def cut(picture: UInt8[Tensor, "3 H W"], window: tuple[slice, slice]) -> NDArray[np.uint8]:
+    part = torch.permute(picture, (1, 2, 0)).numpy()[window]
+    width = max(1, round(part.shape[1] * HEIGHT / part.shape[0]))
+    return np.asarray(cv2.resize(np.ascontiguousarray(part), (width, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def beside(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    edged = [cv2.copyMakeBorder(p, 0, GAP, 0, GAP, cv2.BORDER_CONSTANT, value=(255, 255, 255)) for p in pictures]
+    return np.ascontiguousarray(np.concatenate(edged, 1), np.uint8)
