@@ -20,7 +20,9 @@ def generator():
 def drawn(generator, photo, view, ground=GROUND):
     """The picture of a view [1, 3, H, W], and its cover."""
     result = generator.draw(generator.encode(photo), view)
-    return compose(result, palette(photo), torch.full((len(view), 3, *view.raster.face.shape[1:]), ground))
+    height, width = view.raster.face.shape[1:]
+    colour, cover = compose(result, palette(photo), (height, width))
+    return colour * cover + ground * (1 - cover), cover
 
 
 def error(one, other, where):

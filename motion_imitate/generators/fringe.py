@@ -39,6 +39,23 @@ class Around:
 
 
 @dataclass(frozen=True)
+class Limbs:
+    """Where photos show the vertices of each limb."""
+
+    middle: Float[Tensor, "N L 2"]
+    off: Float[Tensor, "N V 2"]  # pixels from their limb's middle
+    size: Float[Tensor, "2"]  # of the photos: width and height
+    mean: Float[Tensor, "L V"]  # what a mean over a limb's vertices is made of
+
+    @staticmethod
+    def of(at: Float[Tensor, "N V 2"], limb: Int[Tensor, " V"], size: tuple[int, int]) -> "Limbs":
+        member = torch.nn.functional.one_hot(limb).mT.float()
+        mean = member / member.sum(1, keepdim=True).clamp(min=1)
+        middle, wide = mean @ at, at.new_tensor([size[1], size[0]])
+        return Limbs(middle, (at - middle[:, limb]) * wide, wide, mean)
+
+
+@dataclass(frozen=True)
 class Carry:
     """For each limb, the turn, scale and shift that take the view's image points to each photo's."""
 
@@ -47,24 +64,16 @@ class Carry:
     there: Float[Tensor, "N L 2"]
 
     @staticmethod
-    def of(
-        now: Float[Tensor, "V 2"],
-        then: Float[Tensor, "N V 2"],
-        limb: Int[Tensor, " V"],
-        sizes: tuple[tuple[int, int], tuple[int, int]],
-    ) -> "Carry":
-        """From where the view and the photos show vertices, of a limb each; `sizes`: the view's and the photos' height
-        and width."""
-        (height, width), (high, wide) = sizes
-        ours, theirs = now.new_tensor([width, height]), now.new_tensor([wide, high])
-        here, there = mean_of_limbs(now[None], limb)[0], mean_of_limbs(then, limb)
-        x, y = (now - here[limb]) * ours, (then - there[:, limb]) * theirs
-        power = mean_of_limbs((x * x).sum(-1, keepdim=True)[None], limb)[0, :, 0].clamp(min=1e-9)
+    def of(now: Float[Tensor, "V 2"], then: Limbs, limb: Int[Tensor, " V"], size: tuple[int, int]) -> "Carry":
+        """From where a view of (height, width) shows vertices to where photos do."""
+        wide = now.new_tensor([size[1], size[0]])
+        here = then.mean @ now
+        x, y = (now - here[limb]) * wide, then.off
+        power = (then.mean @ (x * x).sum(-1)).clamp(min=1e-9)
         cross = x[:, 0] * y[..., 1] - x[:, 1] * y[..., 0]
-        products = mean_of_limbs(torch.stack([(x * y).sum(-1), cross], -1), limb) / power[:, None]
-        along, across = products.unbind(-1)
+        along, across = (then.mean @ torch.stack([(x * y).sum(-1), cross], -1) / power[:, None]).unbind(-1)
         turn = torch.stack([torch.stack([along, -across], -1), torch.stack([across, along], -1)], -2)
-        return Carry(turn * (ours / theirs[:, None]), here, there)
+        return Carry(turn * (wide / then.size[:, None]), here, then.middle)
 
     def stepped(self, limb: Int[Tensor, " P"], step: Float[Tensor, "P 2"]) -> Float[Tensor, "N P 2"]:
         return torch.einsum("npab,pb->npa", self.turn[:, limb], step)
@@ -76,44 +85,45 @@ class Carry:
 
 
 @dataclass(frozen=True)
-class Fringe:
-    where: Int[Tensor, " P"]  # pixels of the view, by number
+class Skin:
+    """The body as a view shows it, in P pixels."""
+
+    cell: Int[Tensor, "H W"]  # which of them it is, -1 for none
+    inner: Float[Tensor, "H W"]  # pixels from where the body is not
+    limb: Int[Tensor, " P"]
     flow: Float[Tensor, "N P 2"]
     trust: Float[Tensor, "N P"]
 
 
-def fringe(
-    around: Around,
-    carry: Carry,
-    limbs: Int[Tensor, "H W"],
-    flow: Float[Tensor, "N H W 2"],
-    trust: Float[Tensor, "N H W"],
-    how: Fringing,
-) -> Fringe:
-    """What sticks out of the body that a view shows as `limbs` (-1 where it does not), each pixel from one photo."""
-    body = limbs >= 0
+@dataclass(frozen=True)
+class Fringe:
+    where: Int[Tensor, " E"]  # pixels of the view, by number
+    root: Int[Tensor, " E"]  # what each sticks out of, among the body's pixels
+    flow: Float[Tensor, "N E 2"]
+    trust: Float[Tensor, "N E"]
+
+
+def fringe(around: Around, carry: Carry, skin: Skin, how: Fringing) -> Fringe:
+    """What sticks out of a body, each pixel from one photo."""
+    body = skin.cell >= 0
     height, width = body.shape
-    inner = torch.from_numpy(cv2.distanceTransform(body.numpy().astype(np.uint8), cv2.DIST_L2, 3))
-    root, far = closest(body & (trust.amax(0) > 0.5))
-    candidate = (
-        ~body
-        & (far <= how.reach * max(body.shape))
-        & (inner.flatten()[root] <= pixels(how.edge, body)).view(body.shape)
-    )
-    where = candidate.flatten().nonzero()[:, 0]
-    root = root[where]
-    at, start = (centres(number, height, width) for number in (where, root))
-    limb = limbs.flatten()[root].clamp(min=0)
-    origin = flow.flatten(1, 2)[:, root]
+    sure = body.flatten().clone()
+    sure[body.flatten()] = skin.trust.amax(0) > 0.5
+    root, far = closest(sure.view(height, width))
+    edge = skin.inner.flatten()[root].view(height, width) <= pixels(how.edge, body)
+    where = (~body & (far <= how.reach * max(body.shape)) & edge).flatten().nonzero()[:, 0]
+    at, start = (centres(number, height, width) for number in (where, root[where]))
+    root = skin.cell.flatten()[root[where]].clamp(min=0)
+    limb, origin = skin.limb[root], skin.flow[:, root]
     there = origin + carry.stepped(limb, at - start)
     other = nearest(around.limb, there[:, None])[:, 0].long()
     apart = (carry.taken(other, at) - carry.taken(limb.expand_as(other), at)).norm(dim=-1)
-    worth = trust.flatten(1)[:, root] * warp(around.matte, there[:, None])[:, 0, 0] * (apart <= 2 * how.apart)
+    worth = skin.trust[:, root] * warp(around.matte, there[:, None])[:, 0, 0] * (apart <= 2 * how.apart)
     worth = worth * nearest(around.bare, there[:, None])[:, 0] * nearest(around.rim, origin[:, None])[:, 0]
     held = attached(where[worth.amax(0) > how.least], body)
     kept = torch.isin(where, held)
     chosen = torch.nn.functional.one_hot(worth.argmax(0), len(worth)).mT.to(worth)
-    return Fringe(where[kept], there[:, kept], chosen[:, kept])
+    return Fringe(where[kept], root[kept], there[:, kept], chosen[:, kept])
 
 
 def pixels(part: float, view: Tensor) -> int:
@@ -136,12 +146,6 @@ def closest(wanted: Bool[Tensor, "H W"]) -> tuple[Int[Tensor, " HW"], Float[Tens
     numbers = np.zeros(label.max() + 1, np.int64)
     numbers[label[mask > 0]] = np.flatnonzero(mask)
     return torch.from_numpy(numbers[label]).flatten(), torch.from_numpy(far)
-
-
-def mean_of_limbs(values: Float[Tensor, "N V C"], limb: Int[Tensor, " V"]) -> Float[Tensor, "N L C"]:
-    count = torch.bincount(limb).clamp(min=1)
-    total = values.new_zeros(len(values), len(count), values.shape[2]).index_add(1, limb, values)
-    return total / count[:, None]
 
 
 def closed(covered: Bool[Tensor, "H W"]) -> Bool[Tensor, "H W"]:

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.nn.functional import max_pool2d
 
-from motion_imitate.flow import in_space, inside, interpolate, nearest, on_picture, warp
-from motion_imitate.generators.fringe import Around, Carry, Fringing, closed, closest, fringe, pixels
+from motion_imitate.flow import in_space, inside, nearest, on_picture, warp
+from motion_imitate.generators.fringe import Around, Carry, Fringing, Limbs, Skin, closed, closest, fringe, pixels
 from motion_imitate.mesh import between, edges
 from motion_imitate.types import Drawn, Source, View
 
@@ -42,6 +42,7 @@ class Cloth:
     near: Float[Tensor, "N h w"]  # how far away the nearest thing is, there or round about
     fill: Float[Tensor, "V 3"]  # a colour for every vertex
     around: Around
+    limbs: Limbs
 
 
 class Geometric:
@@ -72,7 +73,9 @@ class Geometric:
         good = seen * ((matte - 0.5) / (how.firm - 0.5)).clamp(0, 1)
         colours = warp(source.image, at[:, None, :, :2])[:, :, 0].mT
         around = Around.of(self.limbs_seen(source.view), source.matte, how.fringe)
-        return Cloth(in_space(at), size, max_pool2d(depth, 3, 1, 1)[:, 0], near, self.filled(colours, good), around)
+        limbs = Limbs.of(at[..., :2], self.limb_of, (source.matte.shape[2], source.matte.shape[3]))
+        close = max_pool2d(depth, 3, 1, 1)[:, 0]
+        return Cloth(in_space(at), size, close, near, self.filled(colours, good), around, limbs)
 
     def filled(self, colours: Float[Tensor, "N V 3"], good: Float[Tensor, "N V"]) -> Float[Tensor, "V 3"]:
         """The photos' colours where they are good, the twins' where only those are, and what lies between."""
@@ -108,43 +111,51 @@ class Geometric:
 
     def draw_one(self, code: Cloth, target: View) -> Drawn:
         how, photos = self.how, len(code.space)
+        body = target.raster.face[0] >= 0
+        size = (body.shape[0], body.shape[1])
+        on = body.flatten().nonzero()[:, 0]  # the pixels that show the body, by number
+        face = target.raster.face.flatten()[on]
+        ways, colour = self.read(code, target, face, target.raster.weights.view(-1, 3)[on])
+        at = on_picture(ways[..., :3])
+        trust = ways[..., 3] * self.unhidden(code, at, on, target)
+        first, second = sharpened(trust[:photos]), sharpened(trust[photos:])
+        second = second * (1 - first.sum(0)).clamp(min=0)
+        inner = closest(~body)[1]
+        rim = nearest(code.around.rim, at[:photos, None, :, :2])[:, 0]
+        trim = (first * rim).sum(0) * (1 - inner.flatten()[on] / (how.rim * max(size))).clamp(min=0)
+        cell = torch.full((body.numel(),), -1).index_copy(0, on, torch.arange(len(on)))
+        carry = Carry.of(self.vertices(target)[0, :, :2], code.limbs, self.limb_of, size)
+        skin = Skin(cell.view(size), inner, self.limbs[face], at[:photos, :, :2], trust[:photos])
+        extra = fringe(code.around, carry, skin, how.fringe)
+        cell[extra.where] = torch.arange(len(on), len(on) + len(extra.where))
+        whole = closed((cell >= 0).view(size))
+        source, far = closest((cell >= 0).view(size))  # edges are softened, so what lies next to them needs a colour
+        cell = torch.where((far <= 2).flatten(), cell[source], -1)
+        flow = laid(torch.cat([at[..., :2], extra.flow.repeat(2, 1, 1)], 1), cell)
+        trust = torch.cat([torch.cat([first, extra.trust], 1), torch.nn.functional.pad(second, (0, len(extra.where)))])
+        trim = laid(torch.cat([trim, torch.ones(len(extra.where))])[None, :, None], cell).view(size)
+        return Drawn(
+            laid(torch.cat([colour, colour[extra.root]])[None], cell).mT.view(1, 3, *size),
+            softened(whole.float(), trim)[None, None],
+            flow.view(1, -1, *size, 2),
+            laid(trust[..., None], cell).view(1, -1, *size),
+            trim[None, None],
+        )
+
+    def read(
+        self, code: Cloth, target: View, face: Int[Tensor, " P"], weights: Float[Tensor, "P 3"]
+    ) -> tuple[Float[Tensor, "K P 4"], Float[Tensor, "P 3"]]:
+        """For places on faces: where photos show them, as of `flow.in_space`, and how well; after the photos' own ways
+        those of the twins. And the colours where no photo does."""
+        how = self.how
         shown = foreshortened(target.corners)
         rate = smoothstep(code.size / shown.clamp(min=1e-9), how.poor, how.rich)
         well = self.at_vertices(rate, (shown > 0).float())
         own = torch.cat([code.space, well[..., None]], -1)  # [N, V, 4]
         ways = torch.cat([own, own[:, self.twins]]).permute(1, 0, 2).flatten(1)
-        values = torch.cat([ways, code.fill], 1)[self.faces]
-        read = interpolate(values[None], target.raster)[0]
-        ways = read[..., :-3].unflatten(-1, (2 * photos, 4)).permute(2, 0, 1, 3)  # [2 N, H, W, 4]
-        at = on_picture(ways[..., :3])
-        trust = ways[..., 3] * self.unhidden(code, at, target.raster.depth, self.stain(code, target))
-        first, second = sharpened(trust[:photos]), sharpened(trust[photos:])
-        limbs = self.limbs_seen(target)[0]
-        body = limbs >= 0
-        size = (body.shape[0], body.shape[1])
-        sizes = (size, (code.around.matte.shape[2], code.around.matte.shape[3]))
-        carry = Carry.of(self.vertices(target)[0, :, :2], on_picture(code.space)[..., :2], self.limb_of, sizes)
-        extra = fringe(code.around, carry, limbs, at[:photos, ..., :2], trust[:photos], how.fringe)
-        depth = closest(~body)[1] / (how.rim * max(size))  # inside the outline
-        rim = nearest(code.around.rim, at[:photos, ..., :2])
-        trim = (first * rim).sum(0) * (1 - depth.clamp(0, 1))
-        second = second * (1 - first.sum(0)).clamp(min=0)
-        flow, trusts = at[..., :2].flatten(1, 2).clone(), torch.cat([first, second]).flatten(1)
-        flow[:photos, extra.where], trusts[:photos, extra.where] = extra.flow, extra.trust
-        trim.view(-1)[extra.where] = 1
-        covered = body.flatten().clone()
-        covered[extra.where] = True
-        whole = closed(covered.view(size))
-        source, far = closest(covered.view(size))  # edges are softened, so what lies next to them needs a colour
-        source = torch.where((far <= 2).flatten(), source, torch.arange(len(source)))
-        colour = read[..., -3:].flatten(0, 1)[closest(body)[0]]
-        return Drawn(
-            colour.mT.view(1, 3, *size),
-            softened(whole.float(), trim)[None, None],
-            flow[:, source].view(1, -1, *size, 2),
-            trusts[:, source].view(1, -1, *size),
-            trim.flatten()[source].view(1, 1, *size),
-        )
+        table = torch.cat([ways, code.fill], 1)
+        mixed = torch.bmm(weights[:, None], table[self.faces[face]])[:, 0]
+        return mixed[:, :-3].unflatten(1, (-1, 4)).permute(1, 0, 2).contiguous(), mixed[:, -3:]
 
     def stain(self, code: Cloth, target: View) -> int:
         """How many pixels of the view are as many of the photo's view as may be stained."""
@@ -153,24 +164,38 @@ class Geometric:
         return max(1, min(32, round(pixels(self.how.stain, code.near) * float(taller))))
 
     def unhidden(
-        self, code: Cloth, at: Float[Tensor, "K H W 3"], depth: Float[Tensor, "1 H W"], stain: int
-    ) -> Float[Tensor, "K H W"]:
+        self, code: Cloth, at: Float[Tensor, "K P 3"], on: Int[Tensor, " P"], target: View
+    ) -> Float[Tensor, "K P"]:
         """How far photos show what lies there, and not something nearer.
 
         Next to something nearer in the photo may be its colours: that is read only where it is next to it here, too.
         """
-        ways = len(at) // len(code.near)
-        reach = self.how.slack
-        here = nearest_about(depth[:, None], stain) + reach < depth
-        close, beside = (near.repeat(ways, 1, 1) for near in (code.depth, code.near))
-        shown = (at[..., 2] <= nearest(close, at[..., :2]) + reach) & inside(at[..., :2])
-        clean = at[..., 2] <= nearest(beside, at[..., :2]) + reach
-        return avg_pool2d((shown & (clean | here))[None].float(), 3, 1, 1, count_include_pad=False)[0]
+        ways, reach = len(at) // len(code.near), self.how.slack
+        depth = target.raster.depth[:, None]
+        here = (nearest_about(depth, self.stain(code, target)) + reach < depth[:, 0]).flatten()[on]
+        close, beside = (nearest(near.repeat(ways, 1, 1), at[:, None, :, :2])[:, 0] for near in (code.depth, code.near))
+        shown = (at[..., 2] <= close + reach) & inside(at[..., :2])
+        clean = at[..., 2] <= beside + reach
+        size = (depth.shape[2], depth.shape[3])
+        sheet = at.new_ones(len(at), size[0] * size[1]).index_copy(1, on, (shown & (clean | here)).float())
+        return blurred(sheet.view(-1, *size)).flatten(1)[:, on]
+
+
+def laid(values: Float[Tensor, "K P C"], cell: Int[Tensor, " HW"]) -> Float[Tensor, "K HW C"]:
+    """Each pixel's value by its number; 0 where that is -1."""
+    return torch.nn.functional.pad(values, (0, 0, 0, 1))[:, cell]
 
 
 def softened(cover: Float[Tensor, "H W"], trim: Float[Tensor, "H W"]) -> Float[Tensor, "H W"]:
     """The cover with soft edges, but where a photo's matte makes the edge."""
-    return torch.lerp(avg_pool2d(cover[None, None], 3, 1, 1)[0, 0], cover, trim)
+    return torch.lerp(blurred(cover[None])[0], cover, trim)
+
+
+def blurred(sheets: Float[Tensor, "K H W"]) -> Float[Tensor, "K H W"]:
+    """The mean of each pixel and those next to it."""
+    return torch.from_numpy(
+        np.stack([cv2.blur(sheet, (3, 3), borderType=cv2.BORDER_REPLICATE) for sheet in sheets.numpy()])
+    )
 
 
 def foreshortened(corners: Float[Tensor, "B F 3 3"]) -> Float[Tensor, "B F"]:
@@ -191,7 +216,7 @@ def smoothstep(x: Tensor, low: float, high: float) -> Tensor:
     return t * t * (3 - 2 * t)
 
 
-def sharpened(trust: Float[Tensor, "N H W"]) -> Float[Tensor, "N H W"]:
+def sharpened(trust: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
     """Shares of the photos: the best is taken, not the mean of all; together at most 1."""
-    power = trust**8
+    power = trust.square().square().square()
     return power / power.sum(0).clamp(min=1e-12) * smoothstep(trust.amax(0), 0.2, 0.8)
