@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motion_imitate.estimators.matte import around
-from motion_imitate.files import put
+from motion_imitate.files import put, trouble
 from pipelines.console import Talk
 from pipelines.evaluating import Evaluating
 from pipelines.judging import Marks, Sample
@@ -49,7 +49,9 @@ class Tile:
     made: dict[str, UInt8[Tensor, "3 H W"]]
 
 
-def places(jobs: Sequence[tuple[Path, Path]], out: Path | None, folder: Path | None, overwrite: bool) -> list[Any]:
+def places(
+    jobs: Sequence[tuple[Path, Path]], out: Path | None, folder: Path | None, overwrite: bool
+) -> list[Path | None]:
     """Where each job's sheet goes; refuses what may not, or cannot, be written."""
     for clip in dict.fromkeys(path for job in jobs for path in job):
         if not clip.exists():
@@ -58,14 +60,14 @@ def places(jobs: Sequence[tuple[Path, Path]], out: Path | None, folder: Path | N
         refuse(out, [path for job in jobs for path in job], (".json",), overwrite)
     if folder is None:
         return [None] * len(jobs)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise Refused(f"the folder {folder} cannot be made ({error.strerror}); name another after --sheet") from None
+    if folder.exists() and not folder.is_dir():
+        raise Refused(f"{folder} is not a folder; name one after --sheet, or one that is not there yet")
+    if not folder.parent.is_dir():
+        raise Refused(f"there is no folder {folder.parent}; make it first, or name another after --sheet")
     pages = [folder / f"{i}_{'_'.join(dict.fromkeys(p.stem for p in job))}.png" for i, job in enumerate(jobs, 1)]
-    for page in pages:
+    for page in pages if folder.is_dir() else []:
         refuse(page, (), (".png",), overwrite)
-    return pages
+    return [*pages]
 
 
 def means(each: Sequence[Marks], whole: bool) -> Row:
@@ -113,6 +115,8 @@ def sheet(tiles: Sequence[Tile], page: Path) -> None:
     for line, name in zip(lines, rows, strict=True):
         for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
             cv2.putText(line, name, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour, width, cv2.LINE_AA)
+    with trouble(page):
+        page.parent.mkdir(exist_ok=True)
     _, data = cv2.imencode(".png", np.concatenate(lines)[..., ::-1])
     put(page, data.tobytes())
 
