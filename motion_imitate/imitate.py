@@ -1,30 +1,37 @@
 """The method on one page: photos become a Source, a motion becomes views, a generator draws them, and the drawn person
 is read from the photos at the size of the output."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import cast
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn.functional import interpolate as resized
 from torch.nn.functional import max_pool2d
 
-from motion_imitate.background import behind, spread
+from motion_imitate import bodies
+from motion_imitate.background import behind
 from motion_imitate.bodies.dress import dress
+from motion_imitate.bodies.parts import LIMBS
 from motion_imitate.bodies.skinning import Skinned
 from motion_imitate.camera import project
+from motion_imitate.compositor import compose_into, palette
 from motion_imitate.estimators.fit import fit
-from motion_imitate.estimators.fitter import Fitter
+from motion_imitate.estimators.fitter import Fitter, Fitting
+from motion_imitate.estimators.follow import follow
+from motion_imitate.estimators.landmarks import Landmarks
 from motion_imitate.estimators.matte import matte as matte_of
-from motion_imitate.flow import resize, warp
+from motion_imitate.estimators.quality import QUALITIES
+from motion_imitate.generators.geometric import Geometric
+from motion_imitate.motion import Retarget, Smoothing, retarget, smooth
+from motion_imitate.portrait import Photos, people_in, photos_of
+from motion_imitate.raster import rasterize
 from motion_imitate.types import (
     Body,
     BodyModel,
     Camera,
-    Drawn,
     Frames,
     Generator,
     Motion,
@@ -34,6 +41,11 @@ from motion_imitate.types import (
     View,
     cat,
 )
+from motion_imitate.video import probe, read
+
+STILL = Fitting(outline_steps=6, every=1)  # for photos
+STEADY = Smoothing(reach=0.1)  # what is driven is to be as quick as the driver
+LOOKED_AT = 960  # pixels of the longer side at which people are looked for
 
 
 @dataclass(frozen=True)
@@ -63,22 +75,20 @@ def shown(
 
 
 def prepare(
-    photos: Float[Tensor, "N 3 H W"],
-    seen: Sequence[Sighting],
-    fitter: Fitter,
-    rasterize: Rasterizer,
-    how: Preparing = Preparing(),
+    photos: Photos, seen: Sequence[Sighting], fitter: Fitter, rasterize: Rasterizer, how: Preparing = Preparing()
 ) -> tuple[Source, BodyModel]:
     """The person of some photos, `seen` once in each; and the body model in their clothes."""
-    size = (photos.shape[2], photos.shape[3])
+    size = photos.size
     found = cat([next(fit(iter([one]), fitter, size)) for one in seen])
-    body = replace(found.body, shape=found.body.shape.mean(0, keepdim=True).expand(len(photos), -1))
-    mattes = torch.stack([matte_of(photo, one) for photo, one in zip(photos, seen, strict=True)])
+    body = replace(found.body, shape=found.body.shape.mean(0, keepdim=True).expand(len(seen), -1))
+    mattes = torch.stack([matte_of(photo, one) for photo, one in zip(photos.image, seen, strict=True)])
+    mattes = photos.cut(mattes)
     model = dress(cast(Skinned, fitter.rig.model), body, found.camera, mattes)
     scale = min(1.0, how.view / max(size))
     dressed = cast(BodyModel, model)
     view = look(dressed, rasterize, body, found.camera, (round(size[0] * scale), round(size[1] * scale)))
-    return Source(photos, mattes, without_person(photos, mattes, how.margin), body, found.camera, view), dressed
+    behind = without_person(photos.image, mattes, how.margin)
+    return Source(photos.image, mattes, behind, body, found.camera, view), dressed
 
 
 def without_person(
@@ -90,11 +100,14 @@ def without_person(
     return behind(photos, hidden)
 
 
-def palette(source: Source) -> Float[Tensor, "N 4 H W"]:
-    """What is read from: the person's colours, spread beyond the edge, and the matte."""
-    sure = ((source.matte - 0.5) / 0.45).clamp(0, 1)
-    both = torch.cat([spread(source.image, sure), source.matte], 1)
-    return both.contiguous(memory_format=torch.channels_last)  # a pixel's numbers are read together
+def portrait(photos: Photos, seen: Sequence[Sighting]) -> tuple[Source, BodyModel]:
+    """The person of some photos, as a body that is free to use."""
+    with torch.no_grad():
+        return prepare(photos, seen, Fitter(cast(BodyModel, bodies.load()), STILL), rasterize)
+
+
+def geometric(model: BodyModel) -> Geometric:
+    return Geometric(model.faces, model.mirror_vertices, torch.tensor(LIMBS)[model.parts])
 
 
 class Render:
@@ -160,38 +173,37 @@ def cut(camera: Camera, window: tuple[slice, slice], size: tuple[int, int]) -> C
     return replace(camera, focal=camera.focal / share, centre=(camera.centre - middle) / share)
 
 
-def compose_into(picture: UInt8[Tensor, "h w C"], drawn: Drawn, palette: Float[Tensor, "N 4 H W"]) -> None:
-    """The person over the picture itself, read from the photos at the picture's size. One of 4 channels has no
-    background: it gets the person's colours and, as the fourth, how much each pixel is him."""
-    if find_spec("numba") is None:
-        colour, cover = compose(drawn, palette, (picture.shape[0], picture.shape[1]))
-        clear = picture.shape[2] == 4
-        under = picture.permute(2, 0, 1)[None, :3].float() / 255
-        mixed = torch.cat([colour, cover], 1) if clear else colour * cover + under * (1 - cover)
-        there = (cover > 0)[0, 0, ..., None]
-        picture.copy_(torch.where(there, (mixed[0].permute(1, 2, 0) * 255 + 0.5).clamp(0, 255).to(picture), picture))
-        return
-    from motion_imitate.compose_numba import compose as compiled  # numba takes long to import, and may be missing
-
-    parts = (drawn.colour[0], drawn.cover[0, 0], drawn.trim[0, 0], drawn.flow[0], drawn.trust[0])
-    colours, covers, trim, flow, trust = (part.contiguous().numpy() for part in parts)
-    compiled(picture.numpy(), colours, covers, trim, flow, trust, palette.permute(0, 2, 3, 1).contiguous().numpy())
+@dataclass(frozen=True)
+class Imitation:
+    size: int = 1280  # pixels of the longer side of what is made, at most
+    quality: str = "default"  # of the look at the clip; or fast or best
+    person: str | int = "largest"  # of the clip; or left, right, or a number from the left
+    photo_person: str | int = "largest"
+    retarget: Retarget = field(default_factory=Retarget)
 
 
-def compose(
-    drawn: Drawn, palette: Float[Tensor, "N 4 H W"], size: tuple[int, int]
-) -> tuple[Float[Tensor, "B 3 h w"], Float[Tensor, "B 1 h w"]]:
-    """The person's colours at any size, read from the photos at that size; and how much each pixel is him."""
+def imitate(photos: Sequence[Path], clip: Path, how: Imitation = Imitation()) -> Iterator[Frames]:
+    """The person of the photos does what the person of the clip does, before the photo's own background; a few frames
+    at a time, however long the clip is. Give them to `video.write`."""
+    given = photos_of(photos, how.size)
+    seen = [people_in(image, str(path), how.photo_person)[0] for image, path in zip(given.image, photos, strict=True)]
+    source, model = portrait(given, seen)
+    render = Render(source, model, geometric(model), rasterize)
+    behind = (source.background[0] * 255 + 0.5).to(torch.uint8)
+    driver = smooth(watched(clip, how), STEADY)
+    for run in retarget(driver, source.body[:1], source.camera[:1], model, how.retarget):
+        for t in range(0, len(run), 4):
+            some = run[t : t + 4]
+            yield render((Frames(behind.expand(len(some), -1, -1, -1), some.seconds), some))
 
-    def sized(x: Tensor) -> Tensor:
-        return x if x.shape[2:] == size else resized(x, size, mode="bilinear", align_corners=False)
 
-    trusts, colour = sized(drawn.trust), sized(drawn.colour)
-    person, matte, total = torch.zeros_like(colour), colour.new_zeros(()), colour.new_zeros(())
-    for way in drawn.trust.amax((0, 2, 3)).nonzero()[:, 0].tolist():
-        flow, part = resize(drawn.flow[:, way], drawn.trust[:, way] > 0, size)
-        trust = (trusts[:, way] * (part > 0))[:, None]
-        read = warp(palette[way % len(palette)].expand(len(flow), -1, -1, -1), flow)
-        person, matte, total = person + trust * read[:, :3], matte + trust * read[:, 3:], total + trust
-    cover = sized(drawn.cover) * (1 - sized(drawn.trim) * (1 - matte / total.clamp(min=1e-6)))
-    return person + (1 - total).clamp(min=0) * colour, cover
+def watched(clip: Path, how: Imitation) -> Iterator[Motion]:
+    """The motion of the person of a clip."""
+    quality, info = QUALITIES[how.quality], probe(clip)
+    scale = min(1.0, LOOKED_AT / max(info.height, info.width))
+    small = (round(info.height * scale), round(info.width * scale))
+    look = Landmarks(quality.look)
+    runs = (look(frames) for frames in read(clip, 16, small))
+    fitter = Fitter(cast(BodyModel, bodies.load()), quality.fit)
+    with torch.no_grad():
+        yield from fit(follow(runs, how.person), fitter, (info.height, info.width))

@@ -8,18 +8,19 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.landmarks import Landmarking, Landmarks
-from motion_imitate.imitate import Render, look, prepare
-from motion_imitate.motion import Retarget, Smoothing, retarget, smooth
+from motion_imitate.imitate import STEADY, Render, geometric, look, portrait
+from motion_imitate.motion import Retarget, retarget, smooth
 from motion_imitate.picture_metrics import coverage
+from motion_imitate.portrait import Photos, people_in
 from motion_imitate.raster import rasterize
 from motion_imitate.types import BodyModel, Frames, Generator, Motion, Sighting, Source, cat
 from motion_imitate.video import probe, read
+from pipelines.advice import of_photo
 from pipelines.console import Talk
 from pipelines.evaluated import Row, Tile, given, means, places, sheet
 from pipelines.evaluating import Evaluating
-from pipelines.imitate import covering, geometric, sighting
+from pipelines.imitate import covering
 from pipelines.judging import Marks, Sample, judged, samples
 from pipelines.motion import noted
 from pipelines.output import Refused
@@ -135,11 +136,10 @@ def photo_of(clip: Path, number: int, seeing: Seeing, talk: Talk) -> Photo:
     """The person of one frame of a clip, looked at as a photo is."""
     info = probe(clip)
     picture = frame_of(clip, number, scaled((info.height, info.width), seeing.size)).float() / 255
-    eyes = Landmarks(Landmarking(mirror=True, rate=1e6, device=seeing.device, threads=seeing.threads))
-    fitter = Fitter(body_model("anny"), Fitting(outline_steps=6, every=1))
-    with torch.no_grad():
-        seen = sighting(eyes, picture, Path(f"frame {number} of {clip}"), seeing.person, talk)
-        return Photo(*prepare(picture[None], [seen], fitter, rasterize))
+    people = people_in(picture, f"frame {number} of {clip}", seeing.person)
+    for advice in of_photo(people, (picture.shape[1], picture.shape[2])):
+        talk.warn(f"frame {number} of {clip}: {advice}")
+    return Photo(*portrait(Photos(picture[None], torch.ones_like(picture[None, :1])), people[:1]))
 
 
 def frame_of(clip: Path, number: int, size: tuple[int, int]) -> UInt8[Tensor, "3 H W"]:
@@ -156,7 +156,7 @@ def driven(what: Watching, frames: int, photo: Photo) -> tuple[Motion, Float[Ten
     points: list[Tensor] = []
     seen = noted(until(sightings(what), frames), points)
     plan = Retarget(camera="copy", scale="match")
-    runs = smooth(fitted(what, seen, body_model("anny")), Smoothing(reach=0.1))
+    runs = smooth(fitted(what, seen, body_model("anny")), STEADY)
     source = photo.source
     motion = cat(list(retarget(runs, source.body[:1], source.camera[:1], photo.model, plan)))
     return motion, torch.cat(points)[..., :2]

@@ -12,23 +12,18 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate as resized
 
-from motion_imitate.bodies.parts import LIMBS
-from motion_imitate.estimators.fitter import Fitter, Fitting
-from motion_imitate.estimators.follow import follow
-from motion_imitate.estimators.landmarks import Landmarking, Landmarks
-from motion_imitate.generators.geometric import Geometric
-from motion_imitate.imitate import Render, prepare
-from motion_imitate.motion import Retarget, Smoothing, retarget, smooth
+from motion_imitate.imitate import STEADY, Render, geometric, portrait
+from motion_imitate.motion import Retarget, retarget, smooth
+from motion_imitate.pictures import opened as picture
+from motion_imitate.portrait import people_in, photos_of
 from motion_imitate.raster import rasterize
-from motion_imitate.types import BodyModel, Frames, Motion, Sighting, Source
+from motion_imitate.types import BodyModel, Frames, Motion, Source
 from motion_imitate.video import read, write
-from pipelines import pictures
 from pipelines.advice import of_photo
 from pipelines.console import Talk
 from pipelines.imitating import Imitating
 from pipelines.motion import maker, opened, report
 from pipelines.output import Refused, refuse
-from pipelines.pictures import NotAPicture
 from pipelines.run import beside, threads
 from pipelines.seeing import Person, Seeing
 from pipelines.watch import body_model, fitted, sightings, watching
@@ -36,7 +31,6 @@ from pipelines.watch import body_model, fitted, sightings, watching
 LARGE = 1920  # pixels of the longer side of what is made, if nothing is said
 PREVIEW, SMALL = 3.0, 480  # seconds, and pixels of the longer side, of a preview
 DRAWN = 4  # frames of a run that is drawn
-LOOKS = 3  # at a photo; each looks where the one before saw the person
 TAGS = {
     "comment": "synthetic: made from a photo and the motion of another video",
     "digital_source_type": "compositeWithTrainedAlgorithmicMedia",
@@ -73,7 +67,7 @@ def imitate(
         return render
 
     plan = Retarget(camera=how.camera, scale=how.scale)
-    moved = retarget(smooth(driver.motion, Smoothing(reach=0.1)), source.body[:1], source.camera[:1], model, plan)
+    moved = retarget(smooth(driver.motion, STEADY), source.body[:1], source.camera[:1], model, plan)
     limit = PREVIEW if how.preview else float("inf")
     pairs = beside(staged(moved, behind, limit, confidence))
     with closing(pairs), closing(threads(stage, pairs, seeing.workers)) as drawn:
@@ -83,43 +77,16 @@ def imitate(
     report(out, confidence, monotonic() - begun, talk)
 
 
-def source_of(photos: list[Path], longest: int, person: Person, talk: Talk) -> tuple[Source, BodyModel]:
-    """The person of the photos, all brought to the size of the first."""
-    given = [pictures.opened(path, longest).image for path in photos]
-    height, width = (max(2, side // 2 * 2) for side in given[0].shape[1:])
-    images = torch.stack([fitted_into(image, (height, width)) for image in given])
-    look = Landmarks(Landmarking(mirror=True, rate=1e6))
-    fitter = Fitter(body_model("anny"), Fitting(outline_steps=6, every=1))
-    with torch.no_grad():
-        seen = [sighting(look, image, path, person, talk) for image, path in zip(images, photos, strict=True)]
-        return prepare(images, seen, fitter, rasterize)
-
-
-def fitted_into(image: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
-    """The picture scaled to lie within a size, its edges drawn out to fill it."""
-    scale = min(size[0] / image.shape[1], size[1] / image.shape[2])
-    inner = (min(size[0], round(image.shape[1] * scale)), min(size[1], round(image.shape[2] * scale)))
-    small = resized(image[None], inner, mode="bilinear", antialias=True) if inner != image.shape[1:] else image[None]
-    rest = (size[1] - inner[1], size[0] - inner[0])
-    pad = (rest[0] // 2, rest[0] - rest[0] // 2, rest[1] // 2, rest[1] - rest[1] // 2)
-    return torch.nn.functional.pad(small, pad, mode="replicate")[0]
-
-
-def sighting(look: Landmarks, image: Float[Tensor, "3 H W"], path: Path, person: Person, talk: Talk) -> Sighting:
-    """The person of a photo; what will suffer is told."""
-    still = (image * 255 + 0.5).to(torch.uint8).expand(LOOKS, -1, -1, -1)
-    run = look(Frames(still, torch.arange(LOOKS) / 30))
-    seen = next(follow(iter([run]), person))[-1:]
-    if not bool((seen.score > 0).all()):
-        raise NotAPicture(f"nobody is seen in {path}; give a photo of a person, most of the body in the picture")
-    others = [one[-1:] for one in run if not torch.equal(one.points[-1:], seen.points)]
-    for advice in of_photo([seen, *others], (image.shape[1], image.shape[2])):
-        talk.warn(f"{path}: {advice}")
-    return seen
-
-
-def geometric(model: BodyModel) -> Geometric:
-    return Geometric(model.faces, model.mirror_vertices, torch.tensor(LIMBS)[model.parts])
+def source_of(paths: list[Path], longest: int, person: Person, talk: Talk) -> tuple[Source, BodyModel]:
+    """The person of the photos; what will suffer is told."""
+    photos = photos_of(paths, longest)
+    seen = []
+    for image, path in zip(photos.image, paths, strict=True):
+        people = people_in(image, str(path), person)
+        for advice in of_photo(people, photos.size):
+            talk.warn(f"{path}: {advice}")
+        seen.append(people[0])
+    return portrait(photos, seen)
 
 
 def backdrop(wish: str, source: Source, size: tuple[int, int]) -> UInt8[Tensor, "3 H W"]:
@@ -129,7 +96,7 @@ def backdrop(wish: str, source: Source, size: tuple[int, int]) -> UInt8[Tensor, 
     elif wish.startswith("#"):
         shown = colour(wish)[:, None, None].expand(-1, *size)
     else:
-        shown = covering(pictures.opened(Path(wish), max(size)).image, size)
+        shown = covering(picture(Path(wish), max(size)).image, size)
     return (shown * 255 + 0.5).clamp(0, 255).to(torch.uint8)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from motion_imitate import weights as stored
 from motion_imitate.bodies import smpl
 from motion_imitate.estimators.tflite import read_graph
+from motion_imitate.pictures import upright_size
 from motion_imitate.video import NotAVideo, probe
 from pipelines import motion
 from pipelines.console import MISSING, OK, Talk, table
-from pipelines.pictures import upright_size
 
 Record = dict[str, Any]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from painted import GROUND, MODEL, SIZE, geometric, seen, source, standing
 
+from motion_imitate.compositor import compose, palette
 from motion_imitate.flow import correspond, visible
-from motion_imitate.imitate import compose, palette
 from motion_imitate.metrics import overlap
 from motion_imitate.types import Generator, View
 

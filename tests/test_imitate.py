@@ -8,7 +8,8 @@ from torch.testing import assert_close
 
 from motion_imitate.bodies import load
 from motion_imitate.camera import project, unknown_lens
-from motion_imitate.imitate import Render, around, compose_into, cut, look, palette
+from motion_imitate.compositor import compose_into, palette
+from motion_imitate.imitate import Render, around, cut, look
 from motion_imitate.raster import RASTERIZERS, rasterize
 from motion_imitate.types import Body, Camera, Frames, Motion, cat
 
@@ -138,7 +139,7 @@ def test_the_compiled_compositor_agrees_with_torchs(monkeypatch, channels):
     ground = torch.randint(0, 256, (233, 171, channels), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     expected = ground.clone()
     with monkeypatch.context() as context:
-        context.setattr("motion_imitate.imitate.find_spec", lambda name: None)
+        context.setattr("motion_imitate.compositor.find_spec", lambda name: None)
         compose_into(expected, drawn, palette(photo))
     compose_into(ground, drawn, palette(photo))
     off = (ground.int() - expected.int()).abs()

@@ -12,9 +12,10 @@ import torch
 from media import film
 from standing import store
 
+from motion_imitate.portrait import fitted_into
 from motion_imitate.video import probe, read
 from pipelines.cli import main
-from pipelines.imitate import backdrop, covering, fitted_into
+from pipelines.imitate import backdrop, covering
 from pipelines.output import Refused
 
 PERSON = Path(__file__).parent / "data" / "one_person.jpg"

@@ -10,9 +10,9 @@ import pytest
 from media import film
 
 from motion_imitate import weights
+from motion_imitate.pictures import NotAPicture, stored_size, upright_size
 from pipelines.cli import main
 from pipelines.info import described
-from pipelines.pictures import NotAPicture, stored_size, upright_size
 
 
 def told(capsys, path, code=0):

@@ -12,8 +12,9 @@ import torch
 from media import film
 from torch.testing import assert_close
 
-from pipelines import headers, pictures
-from pipelines.pictures import NotAPicture, opened, stored_size, upright_size
+from motion_imitate import picture_headers as headers
+from motion_imitate import pictures
+from motion_imitate.pictures import NotAPicture, opened, stored_size, upright_size
 
 LARGE = 1000
 RED, GREEN, BLUE, WHITE = (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)

@@ -32,7 +32,7 @@ class Head:
     channels: int = 3  # likely, once unpacked
     depth: int = 1  # bytes of a number
     orientation: int = 1  # Exif's: 1 is upright
-    held: float = 0  # bytes a pixel while it is unpacked, at least
+    held: int | float = 0  # bytes a pixel while it is unpacked, at least
     plain: bool = True  # its numbers are grey, RGB or RGBA
     whole: bool = True  # its end is there
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motion_imitate.estimators.hush import hushed
-from pipelines.headers import Data, Head, NotAPicture, head_of, mapped, unturned
+from motion_imitate.picture_headers import Data, Head, NotAPicture, head_of, mapped, unturned
 
 __all__ = ["NotAPicture", "Picture", "opened", "stored_size", "upright_size"]
 
@@ -23,7 +24,7 @@ BAND = 256  # rows that are weighted at a time
 REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 TOPS = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0, "float64": 1.0}  # what white is stored as
 
-Pixels = NDArray[np.integer | np.floating]
+Pixels = NDArray[Any]  # of whole or floating numbers
 
 
 @dataclass(frozen=True)
