@@ -31,4 +31,4 @@ def middle(
             count[y, x] = n
             if n:
                 for c in range(3):
-                    out[y, x, c] = min(255.0, np.median(found[c, :n]) + 0.5)
+                    out[y, x, c] = np.uint8(min(255.0, float(np.median(found[c, :n])) + 0.5))
