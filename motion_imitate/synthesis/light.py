@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import cos, pi, radians, sin
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -32,9 +32,9 @@ class Lamp:
 @dataclass(frozen=True)
 class Lights:
     lamps: tuple[Lamp, ...] = (
-        Lamp(-38, 40, 1.15, (1.0, 0.97, 0.93), 16, 32),
-        Lamp(55, 18, 0.22, (0.94, 0.97, 1.0), 25, 12),
-        Lamp(150, 38, 0.4, (1.0, 0.98, 0.95), 14, 8),
+        Lamp(-38.0, 40.0, 1.15, (1.0, 0.97, 0.93), 18.0, 72),
+        Lamp(55.0, 18.0, 0.22, (0.94, 0.97, 1.0), 25.0, 24),
+        Lamp(150.0, 38.0, 0.4, (1.0, 0.98, 0.95), 20.0, 24),
     )
     sky: float = 0.5
     sky_rays: int = 90
@@ -52,11 +52,11 @@ class Finish:
 
 
 FINISHES = {
-    "skin": Finish((0.3, 0.14, 0.1), 0.035, 14),
+    "skin": Finish((0.3, 0.14, 0.1), 0.035, 14.0),
     "clothes": Finish((0.05, 0.05, 0.05), 0.0),
-    "shoes": Finish((0.0, 0.0, 0.0), 0.05, 24),
-    "hair": Finish((0.2, 0.2, 0.2), 0.018, 16),
-    "eyes": Finish((0.2, 0.2, 0.2), 0.12, 220),
+    "shoes": Finish((0.0, 0.0, 0.0), 0.05, 24.0),
+    "hair": Finish((0.2, 0.2, 0.2), 0.018, 16.0),
+    "eyes": Finish((0.2, 0.2, 0.2), 0.12, 220.0),
     "brows": Finish((0.3, 0.2, 0.15), 0.0),
     "lashes": Finish((0.3, 0.2, 0.15), 0.0),
 }
@@ -72,6 +72,7 @@ class Ray:
     middle: Float[Tensor, "3"]
     reach: float
     depth: Float[Tensor, "S S"]
+    glints: bool  # whether it is seen mirrored in what shines
 
 
 @dataclass(frozen=True)
@@ -106,25 +107,25 @@ def shown(light: Tensor) -> Tensor:
     return torch.where(light > knee, soft, light).clamp(0, 1) ** (1 / 2.2)
 
 
-def directions(how: Lights) -> Iterator[tuple[Tensor, Tensor]]:
-    """Where rays come from, in body space, and their light."""
+def directions(how: Lights) -> Iterator[tuple[Tensor, Tensor, bool]]:
+    """Where rays come from, in body space, their light, and whether they glint."""
     for lamp in how.lamps:
         a, b = radians(lamp.turn), radians(lamp.height)
         middle = torch.tensor([sin(a) * cos(b), sin(b), cos(a) * cos(b)])
-        side = normalize(torch.linalg.cross(middle, torch.tensor([0.0, 1.0, 0.0])), dim=0)
+        side = torch.tensor([cos(a), 0.0, -sin(a)])
         up = torch.linalg.cross(side, middle)
         for k in range(lamp.rays):
             out, turn = radians(lamp.wide) * ((k + 0.5) / lamp.rays) ** 0.5, k * GOLDEN
             towards = middle + out * (cos(turn) * side + sin(turn) * up)
-            yield normalize(towards, dim=0), torch.tensor(lamp.colour) * (lamp.power / lamp.rays)
+            yield normalize(towards, dim=0), torch.tensor(lamp.colour) * (lamp.power / lamp.rays), True
     for k in range(how.sky_rays):
         y = 1 - (k + 0.5) / how.sky_rays  # even over the upper half of the sphere
         flat = (1 - y * y) ** 0.5
         towards = torch.tensor([flat * cos(k * GOLDEN), y, flat * sin(k * GOLDEN)])
-        yield towards, torch.full((3,), 2 * how.sky / how.sky_rays)
+        yield towards, torch.full((3,), 2 * how.sky / how.sky_rays), False
 
 
-def cast(corners: Float[Tensor, "F 3 3"], towards: Tensor, colour: Tensor, size: int) -> Ray:
+def cast(corners: Float[Tensor, "F 3 3"], towards: Tensor, colour: Tensor, glints: bool, size: int) -> Ray:
     """What a ray meets of faces in body space."""
     low, high = corners.flatten(0, 1).aminmax(dim=0)
     middle, reach = (low + high) / 2, float((high - low).norm()) / 2 * 1.02
@@ -132,30 +133,24 @@ def cast(corners: Float[Tensor, "F 3 3"], towards: Tensor, colour: Tensor, size:
     axes = torch.stack([across, torch.linalg.cross(across, towards), -towards])
     seen = (corners - middle) @ axes.mT
     flat = torch.cat([seen[..., :2] / reach, seen[..., 2:] + FAR], -1)
-    return Ray(towards, colour, axes, middle, reach, rasterize(flat[None], (size, size)).depth[0] - FAR)
+    depth = rasterize(flat[None], (size, size)).depth[0] - FAR
+    return Ray(towards, colour, axes, middle, reach, depth, glints)
 
 
-def reached(ray: Ray, at: Float[Tensor, "P 3"], slack: float = 0.008) -> Float[Tensor, " P"]:
-    """How much of the ray comes to each point."""
-    seen = (at - ray.middle) @ ray.axes.mT
-    where = (seen[:, :2] / ray.reach + 1) * (len(ray.depth) / 2) - 0.5
-    low = where.floor()
-    part = where - low
-    total = torch.zeros(len(at))
-    for x in (0, 1):
-        for y in (0, 1):
-            column, row = (low + low.new_tensor([x, y])).long().unbind(1)
-            inside = (column >= 0) & (row >= 0) & (column < len(ray.depth)) & (row < len(ray.depth))
-            met = ray.depth[row.clamp(0, len(ray.depth) - 1), column.clamp(0, len(ray.depth) - 1)]
-            free = (met > seen[:, 2] - slack) | ~inside
-            share = (part[:, 0] if x else 1 - part[:, 0]) * (part[:, 1] if y else 1 - part[:, 1])
-            total += share * free
-    return total
+def reached(ray: Ray, at: Float[Tensor, "P 3"], slack: float = 0.008) -> Bool[Tensor, " P"]:
+    """Whether the ray comes to each point."""
+    size = len(ray.depth)
+    flat = (at - ray.middle) @ (ray.axes.mT * (size / 2 / ray.reach))
+    column, row = (flat[:, :2] + size / 2).long().unbind(1)
+    outside = (column < 0) | (row < 0) | (column >= size) | (row >= size)
+    met = ray.depth.view(-1)[(row * size + column).clamp(0, size * size - 1)]
+    free: Tensor = outside | (met > flat[:, 2] * (2 * ray.reach / size) - slack)
+    return free
 
 
 def shone(corners: Float[Tensor, "F 3 3"], how: Lights) -> Rays:
     """The lights, with what they meet."""
-    return Rays(tuple(cast(corners, towards, colour, how.shadow) for towards, colour in directions(how)), how.floor)
+    return Rays(tuple(cast(corners, *ray, how.shadow) for ray in directions(how)), how.floor)
 
 
 def lit(spots: Spots, rays: Rays) -> Float[Tensor, "P 3"]:
@@ -165,13 +160,14 @@ def lit(spots: Spots, rays: Rays) -> Float[Tensor, "P 3"]:
     diffuse = below.expand(-1, 3).clone()
     shine = torch.zeros_like(diffuse)
     lifted = spots.at + 0.006 * normal
+    scale, shift = 1 / (1 + spots.wrap), spots.wrap / (1 + spots.wrap)
+    power, sharp = spots.gloss.unbind(1)
     for ray in rays.far:
-        free = reached(ray, lifted)[:, None]
+        free = reached(ray, lifted)
         facing = normal @ ray.towards
-        bent = ((facing[:, None] + spots.wrap) / (1 + spots.wrap)).clamp(min=0)
-        diffuse += free * bent * ray.colour
-        half = normalize(spots.eye + ray.towards, dim=1)
-        power, sharp = spots.gloss.unbind(1)
-        glint = power * (sharp + 8) / 8 * (normal * half).sum(1).clamp(min=0) ** sharp * (facing > 0)
-        shine += free * glint[:, None] * ray.colour
+        diffuse += torch.addcmul(shift, facing[:, None], scale).clamp_(min=0) * (free[:, None] * ray.colour)
+        if ray.glints:
+            half = normalize(spots.eye + ray.towards, dim=1)
+            glint = power * (sharp + 8) / 8 * (normal * half).sum(1).clamp(min=0) ** sharp * (free & (facing > 0))
+            shine += glint[:, None] * ray.colour
     return spots.colour * diffuse + shine

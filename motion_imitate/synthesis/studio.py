@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
+from kornia.filters import gaussian_blur2d
 from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
@@ -157,15 +158,27 @@ def sheer(
         hit = ((edge >= 0).all(1) | (edge <= 0).all(1)) & (z > 0) & (z < depth[pixel] + how.near)
         weights = share[hit] / share[hit].sum(1, keepdim=True)
         face = those[which[hit]]
-        there = painted(sitter.person, face, weights)[:, 3] > how.clear
-        found.append((face[there], pixel[hit][there], weights[there], z[hit][there]))
+        alpha = painted(sitter.person, face, weights)[:, 3]
+        there = alpha > how.clear
+        found.append((face[there], pixel[hit][there], weights[there], z[hit][there], alpha[there]))
     if not found:
         return those[:0], those[:0], depth.new_zeros(0, 3)
-    face, pixel, weights, z = (torch.cat(part) for part in zip(*found, strict=True))
+    face, pixel, weights, z, alpha = (torch.cat(part) for part in zip(*found, strict=True))
     order = z.argsort()
     order = order[pixel[order].argsort(stable=True)]
-    order = order[ranks(pixel[order]) < how.layers]
+    order = order[in_sight(pixel[order], alpha[order], how)]
     return face[order], pixel[order], weights[order]
+
+
+def in_sight(pixel: Int[Tensor, " Q"], alpha: Float[Tensor, " Q"], how: Studio) -> Bool[Tensor, " Q"]:
+    """Which of the layers, sorted from near to far, are seen through those before them."""
+    rank, seen = ranks(pixel), torch.zeros(len(pixel), dtype=torch.bool)
+    through = torch.ones(int(pixel.max()) + 1 if len(pixel) else 0)
+    for layer in range(how.layers):
+        mine = rank == layer
+        seen[mine] = through[pixel[mine]] > how.clear
+        through[pixel[mine]] *= 1 - alpha[mine]
+    return seen
 
 
 def ranks(sorted_values: Int[Tensor, " Q"]) -> Int[Tensor, " Q"]:
@@ -196,7 +209,7 @@ def over(
 def backdrop(
     camera: Camera, eye: Float[Tensor, "3"], ground: float, rays: Rays, size: tuple[int, int], how: Studio
 ) -> Float[Tensor, "H W 3"]:
-    """The light of the paper, seen at half the size: it is smooth."""
+    """The light of the paper, at half the size and blurred, so that the shadows of single rays are not told apart."""
     height, width = (max(n // 2, 1) for n in size)
     y, x = torch.meshgrid(
         (torch.arange(height) + 0.5) / height * 2 - 1, (torch.arange(width) + 0.5) / width * 2 - 1, indexing="ij"
@@ -210,7 +223,7 @@ def backdrop(
         spots = Spots(at, normal, linear(torch.tensor(how.paper)).expand(some), -ahead[start : start + CHUNK],
                       torch.zeros(some), torch.tensor([0.0, 1.0]).expand(len(at), 2))  # fmt: skip
         light[start : start + CHUNK] = lit(spots, rays)
-    small = light.view(1, height, width, 3).permute(0, 3, 1, 2)
+    small = gaussian_blur2d(light.view(1, height, width, 3).permute(0, 3, 1, 2), (13, 13), (3.0, 3.0), "replicate")
     return interpolate(small, size, mode="bilinear", align_corners=False)[0].permute(1, 2, 0)
 
 
