@@ -1,25 +1,38 @@
-"""Streams through threads: in order, bounded, concurrent, and gone when nobody reads on."""
+"""Streams through threads and processes: in order, bounded, concurrent, and gone when nobody reads on."""
 
 import gc
 import threading
 import time
 import weakref
+from importlib.util import find_spec
 from itertools import count, islice
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from pipelines.actors import actors, cluster
 from pipelines.run import beside, in_order, threads
 
 RUNNERS = {
     "threads": lambda stage, items: threads(lambda: stage, items, workers=3),
     "beside": lambda stage, items: beside(map(stage, items), ahead=3),
+    "actors": lambda stage, items: actors(lambda: stage, items, workers=3),
 }
+
+
+@pytest.fixture(scope="module")
+def ray():
+    if find_spec("ray") is None:
+        pytest.skip("Ray is not installed")
+    with cluster() as running:
+        yield running
 
 
 @pytest.fixture(params=RUNNERS)
 def runner(request):
+    if request.param == "actors":
+        request.getfixturevalue("ray")
     return RUNNERS[request.param]
 
 
@@ -70,22 +83,32 @@ def test_an_error_of_the_source_reaches_the_reader(runner):
         list(runner(lambda i: i, source()))
 
 
-def test_who_stops_reading_stops_the_source_and_its_threads():
-    for run in (lambda s: threads(lambda: abs, s, 2), lambda s: beside(s)):
-        closed = threading.Event()
+def test_who_stops_reading_stops_the_source_and_its_threads(runner):
+    closed = threading.Event()
 
-        def source(closed=closed):
-            try:
-                yield from count()
-            finally:
-                closed.set()
+    def source():
+        try:
+            yield from count()
+        finally:
+            closed.set()
 
-        before = threading.active_count()
-        stream = run(source())
-        assert list(islice(stream, 5)) == [0, 1, 2, 3, 4]
-        stream.close()
-        assert closed.is_set()
-        assert threading.active_count() == before
+    before = threading.active_count()
+    stream = runner(abs, source())
+    assert list(islice(stream, 5)) == [0, 1, 2, 3, 4]
+    stream.close()
+    assert closed.is_set()
+    assert threading.active_count() == before
+
+
+def test_nothing_is_begun_before_it_is_asked_for(runner):
+    asked = []
+    stream = runner(abs, map(asked.append, count()))
+    assert asked == []
+    stream.close()
+
+
+def test_an_empty_stream_stays_empty(runner):
+    assert list(runner(abs, [])) == []
 
 
 def test_few_items_are_held_however_long_the_stream(runner):
@@ -124,11 +147,31 @@ def test_reader_and_source_work_at_once():
             meeting.wait()
 
 
-def test_workers_work_at_once():
-    meeting = threading.Barrier(3, timeout=10)
+@pytest.mark.parametrize("name", ["threads", "actors"])
+def test_workers_work_at_once(name, request, tmp_path):
+    """Each waits until three are at work; one after the other would wait in vain."""
+    if name == "actors":
+        request.getfixturevalue("ray")
 
     def stage(i):
-        meeting.wait()
+        (tmp_path / str(i)).touch()
+        until = time.monotonic() + 10
+        while len(list(tmp_path.iterdir())) < 3:
+            assert time.monotonic() < until
+            time.sleep(0.005)
         return i
 
-    assert list(threads(lambda: stage, range(6), workers=3)) == list(range(6))
+    assert list(RUNNERS[name](stage, range(6))) == list(range(6))
+
+
+@pytest.mark.parametrize("name", ["threads", "actors"])
+def test_an_error_of_making_the_stage_reaches_the_reader(name, request):
+    if name == "actors":
+        request.getfixturevalue("ray")
+
+    def make():
+        raise ValueError("no weights")
+
+    with pytest.raises(ValueError, match="no weights") as caught:
+        list({"threads": threads, "actors": actors}[name](make, range(3)))
+    assert str(caught.value) == "no weights"
