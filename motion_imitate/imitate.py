@@ -16,7 +16,7 @@ from motion_imitate.background import behind
 from motion_imitate.bodies.dress import dress
 from motion_imitate.bodies.parts import LIMBS
 from motion_imitate.bodies.skinning import Skinned
-from motion_imitate.camera import project
+from motion_imitate.camera import to_camera, to_image
 from motion_imitate.compositor import compose_into, palette
 from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter, Fitting
@@ -28,6 +28,7 @@ from motion_imitate.generators.geometric import Geometric
 from motion_imitate.motion import Retarget, Smoothing, retarget, smooth
 from motion_imitate.portrait import Photos, people_in, photos_of
 from motion_imitate.raster import rasterize
+from motion_imitate.shadow import darken, shadow
 from motion_imitate.types import (
     Body,
     BodyModel,
@@ -62,16 +63,21 @@ class Rendering:
 
 def look(model: BodyModel, rasterize: Rasterizer, body: Body, camera: Camera, size: tuple[int, int]) -> View:
     """A posed body as a camera sees it, at (height, width)."""
-    return shown(model(body), model, rasterize, camera, size)
+    vertices, joints = (to_camera(points, camera) for points in model(body))
+    return shown(vertices, joints, camera, model, rasterize, size)
 
 
 def shown(
-    points: tuple[Tensor, Tensor], model: BodyModel, rasterize: Rasterizer, camera: Camera, size: tuple[int, int]
+    vertices: Float[Tensor, "B V 3"],
+    joints: Float[Tensor, "B J 3"],
+    camera: Camera,
+    model: BodyModel,
+    rasterize: Rasterizer,
+    size: tuple[int, int],
 ) -> View:
-    """Vertices and joints of a posed body as a camera sees them."""
-    vertices, joints = points
-    corners = project(vertices, camera)[:, model.faces]  # [B, F, 3, 3]
-    return View(corners, project(joints, camera)[..., :2], rasterize(corners, size))
+    """The same of points in camera space."""
+    corners = to_image(vertices, camera)[:, model.faces]  # [B, F, 3, 3]
+    return View(corners, to_image(joints, camera)[..., :2], rasterize(corners, size))
 
 
 def prepare(
@@ -110,6 +116,14 @@ def geometric(model: BodyModel) -> Geometric:
     return Geometric(model.faces, model.mirror_vertices, torch.tensor(LIMBS)[model.parts])
 
 
+def floor(model: BodyModel, body: Body, camera: Camera) -> float | None:
+    """The camera's y of the ground that a body stands on, if the camera sees its lowest point."""
+    vertices = to_camera(model(body)[0], camera)
+    lowest = vertices[0, :, 1].argmax()
+    spot = to_image(vertices, camera)[0, lowest, :2]
+    return float(vertices[0, lowest, 1]) if bool((spot.abs() < 1).all()) else None
+
+
 class Render:
     """The stage that draws. It does not remember, and may be called from several threads at once."""
 
@@ -119,9 +133,11 @@ class Render:
         model: BodyModel,
         generator: Generator,  # type: ignore[type-arg]
         rasterize: Rasterizer,
+        floor: float | None = None,
         how: Rendering = Rendering(),
     ) -> None:
-        self.model, self.generator, self.rasterize, self.how = model, generator, rasterize, how
+        """`floor` is the camera's y of the ground, if there is to be a shadow on it."""
+        self.model, self.generator, self.rasterize, self.floor, self.how = model, generator, rasterize, floor, how
         self.code = generator.encode(source)
         self.palette = palette(source)
 
@@ -134,20 +150,22 @@ class Render:
                 self.draw(data[t], motion[t : t + 1])
         return Frames(data.permute(0, 3, 1, 2), behind.seconds)
 
-    def draw(self, picture: UInt8[Tensor, "H W 3"], motion: Motion) -> None:
+    def draw(self, picture: UInt8[Tensor, "H W C"], motion: Motion) -> None:
         """Draws into the picture itself."""
         size = (picture.shape[0], picture.shape[1])
-        points = self.model(motion.body)
-        window = around(project(points[0], motion.camera)[0, :, :2], size, self.how.margin)
+        vertices, joints = (to_camera(points, motion.camera) for points in self.model(motion.body))
+        window = around(to_image(vertices, motion.camera)[0, :, :2], size, self.how.margin)
         if window is None:
             return
-        rows, columns = window
-        part = picture[rows, columns]
+        part, camera = picture[window], cut(motion.camera, window, size)
         scale = min(1.0, self.how.view / max(part.shape[:2]))
-        at = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
-        view = shown(points, self.model, self.rasterize, cut(motion.camera, window, size), at)
-        drawn = self.generator.draw(self.code, view)
-        compose_into(part, drawn, self.palette)
+        small = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
+        view = shown(vertices, joints, camera, self.model, self.rasterize, small)
+        if self.floor is not None:
+            lost = shadow(vertices[0], self.model.faces, self.floor, camera, self.rasterize, small)
+            if lost is not None:
+                darken(part, lost)
+        compose_into(part, self.generator.draw(self.code, view), self.palette)
 
 
 def around(points: Float[Tensor, "V 2"], size: tuple[int, int], margin: float) -> tuple[slice, slice] | None:
@@ -188,7 +206,8 @@ def imitate(photos: Sequence[Path], clip: Path, how: Imitation = Imitation()) ->
     given = photos_of(photos, how.size)
     seen = [people_in(image, str(path), how.photo_person)[0] for image, path in zip(given.image, photos, strict=True)]
     source, model = portrait(given, seen)
-    render = Render(source, model, geometric(model), rasterize)
+    ground = floor(model, source.body[:1], source.camera[:1])
+    render = Render(source, model, geometric(model), rasterize, ground)
     behind = (source.background[0] * 255 + 0.5).to(torch.uint8)
     driver = smooth(watched(clip, how), STEADY)
     for run in retarget(driver, source.body[:1], source.camera[:1], model, how.retarget):

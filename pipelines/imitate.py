@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate as resized
 
-from motion_imitate.imitate import STEADY, Render, geometric, portrait
+from motion_imitate.imitate import STEADY, Render, floor, geometric, portrait
 from motion_imitate.motion import Retarget, retarget, smooth
 from motion_imitate.pictures import opened as picture
 from motion_imitate.portrait import people_in, photos_of
@@ -60,7 +60,8 @@ def imitate(
     size = (source.image.shape[2], source.image.shape[3])
     behind = backdrop(how.background, source, size)
     driver = driver_of(clip, how.motion, seeing, talk)
-    render = Render(source, model, geometric(model), rasterize)
+    ground = floor(model, source.body[:1], source.camera[:1]) if how.background == "photo" else None
+    render = Render(source, model, geometric(model), rasterize, ground)
     confidence: list[Tensor] = []
 
     def stage() -> Render:

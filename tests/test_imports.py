@@ -26,6 +26,7 @@ LOW = [
     "compose_numba",
     "background",
     "compositor",
+    "shadow",
     "rotations",
     "windows",
     "feet",
@@ -42,7 +43,7 @@ ALONE = {
         *[f"motion_imitate/video/{n}.py" for n in ("opening", "decoding", "reading", "sound", "writing")],
         "pipelines/bench_video.py",  # to measure against PyAV alone
     ],
-    "ray": ["pipelines/actors.py"],
+    "ray": ["pipelines/actors.py", "pipelines/batch.py"],
     "fastapi": ["pipelines/web.py"],
     "safetensors": ["motion_imitate/weights.py"],
     "pickle": ["pipelines/convert.py"],
