@@ -26,10 +26,10 @@ from motion_imitate.synthesis.studio import Studio, photograph
 from motion_imitate.synthesis.tailor import dyed, halves
 from motion_imitate.types import Camera
 
-SIZE = (1600, 900)
+SIZE = (1600, 1200)
 QUALITY = 92
 LENS = 1.5  # how much longer than usual the lens is
-MARGIN = 0.07  # of the height, above and below
+MARGIN = 0.13  # of the height, above and below: room to move in
 SHAPE = (  # of Anny's shape numbers: a young man, 1.87 m
     *(1.58, -0.76, -2.25, 0.24, -1.64, 1.04, 0.67, 1.38, 1.02, -0.22),
     *(0.68, -0.69, -0.09, 0.58, -0.82, -1.03, -1.07, 0.31, -0.25, -0.77),
