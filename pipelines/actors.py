@@ -4,11 +4,12 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
 from math import floor
+from pathlib import Path
 from signal import SIGTERM, getsignal, signal
 from threading import RLock, current_thread, main_thread
 from traceback import format_exc
@@ -213,7 +214,7 @@ def cluster() -> Iterator[Any]:
             if me in USERS:
                 USERS.remove(me)
                 if not USERS:
-                    ray.shutdown()
+                    stop(ray)
 
 
 def start(ray: Any) -> None:
@@ -233,3 +234,26 @@ def start(ray: Any) -> None:
     finally:
         if current_thread() is main_thread() and before is not None:  # Ray would end the process on the spot
             signal(SIGTERM, before)
+
+
+def stop(ray: Any) -> None:
+    """Workers that are only being started when the rest of Ray ends would wait for it; they are ended too."""
+    late = [] if "RAY_ADDRESS" in os.environ else processes(ray)
+    try:
+        ray.shutdown()
+    finally:
+        for process in late:
+            with suppress(Exception):  # it is gone already
+                process.kill()
+
+
+def processes(ray: Any) -> list[Any]:
+    """Those of Ray that were started here, and theirs."""
+    import psutil  # Ray brings it along
+
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if str(Path(ray.__file__).parent) in " ".join(child.cmdline()):
+                found += [child, *child.children(recursive=True)]
+    return found
