@@ -62,7 +62,7 @@ def fill(smooth: Float[Tensor, "3 H W"], hidden: Bool[Tensor, "H W"], how: Filli
         return smooth
     while max(sizes[-1].known.shape) >= 2 * how.least:
         small = shrunk(sizes[-1], 2, 0.5)
-        if small.usable.sum() < how.choice:
+        if small.usable.sum() < how.choice or small.known.all():
             break
         sizes.append(small)
     field = pieces(sizes, how)

@@ -1,13 +1,14 @@
 """What will suffer, and what helps, as far as it can be told from what was seen in a photo or a clip."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from motion_imitate.estimators.follow import follow
 from motion_imitate.types import Sighting, cat
 from motion_imitate.video import Info
 
@@ -38,6 +39,8 @@ class Doubts:
     stir: float = 0.06  # sides that their points move on the average, between two pictures
     sudden: float = 4.0  # and how many times what they do round about
     pause: float = 2.5  # seconds out of sight that a cut may take to get over
+    early: float = 4.0  # seconds of a clip after which it is told how well the person is seen
+    long: int = 20_000  # frames of a clip that are remembered; nothing is told of what comes later
 
 
 def of_photo(people: Sequence[Sighting], size: tuple[int, int], doubts: Doubts = Doubts()) -> list[str]:
@@ -133,13 +136,49 @@ def sides(which: Sequence[bool], name: str) -> str:
     return f"the {'left' if which[0] else 'right'} {name} is"
 
 
+def advised(
+    runs: Iterable[list[Sighting]], who: str | int, info: Info, say: Callable[[str], None], doubts: Doubts = Doubts()
+) -> Iterator[Sighting]:
+    """`follow`, with advice about the clip: on the person as soon as a few seconds are seen, on the rest at the end."""
+    companies: list[int] = []
+    seen: list[Sighting] = []
+    early = True
+
+    def counted() -> Iterator[list[Sighting]]:
+        for run in runs:
+            companies.append(company(run, doubts))
+            yield run
+
+    def tell(lines: list[str]) -> None:
+        for line in lines:
+            say(f"{info.path.name}: {line}")
+
+    for run in follow(counted(), who):
+        if sum(map(len, seen)) < doubts.long:
+            seen.append(replace(run, mask=run.mask[:, :0, :0]))
+        if early and float(run.seconds[-1]) >= doubts.early:
+            early = False
+            tell(of_person(cat(seen), info, companies, doubts))
+        yield run
+    if seen:
+        tell(of_person(cat(seen), info, companies, doubts) if early else [])
+        tell(of_course(cat(seen), doubts))
+
+
 def of_clip(
     runs: Sequence[Sighting], info: Info, companies: Sequence[int] = (), doubts: Doubts = Doubts()
 ) -> list[str]:
     """About the one who is followed through the runs of a clip, and how many people there were in each."""
-    seen = cat(runs) if runs else None
-    if seen is None or not bool((seen.score > 0).any()):
+    if not runs or not any(bool((run.score > 0).any()) for run in runs):
         return ["nobody is seen in the clip; give one with a person, most of the body in the picture"]
+    return of_person(cat(runs), info, companies, doubts) + of_course(cat(runs), doubts)
+
+
+def of_person(seen: Sighting, info: Info, companies: Sequence[int], doubts: Doubts) -> list[str]:
+    """How well they can be seen, and whether others are there."""
+    there = seen[seen.score > 0]
+    if len(there) == 0:
+        return []
     said = []
     people = sorted(companies)[-1 - int(doubts.often * len(companies))] if companies else 1
     if people > 1:
@@ -147,20 +186,27 @@ def of_clip(
             f"{people} people are in the clip, and one of them is followed; "
             "say who with --person N|left|right|largest, N counted from the left where anybody is first seen"
         )
-    rows = (seen.score > 0).nonzero()[:, 0]
-    said += absences(seen, rows, doubts)
-    if times := cuts(seen, rows, doubts):
-        said.append(
-            f"the clip seems to be cut at {', '.join(f'{t:.1f} s' for t in times[:3])}"
-            f"{' and later' * (len(times) > 3)}: the motion jumps there; give a single shot"
-        )
-    tall = float(heights(seen[rows], (info.height, info.width)).median())
+    tall = float(heights(there, (info.height, info.width)).median())
     if tall < doubts.tall:
         said.append(
             f"the person in the clip is {tall:.0f} pixels tall: the motion will be coarse; "
             f"give a clip in which they are {doubts.tall:.0f} or more, or --quality best"
         )
-    return said + unseen_limbs(seen[rows], doubts)
+    return said + unseen_limbs(there, doubts)
+
+
+def of_course(seen: Sighting, doubts: Doubts) -> list[str]:
+    """Whether the person is there throughout, in one shot."""
+    rows = (seen.score > 0).nonzero()[:, 0]
+    if len(rows) == 0:
+        return []
+    said = absences(seen, rows, doubts)
+    if times := cuts(seen, rows, doubts):
+        said.append(
+            f"the clip seems to be cut at {', '.join(f'{t:.1f} s' for t in times[:3])}"
+            f"{' and later' * (len(times) > 3)}: the motion jumps there; give a single shot"
+        )
+    return said
 
 
 def absences(seen: Sighting, rows: Tensor, doubts: Doubts) -> list[str]:

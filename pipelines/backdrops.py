@@ -1,6 +1,8 @@
-"""What the person stands before, frame by frame: a still picture, or a video that begins anew when it is over."""
+"""What the person stands before, frame by frame: a still picture; a video that begins anew when it is over; or the
+driving video without its own person."""
 
-from collections.abc import Callable, Generator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -9,13 +11,19 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate as resized
 
+from motion_imitate.estimators.landmarks import Landmarking, Landmarks
 from motion_imitate.pictures import opened
+from motion_imitate.plate import masks_of, plate
+from motion_imitate.plate_making import Plating
+from motion_imitate.types import Frames, Sighting, cat
 from motion_imitate.video import Info, NotAVideo, probe, read
+from pipelines.watch import Watching
 
 RUN = 4  # frames of a video that are read at a time
+KEYS = 48  # frames from which it is learnt what the driver hides
 
 Times = Float[Tensor, " T"]
-Backdrop = Generator[UInt8[Tensor, "T 3 H W"], Times, None]
+Backdrop = Generator[UInt8[Tensor, "T C H W"], Times, None]
 
 
 def backdrop(path: Path, size: tuple[int, int], warn: Callable[[str], None] = lambda _: None) -> Backdrop:
@@ -27,21 +35,69 @@ def backdrop(path: Path, size: tuple[int, int], warn: Callable[[str], None] = la
     try:
         info = probe(path)
     except NotAVideo:
-        shown = still(path, size)
-    else:
-        shown = playing(info, size, warn)
+        return still(covered(opened(path, 2 * max(size)).image, size))
+    shown = playing(info, size, warn)
     next(shown)
     return shown
 
 
-def still(path: Path, size: tuple[int, int]) -> Backdrop:
-    image = opened(path, 2 * max(size)).image
+def covered(image: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
+    """The middle of a picture, as large as covers a size."""
     large = covering((image.shape[1], image.shape[2]), size)
-    whole = resized(image[None], large, mode="bilinear", antialias=True)[0]
-    picture = (middle(whole, size) * 255 + 0.5).clamp(0, 255).to(torch.uint8)
+    return middle(resized(image[None], large, mode="bilinear", antialias=True)[0], size)
+
+
+def still(image: Float[Tensor, "C H W"]) -> Backdrop:
+    """The same picture at all times."""
+    shown = repeating((image * 255 + 0.5).clamp(0, 255).to(torch.uint8))
+    next(shown)
+    return shown
+
+
+def repeating(picture: UInt8[Tensor, "C H W"]) -> Backdrop:
     seconds = yield picture[None]
     while True:
         seconds = yield picture.expand(len(seconds), -1, -1, -1)
+
+
+def emptied(what: Watching, seen: deque[Sighting]) -> Backdrop:
+    """The clip itself without the person: `seen` has, in good time, what is known of each of its frames."""
+    shown = emptying(what, seen)
+    next(shown)
+    return shown
+
+
+def emptying(what: Watching, seen: deque[Sighting]) -> Backdrop:
+    seconds = yield torch.empty(0, 3, *what.size, dtype=torch.uint8)
+    whole = plate(samples(what), Plating(keys=KEYS))
+    with closing(singly(read(what.info.path, RUN, what.size))) as frames, closing(one_by_one(seen)) as known:
+        while True:
+            some = cat([next(frames) for _ in range(len(seconds))])
+            masks = masks_of(cat([next(known) for _ in range(len(seconds))]), what.size)
+            seconds = yield whole.behind(some, masks)[0].data
+
+
+def samples(what: Watching) -> Iterator[tuple[Frames, UInt8[Tensor, "1 h w"]]]:
+    """Frames spread over the clip, and where anybody is in them."""
+    every = max(1, (what.info.frames or 10 * KEYS) // KEYS)
+    look = Landmarks(Landmarking(device=what.seeing.device, threads=what.seeing.threads))
+    for number, frame in enumerate(singly(read(what.info.path, RUN, what.size, warn=what.warn))):
+        if number % every == 0:
+            people = [masks_of(one, what.size) for one in look(frame)]
+            yield frame, torch.stack(people).amax(0)
+
+
+def singly(runs: Iterable[Frames]) -> Generator[Frames]:
+    for run in runs:
+        for t in range(len(run)):
+            yield run[t : t + 1]
+
+
+def one_by_one(seen: deque[Sighting]) -> Generator[Sighting]:
+    while True:
+        run = seen.popleft()
+        for t in range(len(run)):
+            yield run[t : t + 1]
 
 
 def playing(info: Info, size: tuple[int, int], warn: Callable[[str], None]) -> Backdrop:

@@ -153,7 +153,7 @@ def verdict(error: BaseException) -> tuple[int, str]:
     return computed(error)
 
 
-EXTRAS = {"anny": "bake", "smplx": "smpl"}
+EXTRAS = {"anny": "bake", "ray": "ray", "smplx": "smpl"}
 
 
 def missing_package(name: str) -> str:
@@ -166,10 +166,11 @@ def computed(error: BaseException) -> tuple[int, str]:
     """Errors of the library, which is only looked at where there is one."""
     from motion_imitate.video import OutputError, VideoError
     from motion_imitate.weights import MissingWeights
+    from pipelines.actors import RayError
 
     if isinstance(error, MissingWeights):
         return MISSING, str(error)
-    if isinstance(error, OutputError):
+    if isinstance(error, OutputError | RayError):
         return FAILED, str(error)
     if isinstance(error, FileNotFoundError | IsADirectoryError):
         return BAD_INPUT, f"{error.filename}: {error.strerror}" if error.filename else str(error)

@@ -17,10 +17,10 @@ from motion_imitate.raster import rasterize
 from motion_imitate.types import BodyModel, Frames, Generator, Motion, Sighting, Source, cat
 from motion_imitate.video import probe, read
 from pipelines.advice import of_photo
+from pipelines.backdrops import covered
 from pipelines.console import Talk
 from pipelines.evaluated import Row, Tile, given, means, places, sheet
 from pipelines.evaluating import Evaluating
-from pipelines.imitate import covering
 from pipelines.judging import Marks, Sample, judged, samples
 from pipelines.motion import noted
 from pipelines.output import Refused
@@ -128,7 +128,7 @@ def way_of(photo: Photo, generator: Generator, behind: UInt8[Tensor, "3 H W"]) -
 
 def filling(picture: Float[Tensor, "3 H W"], size: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:
     """The middle of the picture, as large as fills the size."""
-    same = picture if picture.shape[1:] == size else covering(picture, size)
+    same = picture if picture.shape[1:] == size else covered(picture, size)
     return (same * 255 + 0.5).clamp(0, 255).to(torch.uint8)
 
 

@@ -1,36 +1,41 @@
 """`motion-imitate imitate`: photos of a person and a clip in, a video of that person doing the motion out."""
 
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from time import monotonic
+from typing import Literal
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn.functional import interpolate as resized
 
 from motion_imitate.imitate import STEADY, Render, floor, geometric, portrait
 from motion_imitate.motion import Retarget, retarget, smooth
-from motion_imitate.pictures import opened as picture
 from motion_imitate.portrait import people_in, photos_of
 from motion_imitate.raster import rasterize
-from motion_imitate.types import BodyModel, Frames, Motion, Source
+from motion_imitate.types import BodyModel, Frames, Motion, Sighting, Source
 from motion_imitate.video import read, write
+from pipelines.actors import actors
 from pipelines.advice import of_photo
+from pipelines.backdrops import Backdrop, backdrop, covered, emptied, still
 from pipelines.console import Talk
 from pipelines.imitating import Imitating
 from pipelines.motion import maker, opened, report
 from pipelines.output import Refused, refuse
 from pipelines.run import beside, threads
 from pipelines.seeing import Person, Seeing
-from pipelines.watch import body_model, fitted, sightings, watching
+from pipelines.watch import Watching, body_model, fitted, sightings, watching
 
 LARGE = 1920  # pixels of the longer side of what is made, if nothing is said
 PREVIEW, SMALL = 3.0, 480  # seconds, and pixels of the longer side, of a preview
 DRAWN = 4  # frames of a run that is drawn
+CLEAR = (".mov", ".webm")  # files that may be transparent
 TAGS = {
     "comment": "synthetic: made from a photo and the motion of another video",
     "digital_source_type": "compositeWithTrainedAlgorithmicMedia",
@@ -45,37 +50,70 @@ class Driver:
     model: BodyModel
     rate: Fraction
     frames: int | None
-    clip: Path | None
+    what: Watching | None = None
+    seen: deque[Sighting] = field(default_factory=deque)  # of the clip's frames, if they are kept
 
 
 def imitate(
     photos: list[Path], clip: Path | None, out: Path, how: Imitating, seeing: Seeing, overwrite: bool, talk: Talk
 ) -> None:
     given = [*photos, *([clip] if clip else []), *([how.motion] if how.motion else [])]
-    refuse(out, given, (".mp4",), overwrite)
+    refuse(out, given, CLEAR if how.background == "alpha" else (".mp4", *CLEAR), overwrite)
+    refuse_wishes(how)
     begun = monotonic()
     torch.set_num_threads(seeing.threads)
     longest = min(seeing.size or LARGE, SMALL if how.preview else LARGE)
+    driver = driver_of(clip, how, replace(seeing, size=longest), talk)
     source, model = source_of(photos, longest, how.photo_person, talk)
-    size = (source.image.shape[2], source.image.shape[3])
-    behind = backdrop(how.background, source, size)
-    driver = driver_of(clip, how.motion, seeing, talk)
-    ground = floor(model, source.body[:1], source.camera[:1]) if how.background == "photo" else None
-    render = Render(source, model, geometric(model), rasterize, ground)
-    confidence: list[Tensor] = []
-
-    def stage() -> Render:
-        return render
-
-    plan = Retarget(camera=how.camera, scale=how.scale)
+    within = how.background == "driving"
+    plan = Retarget(camera=how.camera or ("copy" if within else "smooth"), scale=how.scale or fitting(within))
     moved = retarget(smooth(driver.motion, STEADY), source.body[:1], source.camera[:1], model, plan)
     limit = PREVIEW if how.preview else float("inf")
-    pairs = beside(staged(moved, behind, limit, confidence))
-    with closing(pairs), closing(threads(stage, pairs, seeing.workers)) as drawn:
-        frames = together(drawn, source, driver, how)
-        shown = talk.counted(frames, "imitate", driver.frames if not how.preview else None)
-        write(out, shown, driver.rate, driver.clip, TAGS | {"software": maker()}, warn=talk.warn)
+    confidence: list[Tensor] = []
+    with closing(behind(how.background, source, driver, talk)) as backdrop:
+        first, moved = begun_with(moved)
+        render = Render(source, model, geometric(model), rasterize, ground(how.background, source, first, model))
+        pairs = beside(staged(moved, backdrop, limit, confidence))
+        run = actors if how.runner == "ray" else threads
+        with closing(pairs), closing(run(partial(same, render), pairs, seeing.workers)) as drawn:
+            frames = together(drawn, source, driver, how)
+            shown = talk.counted(frames, "imitate", driver.frames if not how.preview else None)
+            write(out, shown, driver.rate, clip, TAGS | {"software": maker()}, warn=talk.warn)
     report(out, confidence, monotonic() - begun, talk)
+
+
+def refuse_wishes(how: Imitating) -> None:
+    """What would come to nothing is said before anything is computed."""
+    wish = how.background
+    if wish.startswith("#"):
+        colour(wish)
+    elif wish not in ("photo", "driving", "alpha") and not Path(wish).is_file():
+        raise Refused(f"there is no file {wish}; --background is photo, driving, alpha, #RRGGBB or a file's path")
+    if how.motion is not None and wish == "driving":
+        raise Refused("a stored motion has no pictures to stand before; give its video, or another --background")
+    if how.side_by_side and wish == "alpha":
+        raise Refused("--side-by-side shows pictures that are not transparent; give another --background")
+
+
+def fitting(within: bool) -> Literal["keep", "match"]:
+    return "match" if within else "keep"
+
+
+def same(render: Render) -> Render:
+    return render
+
+
+def begun_with(runs: Iterator[Motion]) -> tuple[Motion, Iterator[Motion]]:
+    """The first run, and all of them."""
+    first = next(runs)
+    return first, chain([first], runs)
+
+
+def ground(wish: str, source: Source, first: Motion, model: BodyModel) -> float | None:
+    """Where the ground is in what the person stands before, if that is known."""
+    if wish == "photo":
+        return floor(model, source.body[:1], source.camera[:1])
+    return floor(model, first.body[:1], first.camera[:1]) if wish == "driving" else None
 
 
 def source_of(paths: list[Path], longest: int, person: Person, talk: Talk) -> tuple[Source, BodyModel]:
@@ -90,15 +128,19 @@ def source_of(paths: list[Path], longest: int, person: Person, talk: Talk) -> tu
     return portrait(photos, seen)
 
 
-def backdrop(wish: str, source: Source, size: tuple[int, int]) -> UInt8[Tensor, "3 H W"]:
+def behind(wish: str, source: Source, driver: Driver, talk: Talk) -> Backdrop:
     """What the person stands before."""
+    size = (source.image.shape[2], source.image.shape[3])
     if wish == "photo":
-        shown = source.background[0]
-    elif wish.startswith("#"):
-        shown = colour(wish)[:, None, None].expand(-1, *size)
-    else:
-        shown = covering(picture(Path(wish), max(size)).image, size)
-    return (shown * 255 + 0.5).clamp(0, 255).to(torch.uint8)
+        return still(source.background[0])
+    if wish == "driving":
+        assert driver.what is not None
+        return emptied(driver.what, driver.seen)
+    if wish == "alpha":
+        return still(torch.zeros(4, *size))
+    if wish.startswith("#"):
+        return still(colour(wish)[:, None, None].expand(-1, *size))
+    return backdrop(Path(wish), size, talk.warn)
 
 
 def colour(wish: str) -> Float[Tensor, "3"]:
@@ -110,28 +152,27 @@ def colour(wish: str) -> Float[Tensor, "3"]:
     return torch.tensor([red, green, blue]) / 255
 
 
-def covering(image: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
-    """The middle of a picture, as large as covers a size."""
-    scale = max(size[0] / image.shape[1], size[1] / image.shape[2])
-    whole = (max(size[0], round(image.shape[1] * scale)), max(size[1], round(image.shape[2] * scale)))
-    large = resized(image[None], whole, mode="bilinear", antialias=True)[0]
-    top, left = (whole[0] - size[0]) // 2, (whole[1] - size[1]) // 2
-    return large[:, top : top + size[0], left : left + size[1]]
-
-
-def driver_of(clip: Path | None, stored: Path | None, seeing: Seeing, talk: Talk) -> Driver:
-    if stored is not None:
-        motion, about, model = opened(stored)
-        return Driver(iter([motion]), model, Fraction(about.rate).limit_denominator(100_000), len(motion), clip)
+def driver_of(clip: Path | None, how: Imitating, seeing: Seeing, talk: Talk) -> Driver:
+    if how.motion is not None:
+        motion, about, model = opened(how.motion)
+        return Driver(iter([motion]), model, Fraction(about.rate).limit_denominator(100_000), len(motion))
     if clip is None:
         raise Refused("nothing to imitate; give a video after the photos, or --motion FILE.npz")
-    what = watching(clip, replace(seeing, size=None), talk.warn)
-    model = body_model("anny")
-    return Driver(fitted(what, sightings(what), model), model, what.info.rate, what.info.frames, clip)
+    what = watching(clip, seeing, talk.warn)
+    model, seen = body_model("anny"), deque[Sighting]()
+    found = kept(sightings(what), seen) if how.background == "driving" else sightings(what)
+    return Driver(fitted(what, found, model), model, what.info.rate, what.info.frames, what, seen)
+
+
+def kept(runs: Iterable[Sighting], seen: deque[Sighting]) -> Iterator[Sighting]:
+    """The sightings as they are; whoever takes them out of `seen` has them too."""
+    for run in runs:
+        seen.append(run)
+        yield run
 
 
 def staged(
-    runs: Iterable[Motion], behind: UInt8[Tensor, "3 H W"], limit: float, confidence: list[Tensor]
+    runs: Iterable[Motion], backdrop: Backdrop, limit: float, confidence: list[Tensor]
 ) -> Iterator[tuple[Frames, Motion]]:
     """Short runs of what is to be drawn, until the limit in seconds."""
     start: float | None = None
@@ -142,7 +183,7 @@ def staged(
             if float(some.seconds[0]) - start >= limit:
                 return
             confidence.append(some.confidence)
-            yield Frames(behind.expand(len(some), -1, -1, -1), some.seconds), some
+            yield Frames(backdrop.send(some.seconds), some.seconds), some
 
 
 def together(drawn: Generator[Frames], source: Source, driver: Driver, how: Imitating) -> Iterator[Frames]:
@@ -150,22 +191,28 @@ def together(drawn: Generator[Frames], source: Source, driver: Driver, how: Imit
     if not how.side_by_side:
         yield from drawn
         return
-    height = source.image.shape[2]
-    photo = (source.image[0] * 255 + 0.5).to(torch.uint8)
-    others = driving(driver.clip, height)
+    others: Iterator[Tensor] | None = None
     for run in drawn:
-        rows = [photo.expand(len(run), -1, -1, -1), run.data]
-        if others is not None:
-            rows.insert(1, torch.stack([next(others) for _ in range(len(run))]))
-        yield Frames(torch.cat(rows, 3), run.seconds)
+        height = run.data.shape[2]
+        photo = high(source.image[0], height).expand(len(run), -1, -1, -1)
+        if driver.what is None:
+            yield Frames(torch.cat([photo, run.data], 3), run.seconds)
+            continue
+        others = driving(driver.what, height) if others is None else others
+        theirs = torch.stack([next(others) for _ in range(len(run))])
+        yield Frames(torch.cat([photo, theirs, run.data], 3), run.seconds)
 
 
-def driving(clip: Path | None, height: int) -> Iterator[UInt8[Tensor, "3 h w"]] | None:
-    """The driver's own frames, as high as the result."""
-    if clip is None:
-        return None
-    from motion_imitate.video import probe
+def high(image: Float[Tensor, "3 H W"], height: int) -> UInt8[Tensor, "3 h w"]:
+    size = (height, wide((image.shape[1], image.shape[2]), height))
+    return (covered(image, size) * 255 + 0.5).clamp(0, 255).to(torch.uint8)
 
-    info = probe(clip)
-    width = max(2, round(info.width * height / info.height / 2) * 2)
-    return (frame for run in read(clip, DRAWN, (height, width)) for frame in run.data)
+
+def driving(what: Watching, height: int) -> Iterator[UInt8[Tensor, "3 h w"]]:
+    """The driver's own frames."""
+    size = (height, wide((what.info.height, what.info.width), height))
+    return (frame for run in read(what.info.path, DRAWN, size) for frame in run.data)
+
+
+def wide(size: tuple[int, int], height: int) -> int:
+    return max(2, round(size[1] * height / size[0] / 2) * 2)

@@ -12,15 +12,20 @@ from pipelines.seeing import Person, positive
 @dataclass(frozen=True)
 class Imitating:
     background: str = "photo"
-    """What the person stands before: the photo's own background, a colour as #RRGGBB, or a picture's path."""
-    camera: Literal["smooth", "source", "copy"] = "smooth"
-    """Travel as the driver does from where the photo has the person; stay there; or be where the driver is."""
-    scale: Literal["keep", "match"] = "keep"
-    """The person's size in the picture: as in the photo, or as the driver's."""
+    """What the person stands before: the photo's own background; driving, the video itself, in which the person takes
+    the driver's place; alpha, nothing (.mov or .webm); a colour as #RRGGBB; or the path of a picture or video."""
+    camera: Literal["smooth", "source", "copy"] | None = None
+    """Travel as the driver does from where the photo has the person; stay there; or be where the driver is. If not
+    said, smooth; copy before the driving video."""
+    scale: Literal["keep", "match"] | None = None
+    """The person's size in the picture: as in the photo, or as the driver's. If not said, keep; match before the
+    driving video."""
     motion: Path | None = None
     """A motion file to follow, in place of a video."""
     photo_person: Annotated[Person, Parameter(validator=positive)] = "largest"
     """Who, where several people are in the photo: the largest, the one furthest left or right, or a number."""
+    runner: Literal["threads", "ray"] = "threads"
+    """Where frames are drawn: in this process, or in processes of Ray (extra [ray]); the frames are the same."""
     preview: Annotated[bool, Parameter(negative=())] = False
     """The first three seconds, small: to see what comes out."""
     side_by_side: Annotated[bool, Parameter(negative=())] = False

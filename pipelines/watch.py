@@ -12,12 +12,12 @@ import torch
 from motion_imitate import bodies
 from motion_imitate.estimators.fit import fit, fit_live
 from motion_imitate.estimators.fitter import Fitter
-from motion_imitate.estimators.follow import follow
 from motion_imitate.estimators.landmarks import Landmarks
 from motion_imitate.estimators.quality import LIVE, QUALITIES
 from motion_imitate.motion import smooth_live
 from motion_imitate.types import BodyModel, Frames, Motion, Sighting, cat
 from motion_imitate.video import Info, VideoError, probe, read
+from pipelines.advice import advised
 from pipelines.output import Refused
 from pipelines.run import threads
 from pipelines.seeing import Seeing
@@ -73,7 +73,7 @@ def sightings(what: Watching) -> Iterator[Sighting]:
         how = replace(how, every=1, rate=1e6)  # what lies between two looks is known only after the second
     frames = read(what.info.path, RUN, scaled(what.size, ENOUGH), warn=what.warn)
     with closing(threads(partial(Landmarks, how), frames, what.seeing.workers)) as runs:
-        yield from follow(runs, what.seeing.person)
+        yield from advised(runs, what.seeing.person, what.info, what.warn)
 
 
 def fitted(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterator[Motion]:

@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from media import film
 from standing import store
 
 from motion_imitate.portrait import fitted_into
-from motion_imitate.video import probe, read
+from motion_imitate.types import Frames, cat
+from motion_imitate.video import probe, read, write
+from pipelines.backdrops import covered
 from pipelines.cli import main
-from pipelines.imitate import backdrop, covering
+from pipelines.imitate import colour
 from pipelines.output import Refused
 
 PERSON = Path(__file__).parent / "data" / "one_person.jpg"
@@ -76,13 +79,13 @@ def test_what_cannot_be_is_refused_in_a_sentence(capsys, folder, stored):
     assert "#RRGGBB" in refused(capsys, 2, "photo.jpg", "--motion", stored, *out, "--background", "#12")
     assert "name it so" in refused(capsys, 2, "photo.jpg", "--motion", stored, "-o", "out.avi")
     assert "also the input" in refused(capsys, 2, "photo.jpg", "clip.mp4", "-o", "clip.mp4", "-y")
-    assert "absent.png" in refused(capsys, 3, "photo.jpg", "--motion", stored, *out, "--background", "absent.png")
+    assert "absent.png" in refused(capsys, 2, "photo.jpg", "--motion", stored, *out, "--background", "absent.png")
     assert sorted(os.listdir(folder)) == ["clip.mp4", "nobody.png", "photo.jpg"]
 
 
 def test_a_picture_covers_any_size_without_being_stretched():
     wide = torch.linspace(0, 1, 400).expand(3, 100, -1)
-    tall = covering(wide, (200, 50))
+    tall = covered(wide, (200, 50))
     assert tall.shape == (3, 200, 50)
     assert tall[0, 0].mean() == pytest.approx(0.5, abs=0.01)  # its middle
     assert tall[0, 0, -1] - tall[0, 0, 0] == pytest.approx(50 / 800, abs=0.01)
@@ -95,13 +98,74 @@ def test_photos_of_other_shapes_are_brought_to_the_firsts_whole():
     assert torch.equal(inside[:, :, :25], photo[:, :, :1].expand(-1, -1, 25))
 
 
-def test_a_colour_is_six_digits(folder):
-    import painted
-
-    source = painted.source(painted.standing())
-    ground = backdrop("#102030", source, (4, 6))
-    assert ground.shape == (3, 4, 6)
-    assert ground[:, 0, 0].tolist() == [0x10, 0x20, 0x30]
+def test_a_colour_is_six_digits():
+    assert (colour("#102030") * 255).round().tolist() == [0x10, 0x20, 0x30]
     for wrong in ("#12345", "#gggggg", "#"):
         with pytest.raises(Refused, match="RRGGBB"):
-            backdrop(wrong, source, (4, 6))
+            colour(wrong)
+
+
+@pytest.fixture(scope="module")
+def walking(tmp_path_factory):
+    """A clip in which the person of the photo slides to the right before a wall with stripes."""
+    photo = cv2.imread(str(PERSON))[..., ::-1]
+    scale = 300 / photo.shape[0]
+    person = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    wall = np.tile(np.linspace(60, 200, 400)[None, :, None], (320, 1, 3)).astype(np.uint8)
+    wall[:, ::40] = (200, 60, 60)
+    path = tmp_path_factory.mktemp("clips") / "walking.mp4"
+    frames = np.stack([wall] * 12)
+    for t, frame in enumerate(frames):
+        left = 20 + 10 * t
+        frame[10 : 10 + len(person), left : left + person.shape[1]] = person[:, : 400 - left]
+    write(path, iter([Frames(torch.from_numpy(frames).permute(0, 3, 1, 2), torch.arange(12) / 30)]), 30)
+    return path
+
+
+def test_the_person_takes_the_drivers_place(folder, walking):
+    words = ["imitate", "photo.jpg", str(walking), "-o", "out.mp4", "--background", "driving", "--quiet"]
+    assert main(words) == 0
+    info, given = probe(Path("out.mp4")), probe(walking)
+    assert (info.width, info.height, info.frames) == (given.width, given.height, given.frames)
+    made, truth = (next(iter(read(path))).data.float() for path in (Path("out.mp4"), walking))
+    off = (made - truth).abs().mean(1)
+    assert off[:, :, 330:].mean() < 6  # where nobody is, it is the clip
+    assert off.mean() < 25
+
+
+def test_what_is_transparent_says_so(capsys, folder, stored):
+    words = ["imitate", "photo.jpg", "--motion", str(stored), "--size", "200", "--background", "alpha", "--quiet"]
+    assert main([*words, "-o", "out.webm"]) == 0
+    capsys.readouterr()
+    with av.open("out.webm") as file:
+        decoder = av.CodecContext.create("libvpx-vp9", "r")
+        packets = (packet for packet in file.demux(video=0) if packet.size)
+        frame = next(frame for packet in packets for frame in decoder.decode(packet))
+    alpha = frame.to_ndarray(format="rgba")[..., 3]
+    assert 0.03 < (alpha > 250).mean() < 0.6
+    assert (alpha < 5).mean() > 0.3
+    said = refused(capsys, 2, *words[1:-1], "-o", "out.mp4")
+    assert ".mov" in said
+    assert ".webm" in said
+    assert "--side-by-side" in refused(capsys, 2, *words[1:-1], "-o", "out.mov", "--side-by-side")
+
+
+def test_ray_draws_the_same(folder, stored):
+    words = ["imitate", "photo.jpg", "--motion", str(stored), "--size", "200", "--quiet"]
+    assert main([*words, "-o", "threads.mp4"]) == 0
+    assert main([*words, "-o", "ray.mp4", "--runner", "ray"]) == 0
+    first, second = (cat(list(read(Path(name)))) for name in ("threads.mp4", "ray.mp4"))
+    assert torch.equal(first.data, second.data)
+    assert torch.equal(first.seconds, second.seconds)
+
+
+def test_a_video_may_be_the_background(folder, stored, walking):
+    words = ["imitate", "photo.jpg", "--motion", str(stored), "--size", "200", "--background", str(walking)]
+    assert main([*words, "-o", "out.mp4", "--quiet"]) == 0
+    frames = next(iter(read(Path("out.mp4")))).data.float()
+    assert (frames[0] - frames[-1]).abs().mean() > 1  # it moves, though the person stands
+
+
+def test_a_stored_motion_has_no_picture_to_stand_in(capsys, folder, stored):
+    words = ["photo.jpg", "--motion", str(stored), "-o", "out.mp4", "--background", "driving"]
+    assert "give its video" in refused(capsys, 2, *words)
