@@ -14,6 +14,7 @@ from torch.nn.functional import max_pool2d
 from motion_imitate import bodies
 from motion_imitate.background import behind
 from motion_imitate.bodies.dress import dress
+from motion_imitate.bodies.opposite import opposite
 from motion_imitate.bodies.parts import LIMBS
 from motion_imitate.bodies.skinning import Skinned
 from motion_imitate.camera import to_camera, to_image
@@ -113,7 +114,10 @@ def portrait(photos: Photos, seen: Sequence[Sighting]) -> tuple[Source, BodyMode
 
 
 def geometric(model: BodyModel) -> Geometric:
-    return Geometric(model.faces, model.mirror_vertices, torch.tensor(LIMBS)[model.parts])
+    limbs = torch.tensor(LIMBS)[model.parts]
+    limb = torch.zeros(len(model.mirror_vertices), dtype=torch.int64)
+    limb[model.faces.flatten()] = limbs.repeat_interleave(3)
+    return Geometric(model.faces, model.mirror_vertices, opposite(model.skin.template, limb, LIMBS[-1]), limbs)
 
 
 def floor(model: BodyModel, body: Body, camera: Camera) -> float | None:

@@ -3,10 +3,9 @@
 import torch
 
 from motion_imitate.bodies import load
-from motion_imitate.bodies.parts import LIMBS
 from motion_imitate.camera import unknown_lens
 from motion_imitate.flow import interpolate
-from motion_imitate.generators.geometric import Geometric
+from motion_imitate.imitate import geometric as of_model
 from motion_imitate.imitate import look
 from motion_imitate.raster import rasterize
 from motion_imitate.rotations import from_vectors
@@ -51,4 +50,4 @@ def source(*whos, size=SIZE):
 
 
 def geometric():
-    return Geometric(MODEL.faces, MODEL.mirror_vertices, torch.tensor(LIMBS)[MODEL.parts])
+    return of_model(MODEL)

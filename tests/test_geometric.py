@@ -104,7 +104,7 @@ def test_each_view_is_drawn_by_itself(generator):
 def test_what_is_returned_is_in_range(generator):
     photo = source(standing(), standing(1.0))
     result = generator.draw(generator.encode(photo), seen(*standing(0.5))[2])
-    assert result.flow.shape == (1, 4, *SIZE, 2)
+    assert result.flow.shape == (1, 6, *SIZE, 2)
     for name in ("colour", "cover", "trust", "trim"):
         value = getattr(result, name)
         assert value.isfinite().all()

@@ -1,7 +1,7 @@
 """The photo's own pixels, carried by the body: nothing is learnt, nothing has to be trained.
 
 Where a photo shows the skin or cloth that a view shows, it is read there; where only its twin on the other side of the
-body is shown, there; and what no photo shows takes on the colours around it.
+body is shown, there; where neither is, the front stands in for the back; and the rest takes on the colours around it.
 """
 
 from dataclasses import dataclass, field
@@ -28,6 +28,8 @@ class Carrying:
     firm: float = 0.9  # of the matte, from which on a pixel is surely the person's
     rim: float = 0.012  # how far inside the view's outline the matte still cuts, in parts of its longer side
     twin: float = 0.8  # what a twin's colours count beside the own side's where neither is seen well
+    back: float = 0.3  # what the other side's, front for back, count where no twin is seen
+    even: float = 3.0  # how smoothly the other side is laid there
     spread: float = 0.05  # how far colours reach into what is not seen
     fringe: Fringing = field(default_factory=Fringing)
 
@@ -37,7 +39,8 @@ class Cloth:
     """What is kept of the photos. V vertices, F faces."""
 
     space: Float[Tensor, "N V 3"]  # where photos show the vertices, as of `flow.in_space`
-    size: Float[Tensor, "N F"]  # how large a face is shown, beside all of them
+    back: Float[Tensor, "N V 4"]  # where they show what is opposite, and how surely
+    size: Float[Tensor, "N V"]  # how large the faces round a vertex are shown, beside all of them
     depth: Float[Tensor, "N h w"]  # how far away what is seen is, there or in a pixel next to it
     near: Float[Tensor, "N h w"]  # how far away the nearest thing is, there or round about
     fill: Float[Tensor, "V 3"]  # a colour for every vertex
@@ -46,16 +49,19 @@ class Cloth:
 
 
 class Geometric:
-    """A Generator. It knows the mesh: faces, each vertex's twin on the other side, each face's limb."""
+    """A Generator. It knows the mesh: faces, each vertex's twin on the other side, what is opposite to it and whether
+    that has the same pattern, each face's limb."""
 
     def __init__(
         self,
         faces: Int[Tensor, "F 3"],
         twins: Int[Tensor, " V"],
+        opposite: tuple[Int[Tensor, " V"], Int[Tensor, " V"]],
         limbs: Int[Tensor, " F"],
         how: Carrying = Carrying(),
     ) -> None:
         self.faces, self.twins, self.limbs, self.how = faces, twins, limbs, how
+        self.opposite, self.alike = opposite
         self.pairs = edges(faces)
         self.limb_of = torch.zeros(len(twins), dtype=torch.int64)
         self.limb_of[faces.flatten()] = limbs.repeat_interleave(3)
@@ -75,17 +81,26 @@ class Geometric:
         around = Around.of(self.limbs_seen(source.view), source.matte, how.fringe)
         limbs = Limbs.of(at[..., :2], self.limb_of, (source.matte.shape[2], source.matte.shape[3]))
         close = max_pool2d(depth, 3, 1, 1)[:, 0]
-        return Cloth(in_space(at), size, close, near, self.filled(colours, good), around, limbs)
+        space = in_space(at)
+        large = self.at_vertices(size.clamp(min=0), torch.ones_like(size))
+        back = self.evened(torch.cat([space, good[..., None]], -1))
+        return Cloth(space, back, large, close, near, self.filled(colours, good), around, limbs)
+
+    def evened(self, values: Float[Tensor, "N V C"]) -> Float[Tensor, "N V C"]:
+        """Those of what is opposite, without the jumps from one vertex to the next."""
+        weight, stiff = torch.ones(len(self.opposite)), torch.full((len(self.pairs),), self.how.even)
+        return torch.stack([between(self.pairs, each[self.opposite], weight, stiff).float() for each in values])
 
     def filled(self, colours: Float[Tensor, "N V 3"], good: Float[Tensor, "N V"]) -> Float[Tensor, "V 3"]:
-        """The photos' colours where they are good, the twins' where only those are, and what lies between."""
+        """The photos' colours where they are good, elsewhere the twins', then what is opposite; and what is between."""
         total = good.sum(0)
         own = (colours * good[..., None]).sum(0) / total.clamp(min=1e-6)[:, None]
-        weight = total.clamp(max=1)
-        twin = self.how.twin * weight[self.twins] * (1 - weight)
-        known = own * weight[:, None] + own[self.twins] * twin[:, None]
-        mean = (own * weight[:, None]).sum(0) / weight.sum().clamp(min=1e-6)
-        weight = weight + twin
+        sure = total.clamp(max=1)
+        known, weight = own * sure[:, None], sure
+        for other, worth in ((self.twins, self.how.twin), (self.opposite, self.how.back)):
+            share = worth * sure[other] * (1 - weight)
+            known, weight = known + own[other] * share[:, None], weight + share
+        mean = (own * sure[:, None]).sum(0) / sure.sum().clamp(min=1e-6)
         known = torch.where(weight[:, None] > 0, known / weight.clamp(min=1e-6)[:, None], mean)
         stiff = torch.full((len(self.pairs),), self.how.spread)
         return between(self.pairs, known, weight + 1e-6, stiff).float().clamp(0, 1)
@@ -117,9 +132,11 @@ class Geometric:
         face = target.raster.face.flatten()[on]
         ways, colour = self.read(code, target, face, target.raster.weights.view(-1, 3)[on])
         at = on_picture(ways[..., :3])
-        trust = ways[..., 3] * self.unhidden(code, at, on, target)
-        first, second = sharpened(trust[:photos]), sharpened(trust[photos:])
+        trust = ways[..., 3]
+        trust[: 2 * photos] *= self.unhidden(code, at[: 2 * photos], on, target)
+        first, second, third = (sharpened(some) for some in trust.split(photos))
         second = second * (1 - first.sum(0)).clamp(min=0)
+        third = third * (1 - first.sum(0) - second.sum(0)).clamp(min=0)
         inner = closest(~body)[1]
         rim = nearest(code.around.rim, at[:photos, None, :, :2])[:, 0]
         trim = (first * rim).sum(0) * (1 - inner.flatten()[on] / (how.rim * max(size))).clamp(min=0)
@@ -131,8 +148,9 @@ class Geometric:
         whole = closed((cell >= 0).view(size))
         source, far = closest((cell >= 0).view(size))  # edges are softened, so what lies next to them needs a colour
         cell = torch.where((far <= 2).flatten(), cell[source], -1)
-        flow = laid(torch.cat([at[..., :2], extra.flow.repeat(2, 1, 1)], 1), cell)
-        trust = torch.cat([torch.cat([first, extra.trust], 1), torch.nn.functional.pad(second, (0, len(extra.where)))])
+        flow = laid(torch.cat([at[..., :2], extra.flow.repeat(3, 1, 1)], 1), cell)
+        rest = torch.nn.functional.pad(torch.cat([second, third]), (0, len(extra.where)))
+        trust = torch.cat([torch.cat([first, extra.trust], 1), rest])
         trim = laid(torch.cat([trim, torch.ones(len(extra.where))])[None, :, None], cell).view(size)
         return Drawn(
             laid(torch.cat([colour, colour[extra.root]])[None], cell).mT.view(1, 3, *size),
@@ -146,13 +164,22 @@ class Geometric:
         self, code: Cloth, target: View, face: Int[Tensor, " P"], weights: Float[Tensor, "P 3"]
     ) -> tuple[Float[Tensor, "K P 4"], Float[Tensor, "P 3"]]:
         """For places on faces: where photos show them, as of `flow.in_space`, and how well; after the photos' own ways
-        those of the twins. And the colours where no photo does."""
+        those of the twins, then of what is opposite. And the colours where no photo does."""
         how = self.how
         shown = foreshortened(target.corners)
-        rate = smoothstep(code.size / shown.clamp(min=1e-9), how.poor, how.rich)
-        well = self.at_vertices(rate, (shown > 0).float())
-        own = torch.cat([code.space, well[..., None]], -1)  # [N, V, 4]
-        ways = torch.cat([own, own[:, self.twins]]).permute(1, 0, 2).flatten(1)
+        front = (shown > 0).float()
+        large = self.at_vertices(shown, front)
+        known = code.size / large.clamp(min=1e-9)  # as large in a photo as here: 1
+        own, twin, back = (
+            torch.cat([space, smoothstep(size, how.poor, how.rich)[..., None]], -1)
+            for space, size in (
+                (code.space, known),
+                (code.space[:, self.twins], code.size[:, self.twins] / large.clamp(min=1e-9)),
+                (code.back[..., :3], self.alike * code.size[:, self.opposite] / large.clamp(min=1e-9)),
+            )
+        )
+        back[..., 3] *= smoothstep(code.back[..., 3], 0.2, 0.8)
+        ways = torch.cat([own, twin, back]).permute(1, 0, 2).flatten(1)
         table = torch.cat([ways, code.fill], 1)
         mixed = torch.bmm(weights[:, None], table[self.faces[face]])[:, 0]
         return mixed[:, :-3].unflatten(1, (-1, 4)).permute(1, 0, 2).contiguous(), mixed[:, -3:]
