@@ -166,7 +166,7 @@ def computed(error: BaseException) -> tuple[int, str]:
     """Errors of the library, which is only looked at where there is one."""
     from motion_imitate.video import OutputError, VideoError
     from motion_imitate.weights import MissingWeights
-    from pipelines.actors import RayError
+    from pipelines.cluster import RayError
 
     if isinstance(error, MissingWeights):
         return MISSING, str(error)

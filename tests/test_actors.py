@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.actors import AGAIN, QUIET, Failure, RayError, actors, refuse_gpus
+from pipelines.actors import AGAIN, Failure, actors
+from pipelines.cluster import QUIET, RayError, refuse_gpus
 from pipelines.output import Refused
 from pipelines.run import threads
 

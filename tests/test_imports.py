@@ -43,7 +43,7 @@ ALONE = {
         *[f"motion_imitate/video/{n}.py" for n in ("opening", "decoding", "reading", "sound", "writing")],
         "pipelines/bench_video.py",  # to measure against PyAV alone
     ],
-    "ray": ["pipelines/actors.py", "pipelines/batch.py"],
+    "ray": ["pipelines/actors.py", "pipelines/cluster.py"],
     "fastapi": ["pipelines/web.py"],
     "safetensors": ["motion_imitate/weights.py"],
     "pickle": ["pipelines/convert.py"],

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pipelines.actors import actors, cluster
+from pipelines.actors import actors
+from pipelines.cluster import cluster
 from pipelines.run import beside, in_order, threads
 
 RUNNERS = {
