@@ -134,7 +134,8 @@ def imitate(
     overwrite: Overwrite = False,
     talk: Talking = SILENT,
 ) -> None:
-    """Make a video (.mp4) of the person of the photos doing what the person of the video does, with its sound."""
+    """Make a video of the person of the photos doing what the person of the video does, with its sound: .mp4, or .mov
+    or .webm, which may be transparent."""
     from pipelines.imitate import imitate
     from pipelines.output import Refused
 
@@ -252,12 +253,12 @@ def doctor(*, talk: Talking = SILENT) -> int:
 
 @app.command
 def demo(
-    folder: Annotated[Path, Parameter(help="Where the two results go.")] = Path(),
+    folder: Annotated[Path, Parameter(help="Where the result goes.")] = Path(),
     *,
     overwrite: Overwrite = False,
     talk: Talking = SILENT,
 ) -> None:
-    """Extract the motion of the shipped clip, and draw it over the clip."""
+    """Let the person of the shipped photo move as the one of the shipped clip does; photo, clip and result together."""
     from pipelines import demo
 
     demo.demo(folder, overwrite, talk)

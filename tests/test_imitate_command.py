@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from standing import store
 from motion_imitate.portrait import fitted_into
 from motion_imitate.types import Frames, cat
 from motion_imitate.video import probe, read, write
+from motion_imitate.weights import find
 from pipelines.backdrops import covered
 from pipelines.cli import main
 from pipelines.imitate import colour
 from pipelines.output import Refused
 
-PERSON = Path(__file__).parent / "data" / "one_person.jpg"
+ROOT = Path(__file__).parent.parent
+PERSON = ROOT / "tests" / "data" / "one_person.jpg"
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +172,24 @@ def test_a_video_may_be_the_background(folder, stored, walking):
 def test_a_stored_motion_has_no_picture_to_stand_in(capsys, folder, stored):
     words = ["photo.jpg", "--motion", str(stored), "-o", "out.mp4", "--background", "driving"]
     assert "give its video" in refused(capsys, 2, *words)
+
+
+def test_the_demo_shows_photo_clip_and_result(capsys, folder):
+    assert main(["demo", "--json", "--quiet"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["output"], report["frames"], report["seen"]) == ("motion-imitate-demo.mp4", 100, 1.0)
+    info = probe(Path("motion-imitate-demo.mp4"))
+    assert (info.height, info.width, info.frames) == (960, 720 + 540 + 720, 100)
+    assert sorted(os.listdir(folder)) == ["motion-imitate-demo.mp4", "photo.jpg"]
+
+
+def test_the_readmes_lines_of_python_do_what_the_command_does(folder):
+    clip = next(iter(read(find("demo/clip.mp4"), 30, (480, 270))))
+    write(Path("clip.mp4"), iter([clip]), 60)
+    (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    exec(lines, {})
+    Path("out.mp4").rename("by_hand.mp4")
+    assert main(["imitate", "photo.jpg", "clip.mp4", "-o", "out.mp4", "--size", "1280", "--quiet"]) == 0
+    by_hand, by_command = (cat(list(read(Path(name)))).data.float() for name in ("by_hand.mp4", "out.mp4"))
+    assert by_hand.shape == by_command.shape
+    assert (by_hand - by_command).abs().mean() < 0.5

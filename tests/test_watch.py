@@ -1,7 +1,6 @@
 """A clip in, its motion out: as stream, as file, over the clip; the same whichever way."""
 
 import json
-import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -98,20 +97,6 @@ def test_a_person_who_is_not_there_is_a_matter_of_the_input(capsys, folder, clip
     assert main(["motion", "extract", str(clip), "-o", "out.npz", "--person", "9", "--quality", "fast"]) == 3
     assert "no person 9" in capsys.readouterr().err.splitlines()[-1]
     assert list(folder.iterdir()) == []
-
-
-def test_the_demo_and_the_readmes_lines_of_python(capsys, folder):
-    assert main(["demo", "--json", "--quiet"]) == 0
-    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [report["output"] for report in reports] == ["motion-imitate-demo.npz", "motion-imitate-demo.mp4"]
-    assert all(report["frames"] == 100 and report["seen"] == 1.0 for report in reports)
-    assert len(pictures(folder / "motion-imitate-demo.mp4")) == 100
-    (folder / "motion-imitate-demo.npz").rename("clip.npz")
-    (folder / "clip.mp4").write_bytes(find("demo/clip.mp4").read_bytes())
-    (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    exec(lines, {})
-    by_hand, by_command = pictures(folder / "overlay.mp4"), pictures(folder / "motion-imitate-demo.mp4")
-    assert (by_hand - by_command).abs().mean() < 2.5  # which are compressed differently
 
 
 cuts = some.lists(some.integers(1, 9), min_size=1, max_size=8)
