@@ -1,5 +1,7 @@
 """From body space through camera space to image points."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -36,3 +38,26 @@ def unknown_lens(size: tuple[int, int], count: int) -> tuple[Float[Tensor, "B 2"
     height, width = size
     focal = torch.tensor([2 / width, 2 / height]) * FIELD * max(size)
     return focal.expand(count, 2), torch.zeros(count, 2)
+
+
+def around(points: Float[Tensor, "V 2"], size: tuple[int, int], margin: float) -> tuple[slice, slice] | None:
+    """Rows and columns of the picture that hold the points, with a margin; None if it holds none of them."""
+    if not points.isfinite().all():
+        return None
+    half = points.new_tensor([size[1], size[0]]) / 2
+    pixels = (points + 1) * half
+    low, high = pixels.amin(0), pixels.amax(0)
+    wide = margin * float((high - low).max())
+    left, top = (low - wide).floor().clamp(min=0).tolist()
+    right, bottom = torch.minimum((high + wide).ceil(), 2 * half).tolist()
+    if right - left < 2 or bottom - top < 2:
+        return None
+    return slice(int(top), int(bottom)), slice(int(left), int(right))
+
+
+def cut(camera: Camera, window: tuple[slice, slice], size: tuple[int, int]) -> Camera:
+    """The camera that sees a window of the picture only."""
+    rows, columns = window
+    share = camera.focal.new_tensor([(columns.stop - columns.start) / size[1], (rows.stop - rows.start) / size[0]])
+    middle = camera.focal.new_tensor([(columns.start + columns.stop) / size[1], (rows.start + rows.stop) / size[0]]) - 1
+    return replace(camera, focal=camera.focal / share, centre=(camera.centre - middle) / share)

@@ -17,7 +17,7 @@ from motion_imitate.bodies.dress import dress
 from motion_imitate.bodies.opposite import opposite
 from motion_imitate.bodies.parts import LIMBS
 from motion_imitate.bodies.skinning import Skinned
-from motion_imitate.camera import to_camera, to_image
+from motion_imitate.camera import around, cut, to_camera, to_image
 from motion_imitate.compositor import compose_into, palette
 from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter, Fitting
@@ -29,7 +29,7 @@ from motion_imitate.generators.geometric import Geometric
 from motion_imitate.motion import Retarget, Smoothing, retarget, smooth
 from motion_imitate.portrait import Photos, people_in, photos_of
 from motion_imitate.raster import rasterize
-from motion_imitate.shadow import darken, shadow
+from motion_imitate.shadow import cast as cast_shadow
 from motion_imitate.types import (
     Body,
     BodyModel,
@@ -166,33 +166,8 @@ class Render:
         small = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
         view = shown(vertices, joints, camera, self.model, self.rasterize, small)
         if self.floor is not None:
-            lost = shadow(vertices[0], self.model.faces, self.floor, camera, self.rasterize, small)
-            if lost is not None:
-                darken(part, lost)
+            cast_shadow(picture, vertices[0], self.model.faces, self.floor, motion.camera, self.rasterize)
         compose_into(part, self.generator.draw(self.code, view), self.palette)
-
-
-def around(points: Float[Tensor, "V 2"], size: tuple[int, int], margin: float) -> tuple[slice, slice] | None:
-    """Rows and columns of the picture that hold the points, with a margin; None if it holds none of them."""
-    if not points.isfinite().all():
-        return None
-    half = points.new_tensor([size[1], size[0]]) / 2
-    pixels = (points + 1) * half
-    low, high = pixels.amin(0), pixels.amax(0)
-    wide = margin * float((high - low).max())
-    left, top = (low - wide).floor().clamp(min=0).tolist()
-    right, bottom = torch.minimum((high + wide).ceil(), 2 * half).tolist()
-    if right - left < 2 or bottom - top < 2:
-        return None
-    return slice(int(top), int(bottom)), slice(int(left), int(right))
-
-
-def cut(camera: Camera, window: tuple[slice, slice], size: tuple[int, int]) -> Camera:
-    """The camera that sees a window of the picture only."""
-    rows, columns = window
-    share = camera.focal.new_tensor([(columns.stop - columns.start) / size[1], (rows.stop - rows.start) / size[0]])
-    middle = camera.focal.new_tensor([(columns.start + columns.stop) / size[1], (rows.start + rows.stop) / size[0]]) - 1
-    return replace(camera, focal=camera.focal / share, centre=(camera.centre - middle) / share)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from motion_imitate.camera import to_image
+from motion_imitate.camera import around, cut, to_image
 from motion_imitate.types import Camera, Rasterizer
 
 
@@ -17,6 +17,34 @@ class Shading:
     dark: float = 0.5  # of the light that is lost where something lies on the ground
     high: float = 0.08  # metres above it at which that has become a third
     soft: float = 0.03  # metres over which the edge fades
+    view: int = 200  # pixels of the longer side at which it is drawn
+    margin: float = 0.25  # of the extent of what is low, round it
+
+
+def cast(
+    picture: UInt8[Tensor, "H W 3"],
+    at: Float[Tensor, "V 3"],
+    faces: Int[Tensor, "F 3"],
+    floor: float,
+    camera: Camera,
+    rasterize: Rasterizer,
+    how: Shading = Shading(),
+) -> None:
+    """Takes the light from the picture itself."""
+    size = (picture.shape[0], picture.shape[1])
+    low = at[floor - at[:, 1] < 3 * how.high]
+    if len(low) == 0:
+        return
+    ground = torch.stack([low[:, 0], torch.full_like(low[:, 0], floor), low[:, 2]], 1)
+    window = around(to_image(ground[None], camera)[0, :, :2], size, how.margin)
+    if window is None:
+        return
+    part = picture[window]
+    scale = min(1.0, how.view / max(part.shape[:2]))
+    small = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
+    lost = shadow(at, faces, floor, cut(camera, window, size), rasterize, small, how)
+    if lost is not None:
+        darken(part, lost)
 
 
 def shadow(

@@ -7,9 +7,9 @@ from box_body import NAMES, BoxBody
 from torch.testing import assert_close
 
 from motion_imitate.bodies import load
-from motion_imitate.camera import project, unknown_lens
+from motion_imitate.camera import around, cut, project, unknown_lens
 from motion_imitate.compositor import compose_into, palette
-from motion_imitate.imitate import Render, around, cut, look
+from motion_imitate.imitate import Render, look
 from motion_imitate.raster import RASTERIZERS, rasterize
 from motion_imitate.types import Body, Camera, Frames, Motion, cat
 

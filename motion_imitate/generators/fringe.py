@@ -15,8 +15,11 @@ from motion_imitate.flow import nearest, warp
 class Fringing:
     reach: float = 0.05  # how far something may stick out, in parts of the view's longer side
     edge: float = 0.005  # how far from both outlines what it sticks out from may be
-    apart: float = 0.03  # of the photo; limbs that would take a pixel to places farther apart than that part there
+    apart: float = 0.015  # of the photo; limbs that would take a pixel to places farther apart than that part there
     least: float = 0.05  # of the matte
+    alike: float = (
+        0.8  # of 1; how like itself in the photo a limb must look for anything to stick out of it
+    )
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Carry:
     turn: Float[Tensor, "N L 2 2"]
     here: Float[Tensor, "L 2"]
     there: Float[Tensor, "N L 2"]
+    like: Float[Tensor, "N L"]  # 1 where turn, scale and shift alone take all of a limb's vertices there, 0 where none
 
     @staticmethod
     def of(now: Float[Tensor, "V 2"], then: Limbs, limb: Int[Tensor, " V"], size: tuple[int, int]) -> "Carry":
@@ -71,9 +75,10 @@ class Carry:
         x, y = (now - here[limb]) * wide, then.off
         power = (then.mean @ (x * x).sum(-1)).clamp(min=1e-9)
         cross = x[:, 0] * y[..., 1] - x[:, 1] * y[..., 0]
-        along, across = (then.mean @ torch.stack([(x * y).sum(-1), cross], -1) / power[:, None]).unbind(-1)
+        along, across, theirs = (then.mean @ torch.stack([(x * y).sum(-1), cross, (y * y).sum(-1)], -1)).unbind(-1)
+        like = (along.square() + across.square()) / (power * theirs.clamp(min=1e-9))
         turn = torch.stack([torch.stack([along, -across], -1), torch.stack([across, along], -1)], -2)
-        return Carry(turn * (wide / then.size[:, None]), here, then.middle)
+        return Carry(turn / power[:, None, None] * (wide / then.size[:, None]), here, then.middle, like)
 
     def stepped(self, limb: Int[Tensor, " P"], step: Float[Tensor, "P 2"]) -> Float[Tensor, "N P 2"]:
         return torch.einsum("npab,pb->npa", self.turn[:, limb], step)
@@ -120,6 +125,7 @@ def fringe(around: Around, carry: Carry, skin: Skin, how: Fringing) -> Fringe:
     apart = (carry.taken(other, at) - carry.taken(limb.expand_as(other), at)).norm(dim=-1)
     worth = skin.trust[:, root] * warp(around.matte, there[:, None])[:, 0, 0] * (apart <= 2 * how.apart)
     worth = worth * nearest(around.bare, there[:, None])[:, 0] * nearest(around.rim, origin[:, None])[:, 0]
+    worth = worth * (carry.like[:, limb] > how.alike)
     held = attached(where[worth.amax(0) > how.least], body)
     kept = torch.isin(where, held)
     chosen = torch.nn.functional.one_hot(worth.argmax(0), len(worth)).mT.to(worth)
