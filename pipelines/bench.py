@@ -4,10 +4,13 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-PARTS = {  # each a module with `measure(data: Path | None) -> Iterator[str]`, imported only when asked for
+PARTS = {  # modules of a `measure(data: Path | None) -> Iterator[str]`, or of another such; imported only if asked for
     "video": "pipelines.bench_video",
     "raster": "pipelines.bench_raster",
     "estimate": "pipelines.bench_estimate",
+    "imitate": "pipelines.bench_imitate",
+    "pictures": "pipelines.bench_pictures",
+    "flatness": "pipelines.bench_imitate:flatness",
 }
 
 
@@ -23,7 +26,8 @@ def main(wanted: list[str]) -> int:
         print(f"no such part: {' '.join(unknown) or 'none given'}; choose from {', '.join(PARTS)}", file=sys.stderr)
         return 2
     for name in wanted:
-        for line in import_module(PARTS[name]).measure(data):
+        module, _, verb = PARTS[name].partition(":")
+        for line in getattr(import_module(module), verb or "measure")(data):
             print(line, flush=True)
     return 0
 

@@ -228,7 +228,9 @@ def test_torch_has_the_processor_threads_it_is_given(theirs):
 
 
 JOB = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs in the background has it ignored
 from contextlib import closing
 from itertools import count
 from pathlib import Path

@@ -1,0 +1,226 @@
+"""The whole of `imitate`: how fast, in how much memory, how soon; and what its pictures are worth."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter, time
+from unittest.mock import patch
+
+import cv2
+import torch
+from torch import Tensor
+
+from motion_imitate.flow import correspond, visible
+from motion_imitate.imitate import STEADY, Render, geometric
+from motion_imitate.motion import retarget, smooth
+from motion_imitate.pictures import opened
+from motion_imitate.raster import rasterize
+from motion_imitate.types import BodyModel, Drawn, Frames, Motion, Source, View
+from motion_imitate.types import Generator as Drawer
+from motion_imitate.video import probe, write
+from motion_imitate.weights import find
+from pipelines import bench_pictures, watch
+from pipelines.bench_estimate import LONG, run_alone, swaying, there_and_back
+from pipelines.console import Talk
+from pipelines.evaluate import filling
+from pipelines.imitate import begun_with, behind, driver_of, ground, same, source_of, staged
+from pipelines.imitating import Imitating
+from pipelines.run import A, B, Make, beside, close, threads
+from pipelines.seeing import Seeing
+
+SIZE = (1280, 720)  # height and width of what is made
+TIMES = 4  # that the clip is shown, there and back
+AFTER = 100  # frames after which the pace is taken to be steady
+WARM = 0.2  # seconds of the clip that are made before anything is measured
+SMALL = 240  # pixels of the longer side of what shows what memory does
+QUIET = Talk(quiet=True)
+
+Pairs = Iterator[tuple[Frames, Motion]]
+
+
+@dataclass(frozen=True)
+class Job:
+    photo: Path
+    clip: Path
+    out: Path
+    longest: int = max(SIZE)
+
+    @property
+    def words(self) -> list[str]:
+        return ["imitate", str(self.photo), str(self.clip), "-o", str(self.out), "--size", str(self.longest), "-y"]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds from before the photo was opened: when each frame came to the encoder, and when the file was whole."""
+
+    came: list[float]
+    whole: float
+
+    def overall(self) -> float:
+        return len(self.came) / self.whole
+
+    def steady(self, after: int = AFTER) -> float:
+        """Frames a second from frame `after` on."""
+        return (len(self.came) - after) / (self.whole - self.came[after])
+
+
+def measure(data: Path | None) -> Iterator[str]:
+    torch.set_num_threads(1)
+    photo = find("demo/photo.jpg")
+    clip = (data or Path("nowhere")) / "single_cam01.mp4"
+    clip = clip if clip.exists() else find("demo/clip.mp4")
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job(Path(folder) / "photo.png", Path(folder) / "longer.mp4", Path(folder) / "out.mp4")
+        save(job.photo, filling(opened(photo, 2 * max(SIZE)).image, SIZE))
+        rate = probe(clip).rate
+        frames = write(job.clip, there_and_back(clip, TIMES), rate)
+        shape = probe(clip)
+        yield f"{clip.name}, {shape.width}x{shape.height}, {frames} frames, to {SIZE[1]}x{SIZE[0]}"
+        yield from speed(job)
+        yield from memory(job, frames)
+        yield from soon(job)
+    yield from bench_pictures.measure(data)
+
+
+def save(path: Path, picture: Tensor) -> None:
+    cv2.imwrite(str(path), picture.permute(1, 2, 0).numpy()[..., ::-1])
+
+
+class Bare:
+    """Stands in for a generator: where the photo shows what a view shows, and whether. No more is done about it."""
+
+    def encode(self, source: Source) -> View:
+        return source.view[:1]
+
+    def draw(self, code: View, target: View) -> Drawn:
+        at = correspond(code, target)
+        body = (target.raster.face >= 0).float()[:, None]
+        trust = visible(at, code).float()[:, None]
+        return Drawn(body.expand(-1, 3, -1, -1) / 2, body, at[:, None, ..., :2], trust, torch.zeros_like(body))
+
+
+def bare(_: BodyModel) -> Bare:
+    return Bare()
+
+
+def threaded(render: Render, pairs: Pairs) -> Generator[Frames]:
+    """As `imitate` draws."""
+    with closing(beside(pairs)) as made, closing(threads(partial(same, render), made, Seeing().workers)) as drawn:
+        yield from drawn
+
+
+def looped(render: Render, pairs: Pairs) -> Generator[Frames]:
+    yield from map(render, pairs)
+
+
+def in_turn(make: Make[A, B], items: Iterable[A], workers: int = 1) -> Generator[B]:
+    """In place of `threads`: a loop."""
+    try:
+        yield from map(make(), items)
+    finally:
+        close(items)
+
+
+def paced(
+    job: Job,
+    make: Callable[[BodyModel], Drawer],  # type: ignore[type-arg]
+    draw: Callable[[Render, Pairs], Generator[Frames]] = threaded,
+    limit: float = float("inf"),
+) -> Pace:
+    """The command's own stages, with that generator."""
+    begun, came = perf_counter(), list[float]()
+    driver = driver_of(job.clip, Imitating(), Seeing(size=job.longest), QUIET)
+    source, model = source_of([job.photo], job.longest, "largest", QUIET)
+    moved = retarget(smooth(driver.motion, STEADY), source.body[:1], source.camera[:1], model)
+    first, moved = begun_with(moved)
+    render = Render(source, model, make(model), rasterize, ground("photo", source, first, model))
+    with (
+        closing(behind("photo", source, driver, QUIET)) as backdrop,
+        closing(draw(render, staged(moved, backdrop, limit, []))) as drawn,
+    ):
+        write(job.out, stamped(drawn, begun, came), driver.rate, job.clip)
+    return Pace(came, perf_counter() - begun)
+
+
+def stamped(runs: Iterable[Frames], begun: float, came: list[float]) -> Iterator[Frames]:
+    for run in runs:
+        came.extend([perf_counter() - begun] * len(run))
+        yield run
+
+
+def speed(job: Job) -> Iterator[str]:
+    paced(job, geometric, limit=WARM)
+    whole, rest = paced(job, geometric), paced(job, bare)
+    for name, pace in (("geometric generator", whole), ("bare stand-in for it", rest)):
+        yield told(name, pace)
+    yield f"everything but the generator is {rest.steady() / whole.steady():.2f} times as fast"
+    with patch.object(watch, "threads", in_turn):
+        loop = paced(job, geometric, looped)
+    yield told("geometric, a plain loop", loop)
+    took = loop.whole / whole.whole
+    yield f"the loop takes {took:.2f} times as long as threads, {whole.steady() / loop.steady():.2f} once it is steady"
+
+
+def told(name: str, pace: Pace) -> str:
+    return f"{name:24}{pace.steady():7.2f} frames/s from frame {AFTER} on, {pace.overall():.2f} from photo to file"
+
+
+def memory(job: Job, frames: int) -> Iterator[str]:
+    seconds, most = run_alone(job.words)
+    yield f"the command: {frames / seconds:.2f} frames/s from start to end, at most {most:.0f} MiB"
+
+
+def flatness(_: Path | None, frames: int = LONG) -> Iterator[str]:
+    """What a clip of many frames takes, beside a tenth of it. It takes many minutes: measured only if asked for."""
+    most: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (frames // 10, frames):
+            clip, out = (Path(folder) / f"{count}{end}.mp4" for end in ("", "-out"))
+            write(clip, swaying(count), 60)
+            seconds, peak = run_alone([*Job(find("demo/photo.jpg"), clip, out, SMALL).words, "--quality", "fast"])
+            most.append(peak)
+            yield f"{count} frames of a made-up driver, fast: {count / seconds:.1f} frames/s, at most {peak:.0f} MiB"
+    yield f"ten times the frames take {most[1] / most[0]:.2f} times the memory"
+
+
+SOON = """
+import os, sys
+from time import time
+from pipelines import cli, imitate
+stamps = [time()]
+prepare, write = imitate.source_of, imitate.write
+def prepared(*given):
+    source = prepare(*given)
+    stamps.append(time())
+    return source
+def first(runs):
+    for run in runs:
+        yield run[:1]  # whoever asks for more has encoded it
+        print(*stamps, time(), flush=True)
+        os._exit(0)
+imitate.source_of = prepared
+imitate.write = lambda path, runs, *rest, **named: write(path, first(runs), *rest, **named)
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def soon(job: Job) -> Iterator[str]:
+    """The second of two starts: files are in memory then, and what is compiled is compiled."""
+    started(job)
+    imported, prepared, encoded = started(job)
+    yield f"the first frame is encoded {encoded:.2f} s after the start of the process:"
+    yield f"  imports {imported:.2f}, photo {prepared - imported:.2f}, first frame {encoded - prepared:.2f}"
+
+
+def started(job: Job) -> list[float]:
+    """Seconds until the imports are done, the photo is prepared and the first frame is encoded."""
+    begun = time()
+    command = [sys.executable, "-c", SOON, *job.words, "--quiet"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return [float(stamp) - begun for stamp in done.stdout.split()]
