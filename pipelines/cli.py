@@ -15,6 +15,7 @@ from cyclopts.validators import Number
 from pipelines.console import USAGE, Talk, guarded, unread
 from pipelines.evaluating import Evaluating
 from pipelines.imitating import Imitating
+from pipelines.memory import give_back
 from pipelines.seeing import Seeing
 
 Clip = Annotated[Path, Parameter(help="A video file.")]
@@ -85,6 +86,7 @@ def launch(
     except CycloptsError as error:
         talk.fail(USAGE, one_line(error))
         return USAGE
+    give_back()
     extra = {"talk": talk} if "talk" in wanted else {}
     return guarded(talk, partial(command, *bound.args, **bound.kwargs, **extra))
 

@@ -67,7 +67,7 @@ KINDS: dict[str, Callable[[Path], Record]] = {
     ".npz": motion.described,
     ".safetensors": tensors,
     ".tflite": network,
-    **dict.fromkeys((".png", ".jpg", ".jpeg"), picture),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"), picture),
 }
 
 

@@ -22,7 +22,7 @@ from pipelines.output import Refused
 from pipelines.run import threads
 from pipelines.seeing import Seeing
 
-RUN = 16  # frames of a run in which people are looked for; each run begins with a search
+RUN = 32  # frames of a run in which people are looked for; each run begins with a search
 ENOUGH = 960  # pixels of the longer side at which people are looked for: the network sees a square of 256 of them
 
 
