@@ -31,6 +31,12 @@ def spread(image: Float[Tensor, "B C H W"], known: Float[Tensor, "B 1 H W"]) -> 
     return image * known + fine[..., :height, :width] * (1 - known)
 
 
+def grown(mattes: Float[Tensor, "N 1 H W"], reach: int) -> Float[Tensor, "N 1 H W"]:
+    """The most of all within a square of so many pixels on each side."""
+    square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    return torch.from_numpy(np.stack([cv2.dilate(each, square)[None] for each in mattes[:, 0].numpy()]))
+
+
 @dataclass(frozen=True)
 class Filling:
     side: int = 720  # pixels of the longer side at which patches are compared, at most

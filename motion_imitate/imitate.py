@@ -9,10 +9,9 @@ from typing import cast
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from motion_imitate import bodies
-from motion_imitate.background import behind
+from motion_imitate.background import behind, grown
 from motion_imitate.bodies.dress import dress
 from motion_imitate.bodies.opposite import opposite
 from motion_imitate.bodies.parts import LIMBS
@@ -103,8 +102,7 @@ def without_person(
 ) -> Float[Tensor, "N 3 H W"]:
     """Photos, the person painted over with what is round about."""
     reach = max(3, round(margin * max(photos.shape[2:])))
-    hidden = max_pool2d((mattes > 0.02).to(mattes), 2 * reach + 1, 1, reach)
-    return behind(photos, hidden)
+    return behind(photos, grown((mattes > 0.02).to(mattes), reach))
 
 
 def portrait(photos: Photos, seen: Sequence[Sighting]) -> tuple[Source, BodyModel]:

@@ -59,12 +59,14 @@ def pose_error(
     return torch.where(visible.sum(1) > 1, mean / (high - low).amax(1), torch.nan)
 
 
-def coverage(drawn: Drawn, photos: int) -> Float[Tensor, "B 3"]:
-    """What of the person is read from where photos show it, from where they show its twin, and made up. Sums to 1.
+def coverage(drawn: Drawn, photos: int) -> Float[Tensor, "B 4"]:
+    """What of the person is read from where photos show it, from where they show its twin, from what else is like it,
+    and made up. Sums to 1.
 
-    The first `photos` ways to read are of the body's own side, the next as many of the other.
+    The first `photos` ways to read are of the body's own side, the next as many of the other, the rest of what is like.
     """
     person = drawn.cover[:, 0]
-    shares = [drawn.trust[:, :photos].sum(1), drawn.trust[:, photos : 2 * photos].sum(1)]
+    ways = (slice(photos), slice(photos, 2 * photos), slice(2 * photos, None))
+    shares = [drawn.trust[:, way].sum(1) for way in ways]
     of_all = torch.stack([(share * person).sum((1, 2)) for share in shares], 1) / person.sum((1, 2))[:, None]
     return torch.cat([of_all, 1 - of_all.sum(1, keepdim=True)], 1)

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate as resized
-from torch.nn.functional import max_pool2d, pad
+from torch.nn.functional import pad
 
+from motion_imitate.background import grown
 from motion_imitate.estimators.follow import follow
 from motion_imitate.estimators.landmarks import Landmarking, Landmarks
 from motion_imitate.pictures import NotAPicture, opened
@@ -29,8 +30,8 @@ class Photos:
     def cut(self, mattes: Float[Tensor, "N 1 H W"]) -> Float[Tensor, "N 1 H W"]:
         """Mattes of the person, by how opaque the photo is wherever it was cut out: that is surer than what is seen."""
         reach = max(1, round(REACH * max(self.size)))
-        grown = max_pool2d(mattes, 2 * reach + 1, 1, reach)
-        return torch.where(self.alpha.amin((1, 2, 3), True) < 0.5, self.alpha * (grown > 0.5), mattes)
+        cut_out = self.alpha.amin((1, 2, 3), True) < 0.5
+        return torch.where(cut_out, self.alpha * (grown(mattes, reach) > 0.5), mattes)
 
     @property
     def size(self) -> tuple[int, int]:

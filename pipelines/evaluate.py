@@ -31,7 +31,7 @@ LARGE = 960  # pixels of the longer side at which pictures are compared, if noth
 VIEW = 400  # at which it is counted where the person's pixels are from
 AHEAD = 24  # frames looked at beyond the last that is compared, for the fit's sake
 COLUMNS = 6  # of a sheet
-SHARES = ("seen", "mirrored", "made_up")
+SHARES = ("seen", "mirrored", "opposite", "made_up")
 
 GENERATORS: dict[str, Callable[[BodyModel], Generator]] = {"geometric": geometric}  # type: ignore[type-arg]
 

@@ -32,6 +32,7 @@ COLUMNS = {  # of the table: what it is called, in what unit, with how many digi
     "flicker": ("flicker", 1, 1),
     "seen": ("seen, %", 100, 0),
     "mirrored": ("mirrored, %", 100, 0),
+    "opposite": ("opposite, %", 100, 0),
     "made_up": ("made up, %", 100, 0),
     "psnr": ("PSNR, dB", 1, 1),
     "ssim": ("SSIM", 1, 3),

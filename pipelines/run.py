@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -40,12 +40,20 @@ def threads(make: Make[A, B], items: Iterable[A], workers: int = 1) -> Generator
 
 
 def beside(items: Iterable[A], ahead: int = 2) -> Generator[A]:
-    """The same items, made in a thread of their own, up to `ahead` of them before they are asked for."""
+    """The same items, made in a thread of their own from now on, up to `ahead` of them before they are asked for."""
+    made = under_way(items, ahead)
+    next(made)
+    return made
+
+
+def under_way(items: Iterable[Any], ahead: int) -> Generator[Any]:
+    """Once asked for nothing, it goes by itself."""
     source = iter(items)
     pool = ThreadPoolExecutor(1)
-    pending: deque[Future[list[A]]] = deque()
+    pending: deque[Future[list[Any]]] = deque()
     try:
         pending.extend(pool.submit(some, source) for _ in range(ahead))
+        yield None
         while item := pending.popleft().result():
             pending.append(pool.submit(some, source))
             yield item[0]

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+import cv2
 import torch
 
 from motion_imitate import bodies
@@ -42,6 +43,7 @@ class Watching:
 
 def watching(clip: Path, seeing: Seeing, warn: Callable[[str], None]) -> Watching:
     torch.set_num_threads(seeing.threads)
+    cv2.setNumThreads(seeing.threads)
     check_device(seeing.device)
     info = probe(clip)
     return Watching(info, scaled((info.height, info.width), seeing.size), seeing, warn)

@@ -56,7 +56,7 @@ def test_a_still_clip_is_its_own_copy(capsys, folder):
     assert carried["pose_error"] < 0.04
     assert carried["outline"] > 0.8
     assert carried["seen"] > 0.7
-    assert carried["seen"] + carried["mirrored"] + carried["made_up"] == pytest.approx(1)
+    assert sum(carried[name] for name in ("seen", "mirrored", "opposite", "made_up")) == pytest.approx(1)
     sheet = cv2.imread("sheets/1_still.png")
     assert sheet.shape[0] > 3 * 480  # truth, copy, geometric
     assert sorted(os.listdir(folder)) == ["out.json", "sheets", "still.mp4"]

@@ -115,12 +115,13 @@ def test_a_person_lying_is_as_long_as_one_standing():
 
 def test_coverage_counts_the_persons_pixels_by_where_they_are_from():
     height, width = 4, 10
-    cover, trust = torch.zeros(1, 1, height, width), torch.zeros(1, 4, height, width)
+    cover, trust = torch.zeros(1, 1, height, width), torch.zeros(1, 6, height, width)
     cover[..., :8] = 1
     trust[:, 0, :, :2] = 1  # the first photo
     trust[:, 1, :, 2:4] = 0.5  # the second, half sure
     trust[:, 3, :, 4:6] = 1  # the second's other side
     trust[:, 0, :, 8:] = 1  # nobody is there
-    flow = torch.zeros(1, 4, height, width, 2)
+    trust[:, 5, :, 6:7] = 1  # what is opposite
+    flow = torch.zeros(1, 6, height, width, 2)
     drawn = Drawn(torch.zeros(1, 3, height, width), cover, flow, trust, torch.zeros(1, 1, height, width))
-    torch.testing.assert_close(coverage(drawn, 2), torch.tensor([[0.375, 0.25, 0.375]]))
+    torch.testing.assert_close(coverage(drawn, 2), torch.tensor([[0.375, 0.25, 0.125, 0.25]]))

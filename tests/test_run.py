@@ -101,6 +101,23 @@ def test_who_stops_reading_stops_the_source_and_its_threads(runner):
     assert threading.active_count() == before
 
 
+def test_what_goes_beside_has_begun_before_it_is_asked_for():
+    begun, closed = threading.Event(), threading.Event()
+
+    def source():
+        try:
+            begun.set()
+            yield from count()
+        finally:
+            closed.set()
+
+    stream = beside(source())
+    assert begun.wait(5)
+    stream.close()
+    assert closed.is_set()
+
+
+@pytest.mark.parametrize("runner", ["threads", "actors"], indirect=True)
 def test_nothing_is_begun_before_it_is_asked_for(runner):
     asked = []
     stream = runner(abs, map(asked.append, count()))

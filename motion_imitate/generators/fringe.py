@@ -17,9 +17,7 @@ class Fringing:
     edge: float = 0.005  # how far from both outlines what it sticks out from may be
     apart: float = 0.015  # of the photo; limbs that would take a pixel to places farther apart than that part there
     least: float = 0.05  # of the matte
-    alike: float = (
-        0.8  # of 1; how like itself in the photo a limb must look for anything to stick out of it
-    )
+    alike: float = 0.8  # of 1; how like itself in the photo a limb must look for anything to stick out of it
 
 
 @dataclass(frozen=True)
