@@ -4,11 +4,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from motion_imitate.estimators.follow import follow
+from motion_imitate.estimators.matte import in_picture
 from motion_imitate.types import Sighting, cat
 from motion_imitate.video import Info
 
@@ -40,6 +43,7 @@ class Doubts:
     sudden: float = 4.0  # and how many times what they do round about
     pause: float = 2.5  # seconds out of sight that a cut may take to get over
     early: float = 4.0  # seconds of a clip after which it is told how well the person is seen
+    detail: float = 0.018  # of the contrast, that the finest detail of a sharp photo has
     long: int = 20_000  # frames of a clip that are remembered; nothing is told of what comes later
 
 
@@ -61,6 +65,17 @@ def of_photo(people: Sequence[Sighting], size: tuple[int, int], doubts: Doubts =
             f"give a photo in which they are {doubts.tall:.0f} or more"
         )
     return said + facing(person, doubts) + cropped(person, doubts)
+
+
+def of_detail(image: Float[Tensor, "3 H W"], person: Sighting, doubts: Doubts = Doubts()) -> list[str]:
+    """About the sharpness of a photo, where its person is: what is lost if every other pixel goes."""
+    grey = image.mean(0).numpy()
+    inside = in_picture(person, (grey.shape[0], grey.shape[1])) > 0.7
+    half = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    lost = np.abs(grey - cv2.resize(half, grey.shape[::-1], interpolation=cv2.INTER_CUBIC))
+    if not inside.any() or lost[inside].std() > doubts.detail * grey[inside].std():
+        return []
+    return ["the person in the photo is blurred, and so will be the result; give a sharper photo, or a smaller --size"]
 
 
 def company(people: Sequence[Sighting], doubts: Doubts = Doubts()) -> int:

@@ -22,7 +22,7 @@ from motion_imitate.raster import rasterize
 from motion_imitate.types import BodyModel, Frames, Motion, Sighting, Source
 from motion_imitate.video import Encoding, read, write
 from pipelines.actors import actors
-from pipelines.advice import of_photo
+from pipelines.advice import of_detail, of_photo
 from pipelines.backdrops import Backdrop, backdrop, covered, emptied, still
 from pipelines.console import Talk
 from pipelines.imitating import Imitating
@@ -124,7 +124,7 @@ def source_of(paths: list[Path], longest: int, person: Person, talk: Talk) -> tu
     seen = []
     for image, path in zip(photos.image, paths, strict=True):
         people = people_in(image, str(path), person)
-        for advice in of_photo(people, photos.size):
+        for advice in of_photo(people, photos.size) + of_detail(image, people[0]):
             talk.warn(f"{path}: {advice}")
         seen.append(people[0])
     return portrait(photos, seen)

@@ -14,10 +14,11 @@ import torch
 from media import film
 from standing import store
 
-from motion_imitate.portrait import fitted_into
+from motion_imitate.portrait import fitted_into, people_in
 from motion_imitate.types import Frames, cat
 from motion_imitate.video import probe, read, write
 from motion_imitate.weights import find
+from pipelines.advice import of_detail
 from pipelines.backdrops import covered
 from pipelines.cli import main
 from pipelines.imitate import colour
@@ -70,6 +71,14 @@ def test_side_by_side_shows_the_photo_too(folder, stored):
     left = next(iter(read(Path("out.mp4")))).data[0, :, :, : info.width // 2]
     photo = cv2.resize(cv2.imread("photo.jpg")[..., ::-1], (info.width // 2, info.height), interpolation=cv2.INTER_AREA)
     assert np.abs(left.permute(1, 2, 0).numpy().astype(int) - photo).mean() < 6
+
+
+def test_a_blurred_photo_is_told_from_a_sharp_one():
+    image = torch.from_numpy(cv2.imread(str(PERSON))[..., ::-1].copy()).permute(2, 0, 1).float() / 255
+    person = people_in(image, "photo.jpg")[0]
+    assert of_detail(image, person) == []
+    soft = torch.from_numpy(cv2.GaussianBlur(image.permute(1, 2, 0).numpy(), (0, 0), 2.5)).permute(2, 0, 1)
+    assert "sharper photo" in of_detail(soft, person)[0]
 
 
 def test_what_cannot_be_is_refused_in_a_sentence(capsys, folder, stored):
