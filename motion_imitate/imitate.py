@@ -115,7 +115,9 @@ def geometric(model: BodyModel) -> Geometric:
     limbs = torch.tensor(LIMBS)[model.parts]
     limb = torch.zeros(len(model.mirror_vertices), dtype=torch.int64)
     limb[model.faces.flatten()] = limbs.repeat_interleave(3)
-    return Geometric(model.faces, model.mirror_vertices, opposite(model.skin.template, limb, LIMBS[-1]), limbs)
+    return Geometric(
+        model.faces, model.mirror_vertices, opposite(model.skin.template, limb, LIMBS[24], (LIMBS[3], LIMBS[4])), limbs
+    )
 
 
 def floor(model: BodyModel, body: Body, camera: Camera) -> float | None:

@@ -10,18 +10,25 @@ NAPE = 0.3  # of the head's height, above which there is hair on the back of it
 
 
 def opposite(
-    template: Float[Tensor, "V 3"], limb: Int[Tensor, " V"], head: int
+    template: Float[Tensor, "V 3"], limb: Int[Tensor, " V"], head: int, hands: tuple[int, int]
 ) -> tuple[Int[Tensor, " V"], Int[Tensor, " V"]]:
-    """Vertices at rest, each of a limb. The back of the head is like the crown of it, the face is like nothing: itself.
+    """Vertices at rest, each of a limb. The back of the head is like the crown of it, the face is like nothing: itself;
+    hands are like cheeks.
 
     Second, 1 where what is opposite has the same pattern, 0 where it has the same colours only.
     """
-    out = torch.arange(len(limb))
+    out, alike = torch.arange(len(limb)), torch.ones_like(limb)
     for number in limb.unique().tolist():
         own = (limb == number).nonzero()[:, 0]
         place = template[own]
         out[own] = own[hair(place) if number == head else reflected(place)]
-    return out, (limb != head).long()
+    cheek = (limb == head).nonzero()[:, 0][cheeks(template[limb == head])]
+    for number in (head, *hands):
+        alike[limb == number] = 0
+    for number in hands:
+        own = (limb == number).nonzero()[:, 0]
+        out[own] = cheek[torch.arange(len(own)) % len(cheek)]
+    return out, alike
 
 
 def reflected(place: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
@@ -41,3 +48,12 @@ def hair(place: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
     out = torch.arange(len(place))
     out[back] = crown[(place[back, None, 0] - place[crown, 0]).abs().argmin(1)]
     return out
+
+
+def cheeks(place: Float[Tensor, "n 3"]) -> Int[Tensor, " c"]:
+    low, high = place.amin(0), place.amax(0)
+    part = (place - low) / (high - low)
+    aside = (part[:, 0] - 0.5).abs()
+    return ((part[:, 1] > 0.33) & (part[:, 1] < 0.5) & (part[:, 2] > 0.75) & (aside > 0.12) & (aside < 0.3)).nonzero()[
+        :, 0
+    ]
