@@ -16,7 +16,7 @@ from standing import store
 
 from motion_imitate.portrait import fitted_into, people_in
 from motion_imitate.types import Frames, cat
-from motion_imitate.video import probe, read, write
+from motion_imitate.video import Encoding, probe, read, write
 from motion_imitate.weights import find
 from pipelines.advice import of_detail
 from pipelines.backdrops import covered
@@ -192,7 +192,8 @@ def test_the_demo_shows_photo_clip_and_result(capsys, folder):
     assert sorted(os.listdir(folder)) == ["motion-imitate-demo.mp4", "photo.jpg"]
 
 
-def test_the_readmes_lines_of_python_do_what_the_command_does(folder):
+def test_the_readmes_lines_of_python_do_what_the_command_does(folder, monkeypatch):
+    monkeypatch.setattr("pipelines.imitate.ENCODING", Encoding())
     clip = next(iter(read(find("demo/clip.mp4"), 30, (480, 270))))
     write(Path("clip.mp4"), iter([clip]), 60)
     (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
