@@ -128,22 +128,29 @@ def floor(model: BodyModel, body: Body, camera: Camera) -> float | None:
     return float(vertices[0, lowest, 1]) if bool((spot.abs() < 1).all()) else None
 
 
+@dataclass(frozen=True)
+class Person:
+    """Somebody from photos, ready to be drawn in any number of clips."""
+
+    source: Source
+    model: BodyModel
+    generator: Generator  # type: ignore[type-arg]
+    code: object  # the generator's
+    palette: Float[Tensor, "N 4 H W"]
+
+    @classmethod
+    def of(cls, source: Source, model: BodyModel, generator: Generator) -> "Person":  # type: ignore[type-arg]
+        return cls(source, model, generator, generator.encode(source), palette(source))
+
+
 class Render:
     """The stage that draws. It does not remember, and may be called from several threads at once."""
 
     def __init__(
-        self,
-        source: Source,
-        model: BodyModel,
-        generator: Generator,  # type: ignore[type-arg]
-        rasterize: Rasterizer,
-        floor: float | None = None,
-        how: Rendering = Rendering(),
+        self, person: Person, rasterize: Rasterizer, floor: float | None = None, how: Rendering = Rendering()
     ) -> None:
         """`floor` is the camera's y of the ground, if there is to be a shadow on it."""
-        self.model, self.generator, self.rasterize, self.floor, self.how = model, generator, rasterize, floor, how
-        self.code = generator.encode(source)
-        self.palette = palette(source)
+        self.person, self.rasterize, self.floor, self.how = person, rasterize, floor, how
 
     def __call__(self, pair: tuple[Frames, Motion]) -> Frames:
         """The backgrounds, the person over each. Who is out of sight stands as he did last."""
@@ -156,37 +163,40 @@ class Render:
 
     def draw(self, picture: UInt8[Tensor, "H W C"], motion: Motion) -> None:
         """Draws into the picture itself."""
-        size = (picture.shape[0], picture.shape[1])
-        vertices, joints = (to_camera(points, motion.camera) for points in self.model(motion.body))
+        size, model, person = (picture.shape[0], picture.shape[1]), self.person.model, self.person
+        vertices, joints = (to_camera(points, motion.camera) for points in model(motion.body))
         window = around(to_image(vertices, motion.camera)[0, :, :2], size, self.how.margin)
         if window is None:
             return
         part, camera = picture[window], cut(motion.camera, window, size)
         scale = min(1.0, self.how.view / max(part.shape[:2]))
         small = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
-        view = shown(vertices, joints, camera, self.model, self.rasterize, small)
+        view = shown(vertices, joints, camera, model, self.rasterize, small)
         if self.floor is not None:
-            cast_shadow(picture, vertices[0], self.model.faces, self.floor, motion.camera, self.rasterize)
-        compose_into(part, self.generator.draw(self.code, view), self.palette)
+            cast_shadow(picture, vertices[0], model.faces, self.floor, motion.camera, self.rasterize)
+        compose_into(part, person.generator.draw(person.code, view), person.palette)
 
 
 @dataclass(frozen=True)
 class Imitation:
-    size: int = 1280  # pixels of the longer side of what is made, at most
     quality: str = "default"  # of the look at the clip; or fast or best
     person: str | int = "largest"  # of the clip; or left, right, or a number from the left
-    photo_person: str | int = "largest"
     retarget: Retarget = field(default_factory=Retarget)
 
 
-def imitate(photos: Sequence[Path], clip: Path, how: Imitation = Imitation()) -> Iterator[Frames]:
-    """The person of the photos does what the person of the clip does, before the photo's own background; a few frames
-    at a time, however long the clip is. Give them to `video.write`."""
-    given = photos_of(photos, how.size)
-    seen = [people_in(image, str(path), how.photo_person)[0] for image, path in zip(given.image, photos, strict=True)]
+def portray(photos: Sequence[Path], size: int = 1280, person: str | int = "largest") -> Person:
+    """The person of some photos, in pictures of at most `size` pixels: made once, for any number of clips."""
+    given = photos_of(photos, size)
+    seen = [people_in(image, str(path), person)[0] for image, path in zip(given.image, photos, strict=True)]
     source, model = portrait(given, seen)
-    ground = floor(model, source.body[:1], source.camera[:1])
-    render = Render(source, model, geometric(model), rasterize, ground)
+    return Person.of(source, model, geometric(model))
+
+
+def imitate(person: Person, clip: Path, how: Imitation = Imitation()) -> Iterator[Frames]:
+    """The person does what the person of the clip does, before the photo's own background; a few frames at a time,
+    however long the clip is. Give them to `video.write`."""
+    source, model = person.source, person.model
+    render = Render(person, rasterize, floor(model, source.body[:1], source.camera[:1]))
     behind = (source.background[0] * 255 + 0.5).to(torch.uint8)
     driver = smooth(watched(clip, how), STEADY)
     for run in retarget(driver, source.body[:1], source.camera[:1], model, how.retarget):

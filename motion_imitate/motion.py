@@ -69,24 +69,26 @@ def bridge(runs: Iterable[Motion], reach: float) -> Iterator[Motion]:
     A gap longer than `reach` seconds is held until then; before anything is seen, the first sight is held, if it is
     within reach, or else the input left as it is.
     """
-    last = None
-    for around, due in surrounded(runs, reach):
-        seen = around.confidence > 0
+    last: Motion | None = None
+    gap: list[Motion] = []  # frames that wait for what comes after them
+    for run in runs:
         frames = []
-        for i in range(due.start, due.stop):
-            now = around[i : i + 1]
-            if seen[i]:
+        for i in range(len(run)):
+            now = run[i : i + 1]
+            seen = bool(now.confidence > 0)
+            while gap and (seen or now.seconds > gap[0].seconds + reach):
+                held = gap.pop(0)
+                near = seen and bool(now.seconds <= held.seconds + reach)
+                frames.append(bridged(held, last, now if near else None, reach))
+            if seen:
                 last = now
+                frames.append(now)
             else:
-                now = bridged(now, last, next_seen(around, seen, i, reach), reach)
-            frames.append(now)
-        yield cat(frames)
-
-
-def next_seen(around: Motion, seen: Tensor, i: int, reach: float) -> Motion | None:
-    later = seen[i:].nonzero()[:1, 0]
-    found = around[i + later]
-    return found if len(found) and found.seconds <= around.seconds[i] + reach else None
+                gap.append(now)
+        if frames:
+            yield cat(frames)
+    if gap:
+        yield cat([bridged(held, last, None, reach) for held in gap])
 
 
 def bridged(now: Motion, last: Motion | None, following: Motion | None, reach: float) -> Motion:

@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from motion_imitate.imitate import Render, geometric, portrait
+from motion_imitate.imitate import Person, Render, geometric, portrait
 from motion_imitate.picture_metrics import psnr
 from motion_imitate.pictures import NotAPicture, upright_size
 from motion_imitate.portrait import people_in, photos_of
@@ -60,7 +60,7 @@ def given_back(photo: Path, lines: int) -> float:
     source, model = portrait(given, people_in(given.image[0], str(photo))[:1])
     motion = Motion(source.body, source.camera, torch.ones(1), torch.zeros(1))
     ground = Frames((source.background * 255 + 0.5).to(torch.uint8), motion.seconds)
-    drawn = Render(source, model, geometric(model), rasterize)((ground, motion))
+    drawn = Render(Person.of(source, model, geometric(model)), rasterize)((ground, motion))
     return float(psnr(drawn.data.float() / 255, source.image, shrunk(source.matte > SURE)))
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from motion_imitate.estimators.landmarks import Landmarking, Landmarks
-from motion_imitate.imitate import STEADY, Render, geometric, look, portrait
+from motion_imitate.imitate import STEADY, Person, Render, geometric, look, portrait
 from motion_imitate.motion import Retarget, retarget, smooth
 from motion_imitate.picture_metrics import coverage
 from motion_imitate.portrait import Photos, people_in
@@ -111,7 +111,7 @@ def ways_of(photo: Photo, size: tuple[int, int]) -> dict[str, Way]:
 
 
 def way_of(photo: Photo, generator: Generator, behind: UInt8[Tensor, "3 H W"]) -> Way:  # type: ignore[type-arg]
-    render = Render(photo.source, photo.model, generator, rasterize)
+    render = Render(Person.of(photo.source, photo.model, generator), rasterize)
     code = generator.encode(photo.source)
     scale = min(1.0, VIEW / max(behind.shape[1:]))
     small = (round(behind.shape[1] * scale), round(behind.shape[2] * scale))

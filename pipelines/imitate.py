@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from motion_imitate.imitate import STEADY, Render, floor, geometric, portrait
+from motion_imitate.imitate import STEADY, Person, Render, floor, geometric, portrait
 from motion_imitate.motion import Retarget, retarget, smooth
 from motion_imitate.portrait import people_in, photos_of
 from motion_imitate.raster import rasterize
@@ -29,7 +29,8 @@ from pipelines.imitating import Imitating
 from pipelines.motion import maker, opened, report
 from pipelines.output import Refused, refuse
 from pipelines.run import beside, threads
-from pipelines.seeing import Person, Seeing
+from pipelines.seeing import Person as Who
+from pipelines.seeing import Seeing
 from pipelines.watch import Watching, body_model, fitted, sightings, watching
 
 LARGE = 1920  # pixels of the longer side of what is made, if nothing is said
@@ -70,11 +71,12 @@ def imitate(
     limit = PREVIEW if how.preview else float("inf")
     confidence: list[Tensor] = []
     with closing(beside(driver.motion)) as motion:
-        source, model = source_of(photos, longest, how.photo_person, talk)
+        person = person_of(photos, longest, how.photo_person, talk)
+        source, model = person.source, person.model
         moved = retarget(smooth(motion, STEADY), source.body[:1], source.camera[:1], model, plan)
         with closing(behind(how.background, source, driver, talk)) as backdrop:
             first, moved = begun_with(moved)
-            render = Render(source, model, geometric(model), rasterize, ground(how.background, source, first, model))
+            render = Render(person, rasterize, ground(how.background, source, first, model))
             pairs = beside(staged(moved, backdrop, limit, confidence))
             run = actors if how.runner == "ray" else threads
             with closing(pairs), closing(run(partial(same, render), pairs, seeing.workers)) as drawn:
@@ -118,16 +120,17 @@ def ground(wish: str, source: Source, first: Motion, model: BodyModel) -> float 
     return floor(model, first.body[:1], first.camera[:1]) if wish == "driving" else None
 
 
-def source_of(paths: list[Path], longest: int, person: Person, talk: Talk) -> tuple[Source, BodyModel]:
+def person_of(paths: list[Path], longest: int, who: Who, talk: Talk) -> Person:
     """The person of the photos; what will suffer is told."""
     photos = photos_of(paths, longest)
     seen = []
     for image, path in zip(photos.image, paths, strict=True):
-        people = people_in(image, str(path), person)
+        people = people_in(image, str(path), who)
         for advice in of_photo(people, photos.size) + of_detail(image, people[0]):
             talk.warn(f"{path}: {advice}")
         seen.append(people[0])
-    return portrait(photos, seen)
+    source, model = portrait(photos, seen)
+    return Person.of(source, model, geometric(model))
 
 
 def behind(wish: str, source: Source, driver: Driver, talk: Talk) -> Backdrop:

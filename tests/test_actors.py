@@ -304,11 +304,11 @@ def test_a_person_is_drawn_alike_by_threads_and_actors(theirs):
     import painted
     import torch
 
-    from motion_imitate.imitate import Render
+    from motion_imitate.imitate import Person, Render
     from motion_imitate.raster import rasterize
     from motion_imitate.types import Frames, Motion
 
-    render = Render(painted.source(painted.standing()), painted.MODEL, painted.geometric(), rasterize)
+    render = Render(Person.of(painted.source(painted.standing()), painted.MODEL, painted.geometric()), rasterize)
     pairs = []
     for i in range(4):
         body, camera = painted.standing(yaw=0.4 * i)

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from motion_imitate.bodies import load
 from motion_imitate.camera import around, cut, project, unknown_lens
 from motion_imitate.compositor import compose_into, palette
-from motion_imitate.imitate import Render, look
+from motion_imitate.imitate import Person, Render, look
 from motion_imitate.raster import RASTERIZERS, rasterize
 from motion_imitate.types import Body, Camera, Frames, Motion, cat
 
@@ -84,7 +84,7 @@ def test_the_window_holds_the_points_and_stays_in_the_picture():
 @pytest.fixture(scope="module")
 def render():
     photo = painted.source(painted.standing())
-    return Render(photo, painted.MODEL, painted.geometric(), rasterize)
+    return Render(Person.of(photo, painted.MODEL, painted.geometric()), rasterize)
 
 
 def moved(seconds=0.0, **how):

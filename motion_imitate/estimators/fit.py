@@ -24,6 +24,7 @@ class Windows:
     overlap: int = 16  # of them, fitted again with the next
     bridge: float = 1.0  # seconds that a person may be out of sight and still be thought to have moved on evenly
     rate: float = 30.0  # frames a second that are fitted at most; those between follow from them
+    first: int = 32  # frames fitted together the first time, at most: something is known sooner
     measure: int = 24  # frames with the person in sight that it takes to know his shape
 
 
@@ -45,7 +46,7 @@ def fit(runs: Iterable[Sighting], fitter: Fitter, size: tuple[int, int], how: Wi
     waiting: Sighting | None = None
     for run in runs:
         waiting = run if waiting is None else cat([waiting, run])
-        while len(waiting) >= (enough := how.frames + behind(known)):
+        while len(waiting) >= (enough := window_of(known, how)):
             motion, known = fit_window(waiting[:enough], fitter, size, known, how, how.overlap)
             yield motion
             waiting = waiting[enough - how.overlap - ANCHOR :]
@@ -68,6 +69,10 @@ def fit_live(
             looked += int(frame.score.item() > 0)
             known = Known(known.shape, looked >= how.measure, known.tail)
             yield motion
+
+
+def window_of(known: Known, how: Windows) -> int:
+    return min(how.first, how.frames) if known.tail is None else how.frames + behind(known)
 
 
 def behind(known: Known) -> int:
