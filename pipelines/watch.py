@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -24,6 +25,7 @@ from pipelines.run import threads
 from pipelines.seeing import Seeing
 
 RUN = 32  # frames of a run in which people are looked for; each run begins with a search
+EARLY = 2  # runs that are halved, for something to be known sooner
 ENOUGH = 960  # pixels of the longer side at which people are looked for: the network sees a square of 256 of them
 
 
@@ -79,11 +81,12 @@ def sightings(what: Watching) -> Iterator[Sighting]:
 
 
 def soon(runs: Iterator[Frames]) -> Iterator[Frames]:
-    """The same, the first run in two: both are looked at side by side."""
-    for first in runs:
-        half = len(first) // 2
-        yield from (part for part in (first[:half], first[half:]) if len(part) > 0)
-        break
+    """The same, the first few runs in halves: more of them are looked at side by side."""
+    for run in islice(runs, EARLY):
+        half = (len(run) + 1) // 2
+        yield run[:half]
+        if half < len(run):
+            yield run[half:]
     yield from runs
 
 

@@ -24,7 +24,7 @@ class Windows:
     overlap: int = 16  # of them, fitted again with the next
     bridge: float = 1.0  # seconds that a person may be out of sight and still be thought to have moved on evenly
     rate: float = 30.0  # frames a second that are fitted at most; those between follow from them
-    first: int = 32  # frames fitted together the first time, at most: something is known sooner
+    first: int = 48  # frames fitted together the first time, at most: something is known sooner
     measure: int = 24  # frames with the person in sight that it takes to know his shape
 
 
