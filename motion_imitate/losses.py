@@ -74,7 +74,7 @@ class Perceiving:
     apart: str = "turned"
 
 
-PAPER = Perceiving((1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), "absolute")  # with VGG-19, whose input is in [-1, 1] there
+PAPER = Perceiving((1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0), "absolute")  # with VGG-19, whose input is in [-1, 1] there
 
 
 def perceptual(

@@ -14,8 +14,8 @@ from media import film, number
 from motion_imitate.types import Sighting
 from pipelines import evaluate
 from pipelines.cli import main
-from pipelines.evaluated import COLUMNS, finite, means, table
-from pipelines.judging import Sample, judged, with_the_next
+from pipelines.evaluated import COLUMNS, finite, means, systems, table
+from pipelines.judging import Judges, Sample, judged, with_the_next
 from pipelines.output import Refused
 from pipelines.seeing import Seeing
 from pipelines.watch import watching
@@ -146,7 +146,7 @@ def truth():
 
 
 def test_the_truth_judged_by_itself_has_no_fault(truth):
-    marks = judged(truth.pictures, truth, sees(sighting()))
+    marks = judged(truth.pictures, truth, Judges(sees(sighting())))
     assert marks["person_psnr"] == marks["psnr"] == math.inf
     assert marks["person_ssim"] == pytest.approx(1)
     assert marks["flicker"] == marks["pose_error"] == 0
@@ -155,17 +155,17 @@ def test_the_truth_judged_by_itself_has_no_fault(truth):
 
 def test_faults_are_told_apart(truth):
     elsewhere = truth.pictures.where(truth.person[0], 0)
-    marks = judged(elsewhere, truth, sees(sighting(0.9), sighting(0.1)))  # the nearer of two people
+    marks = judged(elsewhere, truth, Judges(sees(sighting(0.9), sighting(0.1))))  # the nearer of two people
     assert marks["person_psnr"] == math.inf
     assert marks["psnr"] < 10
     assert marks["pose_error"] == pytest.approx(0.1 * SIZE[1] / SIZE[0], rel=1e-4)
     assert marks["outline"] == pytest.approx(0.9 / 1.1, abs=0.03)
     second = truth.pictures.clone()
     second[1] = (second[1].int() - 10).clamp(min=0).to(torch.uint8)
-    assert 8 < judged(second, truth, sees(sighting()))["flicker"] <= 10
+    assert 8 < judged(second, truth, Judges(sees(sighting())))["flicker"] <= 10
     lost = sighting()
     lost.score.zero_()
-    marks = judged(truth.pictures, truth, sees(lost))
+    marks = judged(truth.pictures, truth, Judges(sees(lost)))
     assert marks["found"] == 0
     assert math.isnan(marks["pose_error"])
 
