@@ -1,4 +1,4 @@
-"""Data and weights on disk: where they are, what they are, whose they are. Nothing here is ever unpickled."""
+"""Data and weights on disk: where they are, what they are, whose they are. Pickles are not run; see `tensors_of`."""
 
 import hashlib
 import json
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from motion_imitate.files import replaced, trouble
@@ -41,6 +42,27 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ValueError(
             f"{path} is damaged, or no safetensors file of ours ({error}); if it came with the program, reinstall that"
         ) from None
+
+
+def tensors_of(path: Path, digest: str | None = None) -> dict[str, Tensor]:
+    """Of somebody else's .safetensors, .pth or .pt; `digest` is the SHA-256 that the file must have.
+
+    Of a pickle, torch takes tensors and refuses all else.
+    """
+    if not path.exists():
+        raise MissingWeights(f"no weights at {path}; give the path of a .safetensors, .pth or .pt file")
+    if digest is not None and (found := sha256(path)) != digest.lower():
+        raise ValueError(f"{path} is not the file that was meant: its SHA-256 is {found}, not {digest}; get it anew")
+    if path.suffix not in (".safetensors", ".pth", ".pt"):
+        raise ValueError(f"weights are not read from {path}; give a .safetensors, .pth or .pt file")
+    try:
+        stored = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever a damaged file makes it trip over
+        why = str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
+        raise ValueError(f"{path} holds no plain tensors, or is damaged ({why}); get it anew") from None
+    if not isinstance(stored, dict) or not all(isinstance(value, Tensor) for value in stored.values()):
+        raise ValueError(f"{path} is no dict of tensors; save the network's state_dict() alone")
+    return dict(stored)
 
 
 def write(path: Path, about: dict[str, Any], tensors: dict[str, Tensor]) -> None:

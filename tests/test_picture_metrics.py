@@ -4,8 +4,21 @@ from math import log10
 
 import pytest
 import torch
+import torch.nn.functional as F
+from kornia.metrics import ssim as ssim_map
 
-from motion_imitate.picture_metrics import coverage, flicker, pose_error, psnr, ssim
+from motion_imitate.picture_metrics import (
+    LOOKED_AT,
+    SCALES,
+    coverage,
+    face_distance,
+    flicker,
+    ms_ssim,
+    perceptual_distance,
+    pose_error,
+    psnr,
+    ssim,
+)
 from motion_imitate.types import Drawn
 
 SIZE = (40, 60)
@@ -70,6 +83,107 @@ def test_nothing_that_counts_gives_no_number(truth):
     nowhere = box(slice(0, 0), slice(0, 0))
     assert psnr(truth, truth, nowhere).isnan().all()
     assert ssim(truth, truth, nowhere).isnan().all()
+
+
+def large():
+    """Detail at every scale, at a size that has five."""
+    parts = [F.interpolate(noise(1, 3, n, n, seed=n), (192, 208), mode="bicubic") for n in (6, 24, 96)]
+    return (sum(parts) / 3).clamp(0, 1)
+
+
+def blurred(picture, times):
+    for _ in range(times):
+        picture = F.avg_pool2d(F.pad(picture, [1] * 4, mode="reflect"), 3, 1)
+    return picture
+
+
+def test_similarity_over_scales_falls_with_blur_and_noise_and_is_1_for_the_same():
+    truth = large()
+    inside = torch.zeros(1, 1, 192, 208, dtype=torch.bool)
+    inside[..., 20:150, 40:170] = True
+    hiss = torch.randn(truth.shape, generator=torch.Generator().manual_seed(1)).double()
+    for where in (None, inside):
+        torch.testing.assert_close(ms_ssim(truth, truth, where), torch.ones(1).double())
+        for worse in (
+            [blurred(truth, times) for times in (1, 3, 9, 27)],
+            [truth + sigma * hiss for sigma in (0.02, 0.05, 0.1, 0.3)],
+        ):
+            alike = torch.cat([ms_ssim(picture, truth, where) for picture in worse])
+            assert 0 < alike[-1] < alike[0] < 1
+            assert (alike.diff() < -0.005).all()
+    negative = ms_ssim(1 - truth, truth)
+    assert negative.item() == 0
+    assert ms_ssim(truth, truth, inside & False).isnan().all()
+
+
+def test_over_scales_flat_pictures_differ_in_light_at_the_coarsest_alone():
+    one, other = torch.full((1, 3, 192, 192), 0.2).double(), torch.full((1, 3, 192, 192), 0.6).double()
+    light = (2 * 0.2 * 0.6 + 0.01**2) / (0.2**2 + 0.6**2 + 0.01**2)
+    assert ms_ssim(one, other).item() == pytest.approx(light ** SCALES[-1])
+    assert sum(SCALES) == pytest.approx(1, abs=1.1e-4)  # as published
+
+
+def test_over_scales_structure_is_what_the_definition_says():
+    """Contrast and structure from local moments, scale by scale, in place of what is left when light is divided out."""
+    truth = large()
+    picture = (truth * 0.8 + 0.1 * noise(*truth.shape, seed=3)).clamp(0, 1)
+    a, b, expected = picture, truth, 1.0
+    kernel = torch.exp(-((torch.arange(11).double() - 5) ** 2) / (2 * 1.5**2))
+    kernel = kernel / kernel.sum()
+
+    def mean(x):
+        x = F.pad(x.flatten(0, 1)[:, None], [5] * 4, mode="reflect")
+        return F.conv2d(F.conv2d(x, kernel[None, None, None]), kernel[None, None, :, None])
+
+    for weight in SCALES[:-1]:
+        both, one, other = mean(a * b) - mean(a) * mean(b), mean(a * a) - mean(a) ** 2, mean(b * b) - mean(b) ** 2
+        expected *= ((2 * both + 0.03**2) / (one + other + 0.03**2)).mean() ** weight
+        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+    expected *= ssim_map(a, b, 11, eps=0.0).mean() ** SCALES[-1]
+    assert ms_ssim(picture, truth).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_a_picture_too_small_for_two_scales_has_one(truth):
+    small, other = truth[..., :21, :30], truth.roll(1, 3)[..., :21, :30]
+    torch.testing.assert_close(ms_ssim(other, small), ssim(other, small), rtol=1e-4, atol=0)
+
+
+def pyramid(pictures):
+    """Features at five depths: the picture itself, smaller and smaller."""
+    return [F.avg_pool2d(pictures, 2**n) for n in range(5)]
+
+
+def test_perceptual_distance_is_of_what_counts_at_one_size():
+    truth = large().float()
+    inside = torch.zeros(1, 1, 192, 208, dtype=torch.bool)
+    inside[..., 50:100, 60:100] = True
+    elsewhere, inwards = truth.clone(), truth.clone()
+    elsewhere[..., :40, :] = 0
+    elsewhere[..., :, 130:] = 0
+    inwards[..., 60:90, 70:90] = 0
+    seen = []
+
+    def features(pictures):
+        seen.append(tuple(pictures.shape[2:]))
+        return pyramid(pictures)
+
+    pair = torch.cat([elsewhere, inwards])
+    apart = perceptual_distance(features, pair, truth.repeat(2, 1, 1, 1), inside.repeat(2, 1, 1, 1))
+    assert apart[0].item() == pytest.approx(0, abs=1e-6)
+    assert apart[1] > 0.1
+    assert set(seen) == {(LOOKED_AT, round(LOOKED_AT * 50 / 60))}  # with a tenth of 50 all round
+    twice = [x.repeat_interleave(2, 2).repeat_interleave(2, 3) for x in (inwards, truth, inside)]
+    assert perceptual_distance(pyramid, *twice).item() == pytest.approx(apart[1].item(), rel=0.05)
+    assert perceptual_distance(pyramid, truth, truth, inside & False).isnan().all()
+
+
+def test_face_distance_is_that_of_the_numbers():
+    faces = noise(2, 3, 150, 150)
+    assert face_distance(lambda x: x[:, :2, 0, 0], faces, faces).tolist() == [0, 0]
+    moved = faces.clone()
+    moved[:, 0, 0, 0] += 3
+    moved[:, 1, 0, 0] += 4
+    assert face_distance(lambda x: x[:, :2, 0, 0], moved, faces).tolist() == pytest.approx([5, 5])
 
 
 def test_flicker_grows_with_jitter_and_ignores_what_stays(truth):
