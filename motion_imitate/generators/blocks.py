@@ -70,6 +70,8 @@ def at_size(
     flows: Float[Tensor, "B K H W 2"], valid: Bool[Tensor, "B K H W"] | Float[Tensor, "B K H W"], size: tuple[int, int]
 ) -> tuple[Float[Tensor, "B K h w 2"], Float[Tensor, "B K h w"]]:
     """Each flow at another size, and how much of it is valid there."""
+    if size == flows.shape[2:4] and valid.is_floating_point():
+        return flows, valid
     flow, share = resize(flows.flatten(0, 1), valid.flatten(0, 1), size)
     return flow.unflatten(0, valid.shape[:2]), share.unflatten(0, valid.shape[:2])
 

@@ -23,8 +23,7 @@ class Shape:
     source: Net
     target: Net
     background: Net | None
-    join: str = "sum"  # or "attention"
-    joined: int = 9  # how many of the first stages read the photos
+    join: str = "sum"  # or "attention": how each stage takes in what the photos show
     heads: tuple[int, int, int, int] = (3, 1, 0, 0)
 
 
@@ -39,16 +38,18 @@ FOLLOWING = Net(  # the follow-up's drawing network
 SMALL = Net(
     inputs=10,
     outputs=9,
-    width=32,
+    width=8,
     fold=2,
-    down=(2, 4, 6),
+    stem=3,
+    down=(8, 16, 24),
     blocks=4,
+    up=(16, 8, 3),
     norm="group",
     biased=("head",),
     stem_kernel=3,
     up_kernel=1,
     head_kernel=3,
-    deviation=0,
+    deviation=0.0,
     silent=True,
 )
 
@@ -95,12 +96,12 @@ class SID(nn.Module):
         self.heads = shape.heads
         self.glass = Hourglass(shape.source)
 
-    def features(self, picture: Float[Tensor, "*N I H W"]) -> list[Float[Tensor, "*N C h w"]]:
+    def features(self, picture: Float[Tensor, "*N I H W"]) -> list[Float[Tensor, "*N _ _ _"]]:
         """What each stage finds. Pictures whose size does not suit are seen a little larger."""
         told = self.glass.read(fitting(picture.flatten(0, -4), self.glass.net.step))[1]
         return [x.unflatten(0, picture.shape[:-3]).contiguous() for x in told]
 
-    def forward(self, picture: Float[Tensor, "B I H W"]) -> tuple[Heads, list[Float[Tensor, "B C h w"]]]:
+    def forward(self, picture: Float[Tensor, "B I H W"]) -> tuple[Heads, list[Float[Tensor, "B _ _ _"]]]:
         """The photos drawn again, and what each stage finds."""
         start, told = self.glass.read(picture)
         return Heads(*self.glass.draw(start, told).split(self.heads, 1)), told
@@ -114,30 +115,28 @@ class TSF(nn.Module):
         self.heads = shape.heads
         self.glass = Hourglass(shape.target)
         join = JOINS[shape.join]
-        self.joins = nn.ModuleList(join(width) for width in shape.target.widths[: shape.joined])
+        self.joins = nn.ModuleList(join(width) for width in shape.target.widths)
 
     def forward(
         self,
         picture: Float[Tensor, "B I H W"],
-        features: Sequence[Float[Tensor, "*M N C a b"]],
+        features: Sequence[Float[Tensor, "*M N _ _ _"]],
         flows: Float[Tensor, "B K H W 2"],
         valid: Bool[Tensor, "B K H W"] | Float[Tensor, "B K H W"],
     ) -> Heads:
         """Way k reads photo k % N; N photos [N, ...] serve all views, or each view has its own [B, N, ...]."""
         height, width = picture.shape[2:]
         below, beside = (-size % self.glass.net.step for size in (height, width))
-        picture = pad(picture, (0, beside, 0, below), mode="replicate")
-        flows, valid = pad(flows, (0, 0, 0, beside, 0, below)), pad(valid, (0, beside, 0, below))
-        sized: dict[torch.Size, tuple[Tensor, Tensor]] = {}
+        if below or beside:
+            picture = pad(picture, (0, beside, 0, below), mode="replicate")
+            flows, valid = pad(flows, (0, 0, 0, beside, 0, below)), pad(valid, (0, beside, 0, below))
+        level = flows, valid
 
         def join(stage: int, x: Tensor) -> Tensor:
-            if stage >= len(self.joins):
-                return x
-            size = x.shape[2:]
-            if size not in sized:
-                sized[size] = at_size(flows, valid, (size[0], size[1]))
+            nonlocal level
+            level = at_size(*level, (x.shape[2], x.shape[3]))
             found = features[stage]
-            return self.joins[stage](x, warped(found if found.dim() == 5 else found[None], *sized[size]))
+            return self.joins[stage](x, warped(found if found.dim() == 5 else found[None], *level))
 
         drawn = self.glass.draw(*self.glass.read(picture, join))
         return Heads(*drawn[:, :, :height, :width].split(self.heads, 1))

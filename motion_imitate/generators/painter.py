@@ -22,7 +22,7 @@ class Painting:
 class Known:
     """What is kept of N photos."""
 
-    features: Sequence[Float[Tensor, "N C h w"]]
+    features: Sequence[Float[Tensor, "N _ _ _"]]
     person: Float[Tensor, "1 N 3 h w"]  # the photos without what is behind the person, in [-1, 1]
     view: View
 
@@ -36,11 +36,8 @@ class Painter:
     @torch.no_grad()
     def encode(self, source: Source) -> Known:
         size = self.size(source.image)
-        image, matte = (
-            resized(picture, size, mode="bilinear", align_corners=False, antialias=True)
-            for picture in (source.image, source.matte)
-        )
-        person = (2 * image - 1) * matte
+        alone = (2 * source.image - 1) * source.matte  # before it is drawn smaller: so what is behind does not seep in
+        person = resized(alone, size, mode="bilinear", align_corners=False, antialias=True)
         shown = resized(surface(source.view, self.middles), size, mode="nearest-exact")
         return Known(self.source.features(torch.cat([person, shown], 1)), person[None], source.view)
 
