@@ -304,6 +304,13 @@ def test_what_is_written_and_read_draws_the_same(name, tmp_path):
     assert_close(one(some).target, other(some).target, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("name", SHAPES)
+def test_learning_starts_from_nothing_that_bursts_or_vanishes(name):
+    shape = SHAPES[name]
+    found = SID(shape).features(torch.randn(1, shape.source.inputs, 32, 32))
+    assert all(0.1 < x.std() < 10 for x in found)
+
+
 def test_the_way_back_sees_the_way_down():
     """What is finer than the smallest size gets past it by the skips."""
     net = replace(SHAPES["paper"].target, width=4)

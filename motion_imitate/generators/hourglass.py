@@ -98,6 +98,9 @@ class Hourglass(nn.Module):
         x = self.head(x)
         return pixel_shuffle(x, self.net.fold) if self.net.fold > 1 else x
 
+    def blocks(self) -> list[Residual]:
+        return [stage for stage in self.stages if isinstance(stage, Residual)]
+
     def forward(self, x: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O H W"]:
         return self.draw(*self.read(x))
 
@@ -112,5 +115,9 @@ def begin(hourglass: Hourglass, net: Net) -> None:
                 nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
-    if net.silent and isinstance(hourglass.head, nn.Conv2d):
-        nn.init.zeros_(hourglass.head.weight)
+    with torch.no_grad():
+        for block in () if net.deviation else hourglass.blocks():  # a row of them makes nothing much larger
+            for weight in block.change[3].parameters():
+                weight.mul_(net.blocks**-0.5)
+        if net.silent and isinstance(hourglass.head, nn.Conv2d):
+            hourglass.head.weight.zero_()

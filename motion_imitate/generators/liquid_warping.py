@@ -34,6 +34,7 @@ FOLLOWING = Net(  # the follow-up's drawing network
     biased=("block", "up", "merge"),
     up_kernel=4,
     head_kernel=5,
+    deviation=0.0,
 )
 SMALL = Net(
     inputs=10,
