@@ -311,6 +311,13 @@ def test_learning_starts_from_nothing_that_bursts_or_vanishes(name):
     assert all(0.1 < x.std() < 10 for x in found)
 
 
+def test_separable_layers_draw_as_much_with_few_weights():
+    net = SHAPES["small"].target
+    few = Hourglass(replace(net, separable=("stem", "down", "block", "merge")))
+    assert few(torch.randn(1, net.inputs, 32, 32)).shape == (1, net.outputs, 32, 32)
+    assert size_of(few) < 0.2 * size_of(Hourglass(net))
+
+
 def test_the_way_back_sees_the_way_down():
     """What is finer than the smallest size gets past it by the skips."""
     net = replace(SHAPES["paper"].target, width=4)
