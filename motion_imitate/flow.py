@@ -62,9 +62,12 @@ def warp(image: Float[Tensor, "B C h w"], flow: Float[Tensor, "B H W 2"]) -> Flo
 
 
 def resize(
-    flow: Float[Tensor, "B H W 2"], valid: Bool[Tensor, "B H W"], size: tuple[int, int]
+    flow: Float[Tensor, "B H W 2"],
+    valid: Bool[Tensor, "B H W"] | Float[Tensor, "B H W"],
+    size: tuple[int, int],
 ) -> tuple[Float[Tensor, "B h w 2"], Float[Tensor, "B h w"]]:
-    """A flow at another size, and how much of what each of its pixels was made from is valid: the rest has no say."""
+    """A flow at another size, and how much of what each of its pixels was made from is valid: the rest has no say.
+    It may be valid in parts."""
     share = valid.to(flow)[:, None]
     both = torch.cat([flow.permute(0, 3, 1, 2) * share, share], 1)
     scaled = resized(both, size, mode="bilinear", align_corners=False)
