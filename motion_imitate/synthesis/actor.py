@@ -42,6 +42,7 @@ class Actor:
     heap: Heap
     wrap: Float[Tensor, "P 3"]  # how each piece takes light, see `light.Finish`
     gloss: Float[Tensor, "P 2"]
+    upper: Bool[Tensor, " N"]  # above the knees
     marks: Float[Tensor, "M 3"]  # keypoints and corners of the face, unposed
     marks_weights: Float[Tensor, "M J"]
 
@@ -78,6 +79,7 @@ def assembled(body: Skinned, shape: Float[Tensor, " S"], joints: Tensor, layers:
     used, faces = faces.unique(return_inverse=True)
     finish = [FINISHES.get(layer.kind, Finish()) for layer in layers]
     weights = weights[used]
+    knee = float(joints[body.joint_names.index("lowerleg01.L"), 1])
     return Actor(
         shape=shape,
         parents=body.skin.parents,
@@ -94,6 +96,7 @@ def assembled(body: Skinned, shape: Float[Tensor, " S"], joints: Tensor, layers:
         heap=heaped(layers),
         wrap=torch.tensor([f.wrap for f in finish]),
         gloss=torch.tensor([(f.gloss, f.sharp) for f in finish]),
+        upper=at[used][:, 1] > knee,
         marks=marks[0],
         marks_weights=marks[1],
     )
