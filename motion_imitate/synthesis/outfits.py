@@ -66,11 +66,11 @@ def shirt(random: Random, who: Figure, worn: Outfit, tucked: bool, cloth: np.nda
         cloth = fabrics.cloth(random)
         cloth = fabrics.printed(random, cloth) if random.random() < 0.35 else cloth
     waist, hip = float(who.joints["spine04"][1]), float(who.joints["upperleg01.L"][1])
-    hem = waist - 0.03 if tucked else hip + random.uniform(-0.07, 0.05)
+    hem = hip - 0.04 if tucked else hip + random.uniform(-0.07, 0.05)
     sleeve = float(random.choice([0.3, 0.5, 0.6, 0.8, 1.5, 1.92, 1.95]))
     cut = trunk(who, sleeve, hem, neckline(random, who))
-    loose = random.uniform(0.004, 0.016) * (0.6 if tucked else 1)
-    off = torch.full_like(cut, loose) + 0.012 * random.random() * (who.reach - sleeve + 0.5).clamp(0, 1) * who.arm
+    down = ((waist + 0.2 - who.base.at[:, 1]) / 0.25).clamp(0, 1) * ~who.arm
+    off = random.uniform(0.005, 0.014) + (0.0 if tucked else random.uniform(0, 0.022)) * down + 0.014 * random.random() * (who.reach - sleeve + 0.5).clamp(0, 1) * who.arm
     return worn_over(random, who, worn, cut, off, int(random.integers(4, 12)), cloth)
 
 

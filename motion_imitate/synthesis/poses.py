@@ -62,6 +62,9 @@ class Poses:
         self.least, self.most = usual.least.float(), usual.most.float()
         self.spread = torch.linalg.cholesky(torch.linalg.inv(usual.precision)).float()
         self.rest = model.relaxed
+        bent = [(joint, number) for number, name in enumerate(BENDS) for joint in model.controls[name]]
+        self.joints, self.bend = torch.tensor(bent).T
+        self.spread_over = torch.tensor([float(len(model.controls[BENDS[number]])) for _, number in bent])
         self.limbs = [[k for k, name in enumerate(BENDS) if name.split("_")[0] in limb and name.endswith(side)]
                       for limb in (("shoulder", "elbow", "collar", "wrist"), ("hip", "knee", "ankle"))
                       for side in ("left", "right")]  # fmt: skip
@@ -103,19 +106,16 @@ class Poses:
     def pose(self, root: Float[Tensor, "3 3"], bends: Float[Tensor, "C 3"]) -> Float[Tensor, "J 3 3"]:
         pose = self.rest.clone()
         pose[0] = root
-        for name, bend in zip(BENDS, bends, strict=True):
-            joints = list(self.model.controls[name])
-            pose[joints] = turn(bend / len(joints))
+        pose[self.joints] = turn(bends[self.bend] / self.spread_over[:, None])
         return pose
 
     def wrong(self, random: Random, body: Body, camera: Camera, how: Errors) -> tuple[Body, Camera]:
         """What an estimator would say."""
         pose, count = body.pose.clone(), len(body)
-        for name in BENDS:
-            joints = list(self.model.controls[name])
-            size = how.trunk if name.startswith(("spine", "neck", "head", "collar")) else how.limb
-            off = turn(radians(size) * normal(random, count, 3) / len(joints))
-            pose[:, joints] = pose[:, joints] @ off[:, None]
+        trunk = [name.startswith(("spine", "neck", "head", "collar")) for name in BENDS]
+        size = torch.tensor([radians(how.trunk if near else how.limb) for near in trunk])
+        off = (size[:, None] * normal(random, count, len(BENDS), 3))[:, self.bend] / self.spread_over[:, None]
+        pose[:, self.joints] = pose[:, self.joints] @ turn(off)
         pose[:, 0] = turn(radians(how.root) * normal(random, count, 3)) @ pose[:, 0]
         shape = body.shape + how.shape * normal(random, 1, body.shape.shape[1])
         along, deeper = how.along * normal(random, count, 2), (1 + how.depth * normal(random, count, 1)).clamp(min=0.5)

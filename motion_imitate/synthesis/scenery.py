@@ -66,7 +66,7 @@ def room(random: Random, size: tuple[int, int]) -> Picture:
     turn = random.uniform(-0.6, 0.6)
     across = (x / width - 0.5) * deep * 2
     u, v = across * np.cos(turn) - deep * np.sin(turn), across * np.sin(turn) + deep * np.cos(turn)
-    place = [np.asarray(x * 128 % 255, np.float32) for x in (u, v)]
+    place = [np.asarray(x * 48 % 255, np.float32) for x in (u, v)]
     share = cv2.remap(tile, place[0], place[1], cv2.INTER_LINEAR)
     share = (share * np.clip(down * 6, 0, 1))[..., None] * random.uniform(0.1, 0.9)
     one, other = colour(random), colour(random)

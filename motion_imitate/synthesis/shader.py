@@ -4,6 +4,7 @@ Samples lie half a pixel apart, every other one of them in the middle of a pixel
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -66,7 +67,7 @@ def shoot(
     shadow = lamp(actor, at, light)
     level = levels(actor, at, camera, fine[1])
     hits = found(raster)
-    texel, glow = shaded(actor, at, normals, hits, light, shadow, level)
+    _, glow = shaded(actor, at, normals, hits, light, shadow, level)
     light_, cover = at.new_zeros(raster.face.numel(), 3), (raster.face.flatten() >= 0).to(at)
     light_[hits.index] = glow
     if actor.sheer < len(actor.faces):
@@ -105,8 +106,40 @@ def levels(actor: Actor, at: Float[Tensor, "B N 3"], camera: Camera, wide: int) 
 
 def shaded(
     actor: Actor, at: Tensor, normals: Tensor, hits: Hits, light: Glare, shadow: "Shadow | None", level: Tensor
-) -> tuple[Float[Tensor, "P 4"], Float[Tensor, "P 3"]]:
-    """Colour and alpha of the texture, and the light that comes of it as numbers of a picture."""
+) -> tuple[Float[Tensor, " P"], Float[Tensor, "P 3"]]:
+    """The texture's alpha, and the light that comes of it as numbers of a picture."""
+    compiled = at.device.type == "cpu" and find_spec("numba")
+    way = shaded_numba if compiled else shaded_torch
+    return way(actor, at, normals, hits, light, shadow, level)
+
+
+def shaded_numba(
+    actor: Actor, at: Tensor, normals: Tensor, hits: Hits, light: Glare, shadow: "Shadow | None", level: Tensor
+) -> tuple[Float[Tensor, " P"], Float[Tensor, "P 3"]]:
+    from motion_imitate.synthesis.shader_numba import STEPS, TOP, shade  # numba takes long to import, and may be missing
+
+    linear, curve = (torch.arange(256) / 255) ** 2.2, shown(torch.linspace(0, float(TOP), STEPS))
+    alpha, glow = torch.empty(len(hits.face)), torch.empty(len(hits.face), 3)
+    none = Shadow(torch.zeros(3, 3), at[:, 0], at[:, 0, 0], at[:, :2, :2])
+    cast = none if shadow is None else shadow
+    lamp_ = torch.stack([light.towards, halfway(light), light.key, light.sky, light.floor])
+    heap, dark = actor.heap, 0.0 if shadow is None else light.shade
+    given = (hits.view, hits.face, hits.weights, at, normals, actor.faces, actor.uv, actor.piece, heap.table, level)
+    more = (heap.texels, linear, curve, actor.wrap, actor.gloss, lamp_)
+    seen = (cast.axes, cast.middle, cast.reach, cast.depth)
+    arrays, others, rest = ([x.contiguous().numpy() for x in some] for some in (given, more, seen))
+    shade(*arrays, *others, dark, *rest, GLOW, glow.numpy(), alpha.numpy())
+    return alpha, glow
+
+
+def halfway(light: Glare) -> Float[Tensor, "3"]:
+    """Between the lamp and the camera."""
+    return normalize(light.towards + light.towards.new_tensor([0, 0, -1.0]), dim=0)
+
+
+def shaded_torch(
+    actor: Actor, at: Tensor, normals: Tensor, hits: Hits, light: Glare, shadow: "Shadow | None", level: Tensor
+) -> tuple[Float[Tensor, " P"], Float[Tensor, "P 3"]]:
     corner = actor.faces[hits.face] + (hits.view * at.shape[1])[:, None]
     both = torch.cat([at.flatten(0, 1), normals.flatten(0, 1)], 1)
     spot = (both[corner] * hits.weights[..., None]).sum(1)
@@ -119,16 +152,15 @@ def shaded(
     wrap = actor.wrap[piece]
     facing = (normal @ light.towards)[:, None]
     key = ((facing + wrap) / (1 + wrap)).clamp(min=0)
-    half = normalize(light.towards + light.towards.new_tensor([0, 0, -1.0]), dim=0)
     power, sharp = actor.gloss[piece].unbind(1)
-    glint = (power * (sharp + 8) / 8) * ((normal @ half).clamp(min=0) ** sharp) * (facing[:, 0] > 0)
+    glint = (power * (sharp + 8) / 8) * ((normal @ halfway(light)).clamp(min=0) ** sharp) * (facing[:, 0] > 0)
     if shadow is not None:
         free = 1 - light.shade * shadow.dark(place + GLOW * normal, hits.view)[:, None]
         key, glint = key * free, glint * free[:, 0]
     up = 0.5 - 0.5 * normal[:, 1:2]
     incoming = key * light.key + up * light.sky + (1 - up) * light.floor
     glow = texel[:, :3] ** 2.2 * incoming + glint[:, None] * light.key
-    return texel, shown(glow)
+    return texel[:, 3], shown(glow)
 
 
 def shown(light: Tensor) -> Tensor:
@@ -156,8 +188,8 @@ def veiled(
     hits = found(veil, actor.sheer)
     near = veil.depth.flatten()[hits.index] < solid.depth.flatten()[hits.index] + NEAR
     hits = Hits(hits.view[near], hits.index[near], hits.face[near], hits.weights[near])
-    texel, over = shaded(actor, at, normals, hits, light, shadow, level)
-    alpha = texel[:, 3:]
+    opaque, over = shaded(actor, at, normals, hits, light, shadow, level)
+    alpha = opaque[:, None]
     glow[hits.index] = glow[hits.index] * (1 - alpha) + over * alpha
     cover[hits.index] = cover[hits.index] * (1 - alpha[:, 0]) + alpha[:, 0]
     hides = alpha[:, 0] > SHEER
