@@ -15,7 +15,8 @@ class Synthesizing:
     size: Annotated[int, Parameter(help="Pixels of a side.", validator=Number(gte=32, lte=1024))] = 256
     views: Annotated[int, Parameter(help="Poses of the person in a sample.", validator=Number(gte=2, lte=8))] = 2
     makehuman: Annotated[
-        Path | None, Parameter(help="A data folder of MakeHuman's, for clothes, hair and skins; else all are generated.")
+        Path | None,
+        Parameter(help="A data folder of MakeHuman's, for clothes, hair and skins; else all are generated."),
     ] = None
     motions: Annotated[
         Path | None, Parameter(help="A folder of humanoid clips in DeepMimic's text format; else poses are made up.")

@@ -1,7 +1,8 @@
 """A dressed person made ready to be drawn often: one mesh, its textures in one heap, and what it stands for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -47,9 +48,10 @@ class Actor:
     marks_weights: Float[Tensor, "M J"]
 
     def to(self, device: torch.device | str) -> "Actor":
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         heap = Heap(*(getattr(self.heap, f.name).to(device) for f in fields(Heap)))
-        return Actor(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in moved.items()} | {"heap": heap})
+        moved: dict[str, Any] = {k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)}
+        return replace(self, heap=heap, **moved)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ class Layer:
         return self.texture.shape[2] == 4
 
 
-def assembled(body: Skinned, shape: Float[Tensor, " S"], joints: Tensor, layers: Sequence[Layer], marks: tuple[Tensor, Tensor]) -> Actor:
+def assembled(
+    body: Skinned, shape: Float[Tensor, " S"], joints: Tensor, layers: Sequence[Layer], marks: tuple[Tensor, Tensor]
+) -> Actor:
     layers = sorted(layers, key=lambda layer: layer.holed)
     starts = np.cumsum([0, *(len(layer.at) for layer in layers)]).tolist()
     faces = torch.cat([layer.faces + start for layer, start in zip(layers, starts, strict=False)])
@@ -147,7 +151,9 @@ def carried(moves: Float[Tensor, "B N 12"], at: Tensor, normals: Tensor) -> tupl
     return turned[..., 0] + matrix[..., 3], turned[..., 1]
 
 
-def nearest_faces(points: Float[Tensor, "N 3"], at: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], every: int) -> Int[Tensor, " N"]:
+def nearest_faces(
+    points: Float[Tensor, "N 3"], at: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], every: int
+) -> Int[Tensor, " N"]:
     """For each point about the nearest of a body's faces, among some of them."""
     among = torch.arange(0, len(faces), every)
     middles = at[faces[among]].mean(1)

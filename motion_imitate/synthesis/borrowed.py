@@ -78,7 +78,9 @@ def layers(random: Random, who: Figure, folder: Path) -> list[Layer]:
     seen = ~gone[mesh.places][who.body.faces].all(1) & ~(who.body.faces >= EYEBALLS).all(1)
     skin = complexion(random, who, folder, colour, locks)
     body = who.body
-    made = [Layer("skin", naked, who.base.weights, body.faces[seen], body.uv[seen], body.parts[seen], body.iuv[seen], skin)]
+    made = [
+        Layer("skin", naked, who.base.weights, body.faces[seen], body.uv[seen], body.parts[seen], body.iuv[seen], skin)
+    ]
     for at, (kind, garment, paint) in zip(hung, worn, strict=True):
         made.append(hanging(who, kind, garment, at, hung_weights(garment, mesh.skin.weights), paint))
     return made
@@ -132,7 +134,9 @@ def coloured(random: Random, kind: str, garment: Garment) -> tuple[Garment, np.n
         cloth = fabrics.denim(random) if random.random() < 0.15 else fabrics.cloth(random)
         grey = paint[:3].mean(0).numpy()
         small = cv2.GaussianBlur(grey, (0, 0), 12)
-        relief = np.clip(0.75 + 0.5 * (grey / np.maximum(small, 0.05) - 1) + 0.25 * grey / max(float(grey.mean()), 0.05), 0.35, 1.3)
+        relief = np.clip(
+            0.75 + 0.5 * (grey / np.maximum(small, 0.05) - 1) + 0.25 * grey / max(float(grey.mean()), 0.05), 0.35, 1.3
+        )
         tiled = cloth[np.arange(grey.shape[0])[:, None] % len(cloth), np.arange(grey.shape[1]) % len(cloth)]
         pixels = np.asarray(np.clip(tiled * relief[..., None], 0, 255), np.uint8)
         if float(paint[3].min()) < SOLID:
@@ -141,7 +145,9 @@ def coloured(random: Random, kind: str, garment: Garment) -> tuple[Garment, np.n
     if choice < FABRIC + DYED:
         first, second = fabrics.two(random)
         dark, light = sorted((first, second), key=lambda c: float(c.sum()))
-        paint = dyed(paint, tuple((dark * 0.5).tolist()), tuple(np.clip(light * 1.2, 0, 1).tolist()), random.uniform(0, 0.4))
+        paint = dyed(
+            paint, tuple((dark * 0.5).tolist()), tuple(np.clip(light * 1.2, 0, 1).tolist()), random.uniform(0, 0.4)
+        )
     return garment, packed(paint)
 
 

@@ -84,7 +84,9 @@ def painted(
     seam = soft(np.abs(place[:, 1] - mouth[1]) - 0.0012, 0.0006) * (near < mouth[0])
     colour = mix(colour, skin * [0.4, 0.22, 0.2], 0.7 * seam * front)
     arch = eye[1] + 0.019 + 0.005 * (1 - ((near - eye[0] - 0.006) / 0.022) ** 2)
-    brow = soft(np.abs(place[:, 1] - arch) - random.uniform(0.0028, 0.0048), 0.0012) * soft(np.abs(near - eye[0]) - 0.021, 0.002)
+    brow = soft(np.abs(place[:, 1] - arch) - random.uniform(0.0028, 0.0048), 0.0012) * soft(
+        np.abs(near - eye[0]) - 0.021, 0.002
+    )
     colour = mix(colour, hair * 0.8, 0.85 * brow * front)
     lid = soft(np.abs(np.hypot((near - eye[0]) / 1.5, (place[:, 1] - eye[1]) * 1.25) - 0.0105) - 0.0016, 0.0007)
     colour = mix(colour, skin * 0.35, 0.75 * lid * front * (place[:, 1] > eye[1] - 0.003))

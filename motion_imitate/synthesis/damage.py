@@ -40,5 +40,5 @@ def damaged(random: Random, picture: Picture, how: Damage) -> Picture:
         quality = int(random.integers(how.jpeg[1], 96))
         pixels = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
         _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1] / np.float32(255)
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1] / np.float32(255)
     return np.ascontiguousarray(np.clip(image, 0, 1).transpose(2, 0, 1), np.float32)

@@ -14,7 +14,14 @@ Pattern = Float[np.ndarray, "H W"]
 Cloth = UInt8[np.ndarray, "H W 3"]
 
 SIZE = 512  # texels of a metre
-QUIET = ((0.05, 0.05, 0.06), (0.93, 0.93, 0.92), (0.45, 0.45, 0.46), (0.09, 0.13, 0.26), (0.72, 0.63, 0.5), (0.3, 0.2, 0.13))
+QUIET = (
+    (0.05, 0.05, 0.06),
+    (0.93, 0.93, 0.92),
+    (0.45, 0.45, 0.46),
+    (0.09, 0.13, 0.26),
+    (0.72, 0.63, 0.5),
+    (0.3, 0.2, 0.13),
+)
 WRITING = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789"
 FACES = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_SCRIPT_COMPLEX)
 CHEST = (0.34, 0.66)  # where a print may go, of the texture
@@ -92,7 +99,9 @@ def flowers(random: Random, size: int) -> Pattern:
         for k in range(petals):
             angle = turn + 2 * np.pi * k / petals
             at = (int(x + radius * np.cos(angle)), int(y + radius * np.sin(angle)))
-            cv2.ellipse(drawn, at, (int(radius * 0.7), int(radius * 0.4)), np.degrees(angle), 0, 360, 255, -1, cv2.LINE_AA)
+            cv2.ellipse(
+                drawn, at, (int(radius * 0.7), int(radius * 0.4)), np.degrees(angle), 0, 360, 255, -1, cv2.LINE_AA
+            )
         cv2.circle(drawn, (int(x), int(y)), int(radius * 0.4), 100, -1, cv2.LINE_AA)
     return drawn / 255.0
 
@@ -134,7 +143,7 @@ def denim(random: Random, size: int = SIZE) -> Cloth:
     light = np.clip(dark * 2 + 0.15, 0, 0.85)
     row = np.arange(size)
     twill = 0.12 * np.sin((row[:, None] + row[None]) * (2 * np.pi * 128 / size))
-    return finished(random, painted(np.clip(0.3 + 0.16 * field(random, size, 5, 3) + twill, 0, 1), dark, light))
+    return finished(random, painted(np.clip(0.3 + 0.16 * field(random, size, 5.0, 3) + twill, 0, 1), dark, light))
 
 
 def painted(share: Pattern, first: Colour, second: Colour) -> Float[np.ndarray, "H W 3"]:
@@ -159,7 +168,14 @@ def printed(random: Random, cloth: Cloth) -> Cloth:
     middle = wide // 2
     kind = random.integers(4)
     if kind == 0:
-        cv2.circle(mask, (middle, middle), int(wide * random.uniform(0.2, 0.45)), 255, int(random.choice([-1, 6, 14])), cv2.LINE_AA)
+        cv2.circle(
+            mask,
+            (middle, middle),
+            int(wide * random.uniform(0.2, 0.45)),
+            255,
+            int(random.choice([-1, 6, 14])),
+            cv2.LINE_AA,
+        )
     elif kind == 1:
         count = int(random.integers(3, 8))
         angle = np.arange(2 * count) / count * np.pi

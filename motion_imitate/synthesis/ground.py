@@ -15,7 +15,12 @@ FADE = 0.5  # metres above the floor at which half of the shadow is left
 
 
 def shadow(
-    at: Float[Tensor, "B N 3"], camera: Camera, tilt: Float[Tensor, "B 3 3"], towards: Float[Tensor, "3"], size: tuple[int, int], dark: float
+    at: Float[Tensor, "B N 3"],
+    camera: Camera,
+    tilt: Float[Tensor, "B 3 3"],
+    towards: Float[Tensor, "3"],
+    size: tuple[int, int],
+    dark: float,
 ) -> Float[Tensor, "B 1 H W"]:
     """What is left of the light on the floor under people in camera space, whose feet are on it or above."""
     out = []
@@ -30,7 +35,13 @@ def shadow(
 
 
 def one(
-    points: Float[Tensor, "M 3"], height: Float[Tensor, " M"], up: Tensor, along: Tensor, camera: Camera, size: tuple[int, int], dark: float
+    points: Float[Tensor, "M 3"],
+    height: Float[Tensor, " M"],
+    up: Tensor,
+    along: Tensor,
+    camera: Camera,
+    size: tuple[int, int],
+    dark: float,
 ) -> Float[np.ndarray, "H W"]:
     small = (size[0] // COARSE, size[1] // COARSE)
     heap = np.zeros(small[0] * small[1], np.float32)

@@ -1,6 +1,5 @@
 """Hair without a wardrobe: a cap of the scalp's own faces, curtains round the head, tails and buns."""
 
-
 import cv2
 import numpy as np
 import torch
@@ -13,7 +12,15 @@ from motion_imitate.synthesis.outfits import AROUND, Item
 from motion_imitate.synthesis.shells import Base, Piece, cut_out, girth, pushed, rings, softened
 
 Random = np.random.Generator
-SHADES = ((0.05, 0.045, 0.04), (0.12, 0.08, 0.06), (0.22, 0.14, 0.09), (0.36, 0.23, 0.13), (0.62, 0.47, 0.28), (0.5, 0.2, 0.1), (0.6, 0.6, 0.6))
+SHADES = (
+    (0.05, 0.045, 0.04),
+    (0.12, 0.08, 0.06),
+    (0.22, 0.14, 0.09),
+    (0.36, 0.23, 0.13),
+    (0.62, 0.47, 0.28),
+    (0.5, 0.2, 0.1),
+    (0.6, 0.6, 0.6),
+)
 OFTEN = (0.3, 0.2, 0.17, 0.12, 0.11, 0.04, 0.06)
 STYLES = ("bald", "stubble", "short", "full", "afro", "bob", "long", "tail", "bun")
 CHANCES = (0.03, 0.07, 0.26, 0.18, 0.06, 0.12, 0.14, 0.09, 0.05)
@@ -59,7 +66,11 @@ def hair(random: Random, who: Figure, colour: Float[np.ndarray, "3"]) -> tuple[l
     if style == "stubble":
         return [], edge
     texture = strands(random, colour)
-    thick = {"short": random.uniform(0.006, 0.014), "full": random.uniform(0.014, 0.03), "afro": random.uniform(0.035, 0.08)}
+    thick = {
+        "short": random.uniform(0.006, 0.014),
+        "full": random.uniform(0.014, 0.03),
+        "afro": random.uniform(0.035, 0.08),
+    }
     crown = cap(random, who, edge, thick.get(style, random.uniform(0.008, 0.018)))
     items = [Item("hair", cut_out(crown, who.base, edge), texture, 0.25)]
     if style in ("bob", "long"):
@@ -114,7 +125,9 @@ def curtain(random: Random, who: Figure, crown: Float[Tensor, "n 3"], long: bool
     wave = torch.from_numpy(np.cumsum(random.normal(0, 0.0015, (len(heights), 1)), 0)).float()
     lock = torch.from_numpy(random.normal(0, 0.004, AROUND)).float()
     reach = reach + 0.003 + wave + lock * torch.linspace(0.2, 1, len(heights))[:, None]
-    low = heights[:, None] + torch.from_numpy(random.normal(0, 0.012, AROUND)).float() * torch.linspace(0, 1, 14)[:, None]
+    low = (
+        heights[:, None] + torch.from_numpy(random.normal(0, 0.012, AROUND)).float() * torch.linspace(0, 1, 14)[:, None]
+    )
     place = torch.stack([middle[0] + reach * angles.sin(), low, middle[1] + reach * angles.cos()], -1)
     return rings(place, head_weights(who, place), False, 0.5, start - end, scalp(who))
 
@@ -132,7 +145,11 @@ def tail(random: Random, who: Figure, crown: Float[Tensor, "n 3"], bun: bool) ->
         long = random.uniform(0.12, 0.34)
         along = back + torch.cat([0 * steps, 0.02 - long * steps**1.3, -0.05 * (4 * steps).clamp(max=1).sqrt()], 1)
         radius = random.uniform(0.02, 0.035) * (0.6 + 1.6 * steps * (1 - steps)) * (1 - steps**4 * 0.8)
-    ring = torch.stack([angles.cos(), 0.2 * angles.sin(), angles.sin()], -1) if not bun else torch.stack([angles.cos(), angles.sin(), 0.3 * angles.sin()], -1)
+    ring = (
+        torch.stack([angles.cos(), 0.2 * angles.sin(), angles.sin()], -1)
+        if not bun
+        else torch.stack([angles.cos(), angles.sin(), 0.3 * angles.sin()], -1)
+    )
     place = along[:, None] + radius[..., None] * ring
     return rings(place, head_weights(who, place), True, 0.2, 0.3, scalp(who))
 

@@ -48,7 +48,14 @@ def outfit(random: Random, who: Figure) -> Outfit:
 
 
 def worn_over(
-    random: Random, who: Figure, worn: Outfit, cut: Tensor, off: Tensor, smooth: int, cloth: np.ndarray, kind: str = "clothes"
+    random: Random,
+    who: Figure,
+    worn: Outfit,
+    cut: Tensor,
+    off: Tensor,
+    smooth: int,
+    cloth: np.ndarray,
+    kind: str = "clothes",
 ) -> Outfit:
     """One more layer; the skin is hidden where its edge is not near."""
     at = stood_off(worn.base, cut, off, smooth)
@@ -70,7 +77,11 @@ def shirt(random: Random, who: Figure, worn: Outfit, tucked: bool, cloth: np.nda
     sleeve = float(random.choice([0.3, 0.5, 0.6, 0.8, 1.5, 1.92, 1.95]))
     cut = trunk(who, sleeve, hem, neckline(random, who))
     down = ((waist + 0.2 - who.base.at[:, 1]) / 0.25).clamp(0, 1) * ~who.arm
-    off = random.uniform(0.005, 0.014) + (0.0 if tucked else random.uniform(0, 0.022)) * down + 0.014 * random.random() * (who.reach - sleeve + 0.5).clamp(0, 1) * who.arm
+    off = (
+        random.uniform(0.005, 0.014)
+        + (0.0 if tucked else random.uniform(0, 0.022)) * down
+        + 0.014 * random.random() * (who.reach - sleeve + 0.5).clamp(0, 1) * who.arm
+    )
     return worn_over(random, who, worn, cut, off, int(random.integers(4, 12)), cloth)
 
 
@@ -105,9 +116,9 @@ def neckline(random: Random, who: Figure, deep: float | None = None) -> Float[Te
     deep = random.uniform(0, 0.09) if deep is None else deep
     away = (at[:, [0, 2]] - middle[[0, 2]]).norm(dim=1)
     pointed = 1 - (at[:, 0].abs() / radius).clamp(max=1) * float(random.random() < 0.5)
-    line = line - deep * pointed * ((at[:, 2] - middle[2]) / 0.06).clamp(0, 1)
+    edge = line - deep * pointed * ((at[:, 2] - middle[2]) / 0.06).clamp(0, 1)
     collar = torch.minimum(away - radius, middle[1] + 0.01 - at[:, 1])
-    return torch.maximum(collar, line - at[:, 1])
+    return torch.maximum(collar, edge - at[:, 1])
 
 
 def trousers(random: Random, who: Figure, worn: Outfit, short: bool) -> Outfit:

@@ -6,6 +6,7 @@ A sample depends on its settings, its seed and its number alone; one person serv
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from motion_imitate.synthesis.ground import shadow
 from motion_imitate.synthesis.marks import Marks
 from motion_imitate.synthesis.poses import Errors, Framing, Poses, Posing, looked_at
 from motion_imitate.synthesis.shader import Glare, Shot, shoot
-from motion_imitate.types import Batched, Body, Camera
+from motion_imitate.types import Batched, Body, BodyModel, Camera
 
 Random = np.random.Generator
 PERSON, SAMPLE = 1, 2  # what a seed is for
@@ -53,8 +54,9 @@ class Sample(Batched):
 
 @dataclass(frozen=True)
 class Lighting:
-    key: tuple[float, float] = (0.25, 1.0)
-    ambient: tuple[float, float] = (0.25, 0.65)
+    key: tuple[float, float] = (0.4, 1.1)
+    ambient: tuple[float, float] = (0.3, 0.7)
+    floor: tuple[float, float] = (0.3, 0.9)  # what comes back from below, of the ambient
     tint: float = 0.06
     shade: float = 0.7  # how often the key casts shadows
     ground: float = 0.7  # how often there is a shadow on the ground
@@ -65,7 +67,7 @@ class Casting:
     """From one set of people to the next: sample n is of any of the set's `people`, which serves `each` times as many
     samples as it has people."""
 
-    people: int = 4
+    people: int = 8
     each: int = 24
 
 
@@ -89,7 +91,7 @@ class Pairs:
 
     def __init__(self, body: Skinned, how: Sampling = Sampling(), seed: int = 0) -> None:
         self.body, self.how, self.seed = body, how, seed
-        bank = None if how.motions is None else mocap.library(body, how.motions)  # type: ignore[arg-type]
+        bank = None if how.motions is None else mocap.library(cast(BodyModel, body), how.motions)
         self.poses = Poses(body, bank, how.posing)
         self.photos = () if how.backgrounds is None else scenery.photos(how.backgrounds)
         self.marks = Marks.of(body)
@@ -164,9 +166,10 @@ def glare(random: Random, how: Lighting) -> Glare:
     warm = 1 + how.tint * random.normal(0, 1) * np.array([1, 0, -1])
     key = random.uniform(*how.key) * warm
     sky = random.uniform(*how.ambient) * (1 + how.tint * random.normal(0, 1, 3))
-    floor = sky * random.uniform(0.3, 0.9)
+    floor = sky * random.uniform(*how.floor)
     shade = random.uniform(0.4, 1) * float(random.random() < how.shade)
-    return Glare(*(torch.from_numpy(np.asarray(x)).float() for x in (towards, key, sky, floor)), shade)
+    lamp, sun, above, below = (torch.from_numpy(np.asarray(x)).float() for x in (towards, key, sky, floor))
+    return Glare(lamp, sun, above, below, shade)
 
 
 def traced(
@@ -203,4 +206,4 @@ def charted(actor: Actor, shot: Shot) -> tuple[Int[Tensor, "N H W"], Float[Tenso
 
 def damage_free(how: Sampling) -> Sampling:
     """The same people, poses and scenes, without noise, blur, codecs and casts."""
-    return replace(how, damage=Damage(0, (0, 0), (0, 0.4), (0, 90), (0, 0)))
+    return replace(how, damage=Damage(0, cast=(0.0, 0.0)))

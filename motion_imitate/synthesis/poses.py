@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import radians
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from motion_imitate.bodies.skinning import Skinned
 from motion_imitate.estimators.habits import habits
 from motion_imitate.estimators.rig import BENDS, turn
-from motion_imitate.types import Body, Camera
+from motion_imitate.types import Body, BodyModel, Camera
 
 Random = np.random.Generator
 Bank = tuple[Float[Tensor, "N 3 3"], Float[Tensor, "N C 3"]]  # roots and bends, as `mocap.library` gives them
@@ -57,7 +58,7 @@ class Poses:
 
     def __init__(self, model: Skinned, bank: Bank | None = None, how: Posing = Posing()) -> None:
         self.model, self.bank, self.how = model, bank, how
-        usual = habits(model)
+        usual = habits(cast(BodyModel, model))
         self.mean, self.hinge = usual.mean.float(), usual.hinge.float()
         self.least, self.most = usual.least.float(), usual.most.float()
         self.spread = torch.linalg.cholesky(torch.linalg.inv(usual.precision)).float()
@@ -153,7 +154,8 @@ def looked_at(
         subject = seen if whole else seen[upper]
         wanted = 2 * (fill if whole else max(fill, 0.85))
         places.append(stood(seen, subject, focal, wanted, shift))
-        tilts.append(tilt), focals.append(focal)
+        tilts.append(tilt)
+        focals.append(focal)
     return torch.stack(tilts), Camera(torch.stack(focals), torch.zeros(count, 2), torch.stack(places))
 
 

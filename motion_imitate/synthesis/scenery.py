@@ -8,13 +8,20 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from motion_imitate.synthesis.fabrics import PATTERNS, colour
+from motion_imitate.synthesis import fabrics
+from motion_imitate.synthesis.fabrics import PATTERNS
 from motion_imitate.synthesis.noise import field
 
 Random = np.random.Generator
 Picture = Float[np.ndarray, "H W 3"]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 KEPT = 64  # photos held in memory
+
+
+def colour(random: Random) -> Float[np.ndarray, "3"]:
+    """One that walls and gardens have: less strong than those of clothes."""
+    strong = fabrics.colour(random)
+    return strong + random.uniform(0.1, 0.8) * (strong.mean() - strong)
 
 
 def shades(random: Random, size: tuple[int, int]) -> Picture:

@@ -56,7 +56,13 @@ class Hits:
 
 
 def shoot(
-    actor: Actor, at: Float[Tensor, "B N 3"], normals: Float[Tensor, "B N 3"], marks: Tensor, camera: Camera, light: Glare, size: tuple[int, int]
+    actor: Actor,
+    at: Float[Tensor, "B N 3"],
+    normals: Float[Tensor, "B N 3"],
+    marks: Tensor,
+    camera: Camera,
+    light: Glare,
+    size: tuple[int, int],
 ) -> Shot:
     """`at`, `normals` and `marks` in body space, the root turned."""
     flip = at.new_tensor([1.0, -1.0, -1.0])
@@ -116,7 +122,11 @@ def shaded(
 def shaded_numba(
     actor: Actor, at: Tensor, normals: Tensor, hits: Hits, light: Glare, shadow: "Shadow | None", level: Tensor
 ) -> tuple[Float[Tensor, " P"], Float[Tensor, "P 3"]]:
-    from motion_imitate.synthesis.shader_numba import STEPS, TOP, shade  # numba takes long to import, and may be missing
+    from motion_imitate.synthesis.shader_numba import (
+        STEPS,
+        TOP,
+        shade,
+    )  # numba takes long to import, and may be missing
 
     linear, curve = (torch.arange(256) / 255) ** 2.2, shown(torch.linspace(0, float(TOP), STEPS))
     alpha, glow = torch.empty(len(hits.face)), torch.empty(len(hits.face), 3)
@@ -124,11 +134,21 @@ def shaded_numba(
     cast = none if shadow is None else shadow
     lamp_ = torch.stack([light.towards, halfway(light), light.key, light.sky, light.floor])
     heap, dark = actor.heap, 0.0 if shadow is None else light.shade
-    given = (hits.view, hits.face, hits.weights, at, normals, actor.faces, actor.uv, actor.piece, heap.table, level)
-    more = (heap.texels, linear, curve, actor.wrap, actor.gloss, lamp_)
-    seen = (cast.axes, cast.middle, cast.reach, cast.depth)
-    arrays, others, rest = ([x.contiguous().numpy() for x in some] for some in (given, more, seen))
-    shade(*arrays, *others, dark, *rest, GLOW, glow.numpy(), alpha.numpy())
+    given = [hits.view, hits.face, hits.weights, at, normals, actor.faces, actor.uv, actor.piece, heap.table, level]
+    given += [
+        heap.texels,
+        linear,
+        curve,
+        actor.wrap,
+        actor.gloss,
+        lamp_,
+        cast.axes,
+        cast.middle,
+        cast.reach,
+        cast.depth,
+    ]
+    arrays = [x.contiguous().numpy() for x in (*given, glow, alpha)]
+    shade(dark, GLOW, *arrays)
     return alpha, glow
 
 
@@ -169,7 +189,9 @@ def shown(light: Tensor) -> Tensor:
     return torch.where(light > 0.8, soft, light).clamp(min=1e-5) ** (1 / 2.2)
 
 
-def fetched(heap: Heap, piece: Int[Tensor, " P"], level: Int[Tensor, " P"], uv: Float[Tensor, "P 2"]) -> Float[Tensor, "P 4"]:
+def fetched(
+    heap: Heap, piece: Int[Tensor, " P"], level: Int[Tensor, " P"], uv: Float[Tensor, "P 2"]
+) -> Float[Tensor, "P 4"]:
     """The nearest texels; textures repeat."""
     start, height, width = heap.table[piece, level].unbind(1)
     part = uv - uv.floor()
@@ -179,7 +201,15 @@ def fetched(heap: Heap, piece: Int[Tensor, " P"], level: Int[Tensor, " P"], uv: 
 
 
 def veiled(
-    actor: Actor, at: Tensor, normals: Tensor, corners: Tensor, solid: Raster, under: tuple[Tensor, Tensor], light: Glare, shadow: "Shadow | None", level: Tensor
+    actor: Actor,
+    at: Tensor,
+    normals: Tensor,
+    corners: Tensor,
+    solid: Raster,
+    under: tuple[Tensor, Tensor],
+    light: Glare,
+    shadow: "Shadow | None",
+    level: Tensor,
 ) -> Raster:
     """Lays what has holes over what has none, in place; returns what is seen where hair hides what is behind it."""
     glow, cover = under
@@ -194,7 +224,11 @@ def veiled(
     cover[hits.index] = cover[hits.index] * (1 - alpha[:, 0]) + alpha[:, 0]
     hides = alpha[:, 0] > SHEER
     index = hits.index[hides]
-    face, weights, depth = solid.face.flatten().clone(), solid.weights.flatten(0, 2).clone(), solid.depth.flatten().clone()
+    face, weights, depth = (
+        solid.face.flatten().clone(),
+        solid.weights.flatten(0, 2).clone(),
+        solid.depth.flatten().clone(),
+    )
     face[index], weights[index], depth[index] = hits.face[hides], hits.weights[hides], veil.depth.flatten()[index]
     return Raster(face.view_as(solid.face), weights.view_as(solid.weights), depth.view_as(solid.depth))
 

@@ -1,16 +1,20 @@
 """`shader.shaded` on the CPU, compiled: a sample at a time, the same sums in float32."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motion_imitate.raster_numba import Floats, Ints, compiled, inlined
 
 ZERO, ONE, HALF = np.float32(0), np.float32(1), np.float32(0.5)
+Bytes = NDArray[np.uint8]
 STEPS = 4096  # of a table from light to numbers of a picture
 TOP = np.float32(4.0)  # the brightest light in it
 
 
 @inlined
-def dark(x: np.float32, y: np.float32, z: np.float32, axes: Floats, middle: Floats, reach: np.float32, depth: Floats) -> np.float32:
+def dark(
+    x: np.float32, y: np.float32, z: np.float32, axes: Floats, middle: Floats, reach: np.float32, depth: Floats
+) -> np.float32:
     """As `shader.Shadow.dark`, of one view."""
     size = depth.shape[0]
     x, y, z = x - middle[0], y - middle[1], z - middle[2]
@@ -29,9 +33,10 @@ def dark(x: np.float32, y: np.float32, z: np.float32, axes: Floats, middle: Floa
 
 @compiled
 def shade(
+    shadow: float, lift: float,
     views: Ints, which: Ints, weights: Floats, at: Floats, normals: Floats, faces: Ints, uv: Floats, piece: Ints,
-    table: Ints, level: Ints, texels: np.ndarray, linear: Floats, shown: Floats, wrap: Floats, gloss: Floats,
-    light: Floats, shadow: float, axes: Floats, middle: Floats, reach: Floats, depth: Floats, lift: float, glow: Floats, alpha: Floats,
+    table: Ints, level: Ints, texels: Bytes, linear: Floats, shown: Floats, wrap: Floats, gloss: Floats,
+    light: Floats, axes: Floats, middle: Floats, reach: Floats, depth: Floats, glow: Floats, alpha: Floats,
 ) -> None:  # fmt: skip
     """Fills glow [P, 3] and alpha [P]. `light` holds rows: towards the lamp, halfway to it, key, sky, floor."""
     for p in range(len(which)):

@@ -129,7 +129,7 @@ def rings(
     u, v = column.flatten() / turns * around, -row.flatten() / count * along
     du, dv = around / turns, -along / count
 
-    def corner(i: float, j: float) -> Tensor:
+    def corner(i: int, j: int) -> Tensor:
         return torch.stack([u + i * du, v + j * dv], 1)
 
     first = torch.stack([corner(0, 0), corner(0, 1), corner(1, 0)], 1)
@@ -139,7 +139,11 @@ def rings(
 
 
 def girth(
-    points: Float[Tensor, "N 3"], middle: Float[Tensor, "2"], heights: Float[Tensor, " R"], angles: Float[Tensor, " A"], slab: float
+    points: Float[Tensor, "N 3"],
+    middle: Float[Tensor, "2"],
+    heights: Float[Tensor, " R"],
+    angles: Float[Tensor, " A"],
+    slab: float,
 ) -> Float[Tensor, "R A"]:
     """How far points at each height reach from an upright axis, in each direction (0: ahead, then to the left)."""
     ways = torch.stack([angles.sin(), angles.cos()], 0)
@@ -151,7 +155,9 @@ def girth(
     return torch.stack(out)
 
 
-def unrolled(at: Float[Tensor, "V 3"], faces: Tensor, parts: Tensor, iuv: Float[Tensor, "F 3 2"]) -> Float[Tensor, "F 3 2"]:
+def unrolled(
+    at: Float[Tensor, "V 3"], faces: Tensor, parts: Tensor, iuv: Float[Tensor, "F 3 2"]
+) -> Float[Tensor, "F 3 2"]:
     """The body's part coordinates in metres: v is a part's length times its v, u its width times u about the middle."""
     corners = at[faces]
     uv = iuv - 0.5
@@ -159,7 +165,14 @@ def unrolled(at: Float[Tensor, "V 3"], faces: Tensor, parts: Tensor, iuv: Float[
         mine = parts == part
         span = corners[mine].flatten(0, 1)
         long = float((span.amax(0) - span.amin(0)).norm())
-        area = float(torch.linalg.cross(corners[mine, 1] - corners[mine, 0], corners[mine, 2] - corners[mine, 0]).norm(dim=1).sum()) / 2
+        area = (
+            float(
+                torch.linalg.cross(corners[mine, 1] - corners[mine, 0], corners[mine, 2] - corners[mine, 0])
+                .norm(dim=1)
+                .sum()
+            )
+            / 2
+        )
         uv[mine] = uv[mine] * torch.tensor([area / max(long, 1e-6) * 1.1, long])
     return uv
 
