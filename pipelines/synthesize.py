@@ -86,6 +86,7 @@ def begun(folder: Path, how: Synthesizing) -> None:
 
 def synthesize(folder: Path, how: Synthesizing, talk: Talk) -> None:
     """What is there already is not made again; what comes of it is the same as if nothing had been there."""
+    source(how)  # whose folders it looks at
     begun(folder, how)
     every = jobs(folder, how)
     missing = [job for job in every if not job.path.exists()]
@@ -102,7 +103,6 @@ def synthesize(folder: Path, how: Synthesizing, talk: Talk) -> None:
 
 def finished(missing: list[Job], how: Synthesizing) -> Iterator[Job]:
     if how.workers == 1 or len(missing) < 2:
-        source(how)
         yield from map(made, missing)
         return
     with ProcessPoolExecutor(min(how.workers, len(missing)), get_context("spawn")) as pool:

@@ -146,9 +146,9 @@ def posed(
 
 
 def carried(moves: Float[Tensor, "B N 12"], at: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
-    matrix = moves.unflatten(2, (3, 4))
-    turned = matrix[..., :3] @ torch.stack([at, normals], -1)  # [B, N, 3, 2]
-    return turned[..., 0] + matrix[..., 3], turned[..., 1]
+    x, y, z, shift = moves.unflatten(2, (3, 4)).unbind(3)
+    place = shift + x * at[:, :1] + y * at[:, 1:2] + z * at[:, 2:]
+    return place, x * normals[:, :1] + y * normals[:, 1:2] + z * normals[:, 2:]
 
 
 def nearest_faces(

@@ -91,6 +91,9 @@ class Pairs:
 
     def __init__(self, body: Skinned, how: Sampling = Sampling(), seed: int = 0) -> None:
         self.body, self.how, self.seed = body, how, seed
+        wardrobe = how.closet.wardrobe
+        if wardrobe is not None and not (wardrobe / "clothes").is_dir():
+            raise FileNotFoundError(f"no folder clothes in {wardrobe}; give a data folder of MakeHuman's")
         bank = None if how.motions is None else mocap.library(cast(BodyModel, body), how.motions)
         self.poses = Poses(body, bank, how.posing)
         self.photos = () if how.backgrounds is None else scenery.photos(how.backgrounds)

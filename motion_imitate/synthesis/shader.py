@@ -78,9 +78,8 @@ def shoot(
     light_[hits.index] = glow
     if actor.sheer < len(actor.faces):
         raster = veiled(actor, at, normals, corners, raster, (light_, cover), light, shadow, level)
-    colour = gathered(light_.view(len(at), *fine, 3).permute(0, 3, 1, 2))
+    colour, alpha = pixels(light_.view(len(at), *fine, 3), cover.view(len(at), *fine))
     middle = raster.map(lambda t: t[:, 1::2, 1::2])
-    alpha = gathered(cover.view(len(at), 1, *fine))
     return Shot(colour, alpha, at, marks, middle, raster.depth)
 
 
@@ -95,6 +94,24 @@ def gathered(samples: Float[Tensor, "B C h w"]) -> Float[Tensor, "B C H W"]:
     """Pixels: the samples in and about them, the middle one counts most."""
     rows = 0.25 * (samples[:, :, :-2:2] + samples[:, :, 2::2]) + 0.5 * samples[:, :, 1:-1:2]
     return 0.25 * (rows[..., :-2:2] + rows[..., 2::2]) + 0.5 * rows[..., 1:-1:2]
+
+
+def pixels(
+    glow: Float[Tensor, "B h w 3"], cover: Float[Tensor, "B h w"]
+) -> tuple[Float[Tensor, "B 3 H W"], Float[Tensor, "B 1 H W"]]:
+    """`gathered`, of colours and of cover."""
+    if not is_compiled(glow):
+        return gathered(glow.permute(0, 3, 1, 2)), gathered(cover[:, None])
+    from motion_imitate.synthesis.shader_numba import gather
+
+    size = (cover.shape[1] // 2, cover.shape[2] // 2)
+    colour, alpha = torch.empty(len(cover), 3, *size), torch.empty(len(cover), *size)
+    gather(glow.numpy(), cover.numpy(), colour.numpy(), alpha.numpy())
+    return colour, alpha[:, None]
+
+
+def is_compiled(values: Tensor) -> bool:
+    return values.device.type == "cpu" and find_spec("numba") is not None
 
 
 def found(raster: Raster, first: int = 0) -> Hits:
@@ -114,8 +131,7 @@ def shaded(
     actor: Actor, at: Tensor, normals: Tensor, hits: Hits, light: Glare, shadow: "Shadow | None", level: Tensor
 ) -> tuple[Float[Tensor, " P"], Float[Tensor, "P 3"]]:
     """The texture's alpha, and the light that comes of it as numbers of a picture."""
-    compiled = at.device.type == "cpu" and find_spec("numba")
-    way = shaded_numba if compiled else shaded_torch
+    way = shaded_numba if is_compiled(at) else shaded_torch
     return way(actor, at, normals, hits, light, shadow, level)
 
 

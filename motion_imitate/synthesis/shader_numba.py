@@ -32,6 +32,27 @@ def dark(
 
 
 @compiled
+def gather(glow: Floats, cover: Floats, colour: Floats, alpha: Floats) -> None:
+    """As `shader.gathered`: samples [B, h, w, 3] and [B, h, w] to pixels [B, 3, H, W] and [B, H, W]."""
+    batch, height, width = alpha.shape
+    for b in range(batch):
+        for i in range(height):
+            for j in range(width):
+                share, red, green, blue = ZERO, ZERO, ZERO, ZERO
+                for y in range(3):
+                    for x in range(3):
+                        part = cover[b, 2 * i + y, 2 * j + x]
+                        if part > ZERO:
+                            weight = (HALF if y == 1 else HALF * HALF) * (HALF if x == 1 else HALF * HALF)
+                            share += weight * part
+                            red += weight * glow[b, 2 * i + y, 2 * j + x, 0]
+                            green += weight * glow[b, 2 * i + y, 2 * j + x, 1]
+                            blue += weight * glow[b, 2 * i + y, 2 * j + x, 2]
+                alpha[b, i, j] = share
+                colour[b, 0, i, j], colour[b, 1, i, j], colour[b, 2, i, j] = red, green, blue
+
+
+@compiled
 def shade(
     shadow: float, lift: float,
     views: Ints, which: Ints, weights: Floats, at: Floats, normals: Floats, faces: Ints, uv: Floats, piece: Ints,
