@@ -14,6 +14,7 @@ from motion_imitate.raster import rasterize
 from motion_imitate.rotations import to_vectors
 from motion_imitate.synthesis import pairs, shader
 from motion_imitate.synthesis.actor import posed
+from motion_imitate.synthesis.lamp import Glare
 from motion_imitate.synthesis.pairs import Casting, Lighting, Pairs, Sampling, damage_free
 from motion_imitate.synthesis.poses import Errors, Poses, Posing
 from motion_imitate.synthesis.shards import packed
@@ -99,7 +100,7 @@ def shot_of(source, size, light):
 
 def light(shade):
     towards = torch.nn.functional.normalize(torch.tensor([-0.5, -0.6, -0.7]), dim=0)
-    return shader.Glare(towards, torch.tensor([0.8, 0.7, 0.6]), torch.full((3,), 0.4), torch.full((3,), 0.2), shade)
+    return Glare(towards, torch.tensor([0.8, 0.7, 0.6]), torch.full((3,), 0.4), torch.full((3,), 0.2), shade)
 
 
 def test_the_matte_is_the_share_of_each_pixel_that_the_mesh_covers(source):

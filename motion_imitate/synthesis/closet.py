@@ -1,6 +1,5 @@
 """Random people, dressed: out of nothing but the body itself, or from a data folder of MakeHuman's."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,6 +92,3 @@ def face_vertices(body: Skinned) -> Tensor:
     high = eye[1] - mouth[1]
     within = (at[:, 1] > mouth[1] - 0.6 * high) & (at[:, 1] < eye[1] + 0.7 * high) & (at[:, 2] > ear[2] + 0.02)
     return head & within
-
-
-Maker = Callable[[Random], Actor]

@@ -45,7 +45,7 @@ def one(
 ) -> Float[np.ndarray, "H W"]:
     small = (size[0] // COARSE, size[1] // COARSE)
     heap = np.zeros(small[0] * small[1], np.float32)
-    for way, share, fade in ((along, 0.5, FADE), (up, 1.0, 0.06)):
+    for way, share, fade in ((along, 0.35, FADE), (up, 1.0, 0.06)):
         flat = to_image((points - height[:, None] * way)[None], camera)[0]
         column, row = ((flat[:, 0] + 1) / 2 * small[1]).floor(), ((flat[:, 1] + 1) / 2 * small[0]).floor()
         good = (column >= 0) & (column < small[1]) & (row >= 0) & (row < small[0]) & (flat[:, 2] > 0.1)

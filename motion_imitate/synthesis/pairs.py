@@ -21,9 +21,10 @@ from motion_imitate.synthesis.actor import Actor, posed
 from motion_imitate.synthesis.closet import Closet, person
 from motion_imitate.synthesis.damage import Damage
 from motion_imitate.synthesis.ground import shadow
+from motion_imitate.synthesis.lamp import Glare
 from motion_imitate.synthesis.marks import Marks
 from motion_imitate.synthesis.poses import Errors, Framing, Poses, Posing, looked_at
-from motion_imitate.synthesis.shader import Glare, Shot, shoot
+from motion_imitate.synthesis.shader import Shot, shoot
 from motion_imitate.types import Batched, Body, BodyModel, Camera
 
 Random = np.random.Generator

@@ -149,7 +149,7 @@ def looked_at(
         if k == 0 or random.random() >= how.same:
             tilt = turn(torch.tensor([random.normal(0, how.pitch), 0, random.normal(0, how.roll)]).float().deg2rad())
             focal = float(np.exp(random.uniform(*np.log(how.focal)))) * lens
-            shift = torch.from_numpy(random.normal(0, how.shift, 2)).float()
+            shift = torch.from_numpy(random.normal(0, how.shift, 2) * [1, 0.5]).float()
         seen = (points[k] @ tilt.T) * points.new_tensor([1.0, -1.0, -1.0])
         subject = seen if whole else seen[upper]
         wanted = 2 * (fill if whole else max(fill, 0.85))
