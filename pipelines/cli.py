@@ -17,6 +17,7 @@ from pipelines.evaluating import Evaluating
 from pipelines.imitating import Imitating
 from pipelines.memory import give_back
 from pipelines.seeing import Seeing
+from pipelines.synthesizing import Synthesizing
 
 Clip = Annotated[Path, Parameter(help="A video file.")]
 MotionFile = Annotated[Path, Parameter(help="A motion file (.npz), from `motion-imitate motion extract`.")]
@@ -341,6 +342,19 @@ def train_lifter(
     from pipelines.train import LifterTraining, lifter_command
 
     lifter_command(recorded, out, LifterTraining(minutes, batch, seed=seed), talk)
+
+
+@app.command
+def synthesize(
+    *,
+    out: Annotated[Path, Parameter(name=["--output", "-o"], help="The folder that the samples are written to.")],
+    how: Annotated[Synthesizing, Flat] = Synthesizing(),
+    talk: Talking = SILENT,
+) -> None:
+    """Make up people in pairs of poses, with all that is true about them, to train from; goes on where it was."""
+    from pipelines.synthesize import synthesize
+
+    synthesize(out, how, talk)
 
 
 if __name__ == "__main__":
