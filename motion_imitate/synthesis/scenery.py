@@ -25,13 +25,15 @@ def colour(random: Random) -> Float[np.ndarray, "3"]:
 
 
 def shades(random: Random, size: tuple[int, int]) -> Picture:
-    y, x = np.mgrid[0 : size[0], 0 : size[1]] / np.array(size).reshape(2, 1, 1)
+    small = (max(size[0] // 8, 2), max(size[1] // 8, 2))  # nothing in it is sharp
+    y, x = np.mgrid[0 : small[0], 0 : small[1]] / np.array(small).reshape(2, 1, 1)
     angle = random.random() * 2 * np.pi
     share = np.clip(0.5 + (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle), 0, 1)[..., None]
     one, other = colour(random), colour(random)
     other = one + (other - one) * random.uniform(0.1, 1)
     round_ = np.hypot(x - random.random(), y - random.random())[..., None]
-    return (one + share * (other - one)) * (1 - random.uniform(0, 0.4) * round_**2)
+    picture = (one + share * (other - one)) * (1 - random.uniform(0, 0.4) * round_**2)
+    return cv2.resize(picture.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
 
 
 def clouds(random: Random, size: tuple[int, int]) -> Picture:
@@ -126,5 +128,6 @@ def scene(random: Random, size: tuple[int, int], taken: tuple[Path, ...] = ()) -
         picture = cropped(random, taken[int(random.integers(len(taken)))], size)
     else:
         picture = SCENES[int(random.integers(len(SCENES)))](random, size)
-        picture = picture + random.normal(0, random.uniform(0, 0.02), (*size, 1))
+        grain = np.float32(random.uniform(0, 0.02))
+        picture = picture + grain * random.standard_normal((*size, 1), np.float32)
     return np.ascontiguousarray(np.clip(picture, 0, 1).transpose(2, 0, 1), np.float32)
