@@ -37,7 +37,7 @@ FOLLOWING = Net(  # the follow-up's drawing network
     deviation=0.0,
 )
 SMALL = Net(
-    inputs=10,
+    inputs=14,
     outputs=9,
     width=8,
     fold=2,

@@ -1,0 +1,95 @@
+"""What a retouching network learns from: made-up people as another generator draws them, and as they really look."""
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from motion_imitate.bodies.dress import dress
+from motion_imitate.bodies.skinning import Skinned
+from motion_imitate.compositor import palette
+from motion_imitate.generators.retouch import Draft, Looked, Retouching, draft, look_at
+from motion_imitate.imitate import geometric, look
+from motion_imitate.raster import rasterize
+from motion_imitate.synthesis.pairs import Pairs, Sample
+from motion_imitate.types import Batched, Body, BodyModel, Source
+
+LESSON = 3  # what a seed is for
+
+
+@dataclass(frozen=True)
+class Truth(Batched):
+    image: Float[Tensor, "V 3 H W"]
+    matte: Float[Tensor, "V 1 H W"]
+    behind: Float[Tensor, "V 3 H W"]
+    face: Float[Tensor, "V 4"]  # left, top, right, bottom, in image points; NaN where none is seen
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One person: N photos, V views to be drawn."""
+
+    looked: Looked
+    palette: Float[Tensor, "N 4 H W"]
+    drafts: Draft
+    truth: Truth
+
+
+@dataclass(frozen=True)
+class Teaching:
+    photos: int = 1
+    blur: tuple[float, float] = (0.4, 1.6)  # pixels by which a matte is softer than the truth
+    off: float = 0.25  # of the way from its edge's outside to its inside that it is wrong
+    facing: float = 0.7  # how often the photo is the view that shows most of the face
+    retouch: Retouching = Retouching()
+
+
+def lesson(pairs: Pairs, number: int, how: Teaching = Teaching()) -> Lesson:
+    """The sample of that number; the source's body is as wrong as an estimator's, the views' poses are the true ones."""
+    random = np.random.default_rng([LESSON, pairs.seed, number])
+    sample = ordered(pairs[number], random, how)
+    photos, views = slice(how.photos), slice(how.photos, None)
+    mattes = torch.stack([guessed(matte, random, how) for matte in sample.matte[photos]])
+    body = sample.seen_body[photos]
+    body = replace(body, shape=body.shape.mean(0, keepdim=True).expand_as(body.shape))
+    camera, size = sample.seen_camera[photos], (sample.image.shape[2], sample.image.shape[3])
+    model = cast(BodyModel, dress(pairs.body, body, camera, mattes))
+    view = look(model, rasterize, body, camera, size)
+    source = Source(sample.image[photos], mattes, sample.background[photos], body, camera, view)
+    generator, count = geometric(model), len(sample) - how.photos
+    wanted = Body(sample.body.pose[views], body.shape[:1].expand(count, -1))
+    target = look(model, rasterize, wanted, sample.camera[views], size)
+    drawn = generator.draw(generator.encode(source), target)
+    places, read = places_of(model), palette(source)
+    dark = sample.background[views] * sample.shadow[views]
+    truth = Truth(sample.image[views], sample.matte[views], dark, seen_face(sample)[views])
+    return Lesson(look_at(source, places, how.retouch), read, draft(drawn, read, target, places), truth)
+
+
+def ordered(sample: Sample, random: np.random.Generator, how: Teaching) -> Sample:
+    """The views, those first that show the face best, or as they are."""
+    if random.random() >= how.facing:
+        return sample
+    return sample[sample.face_turned.argsort(descending=True, stable=True)]
+
+
+def guessed(matte: Float[Tensor, "1 H W"], random: np.random.Generator, how: Teaching) -> Float[Tensor, "1 H W"]:
+    """A matte as one would estimate it: softer, and a little too large or too small."""
+    soft = cv2.GaussianBlur(matte[0].numpy(), (0, 0), random.uniform(*how.blur))
+    return torch.from_numpy(soft)[None].sub(random.uniform(-how.off, how.off)).sub(0.5).mul(1.6).add(0.5).clamp(0, 1)
+
+
+def seen_face(sample: Sample) -> Float[Tensor, "N 4"]:
+    """Faces that look away are none."""
+    return torch.where(sample.face_turned[:, None] > 0.2, sample.face, torch.nan)
+
+
+def places_of(model: BodyModel) -> Float[Tensor, "F 3"]:
+    """Where each face is on the resting body: the middle of it all is 0, and 1 half its height away."""
+    at = model.skin.template
+    middle = (at.amax(0) + at.amin(0)) / 2
+    return (at[model.faces].mean(1) - middle) / (at[:, 1].amax() - at[:, 1].amin()) * 2
