@@ -49,7 +49,7 @@ def mean_weighed(values: Float[Tensor, "B C H W"], where: Float[Tensor, "B 1 H W
 
 
 def reconstruction(
-    picture: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"], where: Float[Tensor, "B 1 H W"] | None = None
+    picture: Float[Tensor, "B C H W"], truth: Float[Tensor, "B C H W"], where: Float[Tensor, "B 1 H W"] | None = None
 ) -> Float[Tensor, " B"]:
     """L1."""
     return mean_weighed((picture - truth).abs(), where)

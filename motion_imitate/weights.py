@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as of_bytes
 from safetensors.torch import load_file, save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from motion_imitate.files import replaced, trouble
@@ -63,6 +65,15 @@ def tensors_of(path: Path, digest: str | None = None) -> dict[str, Tensor]:
     if not isinstance(stored, dict) or not all(isinstance(value, Tensor) for value in stored.values()):
         raise ValueError(f"{path} is no dict of tensors; save the network's state_dict() alone")
     return dict(stored)
+
+
+def packed(tensors: dict[str, Tensor]) -> bytes:
+    """To hand to another process."""
+    return to_bytes({k: v.contiguous() for k, v in tensors.items()})
+
+
+def unpacked(data: bytes) -> dict[str, Tensor]:
+    return of_bytes(data)
 
 
 def write(path: Path, about: dict[str, Any], tensors: dict[str, Tensor]) -> None:

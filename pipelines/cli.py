@@ -18,6 +18,7 @@ from pipelines.imitating import Imitating
 from pipelines.memory import give_back
 from pipelines.seeing import Seeing
 from pipelines.synthesizing import Synthesizing
+from pipelines.teaching import Lessons
 
 Clip = Annotated[Path, Parameter(help="A video file.")]
 MotionFile = Annotated[Path, Parameter(help="A motion file (.npz), from `motion-imitate motion extract`.")]
@@ -342,6 +343,19 @@ def train_lifter(
     from pipelines.train import LifterTraining, lifter_command
 
     lifter_command(recorded, out, LifterTraining(minutes, batch, seed=seed), talk)
+
+
+@trains.command(name="retouch")
+def train_retouch(
+    *,
+    out: Annotated[Path, Parameter(name=["--output", "-o"], help="The folder of the run; it goes on where it was.")],
+    how: Annotated[Lessons, Flat] = Lessons(),
+    talk: Talking = SILENT,
+) -> None:
+    """Teach the networks that retouch what the geometric generator draws, from made-up people."""
+    from pipelines.teach import teach
+
+    teach(out, how, talk)
 
 
 @app.command

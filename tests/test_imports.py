@@ -37,7 +37,16 @@ LOW = [
     "overlay_numba",
     "overlay",
 ]  # each may import those before it
-SHARED = ["types", "camera", "raster", "flow", "mesh", "weights"]  # what plug-ins may use, besides their own folder
+SHARED = [
+    "types",
+    "camera",
+    "raster",
+    "flow",
+    "mesh",
+    "background",
+    "compositor",
+    "weights",
+]  # what plug-ins may use, besides their own folder
 ALONE = {
     "av": [
         *[f"motion_imitate/video/{n}.py" for n in ("opening", "decoding", "reading", "sound", "writing")],

@@ -77,9 +77,9 @@ def at_size(
 
 
 def warped(
-    features: Float[Tensor, "#B N C a b"], flows: Float[Tensor, "B K h w 2"], share: Float[Tensor, "B K h w"]
+    features: Float[Tensor, "P N C a b"], flows: Float[Tensor, "B K h w 2"], share: Float[Tensor, "B K h w"]
 ) -> Float[Tensor, "B K C h w"]:
-    """What each way reads, by its share: way k reads photo k % N. Photos of one person serve all views."""
+    """What each way reads, by its share: way k reads photo k % N. P people have as many views each, in turn."""
     people, photos = features.shape[:2]
     views, ways, height, width = share.shape
     # the ways that read one photo are read at once, one below the other

@@ -1,8 +1,8 @@
-"""The shipped form of the Liquid Warping GAN: it looks at what another generator draws, and at the photos, and says what
-to change. What it does not change stays the photo's own pixels, at any size."""
+"""The shipped form of the Liquid Warping GAN: it looks at what another generator draws, and at the photos, and says
+what to change. What it does not change stays the photo's own pixels, at any size."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -69,7 +69,7 @@ class Retouch:
     @torch.no_grad()
     def encode(self, source: Source) -> Known:
         looked = look_at(source, self.places, self.how)
-        small = palette(smaller(source, 2 * self.how.size))
+        small = palette(smaller(source, 2 * self.how.size))  # as large as what is drawn of it, or larger
         return Known(self.base.encode(source), self.source.features(looked.picture), small, looked.frame)
 
     @torch.no_grad()
@@ -80,6 +80,14 @@ class Retouch:
         heads = self.target(small.picture, code.features, flows, valid)
         size = drafts.picture.shape[2:]
         return changed(drafts, Heads(*(bilinear(head, size) for head in heads)), self.how)
+
+
+def smaller(source: Source, longest: int) -> Source:
+    """The photos at a size of `longest` at most."""
+    scale = min(1.0, longest / max(source.image.shape[2:]))
+    size = [max(1, round(side * scale)) for side in source.image.shape[2:]]
+    image, matte, behind = (resized(x, size, mode="area") for x in (source.image, source.matte, source.background))
+    return replace(source, image=image, matte=matte, background=behind)
 
 
 def look_at(source: Source, places: Float[Tensor, "F 3"], how: Retouching) -> Looked:

@@ -1,7 +1,7 @@
 """What a retouching network learns from: made-up people as another generator draws them, and as they really look."""
 
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motion_imitate.bodies.dress import dress
-from motion_imitate.bodies.skinning import Skinned
 from motion_imitate.compositor import palette
 from motion_imitate.generators.retouch import Draft, Looked, Retouching, draft, look_at
 from motion_imitate.imitate import geometric, look
 from motion_imitate.raster import rasterize
 from motion_imitate.synthesis.pairs import Pairs, Sample
 from motion_imitate.types import Batched, Body, BodyModel, Source
+from motion_imitate.weights import packed, unpacked
 
 LESSON = 3  # what a seed is for
 
@@ -38,6 +38,13 @@ class Lesson:
     drafts: Draft
     truth: Truth
 
+    def packed(self) -> bytes:
+        return packed(named(self, ""))
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> "Lesson":
+        return cast(Lesson, built(cls, unpacked(data), ""))
+
 
 @dataclass(frozen=True)
 class Teaching:
@@ -45,11 +52,11 @@ class Teaching:
     blur: tuple[float, float] = (0.4, 1.6)  # pixels by which a matte is softer than the truth
     off: float = 0.25  # of the way from its edge's outside to its inside that it is wrong
     facing: float = 0.7  # how often the photo is the view that shows most of the face
-    retouch: Retouching = Retouching()
+    retouch: Retouching = field(default_factory=Retouching)
 
 
 def lesson(pairs: Pairs, number: int, how: Teaching = Teaching()) -> Lesson:
-    """The sample of that number; the source's body is as wrong as an estimator's, the views' poses are the true ones."""
+    """The sample of that number; the photo's body is as wrong as an estimator's, the views' poses are the true ones."""
     random = np.random.default_rng([LESSON, pairs.seed, number])
     sample = ordered(pairs[number], random, how)
     photos, views = slice(how.photos), slice(how.photos, None)
@@ -93,3 +100,18 @@ def places_of(model: BodyModel) -> Float[Tensor, "F 3"]:
     at = model.skin.template
     middle = (at.amax(0) + at.amin(0)) / 2
     return (at[model.faces].mean(1) - middle) / (at[:, 1].amax() - at[:, 1].amin()) * 2
+
+
+def named(noun: object, before: str) -> dict[str, Tensor]:
+    """The tensors of dataclasses in dataclasses."""
+    if isinstance(noun, Tensor):
+        return {before: noun}
+    assert is_dataclass(noun)
+    return {k: v for f in fields(noun) for k, v in named(getattr(noun, f.name), f"{before}.{f.name}").items()}
+
+
+def built(kind: Any, tensors: dict[str, Tensor], before: str) -> Any:
+    if not is_dataclass(kind):
+        return tensors[before]
+    made: Any = kind
+    return made(**{f.name: built(f.type, tensors, f"{before}.{f.name}") for f in fields(kind)})

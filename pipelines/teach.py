@@ -1,0 +1,259 @@
+"""`motion-imitate train retouch`: teaches the retouching networks from made-up people; goes on where it was."""
+
+import json
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+from multiprocessing import get_context
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
+
+from motion_imitate import bodies, losses
+from motion_imitate.backbones import Backbone, load_backbone
+from motion_imitate.compositor import compose
+from motion_imitate.files import put, trouble
+from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF, Heads
+from motion_imitate.generators.retouch import Draft, Retouching, changed, framed
+from motion_imitate.lessons import Lesson, Teaching, Truth, lesson
+from motion_imitate.synthesis.closet import Closet
+from motion_imitate.synthesis.pairs import Casting, Pairs, Sampling
+from motion_imitate.synthesis.poses import Framing
+from motion_imitate.types import cat
+from motion_imitate.weights import read, write
+from pipelines.console import Talk
+from pipelines.run import in_order
+from pipelines.teaching import Lessons
+
+CHECKPOINT, LOG, SHEET = "checkpoint.safetensors", "log.jsonl", "sheet.png"
+VIEWS = 3  # of a lesson, photos and views to draw together
+
+
+@dataclass(frozen=True)
+class Learning:
+    rate: float = 2e-4
+    people: int = 2  # of a step
+    two: int = 4  # of so many steps, one learns from two photos
+    steady: float = 0.999  # of the mean of the weights, at last
+    least: float = 60.0  # seconds between two checkpoints
+    shown: int = 50  # steps between two lines of the log, and two sheets
+    perceptual: float = 1.0
+    colour: float = 4.0
+    cover: float = 2.0
+    face: float = 2.0
+    reach: int = 9  # pixels round the person that count, too
+    most: float = 1.0  # norm of gradients
+
+
+class Networks(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.source, self.target = SID(SHAPES["small"]), TSF(SHAPES["small"])
+
+    def forward(
+        self, lessons: list[Lesson], how: Retouching
+    ) -> tuple[Float[Tensor, "B 3 H W"], Float[Tensor, "B 1 H W"]]:
+        """Colour and cover of all views, at their own size."""
+        features = self.source.features(torch.stack([one.looked.picture for one in lessons]))
+        drafts = cat([one.drafts for one in lessons])
+        ways = [framed(one.drafts.drawn, one.looked.frame) for one in lessons]
+        flows, valid = (torch.cat(parts) for parts in zip(*ways, strict=True))
+        heads = self.target(drafts.picture, features, flows, valid)
+        made, start = [], 0
+        for one in lessons:
+            part = slice(start, start := start + len(one.truth))
+            drawn = changed(one.drafts, Heads(*(head[part] for head in heads)), how)
+            made.append(composed(Draft(one.drafts.picture, drawn), one))
+        colour, cover = (torch.cat(parts) for parts in zip(*made, strict=True))
+        return colour, cover
+
+
+def composed(draft: Draft, one: Lesson) -> tuple[Tensor, Tensor]:
+    return compose(draft.drawn, one.palette, (draft.picture.shape[2], draft.picture.shape[3]))
+
+
+def over(made: tuple[Tensor, Tensor], truth: Truth) -> Float[Tensor, "B 3 H W"]:
+    colour, cover = made
+    return colour * cover + truth.behind * (1 - cover)
+
+
+def terms(made: tuple[Tensor, Tensor], lessons: list[Lesson], eyes: Backbone, how: Learning) -> dict[str, Tensor]:
+    """What is wrong, a number for each view."""
+    truth = cat([one.truth for one in lessons])
+    started = torch.cat([one.drafts.drawn.cover for one in lessons])
+    where = max_pool2d(torch.maximum(truth.matte, started), 2 * how.reach + 1, 1, how.reach)
+    picture = over(made, truth)
+    return {
+        "perceptual": losses.perceptual(eyes, picture, truth.image, where),
+        "colour": losses.reconstruction(picture, truth.image, where),
+        "cover": losses.reconstruction(made[1], truth.matte, where),
+        "face": losses.reconstruction(
+            picture, truth.image, losses.inside(truth.face, (picture.shape[2], picture.shape[3]))
+        ),
+    }
+
+
+def weighed(wrong: dict[str, Tensor], how: Learning) -> Tensor:
+    return torch.stack([float(getattr(how, name)) * value.mean() for name, value in wrong.items()]).sum()
+
+
+@dataclass
+class Learner:
+    """All that a step changes."""
+
+    networks: Networks
+    optimizer: torch.optim.Adam
+    mean: dict[str, Tensor]  # of the weights, lately
+    step: int = 0
+
+    @classmethod
+    def new(cls, how: Learning, seed: int) -> "Learner":
+        torch.manual_seed(seed)
+        networks = Networks()
+        networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        mean = {k: v.detach().clone() for k, v in networks.state_dict().items()}
+        return cls(networks, torch.optim.Adam(networks.parameters(), how.rate, (0.9, 0.99)), mean)
+
+    def learn(self, lessons: list[Lesson], eyes: Backbone, how: Learning) -> dict[str, float]:
+        wrong = terms(self.networks(lessons, Retouching()), lessons, eyes, how)
+        loss = weighed(wrong, how)
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.networks.parameters(), how.most)
+        told = {
+            "step": float(self.step),
+            "loss": float(loss.detach()),
+            **{k: float(v.detach().mean()) for k, v in wrong.items()},
+        }
+        if bool(torch.isfinite(norm)):  # else this step is left out
+            self.optimizer.step()
+        self.step += 1
+        keep = min(how.steady, self.step / (self.step + 9))
+        with torch.no_grad():
+            for name, value in self.networks.state_dict().items():
+                self.mean[name].lerp_(value, 1 - keep)
+        return told
+
+    def stored(self) -> dict[str, Tensor]:
+        state = self.optimizer.state_dict()["state"]
+        moments = {f"adam.{k}.{name}": v for k, entry in state.items() for name, v in entry.items()}
+        now = {f"now.{k}": v for k, v in self.networks.state_dict().items()}
+        return now | {f"mean.{k}": v for k, v in self.mean.items()} | moments
+
+    def restore(self, about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        def under(first: str) -> dict[str, Tensor]:
+            return {k.removeprefix(first): v for k, v in tensors.items() if k.startswith(first)}
+
+        self.networks.load_state_dict(under("now."))
+        self.mean, self.step = under("mean."), int(about["step"])
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in under("adam.").items():
+            number, _, name = key.partition(".")
+            state.setdefault(int(number), {})[name] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+
+
+def sampling(how: Lessons) -> Sampling:
+    closet = Closet(wardrobe=how.makehuman)
+    framing = Framing(whole=0.85, high=(0.75, 0.95), shift=0.02)
+    size = (how.size, how.size)
+    return Sampling(size, VIEWS, how.motions, how.backgrounds, closet, Casting(people=4, each=48), framing=framing)
+
+
+@lru_cache(maxsize=1)
+def pairs(how: Lessons) -> Pairs:
+    torch.set_num_threads(1)
+    return Pairs(bodies.load(), sampling(how), how.seed)
+
+
+def given(how: Lessons, number: int, photos: int) -> bytes:
+    return lesson(pairs(how), number, Teaching(photos, retouch=Retouching(size=how.size))).packed()
+
+
+def lessons(how: Lessons, first: int, learning: Learning) -> Generator[list[Lesson]]:
+    """Those of each step, from step `first` on, without end; made by other processes."""
+    with ProcessPoolExecutor(how.workers, get_context("spawn")) as pool:
+
+        def asked(step: int) -> list[Future[bytes]]:
+            photos = 2 if step % learning.two == learning.two - 1 else 1
+            numbers = range(step * learning.people, (step + 1) * learning.people)
+            return [pool.submit(given, how, number, photos) for number in numbers]
+
+        def told(asked: list[Future[bytes]]) -> list[Lesson]:
+            return [Lesson.unpacked(one.result()) for one in asked]
+
+        try:
+            yield from in_order(asked, told, count(first), how.workers + 1)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def teach(folder: Path, how: Lessons, talk: Talk, learning: Learning = Learning()) -> None:
+    pairs(how)  # whose folders it looks at
+    begun = saved = monotonic()
+    eyes, learner = load_backbone("efficientnet-lite0"), Learner.new(learning, how.seed)
+    with trouble(folder):
+        folder.mkdir(exist_ok=True)
+    if (folder / CHECKPOINT).exists():
+        learner.restore(*read(folder / CHECKPOINT))
+    start = learner.step
+    with closing(lessons(how, start, learning)) as coming, closing(steps(learner, coming, eyes, learning)) as done:
+        for told, some in talk.counted(done, "train", how.steps and how.steps - start):
+            ends = (how.steps and learner.step >= how.steps) or monotonic() - begun > 60 * how.minutes
+            if learner.step % learning.shown == 0 or ends:
+                note(folder, told, some, learner, eyes, learning)
+            if monotonic() - saved > learning.least or ends:
+                write(folder / CHECKPOINT, {"step": learner.step, "seed": how.seed}, learner.stored())
+                saved = monotonic()
+            if ends:
+                break
+    record = {"output": str(folder / CHECKPOINT), "step": learner.step, "learnt": learner.step - start}
+    talk.result(record, f"{folder / CHECKPOINT}: step {learner.step}, {learner.step - start} of them now")
+
+
+@dataclass(frozen=True)
+class Step:
+    told: dict[str, float]
+    lessons: list[Lesson]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.told, self.lessons))
+
+    def __len__(self) -> int:
+        return 1
+
+
+def steps(learner: Learner, coming: Iterator[list[Lesson]], eyes: Backbone, how: Learning) -> Generator[Step]:
+    for some in coming:
+        yield Step(learner.learn(some, eyes, how), some)
+
+
+@torch.no_grad()
+def note(
+    folder: Path, told: dict[str, float], some: list[Lesson], learner: Learner, eyes: Backbone, how: Learning
+) -> None:
+    """A line of the log: what is wrong, and what was before anything is changed; and a sheet."""
+    drafts = [composed(one.drafts, one) for one in some]
+    before = (torch.cat([x[0] for x in drafts]), torch.cat([x[1] for x in drafts]))
+    unchanged = terms(before, some, eyes, how)
+    line = told | {f"unchanged {k}": float(v.mean()) for k, v in unchanged.items()}
+    with (folder / LOG).open("a") as log:
+        log.write(json.dumps({k: round(v, 5) for k, v in line.items()}) + "\n")
+    truth = cat([one.truth for one in some])
+    networks = Networks()
+    networks.load_state_dict(learner.mean)
+    made = over(networks(some, Retouching()), truth)
+    photo = torch.cat([one.looked.picture[:1, :3].expand(len(one.truth), -1, -1, -1) for one in some])
+    rows = torch.cat([photo, over(before, truth), made, truth.image], 3)
+    picture = torch.cat(list(rows), 1).clamp(0, 1).permute(1, 2, 0).numpy()
+    put(folder / SHEET, cv2.imencode(".png", (picture[..., ::-1] * 255).astype(np.uint8))[1].tobytes())
