@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from time import monotonic
 from typing import Literal
@@ -182,8 +182,13 @@ def staged(
     """Short runs of what is to be drawn, until the limit in seconds."""
     start: float | None = None
     for run in runs:
-        for first in range(0, len(run), DRAWN):
-            some = run[first : first + DRAWN]
+        cuts = [
+            0,
+            *range(1 if start is None else DRAWN, len(run), DRAWN),
+            len(run),
+        ]  # the very first frame alone: sooner
+        for first, last in pairwise(cuts):
+            some = run[first:last]
             start = float(some.seconds[0]) if start is None else start
             if float(some.seconds[0]) - start >= limit:
                 return

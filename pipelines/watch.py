@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -13,7 +13,7 @@ import torch
 
 from motion_imitate import bodies
 from motion_imitate.estimators.fit import fit, fit_live
-from motion_imitate.estimators.fitter import Fitter
+from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.landmarks import Landmarks
 from motion_imitate.estimators.quality import LIVE, QUALITIES
 from motion_imitate.motion import smooth_live
@@ -25,7 +25,7 @@ from pipelines.run import threads
 from pipelines.seeing import Seeing
 
 RUN = 32  # frames of a run in which people are looked for; each run begins with a search
-EARLY = 2  # runs that are halved, for something to be known sooner
+EARLY = 4  # halves of runs that are looked at by themselves
 ENOUGH = 960  # pixels of the longer side at which people are looked for: the network sees a square of 256 of them
 
 
@@ -51,8 +51,14 @@ def watching(clip: Path, seeing: Seeing, warn: Callable[[str], None]) -> Watchin
     return Watching(info, scaled((info.height, info.width), seeing.size), seeing, warn)
 
 
+@lru_cache(maxsize=2)
 def body_model(name: str) -> BodyModel:
     return cast(BodyModel, bodies.load(name))  # frozen fields, which type checkers do not take for fields
+
+
+@lru_cache(maxsize=4)
+def fitter(name: str, how: Fitting) -> Fitter:
+    return Fitter(body_model(name), how)
 
 
 def check_device(name: str) -> None:
@@ -75,19 +81,16 @@ def sightings(what: Watching) -> Iterator[Sighting]:
     how = replace(QUALITIES[what.seeing.quality].look, device=what.seeing.device, threads=what.seeing.threads)
     if what.seeing.live:
         how = replace(how, every=1, rate=1e6)  # what lies between two looks is known only after the second
-    frames = read(what.info.path, RUN, scaled(what.size, ENOUGH), warn=what.warn)
-    with closing(threads(partial(Landmarks, how), soon(frames), what.seeing.workers)) as runs:
+    frames = read(what.info.path, RUN // 2, scaled(what.size, ENOUGH), warn=what.warn)
+    with closing(threads(partial(Landmarks, how), joined(frames), what.seeing.workers)) as runs:
         yield from advised(runs, what.seeing.person, what.info, what.warn)
 
 
-def soon(runs: Iterator[Frames]) -> Iterator[Frames]:
-    """The same, the first few runs in halves: more of them are looked at side by side."""
-    for run in islice(runs, EARLY):
-        half = (len(run) + 1) // 2
-        yield run[:half]
-        if half < len(run):
-            yield run[half:]
-    yield from runs
+def joined(halves: Iterator[Frames]) -> Iterator[Frames]:
+    """Runs of two, but for the first few, which are looked at side by side for something to be known sooner."""
+    yield from islice(halves, EARLY)
+    for first in halves:
+        yield cat([first, *islice(halves, 1)])
 
 
 def fitted(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterator[Motion]:
@@ -102,8 +105,8 @@ def fitted(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterat
 
 def pieces(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterator[Motion]:
     if what.seeing.live:
-        return smooth_live(fit_live(seen, Fitter(model, LIVE), what.size))
-    return fit(seen, Fitter(model, QUALITIES[what.seeing.quality].fit), what.size)
+        return smooth_live(fit_live(seen, fitter(model.name, LIVE), what.size))
+    return fit(seen, fitter(model.name, QUALITIES[what.seeing.quality].fit), what.size)
 
 
 def paired(frames: Iterable[Frames], motion: Iterator[Motion]) -> Iterator[tuple[Frames, Motion]]:

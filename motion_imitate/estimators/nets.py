@@ -1,11 +1,12 @@
 """The shipped networks as functions from an array to arrays, by LiteRT or by torch: one file serves both."""
 
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,24 +51,32 @@ def sound(path: Path) -> Iterator[None]:
         raise MissingWeights(f"the network {path.name} is damaged ({error}); reinstall the program") from None
 
 
+@cache
 def litert_net(path: Path, threads: int) -> Net:
-    """An interpreter is for one thread alone, so each thread that calls gets its own."""
+    """An interpreter serves one caller at a time: there are as many as ever called at once. They take long to make,
+    and are kept."""
     from ai_edge_litert.interpreter import Interpreter
 
-    own = threading.local()
+    idle: list[Any] = []
+
+    def made() -> Any:
+        with hushed(b"Created TensorFlow Lite XNNPACK delegate"), sound(path):
+            net = Interpreter(model_path=str(path), num_threads=threads)
+            net.allocate_tensors()
+        return net
 
     def run(pictures: Floats) -> list[Floats]:
-        if not hasattr(own, "net"):
-            with hushed(b"Created TensorFlow Lite XNNPACK delegate"), sound(path):
-                own.net = Interpreter(model_path=str(path), num_threads=threads)
-                own.net.allocate_tensors()
-            own.input = own.net.get_input_details()[0]["index"]
-            own.outputs = [o["index"] for o in own.net.get_output_details()]
+        try:
+            net = idle.pop()
+        except IndexError:
+            net = made()
+        at, outputs = net.get_input_details()[0]["index"], [o["index"] for o in net.get_output_details()]
         rows = []
         for picture in pictures:
-            own.net.set_tensor(own.input, np.ascontiguousarray(picture[None], np.float32))
-            own.net.invoke()
-            rows.append([own.net.get_tensor(o) for o in own.outputs])
+            net.set_tensor(at, np.ascontiguousarray(picture[None], np.float32))
+            net.invoke()
+            rows.append([net.get_tensor(o) for o in outputs])
+        idle.append(net)
         return [np.concatenate(column) for column in zip(*rows, strict=True)]
 
     return run
