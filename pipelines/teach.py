@@ -35,7 +35,7 @@ from pipelines.console import Talk
 from pipelines.run import in_order
 from pipelines.teaching import Lessons
 
-CHECKPOINT, LOG, SHEET = "checkpoint.safetensors", "log.jsonl", "sheet.png"
+CHECKPOINT, WEIGHTS, LOG, SHEET = "checkpoint.safetensors", "weights.safetensors", "log.jsonl", "sheet.png"
 VIEWS = 3  # of a lesson, photos and views to draw together
 
 
@@ -213,12 +213,20 @@ def teach(folder: Path, how: Lessons, talk: Talk, learning: Learning = Learning(
             if learner.step % learning.shown == 0 or ends:
                 note(folder, told, some, learner, eyes, learning)
             if monotonic() - saved > learning.least or ends:
-                write(folder / CHECKPOINT, {"step": learner.step, "seed": how.seed}, learner.stored())
+                store(folder, learner, how)
                 saved = monotonic()
             if ends:
                 break
     record = {"output": str(folder / CHECKPOINT), "step": learner.step, "learnt": learner.step - start}
     talk.result(record, f"{folder / CHECKPOINT}: step {learner.step}, {learner.step - start} of them now")
+
+
+def store(folder: Path, learner: Learner, how: Lessons) -> None:
+    """All that it takes to go on; and the weights alone, as they are used."""
+    about = {"step": learner.step, "seed": how.seed}
+    write(folder / CHECKPOINT, about, learner.stored())
+    recipe = {"shape": "small", "size": how.size, "wardrobe": bool(how.makehuman), "motions": bool(how.motions)}
+    write(folder / WEIGHTS, about | recipe, {k: v.half() for k, v in learner.mean.items()})
 
 
 @dataclass(frozen=True)
