@@ -42,7 +42,7 @@ class Cloth:
     back: Float[Tensor, "N V 4"]  # where they show what is opposite, and how surely
     size: Float[Tensor, "N V"]  # how large the faces round a vertex are shown, beside all of them
     depth: Float[Tensor, "N h w"]  # how far away what is seen is, there or in a pixel next to it
-    near: Float[Tensor, "N h w"]  # how far away the nearest thing is, there or round about
+    near: Float[Tensor, "N h w"]  # how far away what stands out nearest is, there or round about
     fill: Float[Tensor, "V 3"]  # a colour for every vertex
     around: Around
     limbs: Limbs
@@ -72,7 +72,7 @@ class Geometric:
         depth = source.view.raster.depth[:, None]
         size = foreshortened(source.view.corners)
         front = (size > 0).float()
-        near = nearest_about(depth, pixels(how.stain, depth))
+        near = rims(depth, pixels(how.stain, depth), how.slack)
         clear = nearest(near, at[:, None, :, :2])[:, 0] + how.slack >= at[..., 2]
         seen = clear * self.at_vertices(front, torch.ones_like(front))
         matte = warp(source.matte, at[:, None, :, :2])[:, 0, 0]
@@ -97,13 +97,22 @@ class Geometric:
         own = (colours * good[..., None]).sum(0) / total.clamp(min=1e-6)[:, None]
         sure = total.clamp(max=1)
         known, weight = own * sure[:, None], sure
-        for other, worth in ((self.twins, self.how.twin), (self.opposite, self.how.back)):
-            share = worth * sure[other] * (1 - weight)
-            known, weight = known + own[other] * share[:, None], weight + share
+        for theirs, surely, worth in (
+            (own[self.twins], sure[self.twins], self.how.twin),
+            (self.across(own, sure), sure[self.opposite], self.how.back),
+        ):
+            share = worth * surely * (1 - weight)
+            known, weight = known + theirs * share[:, None], weight + share
         mean = (own * sure[:, None]).sum(0) / sure.sum().clamp(min=1e-6)
         known = torch.where(weight[:, None] > 0, known / weight.clamp(min=1e-6)[:, None], mean)
         stiff = torch.full((len(self.pairs),), self.how.spread)
         return between(self.pairs, known, weight + 1e-6, stiff).float().clamp(0, 1)
+
+    def across(self, own: Float[Tensor, "V 3"], sure: Float[Tensor, " V"]) -> Float[Tensor, "V 3"]:
+        """The colours of what is opposite; where that is another limb, as for hands, the usual one there."""
+        colours, other = own[self.opposite], self.limb_of[self.opposite] != self.limb_of
+        good = other & (sure[self.opposite] > 0.5)
+        return torch.where(other[:, None], colours[good].median(0).values, colours) if good.any() else colours
 
     def vertices(self, view: View) -> Float[Tensor, "B V 3"]:
         out = view.corners.new_zeros(len(view), len(self.twins), 3)
@@ -199,7 +208,7 @@ class Geometric:
         """
         ways, reach = len(at) // len(code.near), self.how.slack
         depth = target.raster.depth[:, None]
-        here = (nearest_about(depth, self.stain(code, target)) + reach < depth[:, 0]).flatten()[on]
+        here = (rims(depth, self.stain(code, target), reach) + reach < depth[:, 0]).flatten()[on]
         close, beside = (nearest(near.repeat(ways, 1, 1), at[:, None, :, :2])[:, 0] for near in (code.depth, code.near))
         shown = (at[..., 2] <= close + reach) & inside(at[..., :2])
         clean = at[..., 2] <= beside + reach
@@ -232,10 +241,14 @@ def foreshortened(corners: Float[Tensor, "B F 3 3"]) -> Float[Tensor, "B F"]:
     return -area / area.abs().sum(1, keepdim=True).clamp(min=1e-12)
 
 
-def nearest_about(depth: Float[Tensor, "N 1 h w"], reach: int) -> Float[Tensor, "N h w"]:
-    """The least depth in a square round each pixel."""
+def rims(depth: Float[Tensor, "N 1 h w"], reach: int, slack: float) -> Float[Tensor, "N h w"]:
+    """The least depth, in a square round each pixel, of what stands out before something `slack` metres behind it."""
     square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    return torch.from_numpy(np.stack([cv2.erode(each, square) for each in depth[:, 0].numpy()]))
+    out = []
+    for each in depth[:, 0].numpy():
+        ahead = cv2.dilate(each, np.ones((3, 3), np.uint8)) > each + slack
+        out.append(cv2.erode(np.where(ahead, each, np.float32(np.inf)), square))
+    return torch.from_numpy(np.stack(out))
 
 
 def smoothstep(x: Tensor, low: float, high: float) -> Tensor:
