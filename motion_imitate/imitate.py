@@ -1,20 +1,21 @@
 """The method on one page: photos become a Source, a motion becomes views, a generator draws them, and the drawn person
 is read from the photos at the size of the output."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import cast
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from motion_imitate import bodies
 from motion_imitate.background import behind, grown
 from motion_imitate.bodies.dress import dress
 from motion_imitate.bodies.opposite import opposite
-from motion_imitate.bodies.parts import LIMBS
+from motion_imitate.bodies.parts import ARMS, LIMBS
 from motion_imitate.bodies.skinning import Skinned
 from motion_imitate.camera import around, cut, to_camera, to_image
 from motion_imitate.compositor import compose_into, palette
@@ -25,6 +26,8 @@ from motion_imitate.estimators.landmarks import Landmarks
 from motion_imitate.estimators.matte import matte as matte_of
 from motion_imitate.estimators.quality import QUALITIES
 from motion_imitate.generators.geometric import Geometric
+from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF
+from motion_imitate.generators.retouch import Retouch
 from motion_imitate.motion import Retarget, Smoothing, retarget, smooth
 from motion_imitate.portrait import Photos, people_in, photos_of
 from motion_imitate.raster import rasterize
@@ -43,6 +46,8 @@ from motion_imitate.types import (
     cat,
 )
 from motion_imitate.video import probe, read
+from motion_imitate.weights import find
+from motion_imitate.weights import read as stored
 
 STILL = Fitting(outline_steps=6, every=1)  # for photos
 STEADY = Smoothing(reach=0.1)  # what is driven is to be as quick as the driver
@@ -112,12 +117,42 @@ def portrait(photos: Photos, seen: Sequence[Sighting]) -> tuple[Source, BodyMode
 
 
 def geometric(model: BodyModel) -> Geometric:
-    limbs = torch.tensor(LIMBS)[model.parts]
-    limb = torch.zeros(len(model.mirror_vertices), dtype=torch.int64)
-    limb[model.faces.flatten()] = limbs.repeat_interleave(3)
+    limbs = torch.tensor(LIMBS)
     return Geometric(
-        model.faces, model.mirror_vertices, opposite(model.skin.template, limb, LIMBS[24], (LIMBS[3], LIMBS[4])), limbs
+        model.faces, model.mirror_vertices, opposites(model.name), limbs[model.parts], tuple(LIMBS[k] for k in ARMS)
     )
+
+
+@cache
+def opposites(name: str) -> tuple[Int[Tensor, " V"], Int[Tensor, " V"]]:
+    """Of the bare body: what the dressed one has on would be taken for its limbs."""
+    model = cast(BodyModel, bodies.load(name))
+    limb = torch.zeros(len(model.mirror_vertices), dtype=torch.int64)
+    limb[model.faces.flatten()] = torch.tensor(LIMBS)[model.parts].repeat_interleave(3)
+    return opposite(model.skin.template, limb, LIMBS[24], (LIMBS[3], LIMBS[4]))
+
+
+def liquid_warping(model: BodyModel, weights: Path | None = None) -> Retouch:
+    """What the geometric generator draws, and networks that mend it; their weights are those that ship."""
+    about, tensors = stored(weights or find("liquid_warping.safetensors"))
+    source, target = SID(SHAPES[about["shape"]]), TSF(SHAPES[about["shape"]])
+    for net, name in ((source, "source."), (target, "target.")):
+        net.load_state_dict({k.removeprefix(name): v.float() for k, v in tensors.items() if k.startswith(name)})
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Retouch(geometric(model), source, target, places(model))
+
+
+def places(model: BodyModel) -> Float[Tensor, "F 3"]:
+    """Where each face is on the resting body: the middle of it all is 0, and 1 half its height away."""
+    at = model.skin.template
+    middle = (at.amax(0) + at.amin(0)) / 2
+    return (at[model.faces].mean(1) - middle) / (at[:, 1].amax() - at[:, 1].amin()) * 2
+
+
+RENDERERS: dict[str, Callable[[BodyModel], Generator]] = {  # type: ignore[type-arg]
+    "geometric": geometric,
+    "liquid-warping": liquid_warping,
+}
 
 
 def floor(model: BodyModel, body: Body, camera: Camera) -> float | None:
@@ -184,12 +219,16 @@ class Imitation:
     retarget: Retarget = field(default_factory=Retarget)
 
 
-def portray(photos: Sequence[Path], size: int = 1280, person: str | int = "largest") -> Person:
+def portray(
+    photos: Sequence[Path], size: int = 1280, person: str | int = "largest", renderer: str = "geometric"
+) -> Person:
     """The person of some photos, in pictures of at most `size` pixels: made once, for any number of clips."""
+    if renderer not in RENDERERS:
+        raise ValueError(f"no renderer {renderer!r}; choose one of {', '.join(RENDERERS)}")
     given = photos_of(photos, size)
     seen = [people_in(image, str(path), person)[0] for image, path in zip(given.image, photos, strict=True)]
     source, model = portrait(given, seen)
-    return Person.of(source, model, geometric(model))
+    return Person.of(source, model, RENDERERS[renderer](model))
 
 
 def imitate(person: Person, clip: Path, how: Imitation = Imitation()) -> Iterator[Frames]:

@@ -13,6 +13,7 @@ from motion_imitate.bodies.dress import dress
 from motion_imitate.compositor import palette
 from motion_imitate.generators.retouch import Draft, Looked, Retouching, draft, look_at
 from motion_imitate.imitate import geometric, look
+from motion_imitate.imitate import places as places_of
 from motion_imitate.raster import rasterize
 from motion_imitate.synthesis.pairs import Pairs, Sample
 from motion_imitate.types import Batched, Body, BodyModel, Source
@@ -93,13 +94,6 @@ def guessed(matte: Float[Tensor, "1 H W"], random: np.random.Generator, how: Tea
 def seen_face(sample: Sample) -> Float[Tensor, "N 4"]:
     """Faces that look away are none."""
     return torch.where(sample.face_turned[:, None] > 0.2, sample.face, torch.nan)
-
-
-def places_of(model: BodyModel) -> Float[Tensor, "F 3"]:
-    """Where each face is on the resting body: the middle of it all is 0, and 1 half its height away."""
-    at = model.skin.template
-    middle = (at.amax(0) + at.amin(0)) / 2
-    return (at[model.faces].mean(1) - middle) / (at[:, 1].amax() - at[:, 1].amin()) * 2
 
 
 def named(noun: object, before: str) -> dict[str, Tensor]:

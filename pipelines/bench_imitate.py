@@ -136,7 +136,7 @@ def paced(
     """The command's own stages, with that generator."""
     begun, came = perf_counter(), list[float]()
     driver = driver_of(job.clip, Imitating(), Seeing(size=job.longest), QUIET)
-    person = person_of([job.photo], job.longest, "largest", QUIET)
+    person = person_of([job.photo], job.longest, Imitating(), QUIET)
     source, model = person.source, person.model
     moved = retarget(smooth(driver.motion, STEADY), source.body[:1], source.camera[:1], model)
     first, moved = begun_with(moved)

@@ -11,7 +11,7 @@ from torch import Tensor
 from motion_imitate.backbones import lite0
 from motion_imitate.estimators.face import FaceNets
 from motion_imitate.estimators.landmarks import Landmarking, Landmarks
-from motion_imitate.imitate import STEADY, Person, Render, geometric, look, portrait
+from motion_imitate.imitate import RENDERERS, STEADY, Person, Render, look, portrait
 from motion_imitate.motion import Retarget, retarget, smooth
 from motion_imitate.picture_metrics import coverage
 from motion_imitate.portrait import Photos, people_in
@@ -35,8 +35,6 @@ VIEW = 400  # at which it is counted where the person's pixels are from
 AHEAD = 24  # frames looked at beyond the last that is compared, for the fit's sake
 COLUMNS = 6  # of a sheet
 SHARES = ("seen", "mirrored", "opposite", "made_up")
-
-GENERATORS: dict[str, Callable[[BodyModel], Generator]] = {"geometric": geometric}  # type: ignore[type-arg]
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def ways_of(photo: Photo, size: tuple[int, int]) -> dict[str, Way]:
     still = filling(photo.source.image[0], size)
     behind = filling(photo.source.background[0], size)
     ways = {"copy": Way(lambda motion: still.expand(len(motion), -1, -1, -1), lambda motion: {})}
-    return ways | {row: way_of(photo, make(photo.model), behind) for row, make in GENERATORS.items()}
+    return ways | {row: way_of(photo, make(photo.model), behind) for row, make in RENDERERS.items()}
 
 
 def way_of(photo: Photo, generator: Generator, behind: UInt8[Tensor, "3 H W"]) -> Way:  # type: ignore[type-arg]

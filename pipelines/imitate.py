@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from motion_imitate.imitate import STEADY, Person, Render, floor, geometric, portrait
+from motion_imitate.imitate import RENDERERS, STEADY, Person, Render, floor, portrait
 from motion_imitate.motion import Retarget, retarget, smooth
 from motion_imitate.portrait import people_in, photos_of
 from motion_imitate.raster import rasterize
@@ -29,7 +29,6 @@ from pipelines.imitating import Imitating
 from pipelines.motion import maker, opened, report
 from pipelines.output import Refused, refuse
 from pipelines.run import beside, threads
-from pipelines.seeing import Person as Who
 from pipelines.seeing import Seeing
 from pipelines.watch import Watching, body_model, fitted, sightings, watching
 
@@ -71,7 +70,7 @@ def imitate(
     limit = PREVIEW if how.preview else float("inf")
     confidence: list[Tensor] = []
     with closing(beside(driver.motion)) as motion:
-        person = person_of(photos, longest, how.photo_person, talk)
+        person = person_of(photos, longest, how, talk)
         source, model = person.source, person.model
         moved = retarget(smooth(motion, STEADY), source.body[:1], source.camera[:1], model, plan)
         with closing(behind(how.background, source, driver, talk)) as backdrop:
@@ -120,17 +119,17 @@ def ground(wish: str, source: Source, first: Motion, model: BodyModel) -> float 
     return floor(model, first.body[:1], first.camera[:1]) if wish == "driving" else None
 
 
-def person_of(paths: list[Path], longest: int, who: Who, talk: Talk) -> Person:
+def person_of(paths: list[Path], longest: int, how: Imitating, talk: Talk) -> Person:
     """The person of the photos; what will suffer is told."""
     photos = photos_of(paths, longest)
     seen = []
     for image, path in zip(photos.image, paths, strict=True):
-        people = people_in(image, str(path), who)
+        people = people_in(image, str(path), how.photo_person)
         for advice in of_photo(people, photos.size) + of_detail(image, people[0]):
             talk.warn(f"{path}: {advice}")
         seen.append(people[0])
     source, model = portrait(photos, seen)
-    return Person.of(source, model, geometric(model))
+    return Person.of(source, model, RENDERERS[how.renderer](model))
 
 
 def behind(wish: str, source: Source, driver: Driver, talk: Talk) -> Backdrop:

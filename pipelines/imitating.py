@@ -24,6 +24,8 @@ class Imitating:
     """A motion file to follow, in place of a video."""
     photo_person: Annotated[Person, Parameter(validator=positive)] = "largest"
     """Who, where several people are in the photo: the largest, the one furthest left or right, or a number."""
+    renderer: Literal["geometric", "liquid-warping"] = "geometric"
+    """What draws the person: the photo's own pixels, carried by the body; or these, mended by networks."""
     runner: Literal["threads", "ray"] = "threads"
     """Where frames are drawn: in this process, or in processes of Ray (extra [ray]); the frames are the same."""
     preview: Annotated[bool, Parameter(negative=())] = False

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count
+from itertools import count, repeat
 from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
@@ -43,7 +43,8 @@ VIEWS = 3  # of a lesson, photos and views to draw together
 class Learning:
     rate: float = 2e-4
     people: int = 2  # of a step
-    two: int = 4  # of so many steps, one learns from two photos
+    times: int = 2  # that the same lessons are learnt from: they take as long to make
+    two: int = 4  # of so many lots of lessons, one has two photos
     steady: float = 0.999  # of the mean of the weights, at last
     least: float = 60.0  # seconds between two checkpoints
     shown: int = 50  # steps between two lines of the log, and two sheets
@@ -184,16 +185,19 @@ def lessons(how: Lessons, first: int, learning: Learning) -> Generator[list[Less
     """Those of each step, from step `first` on, without end; made by other processes."""
     with ProcessPoolExecutor(how.workers, get_context("spawn")) as pool:
 
-        def asked(step: int) -> list[Future[bytes]]:
-            photos = 2 if step % learning.two == learning.two - 1 else 1
-            numbers = range(step * learning.people, (step + 1) * learning.people)
+        def asked(lot: int) -> list[Future[bytes]]:
+            photos = 2 if lot % learning.two == learning.two - 1 else 1
+            numbers = range(lot * learning.people, (lot + 1) * learning.people)
             return [pool.submit(given, how, number, photos) for number in numbers]
 
         def told(asked: list[Future[bytes]]) -> list[Lesson]:
             return [Lesson.unpacked(one.result()) for one in asked]
 
         try:
-            yield from in_order(asked, told, count(first), how.workers + 1)
+            lot, done = divmod(first, learning.times)
+            for some in in_order(asked, told, count(lot), how.workers + 1):
+                yield from repeat(some, learning.times - done)
+                done = 0
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

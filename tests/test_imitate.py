@@ -1,5 +1,7 @@
 """A body looked at through a camera, and a person drawn as it goes."""
 
+from dataclasses import replace
+
 import painted
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch.testing import assert_close
 from motion_imitate.bodies import load
 from motion_imitate.camera import around, cut, project, unknown_lens
 from motion_imitate.compositor import compose_into, palette
-from motion_imitate.imitate import Person, Render, look
+from motion_imitate.imitate import Person, Render, geometric, look
 from motion_imitate.raster import RASTERIZERS, rasterize
 from motion_imitate.types import Body, Camera, Frames, Motion, cat
 
@@ -145,3 +147,11 @@ def test_the_compiled_compositor_agrees_with_torchs(monkeypatch, channels):
     off = (ground.int() - expected.int()).abs()
     assert off.max() <= 1
     assert (off > 0).float().mean() < 0.01
+
+
+def test_what_a_body_has_on_does_not_change_what_is_opposite():
+    skin = painted.MODEL.skin
+    hair = skin.template[:, 1:2] > skin.template[:, 1].amax() - 0.15
+    dressed = replace(painted.MODEL, skin=replace(skin, template=skin.template + 0.12 * hair))
+    for one, other in zip(geometric(dressed).opposite, painted.geometric().opposite, strict=True):
+        assert torch.equal(one, other)

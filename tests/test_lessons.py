@@ -8,7 +8,8 @@ from torch.testing import assert_close
 from motion_imitate import bodies
 from motion_imitate.compositor import compose
 from motion_imitate.generators.retouch import Retouching
-from motion_imitate.lessons import Lesson, Teaching, guessed, lesson, named, places_of
+from motion_imitate.imitate import places as places_of
+from motion_imitate.lessons import Lesson, Teaching, guessed, lesson, named
 from motion_imitate.metrics import overlap
 from motion_imitate.synthesis.pairs import Casting, Pairs, Sampling
 

@@ -11,7 +11,7 @@ from motion_imitate.compositor import compose, palette
 from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF, Heads
 from motion_imitate.generators.retouch import Retouch, Retouching, changed, draft, frame_of, framed, look_at, slant
 from motion_imitate.imitate import look
-from motion_imitate.lessons import places_of
+from motion_imitate.imitate import places as places_of
 from motion_imitate.raster import rasterize
 from motion_imitate.types import Generator, cat
 

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from motion_imitate.bodies.parts import ARMS
 from motion_imitate.bodies.skinning import Skinned, rest_shape
 from motion_imitate.camera import to_camera, to_image
 from motion_imitate.mesh import between, edges, vertex_normals
@@ -21,6 +22,7 @@ class Dressing:
     out: float = 0.12  # metres that clothes may stand off the skin, at most
     shoe: float = 0.03  # and shoes
     into: float = 0.02  # and the skin be drawn in
+    sleeve: float = 0.01  # round forearms and hands, in parts of the picture's longer side: what is there is theirs
     rim: float = 0.012  # how near to the body's outline a vertex counts as on it, in parts of the picture's longer side
     grazing: float = 0.5  # largest cosine between a normal and the line of sight there
     firm: float = 10.0  # how much the rim's word counts
@@ -88,8 +90,12 @@ def gaps(
     seen = to_image(at, camera)
     size = (mattes.shape[2], mattes.shape[3])
     half = at.new_tensor([size[1], size[0]]) / 2
-    cover = rasterize(seen[:, model.faces], size).face >= 0
-    own, theirs = signed(cover.float()), signed(mattes[:, 0])
+    face = rasterize(seen[:, model.faces], size).face
+    own, theirs = signed((face >= 0).float()), signed(mattes[:, 0])
+    arms = torch.isin(model.parts, torch.tensor(ARMS))
+    loose = torch.zeros(len(model.skin.template), dtype=torch.bool)
+    loose[model.faces[arms]] = True
+    apart = signed(((face >= 0) & arms[face.clamp(min=0)]).float()) - how.sleeve * max(size)
     normal = vertex_normals(at, model.faces)
     grazing = ((normal * at).sum(-1) / at.norm(dim=-1)).abs()
     aim = at[..., :2] / at[..., 2:]
@@ -99,7 +105,7 @@ def gaps(
     rim = how.rim * max(size)
     inside = (seen[..., :2].abs() < 0.98).all(-1)  # beyond the picture's edge nothing is known
     on_rim = (read(own, seen[..., :2]).abs() < rim) & (grazing < how.grazing) & inside & (scale > 1e-6)
-    far, found = march(theirs, own, seen[..., :2], direction / half, how, scale)
+    far, found = march(theirs, own, torch.where(loose, 1e3, 0.0), apart, seen[..., :2], direction / half, how, scale)
     good = (on_rim & found).float() * (1 - grazing)
     off = (far * good / scale.clamp(min=1e-6)).sum(0) / good.sum(0).clamp(min=1e-6)
     return off, how.firm * good.sum(0).clamp(max=1)
@@ -122,6 +128,8 @@ def read(field: Float[Tensor, "N h w"], at: Float[Tensor, "N V 2"]) -> Float[Ten
 def march(
     theirs: Float[Tensor, "N h w"],
     own: Float[Tensor, "N h w"],
+    free: Float[Tensor, " V"],
+    apart: Float[Tensor, "N h w"],
     start: Float[Tensor, "N V 2"],
     step: Float[Tensor, "N V 2"],
     how: Dressing,
@@ -129,7 +137,8 @@ def march(
 ) -> tuple[Float[Tensor, "N V"], Bool[Tensor, "N V"]]:
     """Pixels along each direction to where the person ends, outward or inward; and whether that was found.
 
-    Not found where another part of the body lies between: there clothes of the two meet.
+    Not found where another part of the body lies between: there clothes of the two meet. Nor where `apart` is below 0
+    (by less than `free`): an arm may be there, though the body's is not.
     """
     first = read(theirs, start)
     outward = first <= 0
@@ -141,6 +150,7 @@ def march(
     for pixels in range(1, int(most.max().clamp(max=400)) + 2):
         at = start + step * (sign * pixels)[..., None]
         now = read(theirs, at)
+        blocked |= read(apart, at) + free < 0
         blocked |= outward & ~found & (pixels > clear) & (read(own, at) < -1)
         crossed = ~found & ((now > 0) == outward) & (pixels <= most + 1)
         part = before.abs() / (before.abs() + now.abs()).clamp(min=1e-6)

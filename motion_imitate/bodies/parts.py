@@ -27,6 +27,7 @@ REGIONS = {
     "lower": (7, 8, 9, 10, 11, 12, 13, 14),
     "feet": (5, 6),
 }
+ARMS = (3, 4, 19, 20, 21, 22)  # from the elbow on
 LIMBS = (0, 1, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 8, 9, 10, 11, 10, 11, 12, 13, 12, 13, 14, 14)  # front and back as one
 ATLAS = (4, 6)  # rows and columns of a texture that has a square for each part
 FRONT = (0.0, 0.0, 1.0)

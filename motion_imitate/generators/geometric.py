@@ -22,6 +22,8 @@ from motion_imitate.types import Drawn, Source, View
 @dataclass(frozen=True)
 class Carrying:
     slack: float = 0.02  # metres that something nearer may be before it hides what is behind it
+    apart: float = 0.2  # metres that loose limbs are taken to be nearer than they are
+    wide: int = 2  # how many times as far as others they may stain
     stain: float = 0.013  # of a photo's longer side, round something nearer: there may be its colours
     poor: float = 0.10  # of the view's foreshortening: where a photo shows a face smaller than that, it does not count
     rich: float = 0.40  # and larger, counts fully
@@ -58,9 +60,14 @@ class Geometric:
         twins: Int[Tensor, " V"],
         opposite: tuple[Int[Tensor, " V"], Int[Tensor, " V"]],
         limbs: Int[Tensor, " F"],
+        loose: tuple[int, ...] = (),
         how: Carrying = Carrying(),
     ) -> None:
+        """`loose` are limbs that hang beside others, as arms do: next to them may be their colours, however near."""
         self.faces, self.twins, self.limbs, self.how = faces, twins, limbs, how
+        self.loose = torch.isin(limbs, torch.tensor(loose))
+        self.hanging = torch.zeros(len(twins), dtype=torch.bool)
+        self.hanging[faces[self.loose]] = True
         self.opposite, self.alike = opposite
         self.pairs = edges(faces)
         self.limb_of = torch.zeros(len(twins), dtype=torch.int64)
@@ -72,8 +79,8 @@ class Geometric:
         depth = source.view.raster.depth[:, None]
         size = foreshortened(source.view.corners)
         front = (size > 0).float()
-        near = rims(depth, pixels(how.stain, depth), how.slack)
-        clear = nearest(near, at[:, None, :, :2])[:, 0] + how.slack >= at[..., 2]
+        near = self.before(source.view, pixels(how.stain, depth))
+        clear = (nearest(near, at[:, None, :, :2])[:, 0] + how.slack >= at[..., 2]) | self.hanging
         seen = clear * self.at_vertices(front, torch.ones_like(front))
         matte = warp(source.matte, at[:, None, :, :2])[:, 0, 0]
         good = seen * ((matte - 0.5) / (how.firm - 0.5)).clamp(0, 1)
@@ -121,6 +128,13 @@ class Geometric:
     def limbs_seen(self, view: View) -> Int[Tensor, "B H W"]:
         face = view.raster.face
         return torch.where(face < 0, -1, self.limbs[face.clamp(min=0)])
+
+    def before(self, view: View, reach: int) -> Float[Tensor, "B H W"]:
+        """The least depth of what stands out, round each pixel; loose limbs are as if far before all others."""
+        face, depth, slack = view.raster.face, view.raster.depth, self.how.slack
+        loose = (face >= 0) & self.loose[face.clamp(min=0)]
+        ahead = torch.where(loose, depth - self.how.apart, torch.inf)
+        return torch.minimum(rims(depth[:, None], reach, slack), rims(ahead[:, None], self.how.wide * reach, slack))
 
     def at_vertices(self, of_faces: Float[Tensor, "B F"], count: Float[Tensor, "#B F"]) -> Float[Tensor, "B V"]:
         """The mean of the faces round each vertex that count, 0 where none does."""
@@ -207,12 +221,13 @@ class Geometric:
         Next to something nearer in the photo may be its colours: that is read only where it is next to it here, too.
         """
         ways, reach = len(at) // len(code.near), self.how.slack
-        depth = target.raster.depth[:, None]
-        here = (rims(depth, self.stain(code, target), reach) + reach < depth[:, 0]).flatten()[on]
+        depth = target.raster.depth
+        rim = self.before(target, self.stain(code, target))
+        here = (rim + reach < depth).flatten()[on] | self.loose[target.raster.face.flatten()[on]]
         close, beside = (nearest(near.repeat(ways, 1, 1), at[:, None, :, :2])[:, 0] for near in (code.depth, code.near))
         shown = (at[..., 2] <= close + reach) & inside(at[..., :2])
         clean = at[..., 2] <= beside + reach
-        size = (depth.shape[2], depth.shape[3])
+        size = (depth.shape[1], depth.shape[2])
         sheet = at.new_ones(len(at), size[0] * size[1]).index_copy(1, on, (shown & (clean | here)).float())
         return blurred(sheet.view(-1, *size)).flatten(1)[:, on]
 
