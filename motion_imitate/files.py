@@ -6,6 +6,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_native_id
 
+PARTS: set[Path] = set()  # that this process is writing
+
 
 class OutputError(Exception):
     """A result cannot be written where it should go."""
@@ -39,6 +41,7 @@ def replaced(path: Path) -> Iterator[Path]:
     part = path.absolute().parent / f".{path.name}.{os.getpid()}-{get_native_id()}.part"
     with trouble(path):
         part.touch()
+    PARTS.add(part)
     try:
         yield part
         with trouble(path):
@@ -47,6 +50,14 @@ def replaced(path: Path) -> Iterator[Path]:
             synced(path.absolute().parent)
     finally:
         part.unlink(missing_ok=True)
+        PARTS.discard(part)
+
+
+def abandon() -> None:
+    """Removes what is being written: the process is about to end without putting it away."""
+    for part in list(PARTS):
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def synced(path: Path) -> None:

@@ -44,7 +44,7 @@ def mapped(path: Path) -> mmap:
         if not S_ISREG(mode):
             raise NotAPicture(f"{path} is {'a folder' if S_ISDIR(mode) else 'not a regular file'}; give a photo")
         if not path.stat().st_size:
-            raise NotAPicture(f"{path} is empty; give a photo that was copied or downloaded whole")
+            raise NotAPicture(f"{path} is empty; copy or download it again, whole")
         with path.open("rb") as file:
             return mmap(file.fileno(), 0, access=ACCESS_COPY)
     except NotAPicture:

@@ -17,6 +17,7 @@ from motion_imitate.pictures import NotAPicture, opened
 from motion_imitate.types import Frames, Sighting
 
 REACH = 0.03  # of the longer side, round what is seen of a person: what is opaque there is theirs
+LEAST = 64  # pixels of a photo's longer side
 LOOKS = 3  # at a photo; each looks where the one before saw the person
 
 
@@ -43,6 +44,9 @@ def photos_of(paths: Sequence[Path], longest: int) -> Photos:
     given = []
     for path in paths:
         picture = opened(path, longest)
+        if max(picture.image.shape[1:]) < LEAST:
+            width, height = picture.image.shape[2], picture.image.shape[1]
+            raise NotAPicture(f"{path} has {width}x{height} pixels; give a photo of {LEAST} or more")
         alpha = torch.ones_like(picture.image[:1]) if picture.alpha is None else picture.alpha
         given.append(torch.cat([picture.image * alpha + 1 - alpha, alpha]))
     height, width = (max(2, side // 2 * 2) for side in given[0].shape[1:])

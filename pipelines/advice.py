@@ -47,8 +47,11 @@ class Doubts:
     long: int = 20_000  # frames of a clip that are remembered; nothing is told of what comes later
 
 
-def of_photo(people: Sequence[Sighting], size: tuple[int, int], doubts: Doubts = Doubts()) -> list[str]:
-    """About a photo of (height, width), whose first person is taken; each as last seen."""
+def of_photo(
+    people: Sequence[Sighting], size: tuple[int, int], doubts: Doubts = Doubts(), small: bool = True
+) -> list[str]:
+    """About a photo of (height, width), whose first person is taken; each as last seen. `small` is whether that is all
+    there is of it, and it was not made smaller."""
     seen = [one[-1:] for one in people if bool(one.score[-1] > 0)]
     if not seen:
         return ["nobody is seen in the photo; give one of a person, most of the body in the picture"]
@@ -59,9 +62,9 @@ def of_photo(people: Sequence[Sighting], size: tuple[int, int], doubts: Doubts =
             f"{people_near} people are in the photo, and one of them is taken; "
             "say who with --photo-person N|left|right|largest, N counted from the left"
         )
-    if (tall := float(heights(person, size))) < doubts.tall:
+    if small and (tall := int(heights(person, size))) < doubts.tall:
         said.append(
-            f"the person in the photo is {tall:.0f} pixels tall: the result will be blurred; "
+            f"the person in the photo is {tall} pixels tall: the result will be blurred; "
             f"give a photo in which they are {doubts.tall:.0f} or more"
         )
     return said + facing(person, doubts) + cropped(person, doubts)

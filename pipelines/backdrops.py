@@ -41,6 +41,14 @@ def backdrop(path: Path, size: tuple[int, int], warn: Callable[[str], None] = la
     return shown
 
 
+def readable(path: Path) -> None:
+    """Refuses what is neither a video nor a picture."""
+    try:
+        probe(path)
+    except NotAVideo:
+        opened(path, 64)
+
+
 def covered(image: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
     """The middle of a picture, as large as covers a size."""
     large = covering((image.shape[1], image.shape[2]), size)

@@ -143,6 +143,8 @@ def imitate(
     from pipelines.imitate import imitate
     from pipelines.output import Refused
 
+    if how.motion and len(files) > 1 and files[-1].suffix.lower() in (".mp4", ".mov", ".webm", ".mkv", ".avi"):
+        raise Refused(f"--motion takes the place of a video; leave {files[-1]} out, or --motion")
     photos, clip = (files, None) if how.motion else (files[:-1], files[-1])
     if not photos:
         raise Refused("give a photo and a video: motion-imitate imitate PHOTO VIDEO -o OUT.mp4")

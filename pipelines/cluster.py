@@ -65,6 +65,14 @@ def cluster() -> Iterator[Any]:
                     stop(ray)
 
 
+def kill() -> None:
+    """Ends the Ray that was started here on the spot."""
+    worker = sys.modules.get("ray._private.worker")
+    node = getattr(worker, "_global_node", None)
+    if node is not None:
+        node.kill_all_processes(check_alive=False, allow_graceful=False)
+
+
 def start(ray: Any) -> None:
     address = os.environ.get("RAY_ADDRESS")
     own = {} if address else {"object_store_memory": STORE, "include_dashboard": False, "_system_config": SYSTEM}

@@ -1,13 +1,14 @@
 """Talking to whoever called: results to stdout, everything else to stderr; errors become exit codes."""
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
-from signal import SIGTERM, signal
-from threading import current_thread, main_thread
+from signal import SIG_IGN, SIGINT, SIGTERM, getsignal, signal
+from threading import Event, Timer, current_thread, main_thread
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -15,6 +16,8 @@ from pipelines.output import Refused
 
 S = TypeVar("S", bound=Sized)
 WIDE = 1000  # characters
+STOPPED = "interrupted; nothing half-done was left"
+PATIENCE = 3.0  # seconds that it may take to stop
 EVERY = 2.0  # seconds between progress lines where there is no terminal
 OK, FAILED, USAGE, BAD_INPUT, MISSING, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -101,8 +104,9 @@ def progress(what: str, done: int, total: int | None, seconds: float) -> dict[st
 
 def guarded(talk: Talk, action: Callable[[], Any]) -> int:
     """The action's exit code; what goes wrong is said in one sentence."""
+    told = Event()
     try:
-        with terminable():
+        with terminable(talk, told):
             code = action()
         return code if isinstance(code, int) else OK
     except SystemExit as wish:
@@ -112,7 +116,8 @@ def guarded(talk: Talk, action: Callable[[], Any]) -> int:
     except BaseException as error:
         if talk.debug:
             traceback.print_exc()
-        code, sentence = verdict(error)
+        # what is interrupted while it is imported says something else
+        code, sentence = verdict(KeyboardInterrupt() if told.is_set() else error)
         talk.fail(code, " ".join(sentence.split()))
         return code
 
@@ -124,26 +129,47 @@ def unread() -> int:
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """Being told to end is like Ctrl-C: whatever was begun is put away."""
+def terminable(talk: Talk, told: Event) -> Iterator[None]:
+    """Being told to end is like Ctrl-C: whatever was begun is put away. What takes too long about it is left alone."""
     if current_thread() is not main_thread():
         yield
         return
+    late = Timer(PATIENCE, leave, [talk])
+    late.daemon = True
 
     def interrupt(*_: object) -> None:
+        if not told.is_set():
+            told.set()
+            late.start()
         raise KeyboardInterrupt
 
-    before = signal(SIGTERM, interrupt)
+    before = {number: getsignal(number) for number in (SIGINT, SIGTERM)}
+    for number, handler in before.items():
+        if handler is not SIG_IGN:
+            signal(number, interrupt)
     try:
         yield
     finally:
-        signal(SIGTERM, before)
+        late.cancel()
+        for number, handler in before.items():
+            signal(number, handler)
+
+
+def leave(talk: Talk) -> None:
+    """Ends the process, whatever its threads are at."""
+    if files := sys.modules.get("motion_imitate.files"):  # else nothing is being written
+        files.abandon()
+    if cluster := sys.modules.get("pipelines.cluster"):
+        cluster.kill()
+    talk.fail(INTERRUPTED, STOPPED)
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
 
 
 def verdict(error: BaseException) -> tuple[int, str]:
     """The exit code, and one sentence."""
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted; nothing half-done was left"
+        return INTERRUPTED, STOPPED
     if isinstance(error, Refused):
         return USAGE, str(error)
     if isinstance(error, ModuleNotFoundError):

@@ -23,7 +23,7 @@ from motion_imitate.types import BodyModel, Frames, Motion, Sighting, Source
 from motion_imitate.video import Encoding, read, write
 from pipelines.actors import actors
 from pipelines.advice import of_detail, of_photo
-from pipelines.backdrops import Backdrop, backdrop, covered, emptied, still
+from pipelines.backdrops import Backdrop, backdrop, covered, emptied, readable, still
 from pipelines.console import Talk
 from pipelines.imitating import Imitating
 from pipelines.motion import maker, opened, report
@@ -60,7 +60,7 @@ def imitate(
 ) -> None:
     given = [*photos, *([clip] if clip else []), *([how.motion] if how.motion else [])]
     refuse(out, given, CLEAR if how.background == "alpha" else (".mp4", *CLEAR), overwrite)
-    refuse_wishes(how)
+    refuse_wishes(how, seeing)
     begun = monotonic()
     torch.set_num_threads(seeing.threads)
     longest = min(seeing.size or LARGE, SMALL if how.preview else LARGE)
@@ -85,13 +85,17 @@ def imitate(
     report(out, confidence, monotonic() - begun, talk)
 
 
-def refuse_wishes(how: Imitating) -> None:
+def refuse_wishes(how: Imitating, seeing: Seeing) -> None:
     """What would come to nothing is said before anything is computed."""
+    if seeing.body != "anny":
+        raise Refused(f"people of photos have the body anny, not {seeing.body}; leave --body out")
     wish = how.background
     if wish.startswith("#"):
         colour(wish)
     elif wish not in ("photo", "driving", "alpha") and not Path(wish).is_file():
         raise Refused(f"there is no file {wish}; --background is photo, driving, alpha, #RRGGBB or a file's path")
+    elif wish not in ("photo", "driving", "alpha"):
+        readable(Path(wish))
     if how.motion is not None and wish == "driving":
         raise Refused("a stored motion has no pictures to stand before; give its video, or another --background")
     if how.side_by_side and wish == "alpha":
@@ -125,7 +129,9 @@ def person_of(paths: list[Path], longest: int, how: Imitating, talk: Talk) -> Pe
     seen = []
     for image, path in zip(photos.image, paths, strict=True):
         people = people_in(image, str(path), how.photo_person)
-        for advice in of_photo(people, photos.size) + of_detail(image, people[0]):
+        for advice in of_photo(people, photos.size, small=max(photos.size) < longest // 2 * 2) + of_detail(
+            image, people[0]
+        ):
             talk.warn(f"{path}: {advice}")
         seen.append(people[0])
     source, model = portrait(photos, seen)

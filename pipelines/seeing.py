@@ -26,7 +26,7 @@ class Seeing:
     body: Literal["anny", "smpl"] = "anny"
     """The body that is fitted; smpl needs your own file, see `motion-imitate convert smpl`."""
     size: Annotated[int | None, Parameter(validator=Number(gte=64, lte=8192))] = None
-    """Pixels of the picture's longer side, at most; the clip's own if not given."""
+    """Pixels of the picture's longer side, at most; if not given the clip's own, or 1920 for `imitate`."""
     device: str = "cpu"
     """Where the pose network runs, such as cpu or cuda."""
     workers: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 2

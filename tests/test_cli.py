@@ -185,7 +185,7 @@ def test_what_is_no_motion_is_refused(capsys, folder, clip, stored):
 
 def test_weights_that_are_missing_have_their_own_code(capsys, folder, clip, monkeypatch):
     monkeypatch.setattr(weights, "HOMES", (folder,))
-    assert "anny.safetensors" in refused(capsys, 4, "motion", "extract", clip, "-o", "out.npz")
+    assert "no asset" in refused(capsys, 4, "motion", "extract", clip, "-o", "out.npz")
     monkeypatch.setenv("MOTION_IMITATE_HOME", str(folder))
     sentence = refused(capsys, 4, "motion", "extract", clip, "-o", "out.npz", "--body", "smpl")
     assert "motion-imitate convert smpl" in sentence

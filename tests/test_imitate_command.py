@@ -178,6 +178,31 @@ def test_a_video_may_be_the_background(folder, stored, walking):
     assert (frames[0] - frames[-1]).abs().mean() > 1  # it moves, though the person stands
 
 
+def test_networks_mend_a_little_of_what_the_geometric_renderer_draws(folder, stored):
+    words = ["imitate", "photo.jpg", "--motion", str(stored), "--size", "200", "--preview", "--quiet"]
+    assert main([*words, "-o", "plain.mp4"]) == 0
+    assert main([*words, "-o", "mended.mp4", "--renderer", "liquid-warping"]) == 0
+    plain, mended = (next(iter(read(Path(name)))).data.float() for name in ("plain.mp4", "mended.mp4"))
+    assert 0.02 < (plain - mended).abs().mean() < 3
+
+
+def test_what_can_be_known_to_come_to_nothing_is_said_first(capsys, folder, stored, monkeypatch):
+    monkeypatch.setattr("pipelines.imitate.driver_of", lambda *_: pytest.fail("something was computed"))
+    Path("text.jpg").write_text("no picture")
+    Path("empty.mp4").touch()
+    words = ["photo.jpg", "--motion", str(stored), "-o", "out.mp4"]
+    assert "text.jpg" in refused(capsys, 3, *words, "--background", "text.jpg")
+    assert "empty.mp4 is empty" in refused(capsys, 3, *words, "--background", "empty.mp4")
+    assert "leave --body out" in refused(capsys, 2, *words, "--body", "smpl")
+    assert "takes the place" in refused(capsys, 2, "photo.jpg", "clip.mp4", "--motion", str(stored), "-o", "out.mp4")
+
+
+def test_a_tiny_photo_is_refused(capsys, folder, stored):
+    cv2.imwrite("tiny.png", np.zeros((40, 20, 3), np.uint8))
+    said = refused(capsys, 3, "tiny.png", "--motion", str(stored), "-o", "out.mp4")
+    assert "tiny.png has 20x40 pixels; give a photo of 64 or more" in said
+
+
 def test_a_stored_motion_has_no_picture_to_stand_in(capsys, folder, stored):
     words = ["photo.jpg", "--motion", str(stored), "-o", "out.mp4", "--background", "driving"]
     assert "give its video" in refused(capsys, 2, *words)
