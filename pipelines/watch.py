@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +25,7 @@ from pipelines.run import threads
 from pipelines.seeing import Seeing
 
 RUN = 32  # frames of a run in which people are looked for; each run begins with a search
-EARLY = 4  # halves of runs that are looked at by themselves
+PIECE, EARLY = 8, 3  # frames that are read at once, and so many times as many in each of the first two runs
 ENOUGH = 960  # pixels of the longer side at which people are looked for: the network sees a square of 256 of them
 
 
@@ -81,16 +81,17 @@ def sightings(what: Watching) -> Iterator[Sighting]:
     how = replace(QUALITIES[what.seeing.quality].look, device=what.seeing.device, threads=what.seeing.threads)
     if what.seeing.live:
         how = replace(how, every=1, rate=1e6)  # what lies between two looks is known only after the second
-    frames = read(what.info.path, RUN // 2, scaled(what.size, ENOUGH), warn=what.warn)
+    frames = read(what.info.path, PIECE, scaled(what.size, ENOUGH), warn=what.warn)
     with closing(threads(partial(Landmarks, how), joined(frames), what.seeing.workers)) as runs:
         yield from advised(runs, what.seeing.person, what.info, what.warn)
 
 
-def joined(halves: Iterator[Frames]) -> Iterator[Frames]:
-    """Runs of two, but for the first few, which are looked at side by side for something to be known sooner."""
-    yield from islice(halves, EARLY)
-    for first in halves:
-        yield cat([first, *islice(halves, 1)])
+def joined(pieces: Iterator[Frames]) -> Iterator[Frames]:
+    """Runs, the first two shorter: they are looked at side by side, and are enough for something to be known."""
+    for count in chain([EARLY, EARLY], repeat(RUN // PIECE)):
+        if not (some := list(islice(pieces, count))):
+            return
+        yield cat(some)
 
 
 def fitted(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterator[Motion]:

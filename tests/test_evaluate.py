@@ -46,11 +46,11 @@ def test_a_still_clip_is_its_own_copy(capsys, folder):
     words = ["--every", "2", "--quality", "fast", "--sheet", "sheets", "-o", "out.json", "--quiet"]
     assert main(["evaluate", "still.mp4", *words]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("|")[2].strip() for line in lines] == ["row", "---", "copy", "geometric"]
+    assert [line.split("|")[2].strip() for line in lines] == ["row", "---", "copy", "geometric", "liquid-warping"]
     assert len({line.count("|") for line in lines}) == 1
     record = json.loads(Path("out.json").read_text())
-    copy, carried = record["rows"]
-    for system, row in (("copy-source", copy), ("geometric", carried)):
+    copy, carried, mended = record["rows"]
+    for system, row in (("copy-source", copy), ("geometric", carried), ("liquid-warping", mended)):
         assert record["systems"][system] == {"clips": 1} | {k: v for k, v in row.items() if k not in ("clip", "row")}
     assert copy["person_ms_ssim"] == pytest.approx(1, abs=0.001)
     assert copy["perceptual"] < 0.01 < carried["perceptual"] < 0.4
@@ -67,7 +67,7 @@ def test_a_still_clip_is_its_own_copy(capsys, folder):
     assert carried["seen"] > 0.7
     assert sum(carried[name] for name in ("seen", "mirrored", "opposite", "made_up")) == pytest.approx(1)
     sheet = cv2.imread("sheets/1_still.png")
-    assert sheet.shape[0] > 3 * 480  # truth, copy, geometric
+    assert sheet.shape[0] > 4 * 480  # truth, copy, geometric, liquid-warping
     assert sorted(os.listdir(folder)) == ["out.json", "sheets", "still.mp4"]
 
 

@@ -133,3 +133,10 @@ def test_looks_are_at_most_thirty_a_second(rate, every, expected):
 def test_an_unknown_network_is_refused():
     with pytest.raises(ValueError, match="lite, full, heavy"):
         Landmarks(Landmarking(model="huge"))
+
+
+def test_fast_video_is_looked_at_20_times_a_second_and_slow_video_at_each_frame():
+    assert looked_at([k / 60 for k in range(10)], 1, 20.0, 0.03) == [0, 3, 6, 9]
+    assert looked_at([k / 50 for k in range(7)], 1, 20.0, 0.03) == [0, 3, 6]
+    assert looked_at([k / 30 for k in range(5)], 1, 20.0, 0.03) == [0, 1, 2, 3, 4]
+    assert looked_at([k / 30 for k in range(5)], 1, 20.0) == [0, 2, 4]

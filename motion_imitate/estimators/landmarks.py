@@ -1,5 +1,6 @@
 """What a pose network sees of everybody in a run of video. Needs no memory: every run starts with a search."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +21,8 @@ class Landmarking:
     model: str = "heavy"  # or full or lite: faster, and wrong about left and right more often
     mirror: bool = False  # look at the mirror image too: takes twice as long
     every: int = 1  # look at every so many frames, and draw straight lines between
-    rate: float = 30.0  # at most so many looks a second of video
+    rate: float = 20.0  # at most so many looks a second of video,
+    slow: float = 0.03  # but one at each frame where there are so many seconds between them
     detect: float = 0.5  # least score at which the detector's finds are looked at
     tracking: Tracking = field(default_factory=Tracking)
     device: str = "cpu"
@@ -41,7 +43,7 @@ class Landmarks:
     def __call__(self, frames: Frames) -> list[Sighting]:
         """Everybody, the largest first. Of nobody there is one Sighting too, of score 0 throughout."""
         seconds = frames.seconds.tolist()
-        rows = looked_at(seconds, self.how.every, self.how.rate)
+        rows = looked_at(seconds, self.how.every, self.how.rate, self.how.slow)
         images = [picture(frames.data[row]) for row in rows]
         found = trails(images, [seconds[row] for row in rows], self.search, self.glance, self.how.tracking)
         size = (frames.data.shape[2], frames.data.shape[3])
@@ -55,11 +57,11 @@ class Landmarks:
         return look(self.net, image, roi, self.how.mirror, hide)
 
 
-def looked_at(seconds: Sequence[float], every: int, rate: float) -> list[int]:
+def looked_at(seconds: Sequence[float], every: int, rate: float, slow: float = math.inf) -> list[int]:
     """The frames to look at: always the first and the last."""
     rows = [0]
     for row in range(every, len(seconds), every):
-        if seconds[row] - seconds[rows[-1]] > 0.99 / rate:
+        if seconds[row] - seconds[rows[-1]] > 0.99 / rate or seconds[row] - seconds[row - 1] > slow:
             rows.append(row)
     last = len(seconds) - 1
     return rows if rows[-1] == last else [*rows, last]
