@@ -250,7 +250,7 @@ def watched(clip: Path, how: Imitation) -> Iterator[Motion]:
     scale = min(1.0, LOOKED_AT / max(info.height, info.width))
     small = (round(info.height * scale), round(info.width * scale))
     look = Landmarks(quality.look)
-    runs = (look(frames) for frames in read(clip, 16, small))
+    runs = (look(frames) for frames in read(clip, 24, small))
     fitter = Fitter(cast(BodyModel, bodies.load()), quality.fit)
     with torch.no_grad():
         yield from fit(follow(runs, how.person), fitter, (info.height, info.width))
