@@ -1,0 +1,22 @@
+"""Options of all commands that make people up."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+
+@dataclass(frozen=True)
+class MakingUp:
+    seed: Annotated[int, Parameter(help="Of all that is drawn at random.", validator=Number(gte=0, lt=1 << 63))] = 0
+    makehuman: Annotated[
+        Path | None,
+        Parameter(help="A data folder of MakeHuman's, for clothes, hair and skins; else all are generated."),
+    ] = None
+    motions: Annotated[
+        Path | None, Parameter(help="A folder of humanoid clips in DeepMimic's text format; else poses are made up.")
+    ] = None
+    backgrounds: Annotated[Path | None, Parameter(help="A folder of photos; else backgrounds are made up.")] = None
+    workers: Annotated[int, Parameter(help="Processes that make people up.", validator=Number(gte=1, lte=256))] = 1
