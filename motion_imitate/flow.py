@@ -16,11 +16,15 @@ NOWHERE = -2.0  # an image point outside every picture
 
 def interpolate(values: Float[Tensor, "#B F 3 C"], raster: Raster, empty: float = 0) -> Float[Tensor, "B H W C"]:
     """Values at face corners, read at each pixel; `empty` where no face is seen."""
-    values = values.expand(len(raster), -1, -1, -1)
-    hit = (raster.face >= 0).nonzero(as_tuple=True)
-    at_corners = values[hit[0], raster.face[hit]]  # [pixels, 3, C]
-    blended = (at_corners * raster.weights[hit][..., None]).sum(-2)
-    return values.new_full((*raster.face.shape, values.shape[-1]), empty).index_put(hit, blended)
+    count, channels = values.shape[1], values.shape[3]
+    hit = (raster.face >= 0).flatten().nonzero()[:, 0]  # pixels by number, which is quicker than by row and column
+    face = raster.face.flatten()[hit]
+    if len(values) > 1:
+        face = face + hit // raster.face[0].numel() * count
+    at_corners = values.reshape(-1, 3, channels).index_select(0, face)  # [pixels, 3, C]
+    blended = (at_corners * raster.weights.view(-1, 3, 1).index_select(0, hit)).sum(1)
+    picture = values.new_full((raster.face.numel(), channels), empty).index_copy(0, hit, blended)
+    return picture.view(*raster.face.shape, channels)
 
 
 def in_space(corners: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:

@@ -236,7 +236,7 @@ def imitate(person: Person, clip: Path, how: Imitation = Imitation()) -> Iterato
     however long the clip is. Give them to `video.write`."""
     source, model = person.source, person.model
     render = Render(person, rasterize, floor(model, source.body[:1], source.camera[:1]))
-    behind = (source.background[0] * 255 + 0.5).to(torch.uint8)
+    behind = (source.background[0] * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous().permute(2, 0, 1)
     driver = smooth(watched(clip, how), STEADY)
     for run in retarget(driver, source.body[:1], source.camera[:1], model, how.retarget):
         for t in range(0, len(run), 4):
@@ -253,4 +253,4 @@ def watched(clip: Path, how: Imitation) -> Iterator[Motion]:
     runs = (look(frames) for frames in read(clip, 24, small))
     fitter = Fitter(cast(BodyModel, bodies.load()), quality.fit)
     with torch.no_grad():
-        yield from fit(follow(runs, how.person), fitter, (info.height, info.width))
+        yield from fit(follow(runs, how.person), fitter, (info.height, info.width), quality.windows)

@@ -1,5 +1,7 @@
 """Running a stage over a stream, in threads. Streams are pulled: whoever stops reading stops it all."""
 
+import os
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,10 +30,10 @@ def in_order(submit: Callable[[A], H], result: Callable[[H], B], items: Iterable
         yield result(pending.popleft())
 
 
-def threads(make: Make[A, B], items: Iterable[A], workers: int = 1) -> Generator[B]:
-    """One stage, which all workers call: it must not remember."""
+def threads(make: Make[A, B], items: Iterable[A], workers: int = 1, patient: bool = False) -> Generator[B]:
+    """One stage, which all workers call: it must not remember. Patient ones let others go first."""
     stage = make()
-    pool = ThreadPoolExecutor(workers)
+    pool = pool_of(workers, patient)
     try:
         yield from in_order(lambda item: pool.submit(stage, item), Future.result, items, workers)
     finally:
@@ -39,17 +41,27 @@ def threads(make: Make[A, B], items: Iterable[A], workers: int = 1) -> Generator
         close(items)
 
 
-def beside(items: Iterable[A], ahead: int = 2) -> Generator[A]:
+def pool_of(workers: int, patient: bool) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, initializer=give_way if patient else None)
+
+
+def give_way() -> None:
+    """The thread yields to all others of the process. Elsewhere than on Linux threads have no such standing."""
+    if sys.platform == "linux":
+        os.nice(10)
+
+
+def beside(items: Iterable[A], ahead: int = 2, patient: bool = False) -> Generator[A]:
     """The same items, made in a thread of their own from now on, up to `ahead` of them before they are asked for."""
-    made = under_way(items, ahead)
+    made = under_way(items, ahead, patient)
     next(made)
     return made
 
 
-def under_way(items: Iterable[Any], ahead: int) -> Generator[Any]:
+def under_way(items: Iterable[Any], ahead: int, patient: bool) -> Generator[Any]:
     """Once asked for nothing, it goes by itself."""
     source = iter(items)
-    pool = ThreadPoolExecutor(1)
+    pool = pool_of(1, patient)
     pending: deque[Future[list[Any]]] = deque()
     try:
         pending.extend(pool.submit(some, source) for _ in range(ahead))

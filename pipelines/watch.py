@@ -21,11 +21,12 @@ from motion_imitate.types import BodyModel, Frames, Motion, Sighting, cat
 from motion_imitate.video import Info, VideoError, probe, read
 from pipelines.advice import advised
 from pipelines.output import Refused
-from pipelines.run import threads
+from pipelines.run import beside, threads
 from pipelines.seeing import Seeing
 
 RUN = 32  # frames of a run in which people are looked for; each run begins with a search
-PIECE, EARLY = 8, 3  # frames that are read at once, and so many times as many in each of the first two runs
+PIECE = 4  # frames that are read at once
+EARLY = (7, 5)  # and so many pieces are the first two runs: looked at side by side, done at about the same time
 ENOUGH = 960  # pixels of the longer side at which people are looked for: the network sees a square of 256 of them
 
 
@@ -82,13 +83,16 @@ def sightings(what: Watching) -> Iterator[Sighting]:
     if what.seeing.live:
         how = replace(how, every=1, rate=1e6)  # what lies between two looks is known only after the second
     frames = read(what.info.path, PIECE, scaled(what.size, ENOUGH), warn=what.warn)
-    with closing(threads(partial(Landmarks, how), joined(frames), what.seeing.workers)) as runs:
+    with (
+        closing(beside(joined(frames), 1, patient=True)) as waiting,  # whatever comes after goes first
+        closing(threads(partial(Landmarks, how), waiting, what.seeing.workers, patient=True)) as runs,
+    ):
         yield from advised(runs, what.seeing.person, what.info, what.warn)
 
 
 def joined(pieces: Iterator[Frames]) -> Iterator[Frames]:
-    """Runs, the first two shorter: they are looked at side by side, and are enough for something to be known."""
-    for count in chain([EARLY, EARLY], repeat(RUN // PIECE)):
+    """Runs, the first two shorter: they are enough for something to be known."""
+    for count in chain(EARLY, repeat(RUN // PIECE)):
         if not (some := list(islice(pieces, count))):
             return
         yield cat(some)
@@ -107,7 +111,8 @@ def fitted(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterat
 def pieces(what: Watching, seen: Iterable[Sighting], model: BodyModel) -> Iterator[Motion]:
     if what.seeing.live:
         return smooth_live(fit_live(seen, fitter(model.name, LIVE), what.size))
-    return fit(seen, fitter(model.name, QUALITIES[what.seeing.quality].fit), what.size)
+    quality = QUALITIES[what.seeing.quality]
+    return fit(seen, fitter(model.name, quality.fit), what.size, quality.windows)
 
 
 def paired(frames: Iterable[Frames], motion: Iterator[Motion]) -> Iterator[tuple[Frames, Motion]]:

@@ -23,7 +23,8 @@ class Windows:
     frames: int = 64  # fitted together
     overlap: int = 16  # of them, fitted again with the next
     bridge: float = 1.0  # seconds that a person may be out of sight and still be thought to have moved on evenly
-    rate: float = 30.0  # frames a second that are fitted at most; those between follow from them
+    rate: float = 20.0  # frames a second that are fitted at most; those between follow from them,
+    slow: float = 0.03  # but each frame where there are so many seconds between them
     first: int = 48  # frames fitted together the first time, at most: something is known sooner
     measure: int = 24  # frames with the person in sight that it takes to know his shape
 
@@ -92,7 +93,7 @@ def fit_window(
     if not there.any():
         state, shape = nobody(fitter, len(window)), known.shape
     else:
-        rows = thinned(there, seen.seconds, start, how.rate)
+        rows = thinned(there, seen.seconds, start, how)
         looked, shape = fit_seen(seen[rows], window[rows], camera[rows], fitter, known)
         state = spread(looked, seen.seconds[rows], seen.seconds, how.bridge)
     given = slice(start, end)
@@ -124,12 +125,13 @@ def nobody(fitter: Fitter, frames: int) -> State:
     return State(ahead, upright, fitter.habits.mean.expand(frames, -1, -1))
 
 
-def thinned(there: Bool[Tensor, " T"], seconds: Float[Tensor, " T"], start: int, rate: float) -> Int[Tensor, " n"]:
+def thinned(there: Bool[Tensor, " T"], seconds: Float[Tensor, " T"], start: int, how: Windows) -> Int[Tensor, " n"]:
     """Of the frames with the person in sight, at most `rate` a second; the first `start` and the last one anyway."""
     rows = there.nonzero()[:, 0].tolist()
     kept: list[int] = []
     for row in rows:
-        if row < start or not kept or seconds[row] - seconds[kept[-1]] > 0.99 / rate:
+        slow = row > 0 and seconds[row] - seconds[row - 1] > how.slow
+        if row < start or not kept or slow or seconds[row] - seconds[kept[-1]] > 0.99 / how.rate:
             kept.append(row)
     return torch.tensor(kept if kept[-1] == rows[-1] else [*kept, rows[-1]])
 

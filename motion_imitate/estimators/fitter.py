@@ -44,8 +44,8 @@ class Fitting:
         10.0,
         5.0,
     )  # of a point's error, in standard errors, one for each first step
-    standing_steps: int = 3
-    outline_steps: int = 3
+    standing_steps: int = 2
+    outline_steps: int = 2
     every: int = 4  # frames from one whose outline is looked at to the next
     shapes: int = 10  # shape numbers fitted, of the model's
 
