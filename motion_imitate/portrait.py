@@ -71,7 +71,10 @@ def people_in(image: Float[Tensor, "3 H W"], name: str, person: str | int = "lar
     still = (image * 255 + 0.5).to(torch.uint8).expand(LOOKS, -1, -1, -1)
     with torch.no_grad():
         run = look(Frames(still, torch.arange(LOOKS) / 30))
-        seen = next(follow(iter([run]), person))[-1:]
+        try:
+            seen = next(follow(iter([run]), person))[-1:]
+        except ValueError as missing:
+            raise ValueError(f"{name}: {missing}") from None
     if not bool((seen.score > 0).all()):
         raise NotAPicture(f"nobody is seen in {name}; give a photo of a person, most of the body in the picture")
     return [seen, *(one[-1:] for one in run if not torch.equal(one.points[-1:], seen.points))]

@@ -28,7 +28,7 @@ from motion_imitate.generators.retouch import Draft, Retouching, changed, framed
 from motion_imitate.lessons import Lesson, Teaching, Truth, lesson
 from motion_imitate.synthesis.closet import Closet
 from motion_imitate.synthesis.pairs import Casting, Pairs, Sampling
-from motion_imitate.synthesis.poses import Framing
+from motion_imitate.synthesis.poses import Framing, Posing
 from motion_imitate.types import cat
 from motion_imitate.weights import read, write
 from pipelines.console import Talk
@@ -41,7 +41,8 @@ VIEWS = 3  # of a lesson, photos and views to draw together
 
 @dataclass(frozen=True)
 class Learning:
-    rate: float = 2e-4
+    rate: float = 8e-4
+    warm: int = 100  # steps over which the rate comes to that
     people: int = 2  # of a step
     times: int = 2  # that the same lessons are learnt from: they take as long to make
     two: int = 4  # of so many lots of lessons, one has two photos
@@ -126,6 +127,8 @@ class Learner:
         return cls(networks, torch.optim.Adam(networks.parameters(), how.rate, (0.9, 0.99)), mean)
 
     def learn(self, lessons: list[Lesson], eyes: Backbone, how: Learning) -> dict[str, float]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = how.rate * min(1, (self.step + 1) / how.warm)
         wrong = terms(self.networks(lessons, Retouching()), lessons, eyes, how)
         loss = weighed(wrong, how)
         self.optimizer.zero_grad()
@@ -144,6 +147,12 @@ class Learner:
             for name, value in self.networks.state_dict().items():
                 self.mean[name].lerp_(value, 1 - keep)
         return told
+
+    def begin(self, path: Path) -> None:
+        """With weights that somebody else has learnt; what became of their errors is not known."""
+        weights = {k: v.float() for k, v in read(path)[1].items()}
+        self.networks.load_state_dict(weights)
+        self.mean = weights
 
     def stored(self) -> dict[str, Tensor]:
         state = self.optimizer.state_dict()["state"]
@@ -166,9 +175,11 @@ class Learner:
 
 def sampling(how: Lessons) -> Sampling:
     closet = Closet(wardrobe=how.makehuman)
+    posing = Posing(swap=0.1, loose=0.05, small=0.6)  # as people stand in photos and move in clips
     framing = Framing(whole=0.85, high=(0.75, 0.95), shift=0.02)
     size = (how.size, how.size)
-    return Sampling(size, VIEWS, how.motions, how.backgrounds, closet, Casting(people=4, each=48), framing=framing)
+    casting = Casting(people=4, each=48)
+    return Sampling(size, VIEWS, how.motions, how.backgrounds, closet, casting, posing, framing)
 
 
 @lru_cache(maxsize=1)
@@ -210,6 +221,9 @@ def teach(folder: Path, how: Lessons, talk: Talk, learning: Learning = Learning(
         folder.mkdir(exist_ok=True)
     if (folder / CHECKPOINT).exists():
         learner.restore(*read(folder / CHECKPOINT))
+    elif how.begin is not None:
+        learner.begin(how.begin)
+    torch.set_num_threads(how.threads)
     start = learner.step
     with closing(lessons(how, start, learning)) as coming, closing(steps(learner, coming, eyes, learning)) as done:
         for told, some in talk.counted(done, "train", how.steps and how.steps - start):

@@ -1,6 +1,7 @@
 """How retouching is learnt: the options of `motion-imitate train retouch`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -15,4 +16,8 @@ class Lessons(MakingUp):
     steps: Annotated[
         int | None, Parameter(help="Train up to that step, if there is time.", validator=Number(gte=1))
     ] = None
+    begin: Annotated[
+        Path | None, Parameter(help="Weights to begin with, such as those that ship, if the folder has none yet.")
+    ] = None
+    threads: Annotated[int, Parameter(help="CPU threads that learn.", validator=Number(gte=1, lte=256))] = 1
     size: Annotated[int, Parameter(help="Pixels of a picture's side.", validator=Number(gte=64, lte=512))] = 256

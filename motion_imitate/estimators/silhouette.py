@@ -12,6 +12,7 @@ from torch.nn.functional import grid_sample
 from motion_imitate.estimators.banded import Normal
 from motion_imitate.estimators.rig import BENDS, Points, Rig, State
 from motion_imitate.estimators.terms import bounded, plane
+from motion_imitate.mesh import vertex_normals
 from motion_imitate.types import Camera, Sighting
 
 GRID = 256  # pixels along the square in which masks and outlines are compared
@@ -135,12 +136,3 @@ def look_up(field: Float[Tensor, "t h w"], pixel: Float[Tensor, "t P 2"]) -> tup
 
     slope = [(read(1.0, 0.0) - read(-1.0, 0.0)) / 2, (read(0.0, 1.0) - read(0.0, -1.0)) / 2]
     return read(0.0, 0.0), torch.stack(slope, -1)
-
-
-def vertex_normals(at: Float[Tensor, "t P 3"], faces: Int[Tensor, "Q 3"]) -> Float[Tensor, "t P 3"]:
-    a, b, c = at[:, faces].unbind(2)
-    normal = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(at)
-    for corner in range(3):
-        total.index_add_(1, faces[:, corner], normal)
-    return torch.nn.functional.normalize(total, dim=-1)

@@ -9,12 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate.bodies.skinning import Skinned
+from motion_imitate.bodies.skinning import Skinned, global_to_local, local_to_global
 from motion_imitate.estimators.habits import habits
 from motion_imitate.estimators.rig import BENDS, turn
 from motion_imitate.types import Body, BodyModel, Camera
 
 Random = np.random.Generator
+TRUNK = ("spine", "neck", "head", "collar")
 Bank = tuple[Float[Tensor, "N 3 3"], Float[Tensor, "N C 3"]]  # roots and bends, as `mocap.library` gives them
 
 
@@ -43,12 +44,13 @@ class Framing:
 
 @dataclass(frozen=True)
 class Errors:
-    """Of an estimator; standard deviations."""
+    """Of an estimator, which sees well where things are in the picture, and badly how deep: standard deviations, such
+    that joints are as far off as on real clips (`bench estimate` measures those)."""
 
-    limb: float = 4.0  # degrees of every bend of arms and legs
-    trunk: float = 2.5  # of the others
-    root: float = 3.0
-    along: float = 0.02  # metres along the picture
+    flat: float = 2.0  # degrees that arms and legs are turned in the picture plane,
+    deep: float = 10.0  # and out of it, or about themselves; each bone whatever the one before it is
+    trunk: float = 0.7  # what the trunk is turned beside that
+    along: float = 0.012  # metres along the picture
     depth: float = 0.02  # of the distance
     shape: float = 0.3  # of the shape's own; the same in all views
 
@@ -112,12 +114,18 @@ class Poses:
 
     def wrong(self, random: Random, body: Body, camera: Camera, how: Errors) -> tuple[Body, Camera]:
         """What an estimator would say."""
-        pose, count = body.pose.clone(), len(body)
-        trunk = [name.startswith(("spine", "neck", "head", "collar")) for name in BENDS]
-        size = torch.tensor([radians(how.trunk if near else how.limb) for near in trunk])
-        off = (size[:, None] * normal(random, count, len(BENDS), 3))[:, self.bend] / self.spread_over[:, None]
-        pose[:, self.joints] = pose[:, self.joints] @ turn(off)
-        pose[:, 0] = turn(radians(how.root) * normal(random, count, 3)) @ pose[:, 0]
+        count = len(body)
+        size = torch.tensor([how.deep, how.deep, how.flat]).deg2rad()  # about x, y, and z, the line of sight
+        worth = torch.tensor([how.trunk if name.startswith(TRUNK) else 1.0 for name in BENDS])
+        off = turn(size * worth[:, None] * normal(random, count, len(BENDS), 3))
+        turns = local_to_global(body.pose, self.model.skin.parents)
+        error = off.new_empty(turns.shape)
+        error[:, 0] = turn(size * how.trunk * normal(random, count, 3))
+        bends = dict(zip(self.joints.tolist(), self.bend.tolist(), strict=True))
+        for joint, parent in enumerate(self.model.skin.parents):
+            if parent >= 0:  # what has no bend of its own is as wrong as what carries it
+                error[:, joint] = off[:, bends[joint]] if joint in bends else error[:, parent]
+        pose = global_to_local(error @ turns, self.model.skin.parents)
         shape = body.shape + how.shape * normal(random, 1, body.shape.shape[1])
         along, deeper = how.along * normal(random, count, 2), (1 + how.depth * normal(random, count, 1)).clamp(min=0.5)
         place = torch.cat([camera.place[:, :2] + along, camera.place[:, 2:]], 1) * deeper
