@@ -7,6 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from motion_imitate.synthesis.held import Part
+
 
 @dataclass(frozen=True)
 class MakingUp:
@@ -19,4 +21,10 @@ class MakingUp:
         Path | None, Parameter(help="A folder of humanoid clips in DeepMimic's text format; else poses are made up.")
     ] = None
     backgrounds: Annotated[Path | None, Parameter(help="A folder of photos; else backgrounds are made up.")] = None
+    part: Annotated[
+        Part,
+        Parameter(
+            help="Of each five clothes, heads of hair, skins and motions: the four to learn from, or the one held."
+        ),
+    ] = "all"
     workers: Annotated[int, Parameter(help="Processes that make people up.", validator=Number(gte=1, lte=256))] = 1

@@ -46,7 +46,11 @@ class Job:
 
 def sampling(how: Synthesizing) -> Sampling:
     return Sampling(
-        (how.size, how.size), how.views, how.motions, how.backgrounds, closet=Closet(wardrobe=how.makehuman)
+        (how.size, how.size),
+        how.views,
+        how.motions,
+        how.backgrounds,
+        closet=Closet(wardrobe=how.makehuman, part=how.part),
     )
 
 

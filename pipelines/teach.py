@@ -174,7 +174,7 @@ class Learner:
 
 
 def sampling(how: Lessons) -> Sampling:
-    closet = Closet(wardrobe=how.makehuman)
+    closet = Closet(wardrobe=how.makehuman, part=how.part)
     posing = Posing(swap=0.1, loose=0.05, small=0.6)  # as people stand in photos and move in clips
     framing = Framing(whole=0.85, high=(0.75, 0.95), shift=0.02)
     size = (how.size, how.size)

@@ -7,11 +7,16 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from motion_imitate.synthesis.held import Part
 from pipelines.making_up import MakingUp
 
 
 @dataclass(frozen=True)
 class Lessons(MakingUp):
+    part: Annotated[
+        Part,
+        Parameter(help="Learn from all clothes, hair, skins and motions, or from four of each five, or the fifth."),
+    ] = "learn"
     minutes: Annotated[float, Parameter(help="How long to train.", validator=Number(gt=0))] = 20
     steps: Annotated[
         int | None, Parameter(help="Train up to that step, if there is time.", validator=Number(gte=1))

@@ -15,6 +15,7 @@ from motion_imitate.synthesis import fabrics, wardrobe
 from motion_imitate.synthesis.actor import Layer, nearest_faces
 from motion_imitate.synthesis.figure import Figure
 from motion_imitate.synthesis.hair import hairline, shade
+from motion_imitate.synthesis.held import Part, part_of
 from motion_imitate.synthesis.person import EYEBALLS, SOLID, Tuck, tucked
 from motion_imitate.synthesis.tailor import dyed, halves
 from motion_imitate.synthesis.wardrobe import Garment, Whole, hang, hung_weights
@@ -45,13 +46,14 @@ def texture(material: wardrobe.Material) -> Float[Tensor, "4 H W"]:
     return torch.from_numpy(small).permute(2, 0, 1)
 
 
-def pick(random: Random, folder: Path, pattern: str = "*") -> Path:
+def pick(random: Random, folder: Path, pattern: str = "*", part: Part = "all") -> Path:
     found = sorted(p for p in folder.glob(pattern) if p.is_dir() and any(p.glob("*.mhmat")))
     if not found:
         raise FileNotFoundError(
             f"no {pattern} in {folder}; --makehuman must be a data folder of MakeHuman's, with clothes/, hair/, skins/"
         )
-    return found[int(random.integers(len(found)))]
+    some = part_of(found, part)
+    return some[int(random.integers(len(some)))]
 
 
 @lru_cache(maxsize=2)
@@ -61,13 +63,13 @@ def whole_of(name: str) -> Whole:
     return wardrobe.whole(bodies.load(name))
 
 
-def layers(random: Random, who: Figure, folder: Path) -> list[Layer]:
+def layers(random: Random, who: Figure, folder: Path, part: Part = "all") -> list[Layer]:
     mesh = whole_of(who.body.name)
     base = rest_shape(mesh.skin, who.shape[None])[0][0]
-    clothes = dressed(random, who, folder)
+    clothes = dressed(random, who, folder, part)
     locks = random.random() >= BALD
     colour = shade(random)
-    heads = hairy(random, folder, colour, locks)
+    heads = hairy(random, folder, colour, locks, part)
     worn = [*clothes, *heads]
     hung = [hang(garment, base) for _, garment, _ in worn]
     cloth = [at for at, (kind, _, _) in zip(hung, worn, strict=True) if kind == "clothes"]
@@ -76,7 +78,7 @@ def layers(random: Random, who: Figure, folder: Path) -> list[Layer]:
     for _, garment, _ in worn:
         gone[garment.hides] = True
     seen = ~gone[mesh.places][who.body.faces].all(1) & ~(who.body.faces >= EYEBALLS).all(1)
-    skin = complexion(random, who, folder, colour, locks)
+    skin = complexion(random, who, folder, colour, locks, part)
     body = who.body
     made = [
         Layer("skin", naked, who.base.weights, body.faces[seen], body.uv[seen], body.parts[seen], body.iuv[seen], skin)
@@ -86,11 +88,13 @@ def layers(random: Random, who: Figure, folder: Path) -> list[Layer]:
     return made
 
 
-def complexion(random: Random, who: Figure, folder: Path, colour: Float[np.ndarray, "3"], locks: bool) -> np.ndarray:
+def complexion(
+    random: Random, who: Figure, folder: Path, colour: Float[np.ndarray, "3"], locks: bool, part: Part
+) -> np.ndarray:
     """A skin, its scalp of the hair's colour where there is hair."""
-    path = pick(random, folder / "skins", "*_*ale*")
+    path = pick(random, folder / "skins", "*_*ale*", part)
     while "suit" in path.name:
-        path = pick(random, folder / "skins", "*_*ale*")
+        path = pick(random, folder / "skins", "*_*ale*", part)
     paint = texture(wardrobe.read_material(wardrobe.only(path, ".mhmat")))[:3]
     paint = paint * torch.from_numpy(random.uniform(0.88, 1.08) * (1 + random.normal(0, 0.02, (3, 1, 1)))).float()
     pixels = np.asarray(paint.clamp(0, 1).permute(1, 2, 0).numpy() * 255, np.uint8)
@@ -112,17 +116,17 @@ def packed(paint: Float[Tensor, "4 H W"]) -> np.ndarray:
     return np.asarray((kept.clamp(0, 1) * 255 + 0.5).byte().permute(1, 2, 0).numpy())
 
 
-def dressed(random: Random, who: Figure, folder: Path) -> list[Worn]:
+def dressed(random: Random, who: Figure, folder: Path, part: Part) -> list[Worn]:
     """The upper half of a suit, the lower of that or another, and shoes."""
-    one = asset(pick(random, folder / "clothes", SUITS))
-    other = one if random.random() < 0.4 else asset(pick(random, folder / "clothes", SUITS))
+    one = asset(pick(random, folder / "clothes", SUITS, part))
+    other = one if random.random() < 0.4 else asset(pick(random, folder / "clothes", SUITS, part))
     upper, lower = halves(one, who.body, who.shape)[0], halves(other, who.body, who.shape)[1]
     if ONE in one.name or ONE in other.name:
         one, upper = (one, one) if ONE in one.name else (other, other)
         lower = replace(one, faces=one.faces[:0], uv=one.uv[:0])
     elif not len(upper.faces) or not len(lower.faces):  # in one piece
         upper, lower = one, replace(one, faces=one.faces[:0], uv=one.uv[:0])
-    shoes = asset(pick(random, folder / "clothes", SHOES))
+    shoes = asset(pick(random, folder / "clothes", SHOES, part))
     wear = [("clothes", lower), ("clothes", upper), ("shoes", shoes)]
     return [(kind, *coloured(random, kind, garment)) for kind, garment in wear if len(garment.faces)]
 
@@ -151,7 +155,7 @@ def coloured(random: Random, kind: str, garment: Garment) -> tuple[Garment, np.n
     return garment, packed(paint)
 
 
-def hairy(random: Random, folder: Path, colour: Float[np.ndarray, "3"], locks: bool) -> list[Worn]:
+def hairy(random: Random, folder: Path, colour: Float[np.ndarray, "3"], locks: bool, part: Part) -> list[Worn]:
     """Eyes, brows, lashes and hair, all dyed alike."""
     eyes = asset(folder / "eyes" / "low-poly")
     irises = sorted((folder / "eyes" / "materials").glob("*.mhmat"))
@@ -159,7 +163,7 @@ def hairy(random: Random, folder: Path, colour: Float[np.ndarray, "3"], locks: b
     found: list[Worn] = [("eyes", eyes, packed(iris)[..., :3])]
     wanted = [("brows", "eyebrows"), ("lashes", "eyelashes"), *([("hair", "hair")] if locks else [])]
     for kind, name in wanted:
-        garment = asset(pick(random, folder / name))
+        garment = asset(pick(random, folder / name, part=part))
         paint = texture(garment.material)
         if kind == "hair":
             mean = float((paint[:3] * paint[3]).sum() / (3 * paint[3].sum()).clamp(min=1))

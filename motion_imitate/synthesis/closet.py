@@ -12,6 +12,7 @@ from motion_imitate.bodies.skinning import Skinned
 from motion_imitate.synthesis import complexion, hair
 from motion_imitate.synthesis.actor import Actor, Layer, assembled, seen_faces
 from motion_imitate.synthesis.figure import Figure, figure
+from motion_imitate.synthesis.held import Part
 from motion_imitate.synthesis.outfits import Item, outfit
 
 Random = np.random.Generator
@@ -21,10 +22,12 @@ POINTS = "blazepose33"
 
 @dataclass(frozen=True)
 class Closet:
-    """Whom to draw. Without a wardrobe everybody wears generated clothes; with one, `own` of them do."""
+    """Whom to draw. Without a wardrobe everybody wears generated clothes; with one, `own` of them do, and the others
+    what is in that part of it."""
 
     wardrobe: Path | None = None
     own: float = 0.4
+    part: Part = "all"
 
 
 def person(body: Skinned, random: Random, how: Closet = Closet()) -> Actor:
@@ -33,7 +36,7 @@ def person(body: Skinned, random: Random, how: Closet = Closet()) -> Actor:
     if how.wardrobe is not None and random.random() >= how.own:
         from motion_imitate.synthesis.borrowed import layers as borrowed
 
-        return assembled(body, who.shape, joints(who), borrowed(random, who, how.wardrobe), marks(who))
+        return assembled(body, who.shape, joints(who), borrowed(random, who, how.wardrobe, how.part), marks(who))
     return assembled(body, who.shape, joints(who), layers(random, who), marks(who))
 
 

@@ -10,6 +10,7 @@ from kornia.geometry.conversions import axis_angle_to_rotation_matrix, quaternio
 from torch import Tensor
 
 from motion_imitate.estimators.rig import BENDS, turn, turned_by
+from motion_imitate.synthesis.held import Part, part_of
 from motion_imitate.types import BodyModel
 
 AXES = torch.tensor(
@@ -110,9 +111,9 @@ def mirrored(root: Tensor, bent: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def library(
-    model: BodyModel, folder: Path, rate: float = 30.0
+    model: BodyModel, folder: Path, rate: float = 30.0, part: Part = "all"
 ) -> tuple[Float[Tensor, "N 3 3"], Float[Tensor, "N C 3"]]:
-    """All clips of a folder, and their mirror images, as one heap of poses."""
+    """The clips of a folder, and their mirror images, as one heap of poses."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder; give one of humanoid clips in DeepMimic's format (*.txt)")
     files = sorted(folder.glob("*.txt"))
@@ -120,6 +121,6 @@ def library(
         raise FileNotFoundError(
             f"no motion files (*.txt) in {folder}; give a folder of humanoid clips in DeepMimic's format"
         )
-    clips = [bends(model, read(path, rate)) for path in files]
+    clips = [bends(model, read(path, rate)) for path in part_of(files, part)]
     both = [pair for clip in clips for pair in (clip, mirrored(*clip))]
     return torch.cat([r for r, _ in both]), torch.cat([b for _, b in both])

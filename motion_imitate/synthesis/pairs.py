@@ -95,7 +95,7 @@ class Pairs:
         wardrobe = how.closet.wardrobe
         if wardrobe is not None and not (wardrobe / "clothes").is_dir():
             raise FileNotFoundError(f"no folder clothes in {wardrobe}; give a data folder of MakeHuman's")
-        bank = None if how.motions is None else mocap.library(cast(BodyModel, body), how.motions)
+        bank = None if how.motions is None else mocap.library(cast(BodyModel, body), how.motions, part=how.closet.part)
         self.poses = Poses(body, bank, how.posing)
         self.photos = () if how.backgrounds is None else scenery.photos(how.backgrounds)
         self.marks = Marks.of(body)
