@@ -16,7 +16,7 @@ from motion_imitate.imitate import geometric, look
 from motion_imitate.imitate import places as places_of
 from motion_imitate.raster import rasterize
 from motion_imitate.synthesis.pairs import Pairs, Sample
-from motion_imitate.types import Batched, Body, BodyModel, Source
+from motion_imitate.types import Batched, Body, BodyModel, Source, View
 from motion_imitate.weights import packed, unpacked
 
 LESSON = 3  # what a seed is for
@@ -28,6 +28,16 @@ class Truth(Batched):
     matte: Float[Tensor, "V 1 H W"]
     behind: Float[Tensor, "V 3 H W"]
     face: Float[Tensor, "V 4"]  # left, top, right, bottom, in image points; NaN where none is seen
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One person: the photos, and V views that are to be drawn of the body in their clothes."""
+
+    source: Source
+    model: BodyModel
+    target: View
+    truth: Truth
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,15 @@ class Teaching:
 
 
 def lesson(pairs: Pairs, number: int, how: Teaching = Teaching()) -> Lesson:
+    """What the geometric generator makes of a scene."""
+    one = scene(pairs, number, how)
+    generator = geometric(one.model)
+    drawn = generator.draw(generator.encode(one.source), one.target)
+    places, read = places_of(one.model), palette(one.source)
+    return Lesson(look_at(one.source, places, how.retouch), read, draft(drawn, read, one.target, places), one.truth)
+
+
+def scene(pairs: Pairs, number: int, how: Teaching = Teaching()) -> Scene:
     """The sample of that number; the photo's body is as wrong as an estimator's, the views' poses are the true ones."""
     random = np.random.default_rng([LESSON, pairs.seed, number])
     sample = ordered(pairs[number], random, how)
@@ -68,14 +87,11 @@ def lesson(pairs: Pairs, number: int, how: Teaching = Teaching()) -> Lesson:
     model = cast(BodyModel, dress(pairs.body, body, camera, mattes))
     view = look(model, rasterize, body, camera, size)
     source = Source(sample.image[photos], mattes, sample.background[photos], body, camera, view)
-    generator, count = geometric(model), len(sample) - how.photos
-    wanted = Body(sample.body.pose[views], body.shape[:1].expand(count, -1))
+    wanted = Body(sample.body.pose[views], body.shape[:1].expand(len(sample) - how.photos, -1))
     target = look(model, rasterize, wanted, sample.camera[views], size)
-    drawn = generator.draw(generator.encode(source), target)
-    places, read = places_of(model), palette(source)
     dark = sample.background[views] * sample.shadow[views]
     truth = Truth(sample.image[views], sample.matte[views], dark, seen_face(sample)[views])
-    return Lesson(look_at(source, places, how.retouch), read, draft(drawn, read, target, places), truth)
+    return Scene(source, model, target, truth)
 
 
 def ordered(sample: Sample, random: np.random.Generator, how: Teaching) -> Sample:

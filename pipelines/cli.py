@@ -13,7 +13,7 @@ from cyclopts.config import Env, Toml
 from cyclopts.validators import Number
 
 from pipelines.console import USAGE, Talk, guarded, unread
-from pipelines.evaluating import Evaluating
+from pipelines.evaluating import Evaluating, Unknown
 from pipelines.imitating import Imitating
 from pipelines.memory import give_back
 from pipelines.seeing import Seeing
@@ -158,6 +158,7 @@ def evaluate(
     ] = None,
     *,
     how: Annotated[Evaluating, Flat] = Evaluating(),
+    people: Annotated[Unknown, Flat] = Unknown(),
     seeing: Annotated[Seeing, Flat] = Seeing(),
     out: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="A file (.json) for the figures, with all their digits.")
@@ -168,7 +169,7 @@ def evaluate(
     """Measure how near the person comes to the truth when a clip's own motion drives a photo out of it."""
     from pipelines.evaluate import evaluate
 
-    evaluate(clips or [], how, seeing, out, overwrite, talk)
+    evaluate(clips or [], how, people, seeing, out, overwrite, talk)
 
 
 @motions.command

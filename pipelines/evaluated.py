@@ -1,7 +1,7 @@
 """What came of an evaluation: a table, a file, and pictures to look at."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan
 from pathlib import Path
@@ -57,19 +57,20 @@ class Tile:
 def places(
     jobs: Sequence[tuple[Path, Path]], out: Path | None, folder: Path | None, overwrite: bool
 ) -> list[Path | None]:
-    """Where each job's sheet goes; refuses what may not, or cannot, be written."""
+    """Where each job's sheet goes, and at last that of people who are made up; refuses what may not be written."""
     for clip in dict.fromkeys(path for job in jobs for path in job):
         if not clip.exists():
             raise FileNotFoundError(f"no file {clip}; give a clip")
     if out is not None:
         refuse(out, [path for job in jobs for path in job], (".json",), overwrite)
     if folder is None:
-        return [None] * len(jobs)
+        return [None] * (len(jobs) + 1)
     if folder.exists() and not folder.is_dir():
         raise Refused(f"{folder} is not a folder; name one after --sheet, or one that is not there yet")
     if not folder.parent.is_dir():
         raise Refused(f"there is no folder {folder.parent}; make it first, or name another after --sheet")
     pages = [folder / f"{i}_{'_'.join(dict.fromkeys(p.stem for p in job))}.png" for i, job in enumerate(jobs, 1)]
+    pages.append(folder / "made_up.png")
     for page in pages if folder.is_dir() else []:
         refuse(page, (), (".png",), overwrite)
     return [*pages]
@@ -134,7 +135,12 @@ def sheet(tiles: Sequence[Tile], page: Path) -> None:
     window = around(np.logical_or.reduce([tile.truth.person[0, 0].numpy() for tile in tiles]), 0.05)
     rows = {"truth": [tile.truth.pictures[0] for tile in tiles]}
     rows |= {way: [tile.made[way] for tile in tiles] for way in tiles[0].made}
-    lines = [beside([cut(picture, window) for picture in pictures]) for pictures in rows.values()]
+    drawn_up({name: [cut(picture, window) for picture in pictures] for name, pictures in rows.items()}, page)
+
+
+def drawn_up(rows: Mapping[str, Sequence[NDArray[np.uint8]]], page: Path) -> None:
+    """Named rows of pictures of one size, as a file."""
+    lines = [beside(pictures) for pictures in rows.values()]
     for line, name in zip(lines, rows, strict=True):
         for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
             cv2.putText(line, name, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour, width, cv2.LINE_AA)

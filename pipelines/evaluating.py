@@ -7,6 +7,18 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from motion_imitate.synthesis.held import Part
+from pipelines.making_up import MakingUp
+
+
+@dataclass(frozen=True)
+class Unknown(MakingUp):
+    """Made-up people to evaluate with."""
+
+    part: Annotated[
+        Part, Parameter(help="Of each five clothes, heads of hair, skins and motions: the one held out, or others.")
+    ] = "held"
+
 
 @dataclass(frozen=True)
 class Evaluating:
@@ -16,6 +28,8 @@ class Evaluating:
     """Compare every so many frames of a clip."""
     frames: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 60
     """Compare so many of them at most."""
+    made_up: Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))] = 0
+    """Compare so many views of people who are made up, too, in clothes and poses that nothing has learnt from."""
     source_frame: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     """The frame that serves as the photo; the first is 0."""
     sheet: Path | None = None

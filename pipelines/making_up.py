@@ -27,4 +27,3 @@ class MakingUp:
             help="Of each five clothes, heads of hair, skins and motions: the four to learn from, or the one held."
         ),
     ] = "all"
-    workers: Annotated[int, Parameter(help="Processes that make people up.", validator=Number(gte=1, lte=256))] = 1

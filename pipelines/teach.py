@@ -32,6 +32,7 @@ from motion_imitate.synthesis.poses import Framing, Posing
 from motion_imitate.types import cat
 from motion_imitate.weights import read, write
 from pipelines.console import Talk
+from pipelines.making_up import MakingUp
 from pipelines.run import in_order
 from pipelines.teaching import Lessons
 
@@ -173,19 +174,19 @@ class Learner:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
 
 
-def sampling(how: Lessons) -> Sampling:
+def sampling(how: MakingUp, side: int) -> Sampling:
+    """How people are made up, to be drawn from one of their views."""
     closet = Closet(wardrobe=how.makehuman, part=how.part)
     posing = Posing(swap=0.1, loose=0.05, small=0.6)  # as people stand in photos and move in clips
     framing = Framing(whole=0.85, high=(0.75, 0.95), shift=0.02)
-    size = (how.size, how.size)
     casting = Casting(people=4, each=48)
-    return Sampling(size, VIEWS, how.motions, how.backgrounds, closet, casting, posing, framing)
+    return Sampling((side, side), VIEWS, how.motions, how.backgrounds, closet, casting, posing, framing)
 
 
 @lru_cache(maxsize=1)
 def pairs(how: Lessons) -> Pairs:
     torch.set_num_threads(1)
-    return Pairs(bodies.load(), sampling(how), how.seed)
+    return Pairs(bodies.load(), sampling(how, how.size), how.seed)
 
 
 def given(how: Lessons, number: int, photos: int) -> bytes:

@@ -26,3 +26,4 @@ class Lessons(MakingUp):
     ] = None
     threads: Annotated[int, Parameter(help="CPU threads that learn.", validator=Number(gte=1, lte=256))] = 1
     size: Annotated[int, Parameter(help="Pixels of a picture's side.", validator=Number(gte=64, lte=512))] = 256
+    workers: Annotated[int, Parameter(help="Processes that make people up.", validator=Number(gte=1, lte=256))] = 1
