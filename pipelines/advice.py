@@ -173,7 +173,7 @@ def advised(
 
     for run in follow(counted(), who):
         if sum(map(len, seen)) < doubts.long:
-            seen.append(replace(run, mask=run.mask[:, :0, :0]))
+            seen.append(replace(run, mask=run.mask.new_empty(len(run), 0, 0)))  # a view would hold it all
         if early and float(run.seconds[-1]) >= doubts.early:
             early = False
             tell(of_person(cat(seen), info, companies, doubts))

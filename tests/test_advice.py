@@ -1,17 +1,20 @@
 """Each advice appears exactly when there is a reason for it."""
 
+import gc
 import math
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from motion_imitate.estimators.landmarks import nobody
 from motion_imitate.types import Sighting, cat
 from motion_imitate.video import Info
-from pipelines.advice import company, of_clip, of_photo, turned
+from pipelines.advice import advised, company, of_clip, of_photo, turned
 
 SIZE = (1000, 800)
 RATE = 10
@@ -264,3 +267,14 @@ def test_every_advice_says_what_suffers_and_what_helps():
         assert "\n" not in one
         assert "; " in one
         assert not one.endswith(".")
+
+
+def test_masks_of_what_went_by_are_not_held():
+    runs = ([replace(person(64, since=6.4 * k), mask=torch.zeros(64, 128, 128, dtype=torch.uint8))] for k in range(20))
+    for _ in islice(advised(runs, "largest", INFO, lambda line: None), 15):
+        pass
+    kept = {
+        t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in gc.get_objects() if isinstance(t, Tensor)
+    }
+    masks = [size for size in kept.values() if size == 64 * 128 * 128]
+    assert len(masks) <= 2
