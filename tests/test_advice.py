@@ -271,7 +271,8 @@ def test_every_advice_says_what_suffers_and_what_helps():
 
 def test_masks_of_what_went_by_are_not_held():
     runs = ([replace(person(64, since=6.4 * k), mask=torch.zeros(64, 128, 128, dtype=torch.uint8))] for k in range(20))
-    for _ in islice(advised(runs, "largest", INFO, lambda line: None), 15):
+    coming = advised(runs, "largest", INFO, lambda line: None)
+    for _ in islice(coming, 15):
         pass
     kept = {
         t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in gc.get_objects() if type(t) is Tensor
