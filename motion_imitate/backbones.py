@@ -6,7 +6,7 @@ Their weights are fixed buffers; gradients reach the pictures alone. A missing f
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +42,8 @@ class Backbone(Protocol):
 
     def __call__(self, pictures: Tensor) -> list[Tensor]:
         """Features [B, C, h, w] at five depths of pictures [B, 3, H, W] in [0, 1]."""
+
+    def to(self, device: str) -> Any: ...
 
 
 class Lite0(nn.Module):

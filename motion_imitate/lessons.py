@@ -49,6 +49,9 @@ class Lesson:
     drafts: Draft
     truth: Truth
 
+    def to(self, device: str) -> "Lesson":
+        return Lesson(self.looked.to(device), self.palette.to(device), self.drafts.to(device), self.truth.to(device))
+
     def packed(self) -> bytes:
         return packed(named(self, ""))
 

@@ -35,6 +35,7 @@ from pipelines.console import Talk
 from pipelines.making_up import MakingUp
 from pipelines.run import in_order
 from pipelines.teaching import Lessons
+from pipelines.watch import check_device
 
 CHECKPOINT, WEIGHTS, LOG, SHEET = "checkpoint.safetensors", "weights.safetensors", "log.jsonl", "sheet.png"
 VIEWS = 3  # of a lesson, photos and views to draw together
@@ -44,7 +45,6 @@ VIEWS = 3  # of a lesson, photos and views to draw together
 class Learning:
     rate: float = 8e-4
     warm: int = 100  # steps over which the rate comes to that
-    people: int = 2  # of a step
     times: int = 2  # that the same lessons are learnt from: they take as long to make
     two: int = 4  # of so many lots of lessons, one has two photos
     steady: float = 0.999  # of the mean of the weights, at last
@@ -120,9 +120,9 @@ class Learner:
     step: int = 0
 
     @classmethod
-    def new(cls, how: Learning, seed: int) -> "Learner":
+    def new(cls, how: Learning, seed: int, device: str = "cpu") -> "Learner":
         torch.manual_seed(seed)
-        networks = Networks()
+        networks = Networks().to(device)
         networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         mean = {k: v.detach().clone() for k, v in networks.state_dict().items()}
         return cls(networks, torch.optim.Adam(networks.parameters(), how.rate, (0.9, 0.99)), mean)
@@ -151,22 +151,23 @@ class Learner:
 
     def begin(self, path: Path) -> None:
         """With weights that somebody else has learnt; what became of their errors is not known."""
-        weights = {k: v.float() for k, v in read(path)[1].items()}
-        self.networks.load_state_dict(weights)
-        self.mean = weights
+        self.networks.load_state_dict({k: v.float() for k, v in read(path)[1].items()})
+        self.mean = {k: v.clone() for k, v in self.networks.state_dict().items()}
 
     def stored(self) -> dict[str, Tensor]:
         state = self.optimizer.state_dict()["state"]
         moments = {f"adam.{k}.{name}": v for k, entry in state.items() for name, v in entry.items()}
         now = {f"now.{k}": v for k, v in self.networks.state_dict().items()}
-        return now | {f"mean.{k}": v for k, v in self.mean.items()} | moments
+        every = now | {f"mean.{k}": v for k, v in self.mean.items()} | moments
+        return {name: value.cpu() for name, value in every.items()}
 
     def restore(self, about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         def under(first: str) -> dict[str, Tensor]:
             return {k.removeprefix(first): v for k, v in tensors.items() if k.startswith(first)}
 
         self.networks.load_state_dict(under("now."))
-        self.mean, self.step = under("mean."), int(about["step"])
+        device = next(self.networks.parameters()).device
+        self.mean, self.step = {k: v.to(device) for k, v in under("mean.").items()}, int(about["step"])
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in under("adam.").items():
             number, _, name = key.partition(".")
@@ -199,15 +200,15 @@ def lessons(how: Lessons, first: int, learning: Learning) -> Generator[list[Less
 
         def asked(lot: int) -> list[Future[bytes]]:
             photos = 2 if lot % learning.two == learning.two - 1 else 1
-            numbers = range(lot * learning.people, (lot + 1) * learning.people)
+            numbers = range(lot * how.people, (lot + 1) * how.people)
             return [pool.submit(given, how, number, photos) for number in numbers]
 
         def told(asked: list[Future[bytes]]) -> list[Lesson]:
-            return [Lesson.unpacked(one.result()) for one in asked]
+            return [Lesson.unpacked(one.result()).to(how.device) for one in asked]
 
         try:
             lot, done = divmod(first, learning.times)
-            for some in in_order(asked, told, count(lot), how.workers + 1):
+            for some in in_order(asked, told, count(lot), 1 + -(-how.workers // how.people)):
                 yield from repeat(some, learning.times - done)
                 done = 0
         finally:
@@ -217,7 +218,9 @@ def lessons(how: Lessons, first: int, learning: Learning) -> Generator[list[Less
 def teach(folder: Path, how: Lessons, talk: Talk, learning: Learning = Learning()) -> None:
     pairs(how)  # whose folders it looks at
     begun = saved = monotonic()
-    eyes, learner = load_backbone("efficientnet-lite0"), Learner.new(learning, how.seed)
+    check_device(how.device)
+    eyes: Backbone = load_backbone("efficientnet-lite0").to(how.device)
+    learner = Learner.new(learning, how.seed, how.device)
     with trouble(folder):
         folder.mkdir(exist_ok=True)
     if (folder / CHECKPOINT).exists():
@@ -245,7 +248,7 @@ def store(folder: Path, learner: Learner, how: Lessons) -> None:
     about = {"step": learner.step, "seed": how.seed}
     write(folder / CHECKPOINT, about, learner.stored())
     recipe = {"shape": "small", "size": how.size, "wardrobe": bool(how.makehuman), "motions": bool(how.motions)}
-    write(folder / WEIGHTS, about | recipe, {k: v.half() for k, v in learner.mean.items()})
+    write(folder / WEIGHTS, about | recipe, {k: v.half().cpu() for k, v in learner.mean.items()})
 
 
 @dataclass(frozen=True)
@@ -277,10 +280,10 @@ def note(
     with (folder / LOG).open("a") as log:
         log.write(json.dumps({k: round(v, 5) for k, v in line.items()}) + "\n")
     truth = cat([one.truth for one in some])
-    networks = Networks()
+    networks = Networks().to(truth.image.device)
     networks.load_state_dict(learner.mean)
     made = over(networks(some, Retouching()), truth)
     photo = torch.cat([one.looked.picture[:1, :3].expand(len(one.truth), -1, -1, -1) for one in some])
     rows = torch.cat([photo, over(before, truth), made, truth.image], 3)
-    picture = torch.cat(list(rows), 1).clamp(0, 1).permute(1, 2, 0).numpy()
+    picture = torch.cat(list(rows), 1).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
     put(folder / SHEET, cv2.imencode(".png", (picture[..., ::-1] * 255).astype(np.uint8))[1].tobytes())

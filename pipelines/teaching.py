@@ -24,6 +24,10 @@ class Lessons(MakingUp):
     begin: Annotated[
         Path | None, Parameter(help="Weights to begin with, such as those that ship, if the folder has none yet.")
     ] = None
+    people: Annotated[int, Parameter(help="Of a step.", validator=Number(gte=1, lte=1024))] = 2
+    device: Annotated[
+        str, Parameter(help="Where the networks learn: cpu, cuda or cuda:1. Lessons are made on the CPU.")
+    ] = "cpu"
     threads: Annotated[int, Parameter(help="CPU threads that learn.", validator=Number(gte=1, lte=256))] = 1
     size: Annotated[int, Parameter(help="Pixels of a picture's side.", validator=Number(gte=64, lte=512))] = 256
     workers: Annotated[int, Parameter(help="Processes that make people up.", validator=Number(gte=1, lte=256))] = 1

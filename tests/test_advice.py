@@ -274,8 +274,6 @@ def test_masks_of_what_went_by_are_not_held():
     coming = advised(runs, "largest", INFO, lambda line: None)
     for _ in islice(coming, 15):
         pass
-    kept = {
-        t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in gc.get_objects() if type(t) is Tensor
-    }
+    kept = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in gc.get_objects() if type(t) is Tensor}
     masks = [size for size in kept.values() if size == 64 * 128 * 128]
     assert len(masks) <= 2
