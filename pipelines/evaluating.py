@@ -7,8 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from motion_imitate.synthesis.held import Part
-from pipelines.making_up import MakingUp
+from pipelines.making_up import MakingUp, Part
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from motion_imitate.synthesis.held import Part
+Part = Literal["all", "learn", "held"]  # as `synthesis.held` has it, which takes long to import
 
 
 @dataclass(frozen=True)
