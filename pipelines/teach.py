@@ -1,10 +1,11 @@
 """`motion-imitate train retouch`: teaches the retouching networks from made-up people; goes on where it was."""
 
 import json
+import subprocess
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import count, repeat
 from multiprocessing import get_context
@@ -27,12 +28,14 @@ from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF, Heads
 from motion_imitate.generators.retouch import Draft, Retouching, changed, framed
 from motion_imitate.lessons import Lesson, Teaching, Truth, lesson
 from motion_imitate.synthesis.closet import Closet
+from motion_imitate.synthesis.held import part_of
 from motion_imitate.synthesis.pairs import Casting, Pairs, Sampling
 from motion_imitate.synthesis.poses import Framing, Posing
 from motion_imitate.types import cat
 from motion_imitate.weights import read, write
 from pipelines.console import Talk
 from pipelines.making_up import MakingUp
+from pipelines.motion import maker
 from pipelines.run import in_order
 from pipelines.teaching import Lessons
 from pipelines.watch import check_device
@@ -235,7 +238,7 @@ def teach(folder: Path, how: Lessons, talk: Talk, learning: Learning = Learning(
             if learner.step % learning.shown == 0 or ends:
                 note(folder, told, some, learner, eyes, learning)
             if monotonic() - saved > learning.least or ends:
-                store(folder, learner, how)
+                store(folder, learner, how, learning)
                 saved = monotonic()
             if ends:
                 break
@@ -243,12 +246,39 @@ def teach(folder: Path, how: Lessons, talk: Talk, learning: Learning = Learning(
     talk.result(record, f"{folder / CHECKPOINT}: step {learner.step}, {learner.step - start} of them now")
 
 
-def store(folder: Path, learner: Learner, how: Lessons) -> None:
+def store(folder: Path, learner: Learner, how: Lessons, learning: Learning) -> None:
     """All that it takes to go on; and the weights alone, as they are used."""
     about = {"step": learner.step, "seed": how.seed}
     write(folder / CHECKPOINT, about, learner.stored())
-    recipe = {"shape": "small", "size": how.size, "wardrobe": bool(how.makehuman), "motions": bool(how.motions)}
-    write(folder / WEIGHTS, about | recipe, {k: v.half().cpu() for k, v in learner.mean.items()})
+    write(folder / WEIGHTS, about | recipe(folder, how, learning), {k: v.half().cpu() for k, v in learner.mean.items()})
+
+
+def recipe(folder: Path, how: Lessons, learning: Learning) -> dict[str, Any]:
+    """How weights came to be what they are: enough to make them again."""
+    log = (folder / LOG).read_text().splitlines() if (folder / LOG).exists() else []
+    motions = sorted(how.motions.glob("*.txt")) if how.motions else []
+    return {
+        "shape": "small",
+        "size": how.size,
+        "people": how.people,
+        "part": how.part,
+        "wardrobe": bool(how.makehuman),
+        "motions": [path.stem for path in part_of(motions, how.part)],
+        "begin": str(how.begin.name) if how.begin else None,
+        "learning": asdict(learning),
+        "metrics": json.loads(log[-1]) if log else None,
+        "made_by": maker(),
+        "commit": commit(),
+    }
+
+
+def commit() -> str | None:
+    """Of the checkout that this is run from, if it is one."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from motion_imitate.lessons import Teaching, lesson
 from motion_imitate.synthesis.pairs import Casting, Pairs, Sampling
 from motion_imitate.weights import read
 from pipelines.cli import main
-from pipelines.teach import CHECKPOINT, LOG, SHEET, Learner, Learning, terms, weighed
+from pipelines.teach import CHECKPOINT, LOG, SHEET, WEIGHTS, Learner, Learning, terms, weighed
 
 SIDE = 64
 
@@ -63,5 +63,10 @@ def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, capsys):
     line = json.loads((tmp_path / "once" / LOG).read_text())
     assert line["step"] == 2
     assert line["unchanged perceptual"] > 0
+    header, weights = read(tmp_path / "once" / WEIGHTS)
+    assert (header["step"], header["size"], header["part"], header["motions"]) == (3, SIDE, "learn", [])
+    assert header["metrics"] == line
+    assert header["learning"]["rate"] == Learning().rate
+    assert weights["target.glass.head.weight"].dtype == torch.float16
     assert (tmp_path / "once" / SHEET).stat().st_size > 1000
     assert "step 3, 2 of them now" in capsys.readouterr().out
