@@ -354,11 +354,11 @@ def train_retouch(
     out: Annotated[Path, Parameter(name=["--output", "-o"], help="The folder of the run; it goes on where it was.")],
     how: Annotated[Lessons, Flat] = Lessons(),
     talk: Talking = SILENT,
-) -> None:
+) -> int:
     """Teach the networks that retouch what the geometric generator draws, from made-up people."""
     from pipelines.teach import teach
 
-    teach(out, how, talk)
+    return teach(out, how, talk)
 
 
 @app.command

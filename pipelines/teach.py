@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import count, repeat
 from multiprocessing import get_context
@@ -33,14 +33,16 @@ from motion_imitate.synthesis.pairs import Casting, Pairs, Sampling
 from motion_imitate.synthesis.poses import Framing, Posing
 from motion_imitate.types import cat
 from motion_imitate.weights import read, write
-from pipelines.console import Talk
+from pipelines.console import FAILED, OK, Talk
 from pipelines.making_up import MakingUp
 from pipelines.motion import maker
+from pipelines.output import Refused
 from pipelines.run import in_order
 from pipelines.teaching import Lessons
 from pipelines.watch import check_device
 
 CHECKPOINT, WEIGHTS, LOG, SHEET = "checkpoint.safetensors", "weights.safetensors", "log.jsonl", "sheet.png"
+SMOKE = 20  # steps of a trial
 VIEWS = 3  # of a lesson, photos and views to draw together
 
 
@@ -218,7 +220,12 @@ def lessons(how: Lessons, first: int, learning: Learning) -> Generator[list[Less
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def teach(folder: Path, how: Lessons, talk: Talk, learning: Learning = Learning()) -> None:
+def teach(folder: Path, how: Lessons, talk: Talk, learning: Learning = Learning()) -> int:
+    """The exit code."""
+    if how.smoke:
+        if (folder / CHECKPOINT).exists():
+            raise Refused(f"{folder} holds a run; give another folder to --smoke")
+        how, learning = replace(how, steps=SMOKE), replace(learning, times=SMOKE, warm=1)
     pairs(how)  # whose folders it looks at
     begun = saved = monotonic()
     check_device(how.device)
@@ -231,9 +238,10 @@ def teach(folder: Path, how: Lessons, talk: Talk, learning: Learning = Learning(
     elif how.begin is not None:
         learner.begin(how.begin)
     torch.set_num_threads(how.threads)
-    start = learner.step
+    start, lost = learner.step, list[float]()
     with closing(lessons(how, start, learning)) as coming, closing(steps(learner, coming, eyes, learning)) as done:
         for told, some in talk.counted(done, "train", how.steps and how.steps - start):
+            lost.append(told["loss"])
             ends = (how.steps and learner.step >= how.steps) or monotonic() - begun > 60 * how.minutes
             if learner.step % learning.shown == 0 or ends:
                 note(folder, told, some, learner, eyes, learning)
@@ -244,6 +252,10 @@ def teach(folder: Path, how: Lessons, talk: Talk, learning: Learning = Learning(
                 break
     record = {"output": str(folder / CHECKPOINT), "step": learner.step, "learnt": learner.step - start}
     talk.result(record, f"{folder / CHECKPOINT}: step {learner.step}, {learner.step - start} of them now")
+    if how.smoke and not lost[-1] < lost[0]:
+        talk.fail(FAILED, f"nothing was learnt: the loss went from {lost[0]:.4f} to {lost[-1]:.4f}")
+        return FAILED
+    return OK
 
 
 def store(folder: Path, learner: Learner, how: Lessons, learning: Learning) -> None:

@@ -23,6 +23,10 @@ class Lessons(MakingUp):
     begin: Annotated[
         Path | None, Parameter(help="Weights to begin with, such as those that ship, if the folder has none yet.")
     ] = None
+    smoke: Annotated[
+        bool,
+        Parameter(help="Only try it: 20 steps from the same lessons, after which the loss must be less.", negative=()),
+    ] = False
     people: Annotated[int, Parameter(help="Of a step.", validator=Number(gte=1, lte=1024))] = 2
     device: Annotated[
         str, Parameter(help="Where the networks learn: cpu, cuda or cuda:1. Lessons are made on the CPU.")

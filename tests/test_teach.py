@@ -70,3 +70,19 @@ def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, capsys):
     assert weights["target.glass.head.weight"].dtype == torch.float16
     assert (tmp_path / "once" / SHEET).stat().st_size > 1000
     assert "step 3, 2 of them now" in capsys.readouterr().out
+
+
+def test_a_trial_learns_or_says_that_it_did_not(tmp_path, capsys, monkeypatch):
+    words = ["train", "retouch", "--smoke", "--size", str(SIDE), "--quiet", "-o"]
+    assert main([*words, str(tmp_path / "run")]) == 0
+    assert "step 20" in capsys.readouterr().out
+    assert main([*words, str(tmp_path / "run")]) == 2
+    assert "another folder" in capsys.readouterr().err
+    monkeypatch.setattr(Learner, "learn", lambda self, *_: told_nothing(self))
+    assert main([*words, str(tmp_path / "other")]) == 1
+    assert "nothing was learnt" in capsys.readouterr().err
+
+
+def told_nothing(learner):
+    learner.step += 1
+    return {"step": float(learner.step), "loss": 1.0}
