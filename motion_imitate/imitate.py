@@ -134,12 +134,18 @@ def opposites(name: str) -> tuple[Int[Tensor, " V"], Int[Tensor, " V"]]:
 
 def liquid_warping(model: BodyModel, weights: Path | None = None) -> Retouch:
     """What the geometric generator draws, and networks that mend it; their weights are those that ship."""
-    about, tensors = stored(weights or find("liquid_warping.safetensors"))
+    source, target = trained(weights or find("liquid_warping.safetensors"))
+    return Retouch(geometric(model), source, target, places(model))
+
+
+@cache
+def trained(weights: Path) -> tuple[SID, TSF]:
+    about, tensors = stored(weights)
     source, target = SID(SHAPES[about["shape"]]), TSF(SHAPES[about["shape"]])
     for net, name in ((source, "source."), (target, "target.")):
         net.load_state_dict({k.removeprefix(name): v.float() for k, v in tensors.items() if k.startswith(name)})
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Retouch(geometric(model), source, target, places(model))
+    return source, target
 
 
 def places(model: BodyModel) -> Float[Tensor, "F 3"]:
@@ -236,7 +242,7 @@ def imitate(person: Person, clip: Path, how: Imitation = Imitation()) -> Iterato
     however long the clip is. Give them to `video.write`."""
     source, model = person.source, person.model
     render = Render(person, rasterize, floor(model, source.body[:1], source.camera[:1]))
-    behind = (source.background[0] * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    behind = (source.background[:1] * 255 + 0.5).to(torch.uint8).contiguous(memory_format=torch.channels_last)
     driver = smooth(watched(clip, how), STEADY)
     for run in retarget(driver, source.body[:1], source.camera[:1], model, how.retarget):
         for t in range(0, len(run), 4):

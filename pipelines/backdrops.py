@@ -57,8 +57,8 @@ def covered(image: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tenso
 
 def still(image: Float[Tensor, "C H W"]) -> Backdrop:
     """The same picture at all times."""
-    whole = (image * 255 + 0.5).clamp(0, 255).to(torch.uint8)
-    shown = repeating(whole.permute(1, 2, 0).contiguous().permute(2, 0, 1))  # as pictures are drawn: quick to copy
+    whole = (image[None] * 255 + 0.5).clamp(0, 255).to(torch.uint8)
+    shown = repeating(whole.contiguous(memory_format=torch.channels_last)[0])  # as pictures are drawn: quick to copy
     next(shown)
     return shown
 

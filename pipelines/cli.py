@@ -13,7 +13,7 @@ from cyclopts.config import Env, Toml
 from cyclopts.validators import Number
 
 from pipelines.console import USAGE, Talk, guarded, unread
-from pipelines.evaluating import Evaluating, Unknown
+from pipelines.evaluating import Evaluating, Strangers
 from pipelines.imitating import Imitating
 from pipelines.memory import give_back
 from pipelines.seeing import Seeing
@@ -158,7 +158,7 @@ def evaluate(
     ] = None,
     *,
     how: Annotated[Evaluating, Flat] = Evaluating(),
-    people: Annotated[Unknown, Flat] = Unknown(),
+    people: Annotated[Strangers, Flat] = Strangers(),
     seeing: Annotated[Seeing, Flat] = Seeing(),
     out: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="A file (.json) for the figures, with all their digits.")

@@ -23,7 +23,7 @@ from pipelines.advice import of_photo
 from pipelines.backdrops import covered
 from pipelines.console import Talk
 from pipelines.evaluated import Row, Tile, given, means, places, sheet
-from pipelines.evaluating import Evaluating, Unknown
+from pipelines.evaluating import Evaluating, Strangers
 from pipelines.judging import FACES, Judges, Marks, Sample, judged, samples
 from pipelines.motion import noted
 from pipelines.output import Refused
@@ -56,7 +56,7 @@ class Way:
 def evaluate(
     clips: list[Path],
     how: Evaluating,
-    people: Unknown,
+    people: Strangers,
     seeing: Seeing,
     out: Path | None,
     overwrite: bool,
@@ -65,16 +65,16 @@ def evaluate(
     jobs = [*((clip, clip) for clip in clips), *how.pair]
     if not jobs and not how.made_up:
         raise Refused("nothing to evaluate; give clips, two of one scene (--pair FIRST SECOND), or --made-up COUNT")
-    *pages, last = places(jobs, out, how.sheet, overwrite)
+    pages = places(jobs, how.made_up > 0, out, how.sheet, overwrite)
     seeing = replace(seeing, size=seeing.size or LARGE)
     judges = judges_of(seeing, talk)
     rows: list[Row] = []
-    for (first, second), page in zip(jobs, pages, strict=True):
+    for (first, second), page in zip(jobs, pages[: len(jobs)], strict=True):
         rows += compared(first, second, how, seeing, page, judges, talk)
     if how.made_up:
         from pipelines.evaluate_made_up import made_up  # which takes long to import
 
-        rows += made_up(how, people, last, judges, talk)
+        rows += made_up(how, people, pages[-1], judges, talk)
     given(rows, how, out, talk)
 
 

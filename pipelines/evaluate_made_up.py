@@ -21,7 +21,7 @@ from motion_imitate.synthesis.pairs import Casting, Pairs
 from pipelines.console import Talk
 from pipelines.evaluate import SHARES
 from pipelines.evaluated import Row, drawn_up, means
-from pipelines.evaluating import Evaluating, Unknown
+from pipelines.evaluating import Evaluating, Strangers
 from pipelines.judging import Judges, Marks
 from pipelines.teach import sampling
 
@@ -41,7 +41,7 @@ class View:
         return 1
 
 
-def made_up(how: Evaluating, people: Unknown, page: Path | None, judges: Judges, talk: Talk) -> list[Row]:
+def made_up(how: Evaluating, people: Strangers, page: Path | None, judges: Judges, talk: Talk) -> list[Row]:
     """A row for the photo as it is, and one for each generator."""
     many = replace(sampling(people, SIZE), casting=Casting(people=1, each=1))
     pairs = Pairs(bodies.load(), many, people.seed)

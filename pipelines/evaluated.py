@@ -55,22 +55,23 @@ class Tile:
 
 
 def places(
-    jobs: Sequence[tuple[Path, Path]], out: Path | None, folder: Path | None, overwrite: bool
+    jobs: Sequence[tuple[Path, Path]], made_up: bool, out: Path | None, folder: Path | None, overwrite: bool
 ) -> list[Path | None]:
-    """Where each job's sheet goes, and at last that of people who are made up; refuses what may not be written."""
+    """Where each job's sheet goes, and at last that of people who are made up, if there are any; refuses what may not,
+    or cannot, be written."""
     for clip in dict.fromkeys(path for job in jobs for path in job):
         if not clip.exists():
             raise FileNotFoundError(f"no file {clip}; give a clip")
     if out is not None:
         refuse(out, [path for job in jobs for path in job], (".json",), overwrite)
     if folder is None:
-        return [None] * (len(jobs) + 1)
+        return [None] * (len(jobs) + made_up)
     if folder.exists() and not folder.is_dir():
         raise Refused(f"{folder} is not a folder; name one after --sheet, or one that is not there yet")
     if not folder.parent.is_dir():
         raise Refused(f"there is no folder {folder.parent}; make it first, or name another after --sheet")
     pages = [folder / f"{i}_{'_'.join(dict.fromkeys(p.stem for p in job))}.png" for i, job in enumerate(jobs, 1)]
-    pages.append(folder / "made_up.png")
+    pages += [folder / "made_up.png"] * made_up
     for page in pages if folder.is_dir() else []:
         refuse(page, (), (".png",), overwrite)
     return [*pages]

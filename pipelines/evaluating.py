@@ -11,8 +11,8 @@ from pipelines.making_up import MakingUp, Part
 
 
 @dataclass(frozen=True)
-class Unknown(MakingUp):
-    """Made-up people to evaluate with."""
+class Strangers(MakingUp):
+    """Made-up people whom training leaves out."""
 
     part: Annotated[
         Part, Parameter(help="Of each five clothes, heads of hair, skins and motions: the one held out, or others.")
@@ -28,7 +28,7 @@ class Evaluating:
     frames: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 60
     """Compare so many of them at most."""
     made_up: Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))] = 0
-    """Compare so many views of people who are made up, too, in clothes and poses that nothing has learnt from."""
+    """Compare so many views of people who are made up, too, in clothes and poses that training leaves out."""
     source_frame: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     """The frame that serves as the photo; the first is 0."""
     sheet: Path | None = None

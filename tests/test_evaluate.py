@@ -14,7 +14,7 @@ from media import film, number
 from motion_imitate import backbones
 from motion_imitate.estimators.face import MEAN_FACE, Face
 from motion_imitate.types import Sighting
-from pipelines import evaluate
+from pipelines import evaluate, evaluated
 from pipelines.cli import main
 from pipelines.console import Talk
 from pipelines.evaluated import COLUMNS, finite, means, systems, table
@@ -102,6 +102,14 @@ def test_a_sheet_that_is_there_already_stays(capsys, folder):
     film(folder / "clip.mp4", count=3)
     (folder / "sheets").mkdir()
     (folder / "sheets" / "1_clip.png").write_bytes(b"mine")
+    (folder / "sheets" / "made_up.png").write_bytes(b"of no concern")
+    job = [(Path("clip.mp4"), Path("clip.mp4"))]
+    assert len(evaluated.places([], True, None, Path("new"), False)) == 1
+    with pytest.raises(Refused, match="1_clip"):
+        evaluated.places(job, False, None, Path("sheets"), False)
+    with pytest.raises(Refused, match="made_up"):
+        evaluated.places([], True, None, Path("sheets"), False)
+    assert evaluated.places([], False, None, Path("sheets"), False) == []
     assert "is there already" in refused(capsys, 2, "clip.mp4", "--sheet", "sheets")
     assert (folder / "sheets" / "1_clip.png").read_bytes() == b"mine"
 

@@ -126,7 +126,8 @@ def nobody(fitter: Fitter, frames: int) -> State:
 
 
 def thinned(there: Bool[Tensor, " T"], seconds: Float[Tensor, " T"], start: int, how: Windows) -> Int[Tensor, " n"]:
-    """Of the frames with the person in sight, at most `rate` a second; the first `start` and the last one anyway."""
+    """Of the frames with the person in sight, at most `rate` a second where they are not slow; the first
+    `start` and the last one anyway."""
     rows = there.nonzero()[:, 0].tolist()
     kept: list[int] = []
     for row in rows:
