@@ -44,6 +44,7 @@ from pipelines.watch import check_device
 CHECKPOINT, WEIGHTS, LOG, SHEET = "checkpoint.safetensors", "weights.safetensors", "log.jsonl", "sheet.png"
 SMOKE = 20  # steps of a trial
 VIEWS = 3  # of a lesson, photos and views to draw together
+WIDE = 1.5  # times as high as wide pictures of people are
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,8 @@ def sampling(how: MakingUp, side: int) -> Sampling:
     posing = Posing(swap=0.1, loose=0.05, small=0.6)  # as people stand in photos and move in clips
     framing = Framing(whole=0.85, high=(0.75, 0.95), shift=0.02)
     casting = Casting(people=4, each=48)
-    return Sampling((side, side), VIEWS, how.motions, how.backgrounds, closet, casting, posing, framing)
+    narrow = 8 * round(side / WIDE / 8)  # whole people are seldom wide
+    return Sampling((side, narrow), VIEWS, how.motions, how.backgrounds, closet, casting, posing, framing)
 
 
 @lru_cache(maxsize=1)
