@@ -12,11 +12,12 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 from cyclopts.validators import Number
 
+from pipelines.batching import Batching
 from pipelines.console import USAGE, Talk, guarded, unread
 from pipelines.evaluating import Evaluating, Strangers
-from pipelines.imitating import Imitating
+from pipelines.imitating import Drawing, Imitating
 from pipelines.memory import give_back
-from pipelines.seeing import Seeing
+from pipelines.seeing import Looking, Seeing
 from pipelines.synthesizing import Synthesizing
 from pipelines.teaching import Lessons
 
@@ -149,6 +150,33 @@ def imitate(
     if not photos:
         raise Refused("give a photo and a video: motion-imitate imitate PHOTO VIDEO -o OUT.mp4")
     imitate(photos, clip, out, how, seeing, overwrite, talk)
+
+
+@app.command
+def batch(
+    given: Annotated[
+        Path,
+        Parameter(
+            name="in",
+            help="A folder of driving videos, and folders of them; or a list (.csv, .jsonl) of source, driving, output "
+            "and options.",
+        ),
+    ],
+    out: Annotated[Path, Parameter(help="The folder that the results are written to; it goes on where it was.")],
+    *,
+    how: Annotated[Batching, Flat] = Batching(),
+    drawing: Annotated[Drawing, Flat] = Drawing(),
+    looking: Annotated[Looking, Flat] = Looking(),
+    overwrite: Annotated[
+        bool,
+        Parameter(name=["--overwrite", "-y"], negative=["--keep", "-n"], help="Replace files that no batch has made."),
+    ] = False,
+    talk: Talking = SILENT,
+) -> int:
+    """Imitate each video of a folder, whatever becomes of some; the same again does what is left."""
+    from pipelines.batch import batch
+
+    return batch(given, out, how, drawing, looking, overwrite, talk)
 
 
 @app.command

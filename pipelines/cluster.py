@@ -39,13 +39,15 @@ def refuse_gpus(nodes: Iterable[Any], workers: int, gpus: float) -> None:
         )
 
 
-USERS: list[object] = []  # of the Ray that was started here
+USERS: list[object] = []  # of the Ray that was started, or joined, here
+OURS = {"started": False}  # whether it is one of our own
 TURN = RLock()
 
 
 @contextmanager
-def cluster() -> Iterator[Any]:
-    """Ray: the one in use already; else the one at RAY_ADDRESS, or one of our own, until its last user is done."""
+def cluster(address: str | None = None) -> Iterator[Any]:
+    """Ray: the one in use already; else the one at the address or at RAY_ADDRESS, or one of our own, until its last
+    user is done."""
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     import ray
 
@@ -55,7 +57,7 @@ def cluster() -> Iterator[Any]:
             if USERS or not ray.is_initialized():
                 USERS.append(me)
             if not ray.is_initialized():
-                start(ray)
+                start(ray, address or os.environ.get("RAY_ADDRESS"))
         yield ray
     finally:
         with TURN:
@@ -73,8 +75,8 @@ def kill() -> None:
         node.kill_all_processes(check_alive=False, allow_graceful=False)
 
 
-def start(ray: Any) -> None:
-    address = os.environ.get("RAY_ADDRESS")
+def start(ray: Any, address: str | None) -> None:
+    OURS["started"] = not address
     own = {} if address else {"object_store_memory": STORE, "include_dashboard": False, "_system_config": SYSTEM}
     logging.getLogger("ray").setLevel(logging.ERROR)
     before = getsignal(SIGTERM)
@@ -86,7 +88,7 @@ def start(ray: Any) -> None:
             before(SIGTERM, None)
         raise
     except Exception as error:
-        what = f"no Ray answers at RAY_ADDRESS={address}" if address else "Ray does not start"
+        what = f"no Ray answers at {address}" if address else "Ray does not start"
         raise RayError(f"{what} ({' '.join(str(error).split())}); use threads, or start Ray anew") from error
     finally:
         if current_thread() is main_thread() and before is not None:  # Ray would end the process on the spot
@@ -109,7 +111,7 @@ def found_too() -> Iterator[None]:
 
 def stop(ray: Any) -> None:
     """Workers that are only being started when the rest of Ray ends would wait for it; they are ended too."""
-    late = [] if "RAY_ADDRESS" in os.environ else processes(ray)
+    late = processes(ray) if OURS["started"] else []
     try:
         ray.shutdown()
     finally:

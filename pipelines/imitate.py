@@ -1,12 +1,13 @@
 """`motion-imitate imitate`: photos of a person and a clip in, a video of that person doing the motion out."""
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from itertools import chain, pairwise
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Literal
@@ -25,7 +26,7 @@ from pipelines.actors import actors
 from pipelines.advice import of_detail, of_photo
 from pipelines.backdrops import Backdrop, backdrop, covered, emptied, readable, still
 from pipelines.console import Talk
-from pipelines.imitating import Imitating
+from pipelines.imitating import Drawing, Imitating
 from pipelines.motion import maker, opened, report
 from pipelines.output import Refused, refuse
 from pipelines.run import beside, threads
@@ -43,6 +44,9 @@ TAGS = {
 }
 
 
+Portrayed = Callable[[Sequence[Path], int, Drawing, Talk], Person]
+
+
 @dataclass(frozen=True)
 class Driver:
     """Whose motion is followed: a clip that is looked at, or a stored motion."""
@@ -55,34 +59,67 @@ class Driver:
     seen: deque[Sighting] = field(default_factory=deque)  # of the clip's frames, if they are kept
 
 
+@dataclass(frozen=True)
+class Job:
+    photos: tuple[Path, ...]
+    clip: Path | None
+    out: Path
+    how: Imitating
+    seeing: Seeing
+    limit: float = inf  # seconds of the clip
+
+    @property
+    def longest(self) -> int:
+        return min(self.seeing.size or LARGE, SMALL if self.how.preview else LARGE)
+
+
 def imitate(
     photos: list[Path], clip: Path | None, out: Path, how: Imitating, seeing: Seeing, overwrite: bool, talk: Talk
 ) -> None:
     given = [*photos, *([clip] if clip else []), *([how.motion] if how.motion else [])]
-    refuse(out, given, CLEAR if how.background == "alpha" else (".mp4", *CLEAR), overwrite)
+    refuse(out, given, suffixes(how), overwrite)
     refuse_wishes(how, seeing)
     begun = monotonic()
+    sure = made(Job(tuple(photos), clip, out, how, seeing), talk)
+    report(out, sure, monotonic() - begun, talk)
+
+
+def suffixes(how: Drawing) -> tuple[str, ...]:
+    return CLEAR if how.background == "alpha" else (".mp4", *CLEAR)
+
+
+def made(job: Job, talk: Talk, portrayed: Portrayed | None = None) -> list[Tensor]:
+    """The file; how sure each of its frames is. Where the memory is full it is tried once more, with shorter runs."""
+    portrayed = portrayed or person_of
+    try:
+        return drawn(job, talk, portrayed, DRAWN)
+    except (MemoryError, torch.OutOfMemoryError):
+        talk.warn("the memory is full; once more, with half as much at a time")
+        return drawn(job, talk, portrayed, DRAWN // 2)
+
+
+def drawn(job: Job, talk: Talk, portrayed: Portrayed, length: int) -> list[Tensor]:
+    how, seeing = job.how, job.seeing
     torch.set_num_threads(seeing.threads)
-    longest = min(seeing.size or LARGE, SMALL if how.preview else LARGE)
-    driver = driver_of(clip, how, replace(seeing, size=longest), talk)
+    driver = driver_of(job.clip, how, replace(seeing, size=job.longest), talk)
     within = how.background == "driving"
     plan = Retarget(camera=how.camera or ("copy" if within else "smooth"), scale=how.scale or fitting(within))
-    limit = PREVIEW if how.preview else float("inf")
+    limit = min(job.limit, PREVIEW if how.preview else inf)
     confidence: list[Tensor] = []
     with closing(beside(driver.motion)) as motion:
-        person = person_of(photos, longest, how, talk)
+        person = portrayed(job.photos, job.longest, how, talk)
         source, model = person.source, person.model
         moved = retarget(smooth(motion, STEADY), source.body[:1], source.camera[:1], model, plan)
         with closing(behind(how.background, source, driver, talk)) as backdrop:
             first, moved = begun_with(moved)
             render = Render(person, rasterize, ground(how.background, source, first, model))
-            pairs = beside(staged(moved, backdrop, limit, confidence))
-            run = actors if how.runner == "ray" else threads
-            with closing(pairs), closing(run(partial(same, render), pairs, seeing.workers)) as drawn:
-                frames = together(drawn, source, driver, how)
+            pairs = beside(staged(moved, backdrop, limit, confidence, length))
+            run = actors if how.run == "ray" else threads
+            with closing(pairs), closing(run(partial(same, render), pairs, seeing.workers)) as pictures:
+                frames = together(pictures, source, driver, how)
                 shown = talk.counted(frames, "imitate", driver.frames if not how.preview else None)
-                write(out, shown, driver.rate, clip, TAGS | {"software": maker()}, ENCODING, talk.warn)
-    report(out, confidence, monotonic() - begun, talk)
+                write(job.out, shown, driver.rate, job.clip, TAGS | {"software": maker()}, ENCODING, talk.warn)
+    return confidence
 
 
 def refuse_wishes(how: Imitating, seeing: Seeing) -> None:
@@ -123,7 +160,7 @@ def ground(wish: str, source: Source, first: Motion, model: BodyModel) -> float 
     return floor(model, first.body[:1], first.camera[:1]) if wish == "driving" else None
 
 
-def person_of(paths: list[Path], longest: int, how: Imitating, talk: Talk) -> Person:
+def person_of(paths: Sequence[Path], longest: int, how: Drawing, talk: Talk) -> Person:
     """The person of the photos; what will suffer is told."""
     photos = photos_of(paths, longest)
     seen = []
@@ -165,7 +202,9 @@ def colour(wish: str) -> Float[Tensor, "3"]:
 def driver_of(clip: Path | None, how: Imitating, seeing: Seeing, talk: Talk) -> Driver:
     if how.motion is not None:
         motion, about, model = opened(how.motion)
-        return Driver(iter([motion]), model, Fraction(about.rate).limit_denominator(100_000), len(motion))
+        what = watching(clip, seeing, talk.warn) if clip else None
+        rate = what.info.rate if what else Fraction(about.rate).limit_denominator(100_000)
+        return Driver(iter([motion]), model, rate, len(motion), what)
     if clip is None:
         raise Refused("nothing to imitate; give a video after the photos, or --motion FILE.npz")
     what = watching(clip, seeing, talk.warn)
@@ -182,14 +221,14 @@ def kept(runs: Iterable[Sighting], seen: deque[Sighting]) -> Iterator[Sighting]:
 
 
 def staged(
-    runs: Iterable[Motion], backdrop: Backdrop, limit: float, confidence: list[Tensor]
+    runs: Iterable[Motion], backdrop: Backdrop, limit: float, confidence: list[Tensor], length: int = DRAWN
 ) -> Iterator[tuple[Frames, Motion]]:
     """Short runs of what is to be drawn, until the limit in seconds."""
     start: float | None = None
     for run in runs:
         cuts = [
             0,
-            *range(1 if start is None else DRAWN, len(run), DRAWN),
+            *range(1 if start is None else DRAWN, len(run), length),
             len(run),
         ]  # the very first frame alone: sooner
         for first, last in pairwise(cuts):

@@ -10,7 +10,9 @@ from pipelines.seeing import Person, positive
 
 
 @dataclass(frozen=True)
-class Imitating:
+class Drawing:
+    """What may be chosen for each video of a batch."""
+
     background: str = "photo"
     """What the person stands before: the photo's own background; driving, the video itself, in which the person takes
     the driver's place; alpha, nothing (.mov or .webm); a colour as #RRGGBB; or the path of a picture or video."""
@@ -20,15 +22,19 @@ class Imitating:
     scale: Literal["keep", "match"] | None = None
     """The person's size in the picture: as in the photo, or as the driver's. If not said, keep; match before the
     driving video."""
-    motion: Path | None = None
-    """A motion file to follow, in place of a video."""
     photo_person: Annotated[Person, Parameter(validator=positive)] = "largest"
     """Who, where several people are in the photo: the largest, the one furthest left or right, or a number."""
     renderer: Literal["geometric", "liquid-warping"] = "geometric"
     """What draws the person: the photo's own pixels, carried by the body; or these, mended by networks."""
-    runner: Literal["threads", "ray"] = "threads"
-    """Where frames are drawn: in this process, or in processes of Ray (extra [ray]); the frames are the same."""
     preview: Annotated[bool, Parameter(negative=())] = False
     """The first three seconds, small: to see what comes out."""
     side_by_side: Annotated[bool, Parameter(negative=())] = False
     """Show the photo, the driving video and the result beside each other."""
+
+
+@dataclass(frozen=True)
+class Imitating(Drawing):
+    motion: Path | None = None
+    """A motion file to follow, in place of a video."""
+    run: Literal["threads", "ray"] = "threads"
+    """Where the stages run: in this process, or in processes of Ray (extra [ray]); the frames are the same."""

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from motion_imitate import bodies, motion_file
@@ -35,13 +36,20 @@ SLACK = 0.1  # seconds that a motion may be longer or shorter than the clip it i
 
 def extract(clip: Path, out: Path, seeing: Seeing, overwrite: bool, talk: Talk) -> None:
     refuse(out, (clip,), (".npz",), overwrite)
-    what, begun = watching(clip, seeing, talk.warn), monotonic()
+    begun = monotonic()
+    sure = extracted(clip, out, seeing, talk)
+    report(out, [sure], monotonic() - begun, talk)
+
+
+def extracted(clip: Path, out: Path, seeing: Seeing, talk: Talk) -> Float[Tensor, " T"]:
+    """The file; how sure each of its frames is."""
+    what = watching(clip, seeing, talk.warn)
     model = body_model(seeing.body)
     points: list[Tensor] = []
     with closing(beside(noted(sightings(what), points))) as seen:
         found = cat(list(talk.counted(fitted(what, seen, model), "extract", what.info.frames)))
     motion_file.save(out, found, about(what, model), torch.cat(points))
-    report(out, [found.confidence], monotonic() - begun, talk)
+    return found.confidence
 
 
 def noted(runs: Iterable[Sighting], points: list[Tensor]) -> Iterator[Sighting]:

@@ -5,6 +5,8 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 A = TypeVar("A")
@@ -17,6 +19,24 @@ Make = Callable[[], Callable[[A], B]]
 class Run(Protocol):
     def __call__(self, make: Make[A, B], items: Iterable[A], /) -> Iterator[B]:
         """make()(item) for each item, in order, a bounded few ahead of the reader."""
+
+
+@dataclass
+class Manner:
+    alone: bool = False  # one thing after the other, all in the thread that reads
+
+
+MANNER = Manner()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Meanwhile, streams have no threads of their own."""
+    before, MANNER.alone = MANNER.alone, True
+    try:
+        yield
+    finally:
+        MANNER.alone = before
 
 
 def in_order(submit: Callable[[A], H], result: Callable[[H], B], items: Iterable[A], ahead: int) -> Iterator[B]:
@@ -32,12 +52,23 @@ def in_order(submit: Callable[[A], H], result: Callable[[H], B], items: Iterable
 
 def threads(make: Make[A, B], items: Iterable[A], workers: int = 1, patient: bool = False) -> Generator[B]:
     """One stage, which all workers call: it must not remember. Patient ones let others go first."""
+    if MANNER.alone:
+        yield from loop(make, items)
+        return
     stage = make()
     pool = pool_of(workers, patient)
     try:
         yield from in_order(lambda item: pool.submit(stage, item), Future.result, items, workers)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        close(items)
+
+
+def loop(make: Make[A, B], items: Iterable[A]) -> Generator[B]:
+    """The stage in the thread that reads."""
+    try:
+        yield from map(make(), items)
+    finally:
         close(items)
 
 
@@ -53,6 +84,8 @@ def give_way() -> None:
 
 def beside(items: Iterable[A], ahead: int = 2, patient: bool = False) -> Generator[A]:
     """The same items, made in a thread of their own from now on, up to `ahead` of them before they are asked for."""
+    if MANNER.alone:
+        return loop(lambda: lambda item: item, items)
     made = under_way(items, ahead, patient)
     next(made)
     return made

@@ -16,7 +16,7 @@ def positive(_: object, value: object) -> None:
 
 
 @dataclass(frozen=True)
-class Seeing:
+class Looking:
     quality: Quality = "default"
     """How much work each frame is given; best takes about twice as long as default."""
     live: Annotated[bool, Parameter(negative=())] = False
@@ -29,6 +29,10 @@ class Seeing:
     """Pixels of the picture's longer side, at most; if not given the clip's own, or 1920 for `imitate`."""
     device: str = "cpu"
     """Where the pose network runs, such as cpu or cuda."""
+
+
+@dataclass(frozen=True)
+class Seeing(Looking):
     workers: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 2
     """Stretches of the clip that are looked at side by side."""
     threads: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 1

@@ -165,7 +165,7 @@ def test_what_is_transparent_says_so(capsys, folder, stored):
 def test_ray_draws_the_same(folder, stored):
     words = ["imitate", "photo.jpg", "--motion", str(stored), "--size", "200", "--quiet"]
     assert main([*words, "-o", "threads.mp4"]) == 0
-    assert main([*words, "-o", "ray.mp4", "--runner", "ray"]) == 0
+    assert main([*words, "-o", "ray.mp4", "--run", "ray"]) == 0
     first, second = (cat(list(read(Path(name)))) for name in ("threads.mp4", "ray.mp4"))
     assert torch.equal(first.data, second.data)
     assert torch.equal(first.seconds, second.seconds)

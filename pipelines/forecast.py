@@ -1,0 +1,50 @@
+"""How long a batch will take: two seconds of one video of each size are made, and thrown away."""
+
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from motion_imitate.video import VideoError, probe
+from pipelines.batching import Batching
+from pipelines.console import Talk
+from pipelines.hands import fitting, local
+from pipelines.items import Item
+from pipelines.performing import Outcome
+
+TRIED = 2.0  # seconds of a clip
+
+
+def forecast(items: list[Item], how: Batching, talk: Talk) -> dict[str, Any]:
+    """Seconds, frames and workers; seconds are None where nothing could be tried."""
+    workers = max(1, min(how.workers or fitting(), len(items)))
+    sized: dict[tuple[int, int], list[tuple[Item, int]]] = defaultdict(list)
+    for item in items:
+        try:
+            info = probe(item.clip)
+        except (VideoError, OSError) as error:
+            talk.warn(f"{item.clip} will fail: {error}")
+            continue
+        sized[info.height, info.width].append((item, info.frames or 0))
+    frames = sum(count for some in sized.values() for _, count in some)
+    paces = {size: pace(some[0][0], how.patience) for size, some in sized.items()}
+    known = [value for value in paces.values() if value]
+    if not known:
+        return {"seconds": None, "frames": frames, "workers": workers}
+    usual = sum(known) / len(known)
+    took = sum(count / (paces[size] or usual) for size, some in sized.items() for _, count in some)
+    return {"seconds": round(took / workers, 1), "frames": frames, "workers": workers}
+
+
+def pace(item: Item, patience: float) -> float | None:
+    """Frames a second of a process that has made something already."""
+    with TemporaryDirectory() as folder, local(1, 1) as hands:
+        tried = replace(item, out=Path(folder) / f"tried{item.out.suffix}", motion=None, limit=TRIED)
+        for _ in range(2):  # first, the process starts and gets to know the photo
+            hands.start(tried)
+            ended = hands.wait(patience)
+            if not ended or not isinstance(ended[0][1], Outcome) or not ended[0][1].frames:
+                return None
+            outcome = ended[0][1]
+    return (outcome.frames or 0) / (outcome.seconds or 1)

@@ -1,0 +1,216 @@
+"""What a batch is to make: items, from a folder of videos and photos, or from a list in a file."""
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from math import inf
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from motion_imitate.weights import find
+from pipelines.imitating import Drawing, Imitating
+from pipelines.output import Refused
+from pipelines.seeing import Looking, Seeing
+
+VIDEOS = (
+    ".avi",
+    ".flv",
+    ".gif",
+    ".m2ts",
+    ".m4v",
+    ".mkv",
+    ".mov",
+    ".mp4",
+    ".mpeg",
+    ".mpg",
+    ".mts",
+    ".ts",
+    ".webm",
+    ".wmv",
+)
+PHOTOS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+LISTS = (".csv", ".jsonl")
+COLUMNS = ("source", "driving", "output")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A video that is to be made."""
+
+    id: str  # the output below the batch's folder
+    photos: tuple[Path, ...]
+    clip: Path
+    out: Path
+    drawing: Drawing
+    looking: Looking
+    key: str = ""  # of all that the output depends on
+    motion: Path | None = None  # where the clip's motion is stored, for all who do the same
+    limit: float = inf  # seconds of the clip
+
+    def imitating(self) -> Imitating:
+        return Imitating(**vars(self.drawing))
+
+    def seeing(self) -> Seeing:
+        return Seeing(**vars(self.looking), workers=1, threads=1)
+
+
+def items_of(given: Path, sources: Sequence[Path], out: Path, drawing: Drawing, looking: Looking) -> list[Item]:
+    """In the order of their names, or of their lines. All paths are absolute: others may work at them elsewhere."""
+    given, out, sources = given.absolute(), out.absolute(), [source.absolute() for source in sources]
+    if not given.exists():
+        raise Refused(f"there is no {given}; give a folder of videos, or a list of them (.csv or .jsonl)")
+    if given.is_dir():
+        found = crossed(given, photos_in(sources), out, drawing, looking)
+    elif given.suffix.lower() in LISTS:
+        found = listed(given, photos_in(sources) if sources else [], out, drawing, looking)
+    else:
+        raise Refused(f"{given} is neither a folder of videos nor a list of them (.csv or .jsonl)")
+    twice = [name for name, count in Counter(item.out for item in found).items() if count > 1]
+    if twice:
+        raise Refused(f"two videos would be written to {twice[0]}; give each its own name in the list")
+    inputs = {path for item in found for path in (item.clip, *item.photos)}
+    if over := [item.out for item in found if item.out in inputs]:
+        raise Refused(f"{over[0]} is also an input; choose another folder for the results")
+    return found
+
+
+def photos_in(sources: Sequence[Path]) -> list[Path]:
+    """The photos, and those of folders."""
+    if not sources:
+        raise Refused("give a photo, several, or a folder of them: --source PHOTO")
+    found: list[Path] = []
+    for source in sources:
+        inside = sorted(path for path in source.rglob("*") if is_a(path, PHOTOS)) if source.is_dir() else [source]
+        if not inside:
+            raise Refused(f"there are no photos in {source}; those end in {', '.join(PHOTOS)}")
+        if not source.exists():
+            raise Refused(f"there is no photo {source}")
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def is_a(path: Path, kinds: tuple[str, ...]) -> bool:
+    return path.suffix.lower() in kinds and path.is_file() and not path.name.startswith(".")
+
+
+def crossed(folder: Path, photos: list[Path], out: Path, drawing: Drawing, looking: Looking) -> list[Item]:
+    """Everybody does everything: OUT/CLIP.mp4 for one photo, OUT/PHOTO/CLIP.mp4 for several."""
+    clips = sorted(path for path in folder.rglob("*") if is_a(path, VIDEOS) and out not in path.parents)
+    if not clips:
+        raise Refused(f"there are no videos in {folder}; those end in {', '.join(VIDEOS)}")
+    people = dict(zip(photos, distinct(photos, [Path(photo.name) for photo in photos]), strict=True))
+    names = dict(zip(clips, distinct(clips, [clip.relative_to(folder) for clip in clips]), strict=True))
+    suffix = ".mov" if drawing.background == "alpha" else ".mp4"
+    found = []
+    for clip in clips:  # each clip's items follow each other: its motion is looked at once
+        for photo in photos:
+            name = (people[photo] / names[clip] if len(photos) > 1 else names[clip]).as_posix() + suffix
+            found.append(Item(name, (photo,), clip, out / name, drawing, looking))
+    return found
+
+
+def distinct(paths: Sequence[Path], names: Sequence[Path]) -> Iterator[Path]:
+    """Names without their suffixes; with them where they would be the same, and then with a number."""
+    short = Counter(name.with_suffix("") for name in names)
+    seen: Counter[Path] = Counter()
+    for name in names:
+        own = name if short[name.with_suffix("")] > 1 else name.with_suffix("")
+        seen[own] += 1
+        yield own if seen[own] == 1 else own.with_name(f"{own.name}_{seen[own]}")
+
+
+def listed(file: Path, photos: list[Path], out: Path, drawing: Drawing, looking: Looking) -> list[Item]:
+    """A line each; paths are from where the list is, outputs below OUT. Other columns are options of `imitate`."""
+    found = []
+    for number, row in enumerate(rows(file), 1):
+        where = f"line {number} of {file}"
+        given = {k: v for k, v in row.items() if v not in (None, "")}
+        own = given.pop("source", None)
+        several = own if isinstance(own, list) else str(own).split(";") if own else []
+        people = tuple(file.parent / one for one in several) or tuple(photos[:1])
+        if not people:
+            raise Refused(f"{where} has no source; name a photo there, or give --source")
+        if "driving" not in given:
+            raise Refused(f"{where} has no driving video; the columns are source, driving, output and options")
+        clip = file.parent / str(given.pop("driving"))
+        wished, seen = chosen(given, drawing, looking, where)
+        suffix = ".mov" if wished.background == "alpha" else ".mp4"
+        name = Path(str(given.get("output") or clip.with_suffix(suffix).name))
+        if name.is_absolute() or ".." in name.parts:
+            raise Refused(f"{where}: the output {name} is not below the folder of results; name it from there")
+        found.append(Item(name.as_posix(), people, clip, out / name, wished, seen))
+    if not found:
+        raise Refused(f"{file} is empty; give a line for each video")
+    return found
+
+
+def rows(file: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            if file.suffix.lower() == ".csv":
+                yield from csv.DictReader(lines)
+            else:
+                yield from (json.loads(line) for line in lines if line.strip())
+    except (ValueError, csv.Error) as error:
+        raise Refused(f"{file} cannot be read as {file.suffix[1:].upper()} ({error}); correct it") from None
+
+
+def chosen(given: dict[str, Any], drawing: Drawing, looking: Looking, where: str) -> tuple[Drawing, Looking]:
+    """The options of a line, read as those of the command line are, over those of the command."""
+    wished = {k.strip().replace("-", "_"): v for k, v in given.items() if k != "output"}
+    known = [*vars(drawing), *vars(looking)]
+    if unknown := [name for name in wished if name not in known]:
+        raise Refused(f"{where}: there is no option {unknown[0]!r} for a line; there are {', '.join(known)}")
+    parser = App(result_action="return_value", exit_on_error=False, print_error=False)
+    flat = Parameter(name="*")
+
+    @parser.default
+    def options(
+        *, drawing: Annotated[Drawing, flat] = Drawing(), looking: Annotated[Looking, flat] = Looking()
+    ) -> tuple[Drawing, Looking]:
+        return drawing, looking
+
+    try:
+        own = parser([word for name, value in wished.items() for word in words(name, value)])
+    except CycloptsError as error:
+        raise Refused(f"{where}: {' '.join(str(error).split())}") from None
+    drawn, seen = ({name: getattr(one, name) for name in wished if name in vars(one)} for one in own)
+    return replace(drawing, **drawn), replace(looking, **seen)
+
+
+def words(name: str, value: object) -> list[str]:
+    """An option as it is written on the command line."""
+    option = f"--{name.replace('_', '-')}"
+    if str(value).lower() in ("true", "false"):
+        return [option] if str(value).lower() == "true" else []
+    return [option, str(value)]
+
+
+def keyed(item: Item, contents: Callable[[Path], str], motions: Path) -> Item:
+    """With its key, and a place for its clip's motion."""
+    clip = contents(item.clip)
+    behind = Path(item.drawing.background)
+    photos = [contents(photo) for photo in item.photos]
+    settings = {"drawing": asdict(item.drawing), "looking": asdict(item.looking)}
+    scene = contents(behind) if behind.is_file() else ""
+    key = digest([version(), clip, *photos, scene, json.dumps(settings, sort_keys=True), item.out.suffix])
+    motion = motions / f"{digest([version(), clip, json.dumps(settings['looking'], sort_keys=True)])}.npz"
+    return replace(item, key=key, motion=None if item.drawing.background == "driving" else motion)
+
+
+def digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+@lru_cache(maxsize=1)
+def version() -> str:
+    """Of the program and its weights."""
+    from pipelines.motion import maker
+
+    return f"{maker()} {hashlib.sha256(find('manifest.json').read_bytes()).hexdigest()}"

@@ -1,0 +1,48 @@
+"""Small batches to try: clips of a made-up person, a photo, and processes that some clips are bad for."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import torch
+
+from motion_imitate.types import Frames, cat
+from motion_imitate.video import write
+from pipelines.bench_estimate import swaying
+from pipelines.hands import serve as serve_well
+from pipelines.performing import Performer
+
+PHOTO = Path(__file__).parent / "data" / "one_person.jpg"
+SMALL = ("--source", str(PHOTO), "--size", "160", "--quality", "fast")
+
+
+def clips(folder, count, frames=8, size=(160, 120)):
+    """Each begins at another moment of the same motion."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = cat(list(swaying(count + frames, size)))
+    for k in range(count):
+        part = whole.data[k : k + frames]
+        write(folder / f"{k:04}.mp4", iter([Frames(part, torch.arange(len(part)) / 30)]), 30)
+
+
+def results(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.mp4"))}
+
+
+class Suffering(Performer):
+    """Some clips are bad for it: their names say how."""
+
+    def __call__(self, item):
+        if "poison" in item.clip.name:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "hang" in item.clip.name:
+            time.sleep(3600)
+        return super().__call__(item)
+
+
+def serve(pipe, parent):
+    import pipelines.performing
+
+    pipelines.performing.Performer = Suffering
+    serve_well(pipe, parent)
