@@ -19,7 +19,7 @@ class Batching:
     gpus_per_worker: Annotated[float, Parameter(validator=Number(gte=0, lte=64))] = 0
     """GPUs that each process of Ray is lent, or its share of one, such as 0.5."""
     address: str | None = None
-    """A Ray that is running, such as auto or ray://HOST:10001; else RAY_ADDRESS; else one is started and ended."""
+    """A Ray that is running, such as auto or HOST:6379; else RAY_ADDRESS; else one is started and ended."""
     retry_failed: Annotated[bool, Parameter(negative=())] = False
     """Try again what failed in an earlier run."""
     dry_run: Annotated[bool, Parameter(negative=())] = False

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -22,14 +22,14 @@ from motion_imitate.portrait import people_in, photos_of
 from motion_imitate.raster import rasterize
 from motion_imitate.types import BodyModel, Frames, Motion, Sighting, Source
 from motion_imitate.video import Encoding, read, write
-from pipelines.actors import actors
 from pipelines.advice import of_detail, of_photo
 from pipelines.backdrops import Backdrop, backdrop, covered, emptied, readable, still
 from pipelines.console import Talk
+from pipelines.ends import on_ray
 from pipelines.imitating import Drawing, Imitating
 from pipelines.motion import maker, opened, report
 from pipelines.output import Refused, refuse
-from pipelines.run import beside, threads
+from pipelines.run import HERE, Running, beside
 from pipelines.seeing import Seeing
 from pipelines.watch import Watching, body_model, fitted, sightings, watching
 
@@ -91,17 +91,18 @@ def suffixes(how: Drawing) -> tuple[str, ...]:
 def made(job: Job, talk: Talk, portrayed: Portrayed | None = None) -> list[Tensor]:
     """The file; how sure each of its frames is. Where the memory is full it is tried once more, with shorter runs."""
     portrayed = portrayed or person_of
-    try:
-        return drawn(job, talk, portrayed, DRAWN)
-    except (MemoryError, torch.OutOfMemoryError):
-        talk.warn("the memory is full; once more, with half as much at a time")
-        return drawn(job, talk, portrayed, DRAWN // 2)
+    with nullcontext(HERE) if job.how.run == "threads" else on_ray(job.how.address, job.how.gpus_per_worker) as running:
+        try:
+            return drawn(job, talk, portrayed, DRAWN, running)
+        except (MemoryError, torch.OutOfMemoryError):
+            talk.warn("the memory is full; once more, with half as much at a time")
+            return drawn(job, talk, portrayed, DRAWN // 2, running)
 
 
-def drawn(job: Job, talk: Talk, portrayed: Portrayed, length: int) -> list[Tensor]:
+def drawn(job: Job, talk: Talk, portrayed: Portrayed, length: int, running: Running) -> list[Tensor]:
     how, seeing = job.how, job.seeing
     torch.set_num_threads(seeing.threads)
-    driver = driver_of(job.clip, how, replace(seeing, size=job.longest), talk)
+    driver = driver_of(job.clip, how, replace(seeing, size=job.longest), talk, running)
     within = how.background == "driving"
     plan = Retarget(camera=how.camera or ("copy" if within else "smooth"), scale=how.scale or fitting(within))
     limit = min(job.limit, PREVIEW if how.preview else inf)
@@ -114,12 +115,19 @@ def drawn(job: Job, talk: Talk, portrayed: Portrayed, length: int) -> list[Tenso
             first, moved = begun_with(moved)
             render = Render(person, rasterize, ground(how.background, source, first, model))
             pairs = beside(staged(moved, backdrop, limit, confidence, length))
-            run = actors if how.run == "ray" else threads
-            with closing(pairs), closing(run(partial(same, render), pairs, seeing.workers)) as pictures:
+            with closing(pairs), closing(running.stage(partial(same, render), pairs, seeing.workers)) as pictures:
                 frames = together(pictures, source, driver, how)
                 shown = talk.counted(frames, "imitate", driver.frames if not how.preview else None)
-                write(job.out, shown, driver.rate, job.clip, TAGS | {"software": maker()}, ENCODING, talk.warn)
+                for warning in running.sink(partial(written, job.out, driver.rate, job.clip), shown):
+                    talk.warn(warning)
     return confidence
+
+
+def written(out: Path, rate: Fraction, sound: Path | None, frames: Iterable[Frames]) -> list[str]:
+    """What there was to warn of."""
+    said: list[str] = []
+    write(out, frames, rate, sound, TAGS | {"software": maker()}, ENCODING, said.append)
+    return said
 
 
 def refuse_wishes(how: Imitating, seeing: Seeing) -> None:
@@ -199,7 +207,7 @@ def colour(wish: str) -> Float[Tensor, "3"]:
     return torch.tensor([red, green, blue]) / 255
 
 
-def driver_of(clip: Path | None, how: Imitating, seeing: Seeing, talk: Talk) -> Driver:
+def driver_of(clip: Path | None, how: Imitating, seeing: Seeing, talk: Talk, running: Running = HERE) -> Driver:
     if how.motion is not None:
         motion, about, model = opened(how.motion)
         what = watching(clip, seeing, talk.warn) if clip else None
@@ -207,7 +215,7 @@ def driver_of(clip: Path | None, how: Imitating, seeing: Seeing, talk: Talk) -> 
         return Driver(iter([motion]), model, rate, len(motion), what)
     if clip is None:
         raise Refused("nothing to imitate; give a video after the photos, or --motion FILE.npz")
-    what = watching(clip, seeing, talk.warn)
+    what = watching(clip, seeing, talk.warn, running)
     model, seen = body_model("anny"), deque[Sighting]()
     found = kept(sightings(what), seen) if how.background == "driving" else sightings(what)
     return Driver(fitted(what, found, model), model, what.info.rate, what.info.frames, what, seen)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from pipelines.seeing import Person, positive
 
@@ -38,3 +39,7 @@ class Imitating(Drawing):
     """A motion file to follow, in place of a video."""
     run: Literal["threads", "ray"] = "threads"
     """Where the stages run: in this process, or in processes of Ray (extra [ray]); the frames are the same."""
+    gpus_per_worker: Annotated[float, Parameter(validator=Number(gte=0, lte=64))] = 0
+    """GPUs that Ray lends to each process that looks at people, or the share of one; with --device cuda."""
+    address: str | None = None
+    """A Ray that is running, such as auto or HOST:6379; else RAY_ADDRESS; else one is started and ended."""

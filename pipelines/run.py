@@ -16,9 +16,17 @@ H = TypeVar("H")
 Make = Callable[[], Callable[[A], B]]
 
 
-class Run(Protocol):
-    def __call__(self, make: Make[A, B], items: Iterable[A], /) -> Iterator[B]:
+class Running(Protocol):
+    """Where the parts of a stream are at work."""
+
+    def source(self, make: Callable[[], Iterator[A]], /) -> Generator[A]:
+        """make(), from the first item that is asked for."""
+
+    def stage(self, make: Make[A, B], items: Iterable[A], /, workers: int, patient: bool = False) -> Generator[B]:
         """make()(item) for each item, in order, a bounded few ahead of the reader."""
+
+    def sink(self, consume: Callable[[Iterator[A]], B], items: Iterable[A], /) -> B:
+        """consume(items)."""
 
 
 @dataclass
@@ -118,3 +126,19 @@ def close(source: Iterable[A]) -> None:
     """Lets a stream that is a generator put away what it holds."""
     if isinstance(source, Generator):
         source.close()
+
+
+class Here:
+    """In this process."""
+
+    def source(self, make: Callable[[], Iterator[A]]) -> Generator[A]:
+        yield from make()
+
+    def stage(self, make: Make[A, B], items: Iterable[A], workers: int, patient: bool = False) -> Generator[B]:
+        return threads(make, items, workers, patient)
+
+    def sink(self, consume: Callable[[Iterator[A]], B], items: Iterable[A]) -> B:
+        return consume(iter(items))
+
+
+HERE = Here()

@@ -21,7 +21,7 @@ from motion_imitate.types import BodyModel, Frames, Motion, Sighting, cat
 from motion_imitate.video import Info, VideoError, probe, read
 from pipelines.advice import advised
 from pipelines.output import Refused
-from pipelines.run import beside, threads
+from pipelines.run import HERE, Running, beside
 from pipelines.seeing import Seeing
 
 RUN = 32  # frames of a run in which people are looked for; each run begins with a search
@@ -42,14 +42,15 @@ class Watching:
     size: tuple[int, int]  # height and width at which it is read
     seeing: Seeing
     warn: Callable[[str], None]
+    running: Running = HERE
 
 
-def watching(clip: Path, seeing: Seeing, warn: Callable[[str], None]) -> Watching:
+def watching(clip: Path, seeing: Seeing, warn: Callable[[str], None], running: Running = HERE) -> Watching:
     torch.set_num_threads(seeing.threads)
     cv2.setNumThreads(seeing.threads)
     check_device(seeing.device)
     info = probe(clip)
-    return Watching(info, scaled((info.height, info.width), seeing.size), seeing, warn)
+    return Watching(info, scaled((info.height, info.width), seeing.size), seeing, warn, running)
 
 
 @lru_cache(maxsize=2)
@@ -82,12 +83,33 @@ def sightings(what: Watching) -> Iterator[Sighting]:
     how = replace(QUALITIES[what.seeing.quality].look, device=what.seeing.device, threads=what.seeing.threads)
     if what.seeing.live:
         how = replace(how, every=1, rate=1e6)  # what lies between two looks is known only after the second
-    frames = read(what.info.path, PIECE, scaled(what.size, ENOUGH), warn=what.warn)
+    frames = partial(warning, what.info.path, scaled(what.size, ENOUGH))
     with (
-        closing(beside(joined(frames), 1, patient=True)) as waiting,  # whatever comes after goes first
-        closing(threads(partial(Landmarks, how), waiting, what.seeing.workers, patient=True)) as runs,
+        closing(what.running.source(frames)) as coming,
+        closing(
+            beside(joined(heard(coming, what.warn)), 1, patient=True)
+        ) as waiting,  # whatever comes after goes first
+        closing(what.running.stage(partial(Landmarks, how), waiting, what.seeing.workers, patient=True)) as runs,
     ):
         yield from advised(runs, what.seeing.person, what.info, what.warn)
+
+
+def warning(path: Path, size: tuple[int, int]) -> Iterator[Frames | str]:
+    """The frames, and between them whatever there is to warn of: it may be read elsewhere than it is told."""
+    said: list[str] = []
+    for piece in read(path, PIECE, size, warn=said.append):
+        yield piece
+        while said:
+            yield said.pop(0)
+    yield from said
+
+
+def heard(pieces: Iterable[Frames | str], warn: Callable[[str], None]) -> Iterator[Frames]:
+    for piece in pieces:
+        if isinstance(piece, str):
+            warn(piece)
+        else:
+            yield piece
 
 
 def joined(pieces: Iterator[Frames]) -> Iterator[Frames]:

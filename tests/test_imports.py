@@ -52,7 +52,7 @@ ALONE = {
         *[f"motion_imitate/video/{n}.py" for n in ("opening", "decoding", "reading", "sound", "writing")],
         "pipelines/bench_video.py",  # to measure against PyAV alone
     ],
-    "ray": ["pipelines/actors.py", "pipelines/cluster.py"],
+    "ray": [f"pipelines/{n}.py" for n in ("actors", "cluster", "ends", "hands_ray")],
     "fastapi": ["pipelines/web.py"],
     "safetensors": ["motion_imitate/weights.py"],
     "pickle": ["pipelines/convert.py"],
