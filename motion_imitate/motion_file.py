@@ -1,6 +1,7 @@
 """A motion as a file of plain arrays: extracted once, edited with numpy, replayed. docs/motion-file.md lists them."""
 
 import zipfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from motion_imitate.files import replaced, trouble
 from motion_imitate.rotations import from_quaternions, to_quaternions
-from motion_imitate.types import Body, BodyModel, Camera, Motion
+from motion_imitate.types import Body, BodyModel, Camera, Motion, cat
 
 FORMAT = 1
 LARGEST = 4 << 30  # bytes a file may unpack to
@@ -65,27 +66,44 @@ class About:
     origin: str = ""  # what made it, from what
 
 
-def save(path: Path, motion: Motion, about: About, keypoints: Float[Tensor, "T K 3"] | None = None) -> None:
-    """Whole or not at all; `keypoints` are image x, image y and visibility, for whoever opens the file."""
-    if len(motion) == 0:
+def save(
+    path: Path,
+    motion: Motion | Iterable[Motion],
+    about: About,
+    keypoints: Sequence[Float[Tensor, "_ K 3"]] = (),
+) -> None:
+    """Whole or not at all; a motion may come in runs. `keypoints` are image x, image y and visibility, for whoever
+    opens the file; they may come while the motion does."""
+    runs = [brought(run, about) for run in ([motion] if isinstance(motion, Motion) else motion) if len(run)]
+    if not runs:
         raise BadMotion("a motion without frames can't be saved; give one of at least one frame")
-    if len(about.joints) != motion.body.pose.shape[1]:
-        raise BadMotion(
-            f"{len(about.joints)} joint names for {motion.body.pose.shape[1]} joints; name every joint once"
-        )
-    arrays = written(motion, about)
-    if keypoints is not None:
-        arrays["keypoints"] = keypoints.detach().cpu().numpy().astype(np.float32)
+    arrays = written(runs, about)
+    if keypoints:
+        arrays["keypoints"] = plain(torch.cat(list(keypoints)))
     checked(arrays, "the motion to save")
     with replaced(path) as part, trouble(path), part.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def written(motion: Motion, about: About) -> Arrays:
-    poses = torch.split(motion.body.pose.detach().cpu(), STRETCH)
-    turns = torch.cat([to_quaternions(pose.double()) for pose in poses]).numpy()
+def brought(run: Motion, about: About) -> Arrays:
+    """A run as it is stored, which takes less room; a row a frame."""
+    if len(about.joints) != run.body.pose.shape[1]:
+        raise BadMotion(f"{len(about.joints)} joint names for {run.body.pose.shape[1]} joints; name every joint once")
+    poses = torch.split(run.body.pose.detach().cpu(), STRETCH)
+    metric = {"focal": run.camera.focal, "centre": run.camera.centre, "place": run.camera.place}
+    return {
+        "seconds": run.seconds.detach().cpu().numpy(),  # in the precision it has
+        "confidence": plain(run.confidence),
+        "shape": plain(run.body.shape),
+        **{name: plain(value) for name, value in metric.items()},
+        "turns": np.concatenate([to_quaternions(pose.double()).numpy().astype(np.float32) for pose in poses]),
+    }
+
+
+def written(runs: Sequence[Arrays], about: About) -> Arrays:
+    rows = {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
+    turns = rows.pop("turns")
     moving = np.flatnonzero((np.abs(same_side(turns) - turns[:1]) > MOVES).any((0, 2)))
-    fixed = {"focal": motion.camera.focal, "centre": motion.camera.centre, "shape": motion.body.shape}
     return {
         "format": np.array(FORMAT),
         "model": np.array(about.model),
@@ -94,13 +112,10 @@ def written(motion: Motion, about: About) -> Arrays:
         "rate": np.array(float(about.rate)),
         "title": np.array(about.title),
         "origin": np.array(about.origin),
-        "seconds": motion.seconds.detach().cpu().numpy(),  # in the precision it has
-        "confidence": plain(motion.confidence),
-        "place": plain(motion.camera.place),
-        **{name: once(plain(value)) for name, value in fixed.items()},
-        "pose": turns[0].astype(np.float32),
+        **{name: once(row) if name in ("focal", "centre", "shape") else row for name, row in rows.items()},
+        "pose": turns[0],
         "moving": moving,
-        "rotations": turns[:, moving].astype(np.float32),
+        "rotations": turns[:, moving],
     }
 
 
@@ -112,7 +127,7 @@ def once(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return rows[:1] if (rows == rows[:1]).all() else rows
 
 
-def same_side(turns: NDArray[np.float64]) -> NDArray[np.float64]:
+def same_side(turns: NDArray[np.float32]) -> NDArray[np.float32]:
     """q and -q are one turn; of the two, the one nearer to the first frame's."""
     flipped = (turns * turns[:1]).sum(-1, keepdims=True) < 0
     return np.where(flipped, -turns, turns)
@@ -120,6 +135,12 @@ def same_side(turns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def load(path: Path, model: BodyModel | None = None) -> tuple[Motion, About]:
     """The motion in a file; if a model is given, one of that model."""
+    runs, about, _ = stream(path, model)
+    return cat(list(runs)), about
+
+
+def stream(path: Path, model: BodyModel | None = None) -> tuple[Iterator[Motion], About, int]:
+    """The same in runs, of which little takes room at a time, and the number of frames."""
     arrays = opened(path)
     checked(arrays, str(path))
     about = About(
@@ -130,10 +151,11 @@ def load(path: Path, model: BodyModel | None = None) -> tuple[Motion, About]:
         title=str(arrays.get("title", "")),
         origin=str(arrays.get("origin", "")),
     )
-    motion = read(arrays)
     if model is not None:
-        fits(about, motion, model, path)
-    return motion, about
+        fits(about, arrays, model, path)
+    count = len(arrays["seconds"])
+    runs = (read(arrays, slice(k, min(k + STRETCH, count))) for k in range(0, count, STRETCH))
+    return runs, about, count
 
 
 def opened(path: Path) -> Arrays:
@@ -216,28 +238,31 @@ def sensible(arrays: Arrays, what: str) -> None:
             raise BadMotion(f"{what} has {fault}")
 
 
-def fits(about: About, motion: Motion, model: BodyModel, path: Path) -> None:
+def fits(about: About, arrays: Arrays, model: BodyModel, path: Path) -> None:
     if about.model != model.name:
         raise BadMotion(f"{path} moves the body {about.model!r}, not {model.name!r}; load it with --body {about.model}")
     numbers = model.skin.shape_dirs.shape[0]
-    if about.joints != model.joint_names or motion.body.shape.shape[1] != numbers:
+    if about.joints != model.joint_names or arrays["shape"].shape[1] != numbers:
         raise BadMotion(
             f"{path} was made with another version of the body {model.name!r}: its joints are others, or in another "
             f"order, or its shape has other than {numbers} numbers; extract it again"
         )
 
 
-def read(arrays: Arrays) -> Motion:
-    count = len(arrays["rotations"])
+def read(arrays: Arrays, rows: slice) -> Motion:
+    """Some frames."""
+    count = rows.stop - rows.start
 
     def tensor(name: str) -> Tensor:
-        values = torch.from_numpy(np.ascontiguousarray(arrays[name], dtype=np.float32))
-        return values.expand(count, -1).clone() if LAYOUT[name][1][0] == "1T" else values.clone()
+        given = arrays[name]
+        whole = LAYOUT[name][1][0] == "1T" and len(given) == 1
+        values = torch.from_numpy(np.ascontiguousarray(given if whole else given[rows], dtype=np.float32))
+        return values.expand(count, -1).clone() if whole else values.clone()
 
     pose = np.repeat(arrays["pose"][None].astype(np.float64), count, 0)
-    pose[:, arrays["moving"].astype(int)] = arrays["rotations"]
-    turns = torch.cat([from_quaternions(part).float() for part in torch.split(torch.from_numpy(pose), STRETCH)])
-    body = Body(turns, tensor("shape"))
-    seconds = arrays["seconds"].astype(np.float32 if arrays["seconds"].dtype.itemsize < 8 else np.float64)
+    pose[:, arrays["moving"].astype(int)] = arrays["rotations"][rows]
+    seconds = arrays["seconds"][rows]
+    seconds = seconds.astype(np.float32 if seconds.dtype.itemsize < 8 else np.float64)
     camera = Camera(tensor("focal"), tensor("centre"), tensor("place"))
+    body = Body(from_quaternions(torch.from_numpy(pose)).float(), tensor("shape"))
     return Motion(body, camera, tensor("confidence"), torch.from_numpy(seconds))

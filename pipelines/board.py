@@ -4,10 +4,10 @@ item that is done."""
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from pipelines.console import Talk
 from pipelines.items import Item
@@ -15,40 +15,39 @@ from pipelines.items import Item
 TOLD = ("id", "state", "attempts", "kind", "reason", "frames", "seconds", "peak_mib", "node")
 
 
-class Board(Protocol):
-    def began(self, item: Item) -> None: ...
-
-    def left(self, item: Item) -> None:
-        """It did not come to an end, and will be tried again."""
-
-    def ended(self, item: Item, row: Any) -> None: ...
-
-
-@contextmanager
-def board(total: int, counts: dict[str, int], talk: Talk) -> Iterator[Board]:
-    live = sys.stdout.isatty() and not talk.json and not talk.quiet
-    shown: Live | Lines = Live(total, counts) if live else Lines(talk)
-    with shown.screen if isinstance(shown, Live) else nullcontext():
-        yield shown
-
-
-@dataclass(frozen=True)
-class Lines:
-    talk: Talk
+class Board:
+    """Nothing is shown."""
 
     def began(self, item: Item) -> None:
         pass
 
     def left(self, item: Item) -> None:
-        pass
+        """It did not come to an end, and will be tried again."""
 
     def ended(self, item: Item, row: Any) -> None:
-        if not self.talk.quiet:
-            print(json.dumps({name: row[name] for name in TOLD if row[name] is not None}), flush=True)
+        pass
+
+
+@contextmanager
+def board(total: int, counts: dict[str, int], talk: Talk) -> Iterator[Board]:
+    if talk.quiet:
+        yield Board()
+    elif talk.json or not sys.stdout.isatty():
+        yield Lines()
+    else:
+        live = Live(total, counts)
+        with live.screen:
+            yield live
+
+
+@dataclass(frozen=True)
+class Lines(Board):
+    def ended(self, item: Item, row: Any) -> None:
+        print(json.dumps({name: row[name] for name in TOLD if row[name] is not None}), flush=True)
 
 
 @dataclass
-class Live:
+class Live(Board):
     total: int
     counts: dict[str, int]
     running: dict[str, float] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -27,7 +27,7 @@ from pipelines.backdrops import Backdrop, backdrop, covered, emptied, readable, 
 from pipelines.console import Talk
 from pipelines.ends import on_ray
 from pipelines.imitating import Drawing, Imitating
-from pipelines.motion import maker, opened, report
+from pipelines.motion import kept, maker, report, streamed
 from pipelines.output import Refused, refuse
 from pipelines.run import HERE, Running, beside
 from pipelines.seeing import Seeing
@@ -67,6 +67,7 @@ class Job:
     how: Imitating
     seeing: Seeing
     limit: float = inf  # seconds of the clip
+    since: float | None = None  # where the motion is the person's own, of a part of a video: the second that begins it
 
     @property
     def longest(self) -> int:
@@ -80,7 +81,13 @@ def imitate(
     refuse(out, given, suffixes(how), overwrite)
     refuse_wishes(how, seeing)
     begun = monotonic()
-    sure = made(Job(tuple(photos), clip, out, how, seeing), talk)
+    job = Job(tuple(photos), clip, out, how, seeing)
+    if how.segments is None:
+        sure = made(job, talk)
+    else:
+        from pipelines.segments import in_segments  # which builds on this
+
+        sure = in_segments(job, talk)
     report(out, sure, monotonic() - begun, talk)
 
 
@@ -100,33 +107,52 @@ def made(job: Job, talk: Talk, portrayed: Portrayed | None = None) -> list[Tenso
 
 
 def drawn(job: Job, talk: Talk, portrayed: Portrayed, length: int, running: Running) -> list[Tensor]:
-    how, seeing = job.how, job.seeing
+    how, confidence = job.how, list[Tensor]()
+    limit = min(job.limit, PREVIEW if how.preview else inf)
+    with (
+        moving(job, talk, portrayed, running) as (driver, person, moved),
+        closing(behind(how.background, person.source, driver, talk)) as backdrop,
+    ):
+        first, moved = begun_with(moved)
+        if job.since is not None:
+            backdrop.send(torch.tensor([job.since]))
+        render = Render(person, rasterize, ground(how.background, person.source, first, person.model))
+        pairs = beside(staged(moved, backdrop, limit, confidence, length))
+        with closing(pairs), closing(running.stage(partial(same, render), pairs, job.seeing.workers)) as pictures:
+            frames = together(pictures, person.source, driver, how)
+            shown = talk.counted(frames, "imitate", driver.frames if not how.preview else None)
+            for warning in running.sink(partial(written, job.out, driver.rate, job.clip), shown):
+                talk.warn(warning)
+    return confidence
+
+
+@contextmanager
+def moving(
+    job: Job, talk: Talk, portrayed: Portrayed, running: Running
+) -> Iterator[tuple[Driver, Person, Iterator[Motion]]]:
+    """Whose motion it is, who follows it, and the motion as it becomes theirs."""
+    how, seeing = job.how, replace(job.seeing, size=job.longest)
     torch.set_num_threads(seeing.threads)
-    driver = driver_of(job.clip, how, replace(seeing, size=job.longest), talk, running)
+    driver = driver_of(job.clip, how, seeing, talk, running) if job.since is None else part_of(job)
     within = how.background == "driving"
     plan = Retarget(camera=how.camera or ("copy" if within else "smooth"), scale=how.scale or fitting(within))
-    limit = min(job.limit, PREVIEW if how.preview else inf)
-    confidence: list[Tensor] = []
     with closing(beside(driver.motion)) as motion:
         person = portrayed(job.photos, job.longest, how, talk)
         source, model = person.source, person.model
-        moved = retarget(smooth(motion, STEADY), source.body[:1], source.camera[:1], model, plan)
-        with closing(behind(how.background, source, driver, talk)) as backdrop:
-            first, moved = begun_with(moved)
-            render = Render(person, rasterize, ground(how.background, source, first, model))
-            pairs = beside(staged(moved, backdrop, limit, confidence, length))
-            with closing(pairs), closing(running.stage(partial(same, render), pairs, seeing.workers)) as pictures:
-                frames = together(pictures, source, driver, how)
-                shown = talk.counted(frames, "imitate", driver.frames if not how.preview else None)
-                for warning in running.sink(partial(written, job.out, driver.rate, job.clip), shown):
-                    talk.warn(warning)
-    return confidence
+        if job.since is not None:
+            yield driver, person, motion
+        else:
+            yield driver, person, retarget(smooth(motion, STEADY), source.body[:1], source.camera[:1], model, plan)
+
+
+def tags() -> dict[str, str]:
+    return TAGS | {"software": maker()}
 
 
 def written(out: Path, rate: Fraction, sound: Path | None, frames: Iterable[Frames]) -> list[str]:
     """What there was to warn of."""
     said: list[str] = []
-    write(out, frames, rate, sound, TAGS | {"software": maker()}, ENCODING, said.append)
+    write(out, frames, rate, sound, tags(), ENCODING, said.append)
     return said
 
 
@@ -209,19 +235,26 @@ def colour(wish: str) -> Float[Tensor, "3"]:
 
 def driver_of(clip: Path | None, how: Imitating, seeing: Seeing, talk: Talk, running: Running = HERE) -> Driver:
     if how.motion is not None:
-        motion, about, model = opened(how.motion)
+        runs, about, model, frames = streamed(how.motion)
         what = watching(clip, seeing, talk.warn) if clip else None
         rate = what.info.rate if what else Fraction(about.rate).limit_denominator(100_000)
-        return Driver(iter([motion]), model, rate, len(motion), what)
+        return Driver(runs, model, rate, frames, what)
     if clip is None:
         raise Refused("nothing to imitate; give a video after the photos, or --motion FILE.npz")
     what = watching(clip, seeing, talk.warn, running)
     model, seen = body_model("anny"), deque[Sighting]()
-    found = kept(sightings(what), seen) if how.background == "driving" else sightings(what)
+    found = noticed(sightings(what), seen) if how.background == "driving" else sightings(what)
     return Driver(fitted(what, found, model), model, what.info.rate, what.info.frames, what, seen)
 
 
-def kept(runs: Iterable[Sighting], seen: deque[Sighting]) -> Iterator[Sighting]:
+def part_of(job: Job) -> Driver:
+    """A stretch of a motion that is the person's own already."""
+    assert job.how.motion is not None
+    motion, rate = kept(job.how.motion)
+    return Driver(iter([motion]), body_model("anny"), Fraction(rate).limit_denominator(100_000), len(motion))
+
+
+def noticed(runs: Iterable[Sighting], seen: deque[Sighting]) -> Iterator[Sighting]:
     """The sightings as they are; whoever takes them out of `seen` has them too."""
     for run in runs:
         seen.append(run)

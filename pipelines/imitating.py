@@ -39,6 +39,9 @@ class Imitating(Drawing):
     """A motion file to follow, in place of a video."""
     run: Literal["threads", "ray"] = "threads"
     """Where the stages run: in this process, or in processes of Ray (extra [ray]); the frames are the same."""
+    segments: Annotated[float | None, Parameter(validator=Number(gte=1))] = None
+    """Draw stretches of so many seconds in processes of their own, --workers at a time, and join them. Those that are
+    done are kept when it is interrupted: the same command goes on."""
     gpus_per_worker: Annotated[float, Parameter(validator=Number(gte=0, lte=64))] = 0
     """GPUs that Ray lends to each process that looks at people, or the share of one; with --device cuda."""
     address: str | None = None

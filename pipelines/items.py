@@ -52,6 +52,7 @@ class Item:
     key: str = ""  # of all that the output depends on
     motion: Path | None = None  # where the clip's motion is stored, for all who do the same
     limit: float = inf  # seconds of the clip
+    since: float | None = None  # where `motion` is the person's own, of a part of a video: the second that begins it
 
     def imitating(self) -> Imitating:
         return Imitating(**vars(self.drawing))
@@ -77,7 +78,13 @@ def items_of(given: Path, sources: Sequence[Path], out: Path, drawing: Drawing, 
     inputs = {path for item in found for path in (item.clip, *item.photos)}
     if over := [item.out for item in found if item.out in inputs]:
         raise Refused(f"{over[0]} is also an input; choose another folder for the results")
-    return found
+    return [replace(item, drawing=placed(item.drawing, Path.cwd())) for item in found]
+
+
+def placed(drawing: Drawing, here: Path) -> Drawing:
+    """A background that is a file is found from anywhere."""
+    path = here / drawing.background
+    return replace(drawing, background=str(path)) if path.is_file() else drawing
 
 
 def photos_in(sources: Sequence[Path]) -> list[Path]:
@@ -140,6 +147,7 @@ def listed(file: Path, photos: list[Path], out: Path, drawing: Drawing, looking:
             raise Refused(f"{where} has no driving video; the columns are source, driving, output and options")
         clip = file.parent / str(given.pop("driving"))
         wished, seen = chosen(given, drawing, looking, where)
+        wished = placed(wished, file.parent)
         suffix = ".mov" if wished.background == "alpha" else ".mp4"
         name = Path(str(given.get("output") or clip.with_suffix(suffix).name))
         if name.is_absolute() or ".." in name.parts:

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate import bodies, motion_file
+from motion_imitate import bodies, motion_file, weights
 from motion_imitate.motion_file import About
 from motion_imitate.overlay import overlay as drawn
-from motion_imitate.types import BodyModel, Frames, Motion, Sighting, cat
+from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Sighting, cat
 from motion_imitate.video import Encoding, read, write
 from motion_imitate.windows import at
 from pipelines import export as exports
@@ -45,11 +45,18 @@ def extracted(clip: Path, out: Path, seeing: Seeing, talk: Talk) -> Float[Tensor
     """The file; how sure each of its frames is."""
     what = watching(clip, seeing, talk.warn)
     model = body_model(seeing.body)
-    points: list[Tensor] = []
+    points, sure = list[Tensor](), list[Tensor]()
     with closing(beside(noted(sightings(what), points))) as seen:
-        found = cat(list(talk.counted(fitted(what, seen, model), "extract", what.info.frames)))
-    motion_file.save(out, found, about(what, model), torch.cat(points))
-    return found.confidence
+        runs = talk.counted(fitted(what, seen, model), "extract", what.info.frames)
+        motion_file.save(out, believed(runs, sure), about(what, model), points)
+    return torch.cat(sure)
+
+
+def believed(runs: Iterable[Motion], sure: list[Tensor]) -> Iterator[Motion]:
+    """The runs as they are; how sure they are is kept."""
+    for run in runs:
+        sure.append(run.confidence)
+        yield run
 
 
 def noted(runs: Iterable[Sighting], points: list[Tensor]) -> Iterator[Sighting]:
@@ -142,14 +149,37 @@ def report(out: Path, confidence: list[Tensor], seconds: float, talk: Talk) -> N
 
 def opened(file: Path) -> tuple[Motion, About, BodyModel]:
     """A stored motion and the body it moves."""
-    motion, about = motion_file.load(file)
+    runs, about, model, _ = streamed(file)
+    return cat(list(runs)), about, model
+
+
+def streamed(file: Path) -> tuple[Iterator[Motion], About, BodyModel, int]:
+    """The same in runs, and the number of frames."""
+    about = motion_file.stream(file)[1]
     if about.model not in bodies.BODIES:
         raise motion_file.BadMotion(
             f"{file} moves a body {about.model!r} that is not known here; known are {', '.join(bodies.BODIES)}"
         )
     model = body_model(about.model)
-    motion_file.fits(about, motion, model, file)
-    return motion, about, model
+    runs, about, frames = motion_file.stream(file, model)
+    return runs, about, model, frames
+
+
+def keep(path: Path, motion: Motion, rate: float) -> None:
+    """For the program itself: to the last digit, which a motion file does not keep."""
+    parts = {"body": motion.body, "camera": motion.camera}
+    tensors = {f"{name}.{k}": v.contiguous() for name, noun in parts.items() for k, v in vars(noun).items()}
+    tensors |= {"confidence": motion.confidence.contiguous(), "seconds": motion.seconds.contiguous()}
+    weights.write(path, {"rate": rate}, tensors)
+
+
+def kept(path: Path) -> tuple[Motion, float]:
+    """The motion, and its rate."""
+    about, tensors = weights.read(path)
+    body, camera = (
+        {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)} for name in ("body.", "camera.")
+    )
+    return Motion(Body(**body), Camera(**camera), tensors["confidence"], tensors["seconds"]), float(about["rate"])
 
 
 def show(file: Path, talk: Talk) -> None:

@@ -90,7 +90,9 @@ class Performer:
         item.out.parent.mkdir(parents=True, exist_ok=True)
         how, seeing = item.imitating(), item.seeing()
         job = Job(item.photos, item.clip, item.out, how, seeing, item.limit)
-        if item.motion is not None:
+        if item.since is not None:
+            job = replace(job, clip=None, how=replace(how, motion=item.motion), since=item.since)
+        elif item.motion is not None:
             if not item.motion.exists():
                 extracted(item.clip, item.motion, replace(seeing, size=job.longest), talk)
             job = replace(job, how=replace(how, motion=item.motion))

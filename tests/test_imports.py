@@ -49,7 +49,7 @@ SHARED = [
 ]  # what plug-ins may use, besides their own folder
 ALONE = {
     "av": [
-        *[f"motion_imitate/video/{n}.py" for n in ("opening", "decoding", "reading", "sound", "writing")],
+        *[f"motion_imitate/video/{n}.py" for n in ("opening", "decoding", "reading", "sound", "writing", "joining")],
         "pipelines/bench_video.py",  # to measure against PyAV alone
     ],
     "ray": [f"pipelines/{n}.py" for n in ("actors", "cluster", "ends", "hands_ray")],

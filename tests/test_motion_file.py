@@ -14,7 +14,7 @@ from box_body import NAMES, BoxBody
 from torch.testing import assert_close
 from walk import walk
 
-from motion_imitate.motion_file import LAYOUT, About, BadMotion, load, save
+from motion_imitate.motion_file import LAYOUT, About, BadMotion, load, save, stream
 from motion_imitate.rotations import from_vectors
 from motion_imitate.types import Body, Camera, Motion
 
@@ -83,9 +83,22 @@ def test_a_walk_stores_only_what_moves(file):
 
 def test_keypoints_ride_along(tmp_path):
     seen = torch.rand(50, 33, 3)
-    save(tmp_path / "m.npz", wild(), ABOUT, seen)
+    save(tmp_path / "m.npz", wild(), ABOUT, seen.split(20))
     assert_close(torch.from_numpy(np.load(tmp_path / "m.npz")["keypoints"]), seen)
     load(tmp_path / "m.npz")
+
+
+def test_runs_are_stored_and_read_as_the_whole(tmp_path, monkeypatch):
+    whole = wild()
+    save(tmp_path / "whole.npz", whole, ABOUT)
+    save(tmp_path / "runs.npz", (whole[k : k + 7] for k in range(0, len(whole), 7)), ABOUT)
+    one, other = (np.load(tmp_path / f"{name}.npz") for name in ("whole", "runs"))
+    assert all(np.array_equal(one[name], other[name]) for name in one.files)
+    monkeypatch.setattr("motion_imitate.motion_file.STRETCH", 16)
+    runs, about, frames = stream(tmp_path / "runs.npz")
+    lengths = [len(run) for run in runs]
+    assert (lengths, about, frames) == ([16, 16, 16, 2], ABOUT, 50)
+    assert_close(load(tmp_path / "runs.npz")[0].body.pose, whole.body.pose, atol=1e-6, rtol=0)
 
 
 def examples() -> list[str]:

@@ -11,6 +11,7 @@ from motion_imitate.video.errors import (
     VideoError,
 )
 from motion_imitate.video.formats import Encoding
+from motion_imitate.video.joining import join
 from motion_imitate.video.probing import Info, probe
 from motion_imitate.video.reading import read
 from motion_imitate.video.writing import write
@@ -26,6 +27,7 @@ __all__ = [
     "OutputError",
     "TooLarge",
     "VideoError",
+    "join",
     "probe",
     "read",
     "write",
