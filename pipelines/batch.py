@@ -1,9 +1,12 @@
 """`motion-imitate batch`: a folder of videos, all of them made, whatever becomes of some."""
 
+import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from motion_imitate.files import OutputError
 from pipelines.batching import Batching
 from pipelines.board import board
 from pipelines.console import FAILED as SOME_FAILED
@@ -12,14 +15,12 @@ from pipelines.forecast import forecast
 from pipelines.imitate import refuse_wishes
 from pipelines.imitating import Drawing
 from pipelines.items import Item, items_of, keyed
-from pipelines.ledger import FAILED, INSIDE, QUEUED, SKIPPED, Ledger, opened
+from pipelines.ledger import FAILED, INSIDE, QUEUED, SKIPPED, TABLE, Ledger, opened
 from pipelines.output import Refused
 from pipelines.report import report
 from pipelines.seeing import Looking
 from pipelines.work import Work, hands_of
 
-ATTEMPTS = 3  # at an item, where not the item is at fault
-LOOKED = 0.5  # seconds between two looks at who takes too long
 REPORT = "report.html"
 
 
@@ -32,6 +33,13 @@ def batch(
     items = items_of(given, how.source, out, drawing, looking)
     for item in {(item.drawing, item.looking): item for item in items}.values():
         refuse_wishes(item.imitating(), item.seeing())
+    try:
+        return done(items, out, how, overwrite, talk)
+    except sqlite3.Error as error:
+        raise OutputError(f"{out / TABLE} cannot be written ({error}); free some space, then go on") from error
+
+
+def done(items: list[Item], out: Path, how: Batching, overwrite: bool, talk: Talk) -> int:
     begun = monotonic()
     with opened(out) as book:
         motions = out / INSIDE / "motions"
@@ -47,7 +55,8 @@ def batch(
                 for _ in Work(book, hands, how.patience, seen).all(left):
                     pass
         finally:
-            report(out / REPORT, book.rows(items), monotonic() - begun)
+            with suppress(OutputError):  # where there is no room for it, whatever is missing has been told
+                report(out / REPORT, book.rows(items), monotonic() - begun)
         counts = book.counts(items)
         record: dict[str, Any] = {"output": str(out), "items": len(items), **counts}
         record |= {"seconds": round(monotonic() - begun, 1), "report": str(out / REPORT)}

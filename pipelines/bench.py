@@ -11,6 +11,7 @@ PARTS = {  # modules of a `measure(data: Path | None) -> Iterator[str]`, or of a
     "imitate": "pipelines.bench_imitate",
     "pictures": "pipelines.bench_pictures",
     "flatness": "pipelines.bench_imitate:flatness",
+    "run": "pipelines.bench_run",
 }
 
 

@@ -18,11 +18,12 @@ SMALL = ("--source", str(PHOTO), "--size", "160", "--quality", "fast")
 
 
 def clips(folder, count, frames=8, size=(160, 120)):
-    """Each begins at another moment of the same motion."""
+    """Each begins at another moment of the same motion, and has a corner of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    whole = cat(list(swaying(count + frames, size)))
+    whole = cat(list(swaying(32 + frames, size)))
     for k in range(count):
-        part = whole.data[k : k + frames]
+        part = whole.data[k % 32 : k % 32 + frames].clone()
+        part[:, :, :8, :8] = torch.tensor([k % 256, k // 256 * 60, 128], dtype=torch.uint8)[:, None, None]
         write(folder / f"{k:04}.mp4", iter([Frames(part, torch.arange(len(part)) / 30)]), 30)
 
 

@@ -17,8 +17,7 @@ import pytest
 from batches import PHOTO, SMALL, clips, results, serve
 
 from motion_imitate.video import probe
-from pipelines import batch as batches
-from pipelines import hands
+from pipelines import hands, work
 from pipelines.cli import main
 from pipelines.cluster import QUIET
 
@@ -117,11 +116,11 @@ def test_clips_that_kill_or_stop_their_process_never_stop_the_others(given, undi
     shutil.copytree(given, mixed)
     shutil.copy(given / "0000.mp4", mixed / "0000_poison.mp4")
     shutil.copy(given / "0000.mp4", mixed / "0001_hang.mp4")
-    monkeypatch.setattr(batches, "ATTEMPTS", 2)
-    assert run(mixed, out, "--workers", "2", "--patience", "40", "--quiet") == 1
+    monkeypatch.setattr(work, "ATTEMPTS", 2)
+    assert run(mixed, out, "--workers", "2", "--patience", "25", "--quiet") == 1
     rows = states(out)
     assert {id for id, row in rows.items() if row["state"] == "failed"} == {"0000_poison.mp4", "0001_hang.mp4"}
-    for id, words in (("0000_poison.mp4", "was killed (SIGKILL)"), ("0001_hang.mp4", "not done after 40 s")):
+    for id, words in (("0000_poison.mp4", "was killed (SIGKILL)"), ("0001_hang.mp4", "not done after 25 s")):
         assert (rows[id]["kind"], rows[id]["attempts"]) == ("system", 2)
         assert words in rows[id]["reason"]
     assert results(out) == results(undisturbed)
@@ -156,14 +155,14 @@ def test_a_batch_that_was_stopped_does_exactly_what_is_left(given, undisturbed, 
 
 def killed_at_random(given, undisturbed, out, seed, kills):
     chance = random.Random(seed)
-    work = driver(given, out, "--workers", "2")
+    first = driver(given, out, "--workers", "2")
     for _ in range(kills):
         time.sleep(chance.uniform(4, 14))
-        found = subprocess.run(["pgrep", "-P", str(work.pid), "-f", "spawn_main"], capture_output=True, text=True)
+        found = subprocess.run(["pgrep", "-P", str(first.pid), "-f", "spawn_main"], capture_output=True, text=True)
         if workers := sorted(map(int, found.stdout.split())):
             os.kill(chance.choice(workers), signal.SIGKILL)
-    said, wrong = work.communicate(timeout=240)
-    assert work.returncode == 0, wrong
+    said, wrong = first.communicate(timeout=240)
+    assert first.returncode == 0, wrong
     assert results(out) == results(undisturbed)
     told = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     assert sorted(one["id"] for one in told) == sorted(results(undisturbed))  # each was done once
@@ -207,6 +206,62 @@ def test_what_cannot_be_is_said_before_anything_is_done(given, tmp_path, capsys)
         assert run(given, tmp_path / "out", *words) == 2
         assert re.search(sentence, capsys.readouterr().err)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of its own, with room for little."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=280k", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no disk may be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_is_told_of_and_the_rest_is_done_when_there_is_room(given, undisturbed, small_disk, capsys):
+    out = small_disk / "out"
+    assert run(given, out, "--workers", "1", "--quiet") == 1
+    said = capsys.readouterr().err + "".join(row["reason"] or "" for row in states(out).values())
+    assert "free some space" in said
+    assert len(results(out)) < 5
+    assert all(results(out)[name] == data for name, data in results(undisturbed).items() if name in results(out))
+    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
+    assert run(given, out, "--quiet", "--retry-failed") == 0
+    assert results(out) == results(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_thousand_clips(tmp_path, capsys):
+    """3 % of them bad; two processes and the whole program are killed on the way."""
+    given, out = tmp_path / "given", tmp_path / "out"
+    clips(given, 1000)
+    for k, bad in enumerate(range(17, 1000, 33)):
+        (given / f"{bad:04}.mp4").write_bytes((b"", b"no video", b"\0" * 5000)[k % 3])
+    begun = time.monotonic()
+    first = driver(given, out, "--workers", "2")
+    for count in (150, 300):
+        began(out, count, 1800)
+        found = subprocess.run(["pgrep", "-P", str(first.pid), "-f", "spawn_main"], capture_output=True, text=True)
+        os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
+    began(out, 500, 1800)
+    first.kill()
+    before = [json.loads(line) for line in first.communicate()[0].splitlines() if line.startswith("{")]
+    time.sleep(1.5)
+    done = {path: path.stat().st_mtime_ns for path in out.glob("*.mp4") if path.with_name(f"{path.name}.json").exists()}
+    second = driver(given, out, "--workers", "2")
+    after = [json.loads(line) for line in second.communicate()[0].splitlines() if line.startswith("{")]
+    took = time.monotonic() - begun
+    assert second.returncode == 1
+    rows = states(out).values()
+    assert [sum(row["state"] == state for row in rows) for state in ("done", "failed")] == [970, 30]
+    assert {row["kind"] for row in rows if row["state"] == "failed"} == {"input"}
+    assert all(probe(out / row["id"]).frames == 8 for row in rows if row["state"] == "done")
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert not {one["id"] for one in before} & {one["id"] for one in after}
+    with capsys.disabled():
+        print(f"\n1000 clips by 2 processes: {took:.0f} s, {took / 1000:.2f} s a clip")
 
 
 @ray_here

@@ -1,0 +1,110 @@
+"""Ways to run the same stages: a loop, threads, processes of Ray; and a batch by one process and by two."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from math import ceil
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from motion_imitate.types import Frames, cat
+from motion_imitate.video import probe, read, write
+from motion_imitate.weights import find
+from pipelines.bench_estimate import there_and_back
+from pipelines.board import Board
+from pipelines.cluster import cluster
+from pipelines.console import S, Talk
+from pipelines.hands import local
+from pipelines.imitate import Job, made, person_of
+from pipelines.imitating import Drawing, Imitating
+from pipelines.items import Item, items_of, keyed
+from pipelines.ledger import INSIDE, opened
+from pipelines.run import alone
+from pipelines.seeing import Looking, Seeing
+from pipelines.work import Work
+
+TIMES = 3  # that the clip is shown, there and back
+WARM = 0.3  # of the frames, after which the pace is steady
+CLIPS = 8  # of a batch
+LONGEST = 960  # pixels
+
+
+@dataclass(frozen=True)
+class Stamping(Talk):
+    """Notes when frames come."""
+
+    quiet: bool = True
+    came: list[float] = field(default_factory=list)
+
+    def counted(self, runs: Iterable[S], what: str, total: int | None) -> Iterator[S]:
+        for run in runs:
+            self.came.extend([perf_counter()] * len(run))
+            yield run
+
+
+def measure(_: Path | None) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield from measured(find("demo/photo.jpg"), find("demo/clip.mp4"), Path(folder), TIMES, CLIPS)
+
+
+def measured(photo: Path, clip: Path, folder: Path, times: int, clips: int) -> Iterator[str]:
+    longer = folder / "longer.mp4"
+    frames = write(longer, there_and_back(clip, times), probe(clip).rate)
+    job = Job((photo,), longer, folder / "out.mp4", Imitating(), Seeing(size=LONGEST))
+    person = person_of(job.photos, job.longest, job.how, Talk(quiet=True))
+    yield f"{frames} frames of {clip.name}, {LONGEST} pixels"
+
+    def paced(job: Job) -> float:
+        talk = Stamping()
+        made(job, talk, lambda *_: person)
+        first = ceil(WARM * len(talk.came))
+        return (len(talk.came) - first) / (perf_counter() - talk.came[first - 1])
+
+    with alone():
+        loop = paced(job)
+    yield f"a plain loop        {loop:6.2f} frames/s, {1000 / loop:.0f} ms a frame"
+    threads = paced(job)
+    yield f"threads             {threads:6.2f} frames/s: {loop / threads:.2f} of the loop's time"
+    if find_spec("ray"):
+        with cluster():
+            ray = paced(replace(job, how=Imitating(run="ray")))
+        yield f"Ray                 {ray:6.2f} frames/s: {threads / ray:.2f} of the threads' time"
+    apart(clip, folder / "clips", clips)
+    one, two = (batch_pace(photo, folder, workers) for workers in (1, 2))
+    yield f"a batch, 1 process  {one:6.2f} frames/s"
+    yield f"a batch, 2          {two:6.2f} frames/s: {two / one:.2f} times as many"
+
+
+def apart(clip: Path, folder: Path, count: int) -> None:
+    """Clips of one length, each of which begins a frame later: a batch looks once at what is the same."""
+    folder.mkdir()
+    whole = cat(list(read(clip)))
+    for k in range(count):
+        length = len(whole) - count + 1
+        write(folder / f"{k}.mp4", iter([Frames(whole.data[k : k + length], whole.seconds[:length])]), 60)
+
+
+@dataclass
+class Ends(Board):
+    came: list[tuple[float, int]] = field(default_factory=list)
+
+    def ended(self, item: Item, row: Any) -> None:
+        self.came.append((perf_counter(), row["frames"]))
+
+
+def batch_pace(photo: Path, folder: Path, workers: int) -> float:
+    """From when every process has made its first."""
+    out, ends = folder / f"by_{workers}", Ends()
+    looking = Looking(size=LONGEST)
+    with opened(out) as book:
+        (out / INSIDE / "motions").mkdir()
+        items = items_of(folder / "clips", [photo], out, Drawing(), looking)
+        items = [keyed(item, book.contents, out / INSIDE / "motions") for item in items]
+        book.plan(items, again=False, over=False)
+        with local(workers, len(items)) as hands:
+            for _ in Work(book, hands, 600, ends).all(items):
+                pass
+    begun, _ = ends.came[workers - 1]
+    return sum(frames for _, frames in ends.came[workers:]) / (ends.came[-1][0] - begun)
