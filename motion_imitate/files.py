@@ -5,24 +5,52 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_native_id
+from time import monotonic, sleep
 
 PARTS: set[Path] = set()  # that this process is writing
+ELSEWHERE: set[Path] = set()  # what processes of ours are writing, which may be ended with it
+PATIENCE = 1.0  # seconds that it takes them to be gone
 
 
 class OutputError(Exception):
     """A result cannot be written where it should go."""
 
 
-def sweep(path: Path) -> None:
-    """Remove what killed processes left of earlier attempts at the same file, as far as that is allowed."""
+def sweep(path: Path) -> bool:
+    """Remove what killed processes left of earlier attempts at the same file, as far as that is allowed; whether
+    somebody alive is still at it."""
+    living = False
     if os.name != "posix":  # elsewhere, asking for a process may end it
-        return
+        return living
     with suppress(OSError):
         for part in path.absolute().parent.iterdir():
             owner = part.name.removeprefix(f".{path.name}.").removesuffix(".part")
             pid = owner.partition("-")[0]
-            if part.name == f".{path.name}.{owner}.part" and pid.isdigit() and not alive(int(pid)):
-                part.unlink()
+            if part.name == f".{path.name}.{owner}.part" and pid.isdigit():
+                living = alive(int(pid)) or living
+                if not alive(int(pid)):
+                    part.unlink()
+    return living
+
+
+@contextmanager
+def elsewhere(path: Path) -> Iterator[None]:
+    """Meanwhile another process writes the file; if that comes to nothing, nothing is left of it."""
+    ELSEWHERE.add(path)
+    try:
+        yield
+    except BaseException:
+        forget(path)
+        raise
+    finally:
+        ELSEWHERE.discard(path)
+
+
+def forget(path: Path) -> None:
+    """As soon as whoever writes it is gone."""
+    until = monotonic() + PATIENCE
+    while sweep(path) and monotonic() < until:
+        sleep(0.05)
 
 
 def alive(pid: int) -> bool:
@@ -58,6 +86,8 @@ def abandon() -> None:
     for part in list(PARTS):
         with suppress(OSError):
             part.unlink(missing_ok=True)
+    for path in list(ELSEWHERE):
+        forget(path)
 
 
 def synced(path: Path) -> None:

@@ -71,8 +71,12 @@ def kill() -> None:
     """Ends the Ray that was started here on the spot."""
     worker = sys.modules.get("ray._private.worker")
     node = getattr(worker, "_global_node", None)
-    if node is not None:
+    if node is not None and OURS["started"]:
+        late = processes()
         node.kill_all_processes(check_alive=False, allow_graceful=False)
+        for process in late:
+            with suppress(Exception):  # it is gone already
+                process.kill()
 
 
 def start(ray: Any, address: str | None) -> None:
@@ -111,7 +115,7 @@ def found_too() -> Iterator[None]:
 
 def stop(ray: Any) -> None:
     """Workers that are only being started when the rest of Ray ends would wait for it; they are ended too."""
-    late = processes(ray) if OURS["started"] else []
+    late = processes() if OURS["started"] else []
     try:
         ray.shutdown()
     finally:
@@ -120,13 +124,15 @@ def stop(ray: Any) -> None:
                 process.kill()
 
 
-def processes(ray: Any) -> list[Any]:
-    """Those of Ray that were started here, and theirs."""
+def processes() -> list[Any]:
+    """Those of the Ray that was started here, and theirs; orphans, too: they all name the session."""
     import psutil  # Ray brings it along
 
+    node = getattr(sys.modules.get("ray._private.worker"), "_global_node", None)
+    session = "" if node is None else Path(node.get_session_dir_path()).name
     found = []
-    for child in psutil.Process().children():
+    for process in psutil.process_iter() if session else ():
         with suppress(psutil.Error):
-            if str(Path(ray.__file__).parent) in " ".join(child.cmdline()):
-                found += [child, *child.children(recursive=True)]
+            if session in " ".join(process.cmdline()):
+                found += [process, *process.children(recursive=True)]
     return found

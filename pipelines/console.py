@@ -156,11 +156,11 @@ def terminable(talk: Talk, told: Event) -> Iterator[None]:
 
 
 def leave(talk: Talk) -> None:
-    """Ends the process, whatever its threads are at."""
-    if files := sys.modules.get("motion_imitate.files"):  # else nothing is being written
-        files.abandon()
+    """Ends the process, whatever its threads are at, and those of Ray before it, which may be writing for it."""
     if cluster := sys.modules.get("pipelines.cluster"):
         cluster.kill()
+    if files := sys.modules.get("motion_imitate.files"):  # else nothing is being written
+        files.abandon()
     talk.fail(INTERRUPTED, STOPPED)
     sys.stderr.flush()
     os._exit(INTERRUPTED)

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from motion_imitate.files import elsewhere
 from motion_imitate.imitate import RENDERERS, STEADY, Person, Render, floor, portrait
 from motion_imitate.motion import Retarget, retarget, smooth
 from motion_imitate.portrait import people_in, photos_of
@@ -121,7 +122,9 @@ def drawn(job: Job, talk: Talk, portrayed: Portrayed, length: int, running: Runn
         with closing(pairs), closing(running.stage(partial(same, render), pairs, job.seeing.workers)) as pictures:
             frames = together(pictures, person.source, driver, how)
             shown = talk.counted(frames, "imitate", driver.frames if not how.preview else None)
-            for warning in running.sink(partial(written, job.out, driver.rate, job.clip), shown):
+            with elsewhere(job.out):
+                warnings = running.sink(partial(written, job.out, driver.rate, job.clip), shown)
+            for warning in warnings:
                 talk.warn(warning)
     return confidence
 
