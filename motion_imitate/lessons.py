@@ -16,7 +16,7 @@ from motion_imitate.imitate import geometric, look
 from motion_imitate.imitate import places as places_of
 from motion_imitate.raster import rasterize
 from motion_imitate.synthesis.pairs import Pairs, Sample
-from motion_imitate.types import Batched, Body, BodyModel, Source, View
+from motion_imitate.types import Batched, Body, BodyModel, Source, View, cat
 from motion_imitate.weights import packed, unpacked
 
 LESSON = 3  # what a seed is for
@@ -66,6 +66,7 @@ class Teaching:
     blur: tuple[float, float] = (0.4, 1.6)  # pixels by which a matte is softer than the truth
     off: float = 0.25  # of the way from its edge's outside to its inside that it is wrong
     facing: float = 0.7  # how often the photo is the view that shows most of the face
+    still: float = 0.0  # how often the photo itself is a view: who has not moved is to be left alone
     retouch: Retouching = field(default_factory=Retouching)
 
 
@@ -91,10 +92,17 @@ def scene(pairs: Pairs, number: int, how: Teaching = Teaching()) -> Scene:
     view = look(model, rasterize, body, camera, size)
     source = Source(sample.image[photos], mattes, sample.background[photos], body, camera, view)
     wanted = Body(sample.body.pose[views], body.shape[:1].expand(len(sample) - how.photos, -1))
-    target = look(model, rasterize, wanted, sample.camera[views], size)
-    dark = sample.background[views] * sample.shadow[views]
-    truth = Truth(sample.image[views], sample.matte[views], dark, seen_face(sample)[views])
+    seen_by, truth = sample.camera[views], truth_of(sample, views)
+    if random.random() < how.still:
+        wanted, seen_by = cat([body[:1], wanted[1:]]), cat([camera[:1], seen_by[1:]])
+        truth = cat([truth_of(sample, slice(1)), truth[1:]])
+    target = look(model, rasterize, wanted, seen_by, size)
     return Scene(source, model, target, truth)
+
+
+def truth_of(sample: Sample, views: slice) -> Truth:
+    dark = sample.background[views] * sample.shadow[views]
+    return Truth(sample.image[views], sample.matte[views], dark, seen_face(sample)[views])
 
 
 def ordered(sample: Sample, random: np.random.Generator, how: Teaching) -> Sample:

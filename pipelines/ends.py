@@ -96,7 +96,8 @@ class Source:
         import ray
 
         try:
-            yield from ray.get(sent[0])()
+            for item in ray.get(sent[0])():  # noqa: UP028, Ray sends something to what yields, which not all can take
+                yield item
         except Exception as error:
             error.add_note(f"In a process of Ray:\n{format_exc()}")
             yield Failure.of(error)

@@ -44,6 +44,7 @@ from pipelines.watch import check_device
 CHECKPOINT, WEIGHTS, LOG, SHEET = "checkpoint.safetensors", "weights.safetensors", "log.jsonl", "sheet.png"
 SMOKE = 20  # steps of a trial
 VIEWS = 3  # of a lesson, photos and views to draw together
+STILL = 0.15  # how often one of the views is the photo itself
 WIDE = 1.5  # times as high as wide pictures of people are
 
 
@@ -198,7 +199,7 @@ def pairs(how: Lessons) -> Pairs:
 
 
 def given(how: Lessons, number: int, photos: int) -> bytes:
-    return lesson(pairs(how), number, Teaching(photos, retouch=Retouching(size=how.size))).packed()
+    return lesson(pairs(how), number, Teaching(photos, still=STILL, retouch=Retouching(size=how.size))).packed()
 
 
 def lessons(how: Lessons, first: int, learning: Learning) -> Generator[list[Lesson]]:

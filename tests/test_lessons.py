@@ -40,6 +40,16 @@ def test_there_are_views_for_all_that_are_no_photos(pairs, first):
     assert two.drafts.drawn.flow.shape[1] == 6
 
 
+def test_a_photo_that_is_a_view_is_drawn_as_it_is(pairs, first):
+    still = lesson(pairs, 0, Teaching(still=1.0, retouch=HOW.retouch))
+    colour, cover = compose(still.drafts.drawn, still.palette, (128, 128))
+    made = colour * cover + still.truth.behind * (1 - cover)
+    inside = (still.truth.matte > 0.98).expand(-1, 3, -1, -1)
+    off = [(made - still.truth.image).abs()[k][inside[k]].mean() for k in range(2)]
+    assert off[0] < 0.02 < off[1]
+    assert torch.equal(still.truth.image[1], first.truth.image[1])
+
+
 def test_the_draft_lies_where_the_person_really_is(first):
     for k in range(len(first.truth)):
         assert overlap(first.drafts.drawn.cover[k] > 0.5, first.truth.matte[k] > 0.5) > 0.6
