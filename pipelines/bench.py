@@ -10,6 +10,7 @@ PARTS = {  # modules of a `measure(data: Path | None) -> Iterator[str]`, or of a
     "estimate": "pipelines.bench_estimate",
     "imitate": "pipelines.bench_imitate",
     "pictures": "pipelines.bench_pictures",
+    "floors": "pipelines.bench_floors",
     "flatness": "pipelines.bench_imitate:flatness",
 }
 
