@@ -9,7 +9,17 @@ from torch.testing import assert_close
 
 from motion_imitate.compositor import compose, palette
 from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF, Heads
-from motion_imitate.generators.retouch import Retouch, Retouching, changed, draft, frame_of, framed, look_at, slant
+from motion_imitate.generators.retouch import (
+    Retouch,
+    Retouching,
+    changed,
+    draft,
+    frame_of,
+    framed,
+    look_at,
+    shrunk,
+    slant,
+)
 from motion_imitate.imitate import look
 from motion_imitate.imitate import places as places_of
 from motion_imitate.raster import rasterize
@@ -98,6 +108,23 @@ def test_cover_and_flow_move_by_what_is_asked_for(drafts):
     asked = changed(drafts, heads(drafts, cover=0.25, offset=1.0), HOW)
     assert_close(asked.cover, (drafts.drawn.cover + 0.25).clamp(max=1))
     assert_close(asked.flow, drafts.drawn.flow + HOW.slide)
+
+
+def test_what_is_made_smaller_is_the_mean_of_what_it_was(drafts):
+    small, size = shrunk(drafts, 40), (40, 27)
+    assert small.picture.shape[2:] == size
+
+    def mean(x):
+        return torch.nn.functional.interpolate(x, size, mode="area")
+
+    for part in ("colour", "cover", "trust", "trim"):
+        assert_close(getattr(small.drawn, part), mean(getattr(drafts.drawn, part)), rtol=0, atol=1e-5)
+    assert_close(small.picture, mean(drafts.picture), rtol=0, atol=1e-5)
+    total = drafts.drawn.trust.clamp(min=1e-6)
+    for axis in range(2):
+        flow = mean(drafts.drawn.flow[..., axis] * total) / mean(total)
+        assert_close(small.drawn.flow[..., axis], flow, rtol=0, atol=1e-5)
+    assert shrunk(drafts, 96) is drafts
 
 
 def test_the_square_that_is_looked_at_holds_the_person_and_flows_lead_into_it(photos):
