@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from motion_imitate.flow import correspond, visible
-from motion_imitate.imitate import STEADY, Person, Render, geometric
+from motion_imitate.imitate import RENDERERS, STEADY, Person, Render, geometric
 from motion_imitate.motion import retarget, smooth
 from motion_imitate.pictures import opened
 from motion_imitate.raster import rasterize
@@ -38,6 +38,7 @@ TIMES = 4  # that the clip is shown, there and back
 AFTER = 100  # frames after which the pace is taken to be steady
 WARM = 0.2  # seconds of the clip that are made before anything is measured
 SMALL = 240  # pixels of the longer side of what shows what memory does
+BARE = "bare stand-in"  # for a generator
 QUIET = Talk(quiet=True)
 
 Pairs = Iterator[tuple[Frames, Motion]]
@@ -162,10 +163,12 @@ def stamped(runs: Iterable[Frames], begun: float, came: list[float]) -> Iterator
 
 def speed(job: Job) -> Iterator[str]:
     paced(job, geometric, limit=WARM)
-    whole, rest = paced(job, geometric), paced(job, bare)
-    for name, pace in (("geometric generator", whole), ("bare stand-in for it", rest)):
+    paces = {name: paced(job, make) for name, make in (RENDERERS | {BARE: bare}).items()}
+    for name, pace in paces.items():
         yield told(name, pace)
-    yield f"everything but the generator is {rest.steady() / whole.steady():.2f} times as fast"
+    whole, rest = paces["geometric"], paces[BARE]
+    for name in RENDERERS:
+        yield f"everything but {name} is {rest.steady() / paces[name].steady():.2f} times as fast"
     with patch.object(watch, "threads", in_turn), patch.object(watch, "beside", as_asked):
         loop = paced(job, geometric, looped)
     yield told("geometric, a plain loop", loop)
