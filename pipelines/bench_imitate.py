@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import perf_counter, time
+from time import perf_counter, process_time, time
 from unittest.mock import patch
 
 import cv2
@@ -62,6 +62,7 @@ class Pace:
 
     came: list[float]
     whole: float
+    used: list[float]  # of all processors, until each frame came
 
     def overall(self) -> float:
         return len(self.came) / self.whole
@@ -69,6 +70,10 @@ class Pace:
     def steady(self, after: int = AFTER) -> float:
         """Frames a second from frame `after` on."""
         return (len(self.came) - after) / (self.whole - self.came[after])
+
+    def cost(self, after: int = AFTER) -> float:
+        """Seconds of one processor for a frame, from frame `after` on; others at work change that little."""
+        return (self.used[-1] - self.used[after]) / (len(self.used) - 1 - after)
 
 
 def measure(data: Path | None) -> Iterator[str]:
@@ -140,7 +145,7 @@ def paced(
     limit: float = float("inf"),
 ) -> Pace:
     """The command's own stages, with that generator."""
-    begun, came = perf_counter(), list[float]()
+    begun, came, used = perf_counter(), list[float](), list[float]()
     driver = driver_of(job.clip, Imitating(), Seeing(size=job.longest), QUIET)
     person = person_of([job.photo], job.longest, Imitating(), QUIET)
     source, model = person.source, person.model
@@ -151,13 +156,14 @@ def paced(
         closing(behind("photo", source, driver, QUIET)) as backdrop,
         closing(draw(render, staged(moved, backdrop, limit, []))) as drawn,
     ):
-        write(job.out, stamped(drawn, begun, came), driver.rate, job.clip)
-    return Pace(came, perf_counter() - begun)
+        write(job.out, stamped(drawn, begun, came, used), driver.rate, job.clip)
+    return Pace(came, perf_counter() - begun, used)
 
 
-def stamped(runs: Iterable[Frames], begun: float, came: list[float]) -> Iterator[Frames]:
+def stamped(runs: Iterable[Frames], begun: float, came: list[float], used: list[float]) -> Iterator[Frames]:
     for run in runs:
         came.extend([perf_counter() - begun] * len(run))
+        used.extend([process_time()] * len(run))
         yield run
 
 
@@ -177,7 +183,8 @@ def speed(job: Job) -> Iterator[str]:
 
 
 def told(name: str, pace: Pace) -> str:
-    return f"{name:24}{pace.steady():7.2f} frames/s from frame {AFTER} on, {pace.overall():.2f} from photo to file"
+    steady = f"{pace.steady():7.2f} frames/s from frame {AFTER} on, each {1000 * pace.cost():.0f} ms of a processor"
+    return f"{name:24}{steady}; {pace.overall():.2f} frames/s from photo to file"
 
 
 def memory(job: Job, frames: int) -> Iterator[str]:
