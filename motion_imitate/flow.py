@@ -73,6 +73,8 @@ def resize(
     """A flow at another size, and how much of what each of its pixels was made from is valid: the rest has no say.
     It may be valid in parts."""
     share = valid.to(flow)[:, None]
+    if size == flow.shape[1:3]:
+        return flow.masked_fill(share[:, 0, ..., None] <= 0, NOWHERE), share[:, 0]
     both = torch.cat([flow.permute(0, 3, 1, 2) * share, share], 1)
     scaled = resized(both, size, mode="bilinear", align_corners=False)
     part = scaled[:, 2]

@@ -9,7 +9,9 @@ PARTS = {  # modules of a `measure(data: Path | None) -> Iterator[str]`, or of a
     "raster": "pipelines.bench_raster",
     "estimate": "pipelines.bench_estimate",
     "imitate": "pipelines.bench_imitate",
+    "generator": "pipelines.bench_generator",
     "pictures": "pipelines.bench_pictures",
+    "floors": "pipelines.bench_floors",
     "flatness": "pipelines.bench_imitate:flatness",
     "run": "pipelines.bench_run",
 }

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import perf_counter, time
+from time import perf_counter, process_time, time
 from unittest.mock import patch
 
 import cv2
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from motion_imitate.flow import correspond, visible
-from motion_imitate.imitate import STEADY, Person, Render, geometric
+from motion_imitate.imitate import RENDERERS, STEADY, Person, Render, geometric
 from motion_imitate.motion import retarget, smooth
 from motion_imitate.pictures import opened
 from motion_imitate.raster import rasterize
@@ -38,6 +38,7 @@ TIMES = 4  # that the clip is shown, there and back
 AFTER = 100  # frames after which the pace is taken to be steady
 WARM = 0.2  # seconds of the clip that are made before anything is measured
 SMALL = 240  # pixels of the longer side of what shows what memory does
+BARE = "bare stand-in"  # for a generator
 QUIET = Talk(quiet=True)
 
 Pairs = Iterator[tuple[Frames, Motion]]
@@ -61,6 +62,7 @@ class Pace:
 
     came: list[float]
     whole: float
+    used: list[float]  # of all processors, until each frame came
 
     def overall(self) -> float:
         return len(self.came) / self.whole
@@ -68,6 +70,10 @@ class Pace:
     def steady(self, after: int = AFTER) -> float:
         """Frames a second from frame `after` on."""
         return (len(self.came) - after) / (self.whole - self.came[after])
+
+    def cost(self, after: int = AFTER) -> float:
+        """Seconds of one processor for a frame, from frame `after` on; others at work change that little."""
+        return (self.used[-1] - self.used[after]) / (len(self.used) - 1 - after)
 
 
 def measure(data: Path | None) -> Iterator[str]:
@@ -139,7 +145,7 @@ def paced(
     limit: float = float("inf"),
 ) -> Pace:
     """The command's own stages, with that generator."""
-    begun, came = perf_counter(), list[float]()
+    begun, came, used = perf_counter(), list[float](), list[float]()
     driver = driver_of(job.clip, Imitating(), Seeing(size=job.longest), QUIET)
     person = person_of([job.photo], job.longest, Imitating(), QUIET)
     source, model = person.source, person.model
@@ -150,22 +156,25 @@ def paced(
         closing(behind("photo", source, driver, QUIET)) as backdrop,
         closing(draw(render, staged(moved, backdrop, limit, []))) as drawn,
     ):
-        write(job.out, stamped(drawn, begun, came), driver.rate, job.clip)
-    return Pace(came, perf_counter() - begun)
+        write(job.out, stamped(drawn, begun, came, used), driver.rate, job.clip)
+    return Pace(came, perf_counter() - begun, used)
 
 
-def stamped(runs: Iterable[Frames], begun: float, came: list[float]) -> Iterator[Frames]:
+def stamped(runs: Iterable[Frames], begun: float, came: list[float], used: list[float]) -> Iterator[Frames]:
     for run in runs:
         came.extend([perf_counter() - begun] * len(run))
+        used.extend([process_time()] * len(run))
         yield run
 
 
 def speed(job: Job) -> Iterator[str]:
     paced(job, geometric, limit=WARM)
-    whole, rest = paced(job, geometric), paced(job, bare)
-    for name, pace in (("geometric generator", whole), ("bare stand-in for it", rest)):
+    paces = {name: paced(job, make) for name, make in (RENDERERS | {BARE: bare}).items()}
+    for name, pace in paces.items():
         yield told(name, pace)
-    yield f"everything but the generator is {rest.steady() / whole.steady():.2f} times as fast"
+    whole, rest = paces["geometric"], paces[BARE]
+    for name in RENDERERS:
+        yield f"everything but {name} is {rest.steady() / paces[name].steady():.2f} times as fast"
     with patch.object(watch, "threads", in_turn), patch.object(watch, "beside", as_asked):
         loop = paced(job, geometric, looped)
     yield told("geometric, a plain loop", loop)
@@ -174,7 +183,8 @@ def speed(job: Job) -> Iterator[str]:
 
 
 def told(name: str, pace: Pace) -> str:
-    return f"{name:24}{pace.steady():7.2f} frames/s from frame {AFTER} on, {pace.overall():.2f} from photo to file"
+    steady = f"{pace.steady():7.2f} frames/s from frame {AFTER} on, each {1000 * pace.cost():.0f} ms of a processor"
+    return f"{name:24}{steady}; {pace.overall():.2f} frames/s from photo to file"
 
 
 def memory(job: Job, frames: int) -> Iterator[str]:

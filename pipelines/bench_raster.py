@@ -51,17 +51,17 @@ def faces_of(model: BodyModel, motion: Motion) -> Tensor:
     return project(model(motion.body)[0], motion.camera)[:, model.faces]
 
 
-def timed(works: Mapping[str, Callable[[], object]], each: int) -> dict[str, tuple[float, float]]:
+def timed(works: Mapping[str, Callable[[], object]], each: int, times: int = TIMES) -> dict[str, tuple[float, float]]:
     """Best and middle milliseconds, in turns, so that a busy moment hits all."""
     tries: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():
         work()  # compiles
-    for _ in range(TIMES):
+    for _ in range(times):
         for name, work in works.items():
             begun = perf_counter()
             work()
             tries[name].append((perf_counter() - begun) * 1000 / each)
-    return {name: (min(ms), sorted(ms)[TIMES // 2]) for name, ms in tries.items()}
+    return {name: (min(ms), sorted(ms)[times // 2]) for name, ms in tries.items()}
 
 
 def compared(corners: Tensor, size: tuple[int, int]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,13 @@ from motion_imitate.compositor import compose, palette
 from motion_imitate.imitate import RENDERERS
 from motion_imitate.lessons import Scene, scene
 from motion_imitate.metrics import overlap
-from motion_imitate.picture_metrics import coverage, ms_ssim, perceptual_distance, psnr, ssim
+from motion_imitate.picture_metrics import coverage, ms_ssim, psnr, ssim
 from motion_imitate.synthesis.pairs import Casting, Pairs
 from pipelines.console import Talk
 from pipelines.evaluate import SHARES
 from pipelines.evaluated import Row, drawn_up, means
 from pipelines.evaluating import Evaluating, Strangers
-from pipelines.judging import Judges, Marks
+from pipelines.judging import Judges, Marks, looks
 from pipelines.teach import sampling
 
 SIZE = 256  # pixels of a side
@@ -86,13 +85,12 @@ def judged(
     picture: Float[Tensor, "1 3 H W"], cover: Float[Tensor, "1 1 H W"], one: Scene, view: slice, judges: Judges
 ) -> Marks:
     goal, person = one.truth.image[view], one.truth.matte[view] > 0.5
-    apart = nan if judges.features is None else float(perceptual_distance(judges.features, picture, goal, person))
     return {
         "person_psnr": float(psnr(picture, goal, person)),
         "person_ssim": float(ssim(picture, goal, person)),
         "person_ms_ssim": float(ms_ssim(picture, goal, person)),
-        "perceptual": apart,
         "outline": overlap(cover[0] > 0.5, person[0]),
         "psnr": float(psnr(picture, goal)),
         "ssim": float(ssim(picture, goal)),
+        **looks(picture, goal, person, judges.features),
     }

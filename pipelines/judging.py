@@ -22,6 +22,7 @@ from motion_imitate.picture_metrics import (
     psnr,
     ssim,
 )
+from motion_imitate.slide import slid
 from motion_imitate.types import Frames, Sighting
 from motion_imitate.video import read
 from pipelines.watch import RUN, Watching
@@ -100,14 +101,26 @@ def judged(pictures: UInt8[Tensor, "2 3 H W"], truth: Sample, judges: Judges) ->
         "psnr": float(psnr(first, goal)),
         "ssim": float(ssim(first, goal)),
         "flicker": 255 * float(flicker(made, real, truth.person)),
-        "perceptual": looks_apart(first, goal, truth, judges),
         "face": face_apart(first, goal, truth, judges),
-    } | seen_again(pictures[0], truth, judges.eyes)
+        **looks(first, goal, truth.person, judges.features),
+        **seen_again(pictures[0], truth, judges.eyes),
+    }
 
 
 @torch.no_grad()
-def looks_apart(made: Float[Tensor, "1 3 H W"], real: Float[Tensor, "1 3 H W"], truth: Sample, judges: Judges) -> float:
-    return nan if judges.features is None else float(perceptual_distance(judges.features, made, real, truth.person))
+def looks(
+    made: Float[Tensor, "1 3 H W"],
+    real: Float[Tensor, "1 3 H W"],
+    person: Bool[Tensor, "1 1 H W"],
+    features: Features | None,
+) -> Marks:
+    """How unlike the truth the person looks, as he is and slid to fit it; and how alike he is then, pixel by pixel."""
+    moved = slid(made, real, person)
+    apart = [nan, nan]
+    if features is not None:
+        both = torch.cat([made, moved])
+        apart = perceptual_distance(features, both, real.expand_as(both), person.expand(2, -1, -1, -1)).tolist()
+    return {"perceptual": apart[0], "aligned": apart[1], "aligned_ssim": float(ssim(moved, real, person))}
 
 
 @torch.no_grad()

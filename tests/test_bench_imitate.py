@@ -18,16 +18,17 @@ from pipelines.bench_pictures import LINES, measure, returned, shrunk
 
 
 def test_a_pace_is_frames_over_seconds():
-    pace = Pace([2.0] * 4 + [3.0] * 4 + [4.0] * 4, 5.0)
+    pace = Pace([2.0] * 4 + [3.0] * 4 + [4.0] * 4, 5.0, [0.5 * frame for frame in range(12)])
     assert pace.overall() == pytest.approx(12 / 5)
     assert pace.steady(4) == pytest.approx(8 / 2)  # the last eight, from 3 s to 5 s
+    assert pace.cost(4) == pytest.approx(0.5)
 
 
 def test_every_frame_is_stamped_and_passed():
     runs = [Frames(torch.zeros(n, 3, 2, 2, dtype=torch.uint8), torch.arange(float(n))) for n in (4, 1)]
-    came = []
-    assert [run is given for run, given in zip(stamped(runs, 0.0, came), runs, strict=True)] == [True, True]
-    assert len(came) == 5
+    came, used = [], []
+    assert [run is given for run, given in zip(stamped(runs, 0.0, came, used), runs, strict=True)] == [True, True]
+    assert len(came) == len(used) == 5
     assert came == sorted(came)
 
 

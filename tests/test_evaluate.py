@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -165,7 +166,7 @@ def truth():
 def test_the_truth_judged_by_itself_has_no_fault(truth):
     marks = judged(truth.pictures, truth, Judges(sees(sighting())))
     assert marks["person_psnr"] == marks["psnr"] == math.inf
-    assert marks["person_ssim"] == pytest.approx(1)
+    assert marks["person_ssim"] == marks["aligned_ssim"] == pytest.approx(1)
     assert marks["flicker"] == marks["pose_error"] == 0
     assert marks["outline"] == marks["found"] == 1
 
@@ -194,13 +195,24 @@ def test_networks_judge_where_they_are_and_their_marks_tell_faults(truth):
     judges = Judges(sees(sighting()), OneFace(), features)
     same = judged(truth.pictures, truth, judges)
     assert same["face"] == 0
-    assert same["perceptual"] == pytest.approx(0, abs=1e-6)
+    assert same["perceptual"] == same["aligned"] == pytest.approx(0, abs=1e-6)
     assert judged(truth.pictures // 2, truth, judges)["face"] > 0.1
-    assert judged(255 - truth.pictures, truth, judges)["perceptual"] > 0.1
+    inverse = judged(255 - truth.pictures, truth, judges)
+    assert min(inverse["perceptual"], inverse["aligned"]) > 0.1
     assert math.isnan(judged(truth.pictures, truth, Judges(sees(sighting()), NoFace(), features))["face"])
     blind = judged(truth.pictures, truth, Judges(sees(sighting())))
     assert math.isnan(blind["face"])
     assert math.isnan(blind["perceptual"])
+    assert math.isnan(blind["aligned"])
+
+
+def test_what_is_a_pixel_off_is_near_once_it_is_slid_to_fit(truth):
+    coarse = truth.pictures[:, :, ::8, ::8].float()
+    smooth = torch.nn.functional.interpolate(coarse, SIZE, mode="bilinear").to(torch.uint8)
+    truth = replace(truth, pictures=smooth)
+    marks = judged(smooth.roll(1, 3), truth, Judges(sees(sighting()), features=lambda pictures: [pictures] * 5))
+    assert marks["aligned"] < 0.3 * marks["perceptual"]
+    assert marks["person_ssim"] < 0.98 < marks["aligned_ssim"]
 
 
 class NoFace:

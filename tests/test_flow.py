@@ -88,3 +88,16 @@ def test_resizing_lets_nowhere_have_no_say():
     assert (larger[part > 0] == 0.5).all()
     assert (larger[part == 0] == -2).all()
     assert 0 < part[0, 0, 4] < 1
+
+
+def test_a_flow_of_that_size_already_is_what_resizing_makes_of_it():
+    random = torch.Generator().manual_seed(0)
+    flow = torch.rand(2, 6, 5, 2, generator=random) * 2 - 1
+    share = (torch.rand(2, 6, 5, generator=random) * 1.4 - 0.4).clamp(min=0)
+    for valid in (share > 0, share):
+        same, part = resize(flow, valid, (6, 5))
+        larger, parts = resize(flow, valid, (18, 15))  # every third pixel's middle is one of before
+        assert_close(same[part > 0], larger[:, 1::3, 1::3][part > 0], atol=1e-5, rtol=0)
+        assert (same[part == 0] == -2).all()
+        assert_close(part, parts[:, 1::3, 1::3], atol=1e-6, rtol=0)
+        assert 0 < (part == 0).sum() < part.numel()

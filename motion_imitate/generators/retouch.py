@@ -158,15 +158,13 @@ def shrunk(drafts: Draft, longest: int) -> Draft:
     if scale == 1:
         return drafts
     small = [max(8, round(side * scale)) for side in size]
-    drawn = drafts.drawn
-
-    def mean(x: Tensor) -> Tensor:
-        return resized(x, small, mode="area")
-
-    ways = mean(drawn.trust)
-    total = drawn.trust[..., None].clamp(min=1e-6)
-    flow = torch.stack([mean((drawn.flow * total)[..., k]) / mean(total[..., 0]) for k in range(2)], -1)
-    return Draft(mean(drafts.picture), Drawn(mean(drawn.colour), mean(drawn.cover), flow, ways, mean(drawn.trim)))
+    drawn, total = drafts.drawn, drafts.drawn.trust.clamp(min=1e-6)
+    across, down = (drawn.flow * total[..., None]).unbind(-1)
+    parts = (drafts.picture, drawn.colour, drawn.cover, drawn.trim, drawn.trust, total, across, down)
+    both = torch.cat(parts, 1).contiguous(memory_format=torch.channels_last)  # a pixel's numbers are added together
+    means = resized(both, small, mode="area").split([part.shape[1] for part in parts], 1)
+    picture, colour, cover, trim, trust, total, across, down = (mean.contiguous() for mean in means)
+    return Draft(picture, Drawn(colour, cover, torch.stack([across / total, down / total], -1), trust, trim))
 
 
 def framed(drawn: Drawn, frame: Float[Tensor, "N 4"]) -> tuple[Float[Tensor, "B K H W 2"], Float[Tensor, "B K H W"]]:
