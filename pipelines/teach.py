@@ -2,10 +2,10 @@
 
 import json
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from itertools import count, repeat
 from multiprocessing import get_context
@@ -23,7 +23,9 @@ from torch.nn.functional import max_pool2d
 from motion_imitate import bodies, losses
 from motion_imitate.backbones import Backbone, load_backbone
 from motion_imitate.compositor import compose
+from motion_imitate.estimators.identity import Identity
 from motion_imitate.files import put, trouble
+from motion_imitate.generators.discriminator import Discriminator
 from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF, Heads
 from motion_imitate.generators.retouch import Draft, Retouching, changed, framed
 from motion_imitate.lessons import Lesson, Teaching, Truth, lesson
@@ -34,6 +36,7 @@ from motion_imitate.synthesis.poses import Framing, Posing
 from motion_imitate.types import cat
 from motion_imitate.weights import read, write
 from pipelines.console import FAILED, OK, Talk
+from pipelines.learner import Attempt, Learner, Pace
 from pipelines.making_up import MakingUp
 from pipelines.motion import maker
 from pipelines.output import Refused
@@ -45,23 +48,27 @@ CHECKPOINT, WEIGHTS, LOG, SHEET = "checkpoint.safetensors", "weights.safetensors
 SMOKE = 20  # steps of a trial
 VIEWS = 3  # of a lesson, photos and views to draw together
 WIDE = 1.5  # times as high as wide pictures of people are
+LEAST = 48  # pixels across that a discriminator takes to say anything
 
 
 @dataclass(frozen=True)
-class Learning:
-    rate: float = 8e-4
-    warm: int = 100  # steps over which the rate comes to that
-    times: int = 2  # that the same lessons are learnt from: they take as long to make
-    two: int = 4  # of so many lots of lessons, one has two photos
-    steady: float = 0.999  # of the mean of the weights, at last
-    least: float = 60.0  # seconds between two checkpoints
-    shown: int = 50  # steps between two lines of the log, and two sheets
+class Weights:
     perceptual: float = 1.0
     colour: float = 4.0
     cover: float = 2.0
     face: float = 2.0
-    reach: int = 9  # pixels round the person that count, too
-    most: float = 1.0  # norm of gradients
+    identity: float = 0.5
+    adversarial: float = 0.0
+
+
+@dataclass(frozen=True)
+class Learning:
+    pace: Pace = field(default_factory=Pace)
+    weights: Weights = field(default_factory=Weights)
+    times: int = 2  # that the same lessons are learnt from: they take as long to make
+    two: int = 4  # of so many lots of lessons, one has two photos
+    least: float = 60.0  # seconds between two checkpoints
+    shown: int = 50  # steps between two lines of the log, and two sheets
 
 
 class Networks(nn.Module):
@@ -96,89 +103,48 @@ def over(made: tuple[Tensor, Tensor], truth: Truth) -> Float[Tensor, "B 3 H W"]:
     return colour * cover + truth.behind * (1 - cover)
 
 
-def terms(made: tuple[Tensor, Tensor], lessons: list[Lesson], eyes: Backbone, how: Learning) -> dict[str, Tensor]:
-    """What is wrong, a number for each view."""
-    truth = cat([one.truth for one in lessons])
-    started = torch.cat([one.drafts.drawn.cover for one in lessons])
-    where = max_pool2d(torch.maximum(truth.matte, started), 2 * how.reach + 1, 1, how.reach)
-    picture = over(made, truth)
-    return {
-        "perceptual": losses.perceptual(eyes, picture, truth.image, where),
-        "colour": losses.reconstruction(picture, truth.image, where),
-        "cover": losses.reconstruction(made[1], truth.matte, where),
-        "face": losses.reconstruction(
-            picture, truth.image, losses.inside(truth.face, (picture.shape[2], picture.shape[3]))
-        ),
-    }
+@dataclass(frozen=True)
+class Mending:
+    """To make of drafts what people really look like."""
 
+    eyes: Backbone
+    faces: Identity
+    weights: Weights = field(default_factory=Weights)
+    reach: int = 9  # pixels round the person that count, too
+    how: Retouching = field(default_factory=Retouching)
 
-def weighed(wrong: dict[str, Tensor], how: Learning) -> Tensor:
-    return torch.stack([float(getattr(how, name)) * value.mean() for name, value in wrong.items()]).sum()
+    def attempt(self, networks: Callable[..., tuple[Tensor, Tensor]], lessons: list[Lesson]) -> Attempt:
+        made = networks(lessons, self.how)
+        truth = cat([one.truth for one in lessons])
+        shown = torch.cat([one.drafts.places for one in lessons])
+        seen, true = (torch.cat([2 * x - 1, shown], 1) for x in (over(made, truth), truth.image))
+        return Attempt(self.wrong(made, lessons), seen, true)
 
-
-@dataclass
-class Learner:
-    """All that a step changes."""
-
-    networks: Networks
-    optimizer: torch.optim.Adam
-    mean: dict[str, Tensor]  # of the weights, lately
-    step: int = 0
-
-    @classmethod
-    def new(cls, how: Learning, seed: int, device: str = "cpu") -> "Learner":
-        torch.manual_seed(seed)
-        networks = Networks().to(device)
-        networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        mean = {k: v.detach().clone() for k, v in networks.state_dict().items()}
-        return cls(networks, torch.optim.Adam(networks.parameters(), how.rate, (0.9, 0.99)), mean)
-
-    def learn(self, lessons: list[Lesson], eyes: Backbone, how: Learning) -> dict[str, float]:
-        for group in self.optimizer.param_groups:
-            group["lr"] = how.rate * min(1, (self.step + 1) / how.warm)
-        wrong = terms(self.networks(lessons, Retouching()), lessons, eyes, how)
-        loss = weighed(wrong, how)
-        self.optimizer.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.networks.parameters(), how.most)
-        told = {
-            "step": float(self.step),
-            "loss": float(loss.detach()),
-            **{k: float(v.detach().mean()) for k, v in wrong.items()},
+    def wrong(self, made: tuple[Tensor, Tensor], lessons: list[Lesson]) -> dict[str, Tensor]:
+        """A number for each view."""
+        truth = cat([one.truth for one in lessons])
+        started = torch.cat([one.drafts.drawn.cover for one in lessons])
+        where = max_pool2d(torch.maximum(truth.matte, started), 2 * self.reach + 1, 1, self.reach)
+        picture = over(made, truth)
+        size = (picture.shape[2], picture.shape[3])
+        return {
+            "perceptual": losses.perceptual(self.eyes, picture, truth.image, where),
+            "colour": losses.reconstruction(picture, truth.image, where),
+            "cover": losses.reconstruction(made[1], truth.matte, where),
+            "face": losses.reconstruction(picture, truth.image, losses.inside(truth.face, size)),
+            "identity": losses.face_identity(self.faces, picture, truth.image, truth.face),
         }
-        if bool(torch.isfinite(norm)):  # else this step is left out
-            self.optimizer.step()
-        self.step += 1
-        keep = min(how.steady, self.step / (self.step + 9))
-        with torch.no_grad():
-            for name, value in self.networks.state_dict().items():
-                self.mean[name].lerp_(value, 1 - keep)
-        return told
 
-    def begin(self, path: Path) -> None:
-        """With weights that somebody else has learnt; what became of their errors is not known."""
-        self.networks.load_state_dict({k: v.float() for k, v in read(path)[1].items()})
-        self.mean = {k: v.clone() for k, v in self.networks.state_dict().items()}
+    def weighed(self, wrong: dict[str, Tensor]) -> Tensor:
+        return torch.stack([float(getattr(self.weights, k)) * value.mean() for k, value in wrong.items()]).sum()
 
-    def stored(self) -> dict[str, Tensor]:
-        state = self.optimizer.state_dict()["state"]
-        moments = {f"adam.{k}.{name}": v for k, entry in state.items() for name, v in entry.items()}
-        now = {f"now.{k}": v for k, v in self.networks.state_dict().items()}
-        every = now | {f"mean.{k}": v for k, v in self.mean.items()} | moments
-        return {name: value.cpu() for name, value in every.items()}
 
-    def restore(self, about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        def under(first: str) -> dict[str, Tensor]:
-            return {k.removeprefix(first): v for k, v in tensors.items() if k.startswith(first)}
-
-        self.networks.load_state_dict(under("now."))
-        device = next(self.networks.parameters()).device
-        self.mean, self.step = {k: v.to(device) for k, v in under("mean.").items()}, int(about["step"])
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in under("adam.").items():
-            number, _, name = key.partition(".")
-            state.setdefault(int(number), {})[name] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+def learner_of(learning: Learning, seed: int, device: str = "cpu") -> Learner:
+    torch.manual_seed(seed)
+    networks = Networks().to(device)
+    networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    critic = Discriminator().to(device) if learning.weights.adversarial else None
+    return Learner(networks, critic, learning.pace)
 
 
 def sampling(how: MakingUp, side: int) -> Sampling:
@@ -187,8 +153,12 @@ def sampling(how: MakingUp, side: int) -> Sampling:
     posing = Posing(swap=0.1, loose=0.05, small=0.6)  # as people stand in photos and move in clips
     framing = Framing(whole=0.85, high=(0.75, 0.95), shift=0.02)
     casting = Casting(people=4, each=48)
-    narrow = 8 * round(side / WIDE / 8)  # whole people are seldom wide
-    return Sampling((side, narrow), VIEWS, how.motions, how.backgrounds, closet, casting, posing, framing)
+    return Sampling((side, narrow(side)), VIEWS, how.motions, how.backgrounds, closet, casting, posing, framing)
+
+
+def narrow(side: int) -> int:
+    """Whole people are seldom wide."""
+    return 8 * round(side / WIDE / 8)
 
 
 @lru_cache(maxsize=1)
@@ -227,26 +197,29 @@ def teach(folder: Path, how: Lessons, talk: Talk, learning: Learning = Learning(
     if how.smoke:
         if (folder / CHECKPOINT).exists():
             raise Refused(f"{folder} holds a run; give another folder to --smoke")
-        how, learning = replace(how, steps=SMOKE), replace(learning, times=SMOKE, warm=1)
+        how, learning = replace(how, steps=SMOKE), replace(learning, times=SMOKE, pace=replace(learning.pace, warm=1))
+    learning = against(learning, how)
     pairs(how)  # whose folders it looks at
     begun = saved = monotonic()
     check_device(how.device)
     eyes: Backbone = load_backbone("efficientnet-lite0").to(how.device)
-    learner = Learner.new(learning, how.seed, how.device)
+    subject = Mending(eyes, Identity(how.device), learning.weights)
+    learner = learner_of(learning, how.seed, how.device)
     with trouble(folder):
         folder.mkdir(exist_ok=True)
     if (folder / CHECKPOINT).exists():
-        learner.restore(*read(folder / CHECKPOINT))
+        about, tensors = read(folder / CHECKPOINT)
+        learner.restore(int(about["step"]), tensors)
     elif how.begin is not None:
-        learner.begin(how.begin)
+        learner.begin(read(how.begin)[1])
     torch.set_num_threads(how.threads)
     start, lost = learner.step, list[float]()
-    with closing(lessons(how, start, learning)) as coming, closing(steps(learner, coming, eyes, learning)) as done:
+    with closing(lessons(how, start, learning)) as coming, closing(steps(learner, coming, subject)) as done:
         for told, some in talk.counted(done, "train", how.steps and how.steps - start):
             lost.append(told["loss"])
             ends = (how.steps and learner.step >= how.steps) or monotonic() - begun > 60 * how.minutes
             if learner.step % learning.shown == 0 or ends:
-                note(folder, told, some, learner, eyes, learning)
+                note(folder, told, some, learner, subject)
             if monotonic() - saved > learning.least or ends:
                 store(folder, learner, how, learning)
                 saved = monotonic()
@@ -258,6 +231,14 @@ def teach(folder: Path, how: Lessons, talk: Talk, learning: Learning = Learning(
         talk.fail(FAILED, f"nothing was learnt: the loss went from {lost[0]:.4f} to {lost[-1]:.4f}")
         return FAILED
     return OK
+
+
+def against(learning: Learning, how: Lessons) -> Learning:
+    """The same, with the discriminator that was asked for."""
+    if how.adversarial and narrow(how.size) < LEAST:
+        raise Refused(f"pictures of {how.size} pixels are too small for the discriminator; leave --adversarial out")
+    weights = replace(learning.weights, adversarial=how.adversarial)
+    return replace(learning, weights=weights, pace=replace(learning.pace, after=how.adversarial_after))
 
 
 def store(folder: Path, learner: Learner, how: Lessons, learning: Learning) -> None:
@@ -307,26 +288,24 @@ class Step:
         return 1
 
 
-def steps(learner: Learner, coming: Iterator[list[Lesson]], eyes: Backbone, how: Learning) -> Generator[Step]:
+def steps(learner: Learner, coming: Iterator[list[Lesson]], subject: Mending) -> Generator[Step]:
     for some in coming:
-        yield Step(learner.learn(some, eyes, how), some)
+        yield Step(learner.learn(some, subject), some)
 
 
 @torch.no_grad()
-def note(
-    folder: Path, told: dict[str, float], some: list[Lesson], learner: Learner, eyes: Backbone, how: Learning
-) -> None:
+def note(folder: Path, told: dict[str, float], some: list[Lesson], learner: Learner, subject: Mending) -> None:
     """A line of the log: what is wrong, and what was before anything is changed; and a sheet."""
     drafts = [composed(one.drafts, one) for one in some]
     before = (torch.cat([x[0] for x in drafts]), torch.cat([x[1] for x in drafts]))
-    unchanged = terms(before, some, eyes, how)
+    unchanged = subject.wrong(before, some)
     line = told | {f"unchanged {k}": float(v.mean()) for k, v in unchanged.items()}
     with (folder / LOG).open("a") as log:
         log.write(json.dumps({k: round(v, 5) for k, v in line.items()}) + "\n")
     truth = cat([one.truth for one in some])
     networks = Networks().to(truth.image.device)
     networks.load_state_dict(learner.mean)
-    made = over(networks(some, Retouching()), truth)
+    made = over(networks(some, subject.how), truth)
     photo = torch.cat([one.looked.picture[:1, :3].expand(len(one.truth), -1, -1, -1) for one in some])
     rows = torch.cat([photo, over(before, truth), made, truth.image], 3)
     picture = torch.cat(list(rows), 1).clamp(0, 1).permute(1, 2, 0).cpu().numpy()

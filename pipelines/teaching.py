@@ -27,6 +27,16 @@ class Lessons(MakingUp):
         bool,
         Parameter(help="Only try it: 20 steps from the same lessons, after which the loss must be less.", negative=()),
     ] = False
+    adversarial: Annotated[
+        float,
+        Parameter(
+            help="What it counts that a discriminator takes what is made for true; at 0 there is none.",
+            validator=Number(gte=0),
+        ),
+    ] = 0
+    adversarial_after: Annotated[
+        int, Parameter(help="Steps before the discriminator has a say.", validator=Number(gte=0))
+    ] = 1000
     people: Annotated[int, Parameter(help="Of a step.", validator=Number(gte=1, lte=1024))] = 2
     device: Annotated[
         str, Parameter(help="Where the networks learn: cpu, cuda or cuda:1. Lessons are made on the CPU.")

@@ -1,6 +1,7 @@
 """Learning to retouch: what is wrong becomes less, and a run that was stopped goes on as if it had not been."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,19 +9,21 @@ from torch.testing import assert_close
 
 from motion_imitate import bodies
 from motion_imitate.backbones import load_backbone
+from motion_imitate.estimators.identity import Identity
 from motion_imitate.generators.retouch import Retouching
 from motion_imitate.lessons import Teaching, lesson
 from motion_imitate.synthesis.pairs import Casting, Pairs, Sampling
 from motion_imitate.weights import read
 from pipelines.cli import main
-from pipelines.teach import CHECKPOINT, LOG, SHEET, WEIGHTS, Learner, Learning, terms, weighed
+from pipelines.learner import Learner, Pace
+from pipelines.teach import CHECKPOINT, LOG, SHEET, WEIGHTS, Learning, Mending, Weights, learner_of
 
 SIDE = 64
 
 
 @pytest.fixture(scope="module")
-def eyes():
-    return load_backbone("efficientnet-lite0")
+def subject():
+    return Mending(load_backbone("efficientnet-lite0"), Identity())
 
 
 @pytest.fixture(scope="module")
@@ -29,28 +32,91 @@ def some():
     return [lesson(pairs, k, Teaching(retouch=Retouching(size=SIDE))) for k in range(2)]
 
 
-def test_what_is_wrong_becomes_less(some, eyes):
-    how = Learning(rate=1e-3)
-    learner = Learner.new(how, 0)
-    before = weighed(terms(learner.networks(some, Retouching()), some, eyes, how), how).detach()
-    told = [learner.learn(some, eyes, how) for _ in range(20)]
-    after = weighed(terms(learner.networks(some, Retouching()), some, eyes, how), how).detach()
+def weights_of(pupil):
+    return torch.cat([weight.detach().flatten().clone() for weight in pupil.net.parameters()])
+
+
+def test_what_is_wrong_becomes_less(some, subject):
+    learner = learner_of(Learning(Pace(rate=1e-3)), 0)
+
+    def loss():
+        return subject.weighed(subject.attempt(learner.networks.net, some).wrong).detach()
+
+    before = loss()
+    told = [learner.learn(some, subject) for _ in range(20)]
     assert told[0]["loss"] == pytest.approx(float(before), rel=1e-4)
-    assert after < 0.9 * before
+    assert loss() < 0.9 * before
+    assert learner.critic is None
 
 
-def test_a_step_that_is_not_finite_is_left_out(some, eyes):
-    learner = Learner.new(Learning(), 0)
-    weight = next(learner.networks.parameters())
-    kept = weight.detach().clone()
-    some[0].truth.image[0, 0, 0, 0], whole = torch.nan, some[0].truth.image[0, 0, 0, 0].clone()
-    learner.learn(some, eyes, Learning())
-    some[0].truth.image[0, 0, 0, 0] = whole
-    assert_close(weight, kept, rtol=0, atol=0)
+def test_a_face_counts_whose_identity_can_be_read(some, subject):
+    truth = some[0].truth
+    made = (truth.image.roll(3, 3).requires_grad_(), truth.matte)
+    none, read = (
+        subject.wrong(made, [replace(some[0], truth=replace(truth, face=truth.face.new_tensor(box).expand(2, 4)))])
+        for box in ((-0.5, -0.5, 0.5, 0.5), (-1.5, -1.5, 1.5, 1.5))  # of 32 pixels, and of 96
+    )
+    assert (none["identity"] == 0).all()
+    assert (read["identity"] > 0).all()
+    read["identity"].sum().backward()
+    assert made[0].grad.abs().sum() > 0
 
 
-def run(folder, steps):
-    return main(["train", "retouch", "-o", str(folder), "--steps", str(steps), "--size", str(SIDE), "--quiet"])
+def test_the_discriminator_learns_and_is_learnt_against_from_its_step_on(some, subject):
+    weights = Weights(adversarial=1.0)
+    learner = learner_of(Learning(Pace(warm=1, after=1), weights), 0)
+    against = replace(subject, weights=weights)
+    start = weights_of(learner.critic)
+    first = learner.learn(some, against)
+    assert torch.equal(weights_of(learner.critic), start)
+    assert "critic" not in first
+    alone = learner_of(Learning(Pace(warm=1, after=1000), weights), 0)
+    alone.learn(some, against)
+    assert torch.equal(weights_of(alone.networks), weights_of(learner.networks))
+    told = learner.learn(some, against)
+    alone.learn(some, against)
+    assert not torch.equal(weights_of(alone.networks), weights_of(learner.networks))
+    assert not torch.equal(weights_of(learner.critic), start)
+    parts = {k: v for k, v in told.items() if k not in ("step", "loss", "critic")}
+    assert told["loss"] == pytest.approx(sum(getattr(weights, k) * v for k, v in parts.items()), rel=1e-4)
+
+
+def test_the_discriminator_comes_to_tell_true_from_made(some, subject):
+    weights = Weights(adversarial=1.0)
+    learner, against = (
+        learner_of(Learning(Pace(rate=0, critic_rate=2e-5, warm=10), weights), 0),
+        replace(subject, weights=weights),
+    )
+    told = [learner.learn(some, against)["critic"] for _ in range(15)]
+    assert told[-1] < 0.5 * told[0]
+
+
+def test_the_discriminator_sees_pictures_in_its_range_and_what_they_are_to_show(some, subject):
+    learner = learner_of(Learning(), 0)
+    tried = subject.attempt(learner.networks.net, some)
+    assert tried.made.shape == tried.true.shape == (4, 6, SIDE, SIDE)
+    truth = torch.cat([one.truth.image for one in some])
+    assert_close((tried.true[:, :3] + 1) / 2, truth)
+    assert_close(tried.made[:, 3:], tried.true[:, 3:], rtol=0, atol=0)
+    body = some[0].drafts.drawn.cover[0, 0] > 0.9
+    assert tried.true[0, 3:, body].abs().sum(0).gt(0).float().mean() > 0.7
+
+
+def test_a_step_that_is_not_finite_is_left_out(some, subject):
+    weights = Weights(adversarial=1.0)
+    learner, against = learner_of(Learning(weights=weights), 0), replace(subject, weights=weights)
+    pupils = (learner.networks, learner.critic)
+    kept = [weights_of(pupil) for pupil in pupils]
+    broken = replace(some[0].truth, image=some[0].truth.image * torch.nan)
+    learner.learn([replace(some[0], truth=broken)], against)
+    assert all(torch.equal(weights_of(pupil), before) for pupil, before in zip(pupils, kept, strict=True))
+    learner.learn(some, against)
+    assert not any(torch.equal(weights_of(pupil), before) for pupil, before in zip(pupils, kept, strict=True))
+
+
+def run(folder, steps, *more, size=SIDE):
+    words = ["train", "retouch", "-o", str(folder), "--steps", str(steps), "--size", str(size), "--quiet", *more]
+    return main(words)
 
 
 def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, capsys):
@@ -64,12 +130,28 @@ def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, capsys):
     assert line["step"] == 2
     assert line["unchanged perceptual"] > 0
     header, weights = read(tmp_path / "once" / WEIGHTS)
+    assert not any(name.startswith("critic.") for name in one)
     assert (header["step"], header["size"], header["part"], header["motions"]) == (3, SIDE, "learn", [])
     assert header["metrics"] == line
-    assert header["learning"]["rate"] == Learning().rate
+    assert header["learning"]["pace"]["rate"] == Pace().rate
     assert weights["target.glass.head.weight"].dtype == torch.float16
     assert (tmp_path / "once" / SHEET).stat().st_size > 1000
     assert "step 3, 2 of them now" in capsys.readouterr().out
+
+
+def test_so_does_one_against_a_discriminator(tmp_path, capsys):
+    words = ("--adversarial", "0.1", "--adversarial-after", "1")
+    for name, steps in (("once", 3), ("twice", 2), ("twice", 3)):
+        assert run(tmp_path / name, steps, *words, size=72) == 0
+    one, other = (read(tmp_path / name / CHECKPOINT)[1] for name in ("once", "twice"))
+    assert sum(value.numel() for name, value in one.items() if name.startswith("critic.now.")) == 6_962_625
+    assert any(name.startswith("critic.adam.") for name in one)
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert_close(other[name], tensor, rtol=0, atol=0)
+    assert json.loads((tmp_path / "once" / LOG).read_text())["critic"] > 0
+    assert run(tmp_path / "small", 1, *words) == 2
+    assert "too small for the discriminator" in capsys.readouterr().err
 
 
 def test_a_trial_learns_or_says_that_it_did_not(tmp_path, capsys, monkeypatch):
