@@ -23,7 +23,7 @@ from pipelines.evaluate import SHARES
 from pipelines.evaluated import Row, drawn_up, means
 from pipelines.evaluating import Evaluating, Strangers
 from pipelines.judging import Judges, Marks
-from pipelines.teach import sampling
+from pipelines.school import sampling
 
 SIZE = 256  # pixels of a side
 COLUMNS = 10  # of a sheet

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 
 from motion_imitate import bodies
@@ -16,7 +18,8 @@ from motion_imitate.synthesis.pairs import Casting, Pairs, Sampling
 from motion_imitate.weights import read
 from pipelines.cli import main
 from pipelines.learner import Learner, Pace
-from pipelines.teach import CHECKPOINT, LOG, SHEET, WEIGHTS, Learning, Mending, Weights, learner_of
+from pipelines.school import CHECKPOINT, LOG, SHEET, WEIGHTS, learner_of
+from pipelines.teach_retouch import Mending, Weights
 
 SIDE = 64
 
@@ -32,12 +35,17 @@ def some():
     return [lesson(pairs, k, Teaching(retouch=Retouching(size=SIDE))) for k in range(2)]
 
 
+def fresh(subject, **pace):
+    torch.manual_seed(0)
+    return learner_of(subject.networks(), subject.weights.adversarial > 0, Pace(**pace))
+
+
 def weights_of(pupil):
     return torch.cat([weight.detach().flatten().clone() for weight in pupil.net.parameters()])
 
 
 def test_what_is_wrong_becomes_less(some, subject):
-    learner = learner_of(Learning(Pace(rate=1e-3)), 0)
+    learner = fresh(subject, rate=1e-3)
 
     def loss():
         return subject.weighed(subject.attempt(learner.networks.net, some).wrong).detach()
@@ -63,36 +71,32 @@ def test_a_face_counts_whose_identity_can_be_read(some, subject):
 
 
 def test_the_discriminator_learns_and_is_learnt_against_from_its_step_on(some, subject):
-    weights = Weights(adversarial=1.0)
-    learner = learner_of(Learning(Pace(warm=1, after=1), weights), 0)
-    against = replace(subject, weights=weights)
+    against = replace(subject, weights=Weights(adversarial=1.0))
+    learner = fresh(against, warm=1, after=1)
     start = weights_of(learner.critic)
     first = learner.learn(some, against)
     assert torch.equal(weights_of(learner.critic), start)
     assert "critic" not in first
-    alone = learner_of(Learning(Pace(warm=1, after=1000), weights), 0)
+    alone = fresh(against, warm=1, after=1000)
     alone.learn(some, against)
     assert torch.equal(weights_of(alone.networks), weights_of(learner.networks))
     told = learner.learn(some, against)
     alone.learn(some, against)
     assert not torch.equal(weights_of(alone.networks), weights_of(learner.networks))
     assert not torch.equal(weights_of(learner.critic), start)
-    parts = {k: v for k, v in told.items() if k not in ("step", "loss", "critic")}
-    assert told["loss"] == pytest.approx(sum(getattr(weights, k) * v for k, v in parts.items()), rel=1e-4)
+    parts = {k: v for k, v in told.items() if k not in ("step", "loss", "adversarial", "critic")}
+    assert told["loss"] == pytest.approx(sum(getattr(against.weights, k) * v for k, v in parts.items()), rel=1e-4)
 
 
 def test_the_discriminator_comes_to_tell_true_from_made(some, subject):
-    weights = Weights(adversarial=1.0)
-    learner, against = (
-        learner_of(Learning(Pace(rate=0, critic_rate=2e-5, warm=10), weights), 0),
-        replace(subject, weights=weights),
-    )
+    against = replace(subject, weights=Weights(adversarial=1.0))
+    learner = fresh(against, rate=0, critic_rate=2e-5, warm=10)
     told = [learner.learn(some, against)["critic"] for _ in range(15)]
     assert told[-1] < 0.5 * told[0]
 
 
 def test_the_discriminator_sees_pictures_in_its_range_and_what_they_are_to_show(some, subject):
-    learner = learner_of(Learning(), 0)
+    learner = fresh(subject)
     tried = subject.attempt(learner.networks.net, some)
     assert tried.made.shape == tried.true.shape == (4, 6, SIDE, SIDE)
     truth = torch.cat([one.truth.image for one in some])
@@ -103,8 +107,8 @@ def test_the_discriminator_sees_pictures_in_its_range_and_what_they_are_to_show(
 
 
 def test_a_step_that_is_not_finite_is_left_out(some, subject):
-    weights = Weights(adversarial=1.0)
-    learner, against = learner_of(Learning(weights=weights), 0), replace(subject, weights=weights)
+    against = replace(subject, weights=Weights(adversarial=1.0))
+    learner = fresh(against)
     pupils = (learner.networks, learner.critic)
     kept = [weights_of(pupil) for pupil in pupils]
     broken = replace(some[0].truth, image=some[0].truth.image * torch.nan)
@@ -112,6 +116,28 @@ def test_a_step_that_is_not_finite_is_left_out(some, subject):
     assert all(torch.equal(weights_of(pupil), before) for pupil, before in zip(pupils, kept, strict=True))
     learner.learn(some, against)
     assert not any(torch.equal(weights_of(pupil), before) for pupil, before in zip(pupils, kept, strict=True))
+
+
+@pytest.fixture
+def group(tmp_path):
+    """Processes that learn together: one."""
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'group'}", rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()
+
+
+def test_one_process_that_learns_with_others_learns_as_it_does_alone(some, subject, request):
+    against = replace(subject, weights=Weights(adversarial=1.0))
+    alone = fresh(against)
+    request.getfixturevalue("group")
+    member = fresh(against)
+    assert isinstance(member.networks.shared, DistributedDataParallel)
+    for learner in (alone, member):
+        for _ in range(2):
+            learner.learn(some, against)
+    assert_close(weights_of(member.networks), weights_of(alone.networks), rtol=0, atol=1e-5)
+    assert_close(weights_of(member.critic), weights_of(alone.critic), rtol=0, atol=1e-5)
+    assert member.stored().keys() == alone.stored().keys()
 
 
 def run(folder, steps, *more, size=SIDE):
@@ -151,7 +177,7 @@ def test_so_does_one_against_a_discriminator(tmp_path, capsys):
         assert_close(other[name], tensor, rtol=0, atol=0)
     assert json.loads((tmp_path / "once" / LOG).read_text())["critic"] > 0
     assert run(tmp_path / "small", 1, *words) == 2
-    assert "too small for the discriminator" in capsys.readouterr().err
+    assert "too small for a discriminator" in capsys.readouterr().err
 
 
 def test_a_trial_learns_or_says_that_it_did_not(tmp_path, capsys, monkeypatch):
