@@ -26,6 +26,8 @@ class Imitating:
     """Who, where several people are in the photo: the largest, the one furthest left or right, or a number."""
     renderer: Literal["geometric", "liquid-warping"] = "geometric"
     """What draws the person: the photo's own pixels, carried by the body; or these, mended by networks."""
+    weights: Path | None = None
+    """Networks of your own for --renderer liquid-warping: weights.safetensors of `motion-imitate train`."""
     runner: Literal["threads", "ray"] = "threads"
     """Where frames are drawn: in this process, or in processes of Ray (extra [ray]); the frames are the same."""
     preview: Annotated[bool, Parameter(negative=())] = False

@@ -1,9 +1,11 @@
 """Learning to paint: the published networks learn from people who stand before the photo's own background."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from painted import MODEL, source, standing
 from test_liquid_warping import narrow
 from torch.testing import assert_close
 
@@ -12,14 +14,19 @@ from motion_imitate.backbones import load_backbone
 from motion_imitate.estimators.identity import Identity
 from motion_imitate.flow import warp
 from motion_imitate.generators.liquid_warping import SHAPES
+from motion_imitate.generators.painter import Painter
+from motion_imitate.generators.retouch import Retouch
+from motion_imitate.imitate import liquid_warping, look, renderers
 from motion_imitate.lessons import Sitting, Teaching, named, scene, sitting
 from motion_imitate.losses import Weights
+from motion_imitate.raster import rasterize
 from motion_imitate.synthesis.pairs import Casting, Pairs, Sampling
 from motion_imitate.types import cat
 from motion_imitate.weights import find, read, write
 from pipelines.cli import main
-from pipelines.school import CHECKPOINT, LOG, SHEET, WEIGHTS, learner_of
-from pipelines.teach_liquid_warping import PACES, Painting
+from pipelines.school import CHECKPOINT, LOG, SHEET, WEIGHTS, Course, Learning, learner_of, store
+from pipelines.teach_liquid_warping import PACES, Painting, given, taken
+from pipelines.teaching import Painted
 
 SIDE = 72
 
@@ -185,3 +192,38 @@ def test_weights_of_other_networks_are_refused(tmp_path, small, capsys):
     write(tmp_path / "other" / CHECKPOINT, {"step": 1}, {"now.x": torch.zeros(1)})
     assert run(tmp_path / "other", 2) == 2
     assert "other holds other networks" in capsys.readouterr().err
+
+
+@pytest.fixture
+def weights(tmp_path, subject, small):
+    """Of networks that have learnt nothing, as a run stores them."""
+    course = Course(subject, given, taken, Learning(), {"shape": "paper"})
+    store(tmp_path, fresh(subject), Painted(), course)
+    return tmp_path / WEIGHTS
+
+
+def test_weights_that_a_run_stores_draw_a_person(weights):
+    generator = liquid_warping(MODEL, weights)
+    view = look(MODEL, rasterize, *standing(0.4), (72, 48))
+    drawn = generator.draw(generator.encode(source(standing(), standing(2))), view)
+    assert isinstance(generator, Painter)
+    assert (drawn.colour.shape, drawn.cover.shape) == ((1, 3, 72, 48), (1, 1, 72, 48))
+    assert (drawn.flow.shape, drawn.trust.shape) == ((1, 2, 72, 48, 2), (1, 2, 72, 48))
+    assert all(0 <= part.min() < part.max() <= 1 for part in (drawn.colour, drawn.cover))
+    assert isinstance(liquid_warping(MODEL), Retouch)
+    others = renderers(weights)
+    assert type(others["liquid-warping"](MODEL)) is Painter
+    assert others["geometric"] is renderers(None)["geometric"]
+
+
+def test_weights_that_cannot_be_used_are_refused(weights, tmp_path, capsys):
+    photo, clip = Path(__file__).parent / "data" / "one_person.jpg", find("demo/clip.mp4")
+    words = ["imitate", str(photo), str(clip), "-o", str(tmp_path / "out.mp4")]
+    assert main([*words, "--weights", str(weights)]) == 2
+    assert "give --renderer liquid-warping" in capsys.readouterr().err
+    ours = ["--renderer", "liquid-warping", "--weights"]
+    for command in ([*words, *ours], ["evaluate", str(clip), "--weights"]):
+        assert main([*command, str(tmp_path / "none.safetensors")]) == 4
+        assert "no weights at" in capsys.readouterr().err
+        assert main([*command, str(find("face_identity.safetensors"))]) == 3
+        assert "does not say which networks" in capsys.readouterr().err
