@@ -3,7 +3,7 @@ is read from the photos at the size of the output."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -27,6 +27,7 @@ from motion_imitate.estimators.matte import matte as matte_of
 from motion_imitate.estimators.quality import QUALITIES
 from motion_imitate.generators.geometric import Geometric
 from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF
+from motion_imitate.generators.painter import Painter, middles
 from motion_imitate.generators.retouch import Retouch
 from motion_imitate.motion import Retarget, Smoothing, retarget, smooth
 from motion_imitate.portrait import Photos, people_in, photos_of
@@ -132,20 +133,26 @@ def opposites(name: str) -> tuple[Int[Tensor, " V"], Int[Tensor, " V"]]:
     return opposite(model.skin.template, limb, LIMBS[24], (LIMBS[3], LIMBS[4]))
 
 
-def liquid_warping(model: BodyModel, weights: Path | None = None) -> Retouch:
-    """What the geometric generator draws, and networks that mend it; their weights are those that ship."""
-    source, target = trained(weights or find("liquid_warping.safetensors"))
-    return Retouch(geometric(model), source, target, places(model))
+def liquid_warping(model: BodyModel, weights: Path | None = None) -> Retouch | Painter:
+    """Networks that mend what the geometric generator draws, or those of the published forms, which paint the person
+    themselves: as the weights are. Those that ship mend."""
+    shape, source, target = trained(weights or find("liquid_warping.safetensors"))
+    if shape == "small":
+        return Retouch(geometric(model), source, target, places(model))
+    return Painter(source, target, middles(model.uv))
 
 
 @cache
-def trained(weights: Path) -> tuple[SID, TSF]:
+def trained(weights: Path) -> tuple[str, SID, TSF]:
     about, tensors = stored(weights)
-    source, target = SID(SHAPES[about["shape"]]), TSF(SHAPES[about["shape"]])
+    shape = about.get("shape")
+    if shape not in SHAPES:
+        raise ValueError(f"{weights} does not say which networks it is of; give weights.safetensors of `train`")
+    source, target = SID(SHAPES[shape]), TSF(SHAPES[shape])
     for net, name in ((source, "source."), (target, "target.")):
         net.load_state_dict({k.removeprefix(name): v.float() for k, v in tensors.items() if k.startswith(name)})
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return source, target
+    return shape, source, target
 
 
 def places(model: BodyModel) -> Float[Tensor, "F 3"]:
@@ -159,6 +166,11 @@ RENDERERS: dict[str, Callable[[BodyModel], Generator]] = {  # type: ignore[type-
     "geometric": geometric,
     "liquid-warping": liquid_warping,
 }
+
+
+def renderers(weights: Path | None) -> dict[str, Callable[[BodyModel], Generator]]:  # type: ignore[type-arg]
+    """All of them, with these weights if they are given."""
+    return RENDERERS | {"liquid-warping": partial(liquid_warping, weights=weights)}
 
 
 def floor(model: BodyModel, body: Body, camera: Camera) -> float | None:
@@ -226,7 +238,11 @@ class Imitation:
 
 
 def portray(
-    photos: Sequence[Path], size: int = 1280, person: str | int = "largest", renderer: str = "geometric"
+    photos: Sequence[Path],
+    size: int = 1280,
+    person: str | int = "largest",
+    renderer: str = "geometric",
+    weights: Path | None = None,
 ) -> Person:
     """The person of some photos, in pictures of at most `size` pixels: made once, for any number of clips."""
     if renderer not in RENDERERS:
@@ -234,7 +250,7 @@ def portray(
     given = photos_of(photos, size)
     seen = [people_in(image, str(path), person)[0] for image, path in zip(given.image, photos, strict=True)]
     source, model = portrait(given, seen)
-    return Person.of(source, model, RENDERERS[renderer](model))
+    return Person.of(source, model, renderers(weights)[renderer](model))
 
 
 def imitate(person: Person, clip: Path, how: Imitation = Imitation()) -> Iterator[Frames]:

@@ -1,4 +1,4 @@
-"""What a retouching network learns from: made-up people as another generator draws them, and as they really look."""
+"""What networks learn from: photos of made-up people, views of them that are to be drawn, and how those really look."""
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, cast
@@ -9,8 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from motion_imitate.background import grown
 from motion_imitate.bodies.dress import dress
 from motion_imitate.compositor import palette
+from motion_imitate.generators import liquid_warping
+from motion_imitate.generators.painter import middles, surface, ways
 from motion_imitate.generators.retouch import Draft, Looked, Retouching, draft, look_at
 from motion_imitate.imitate import geometric, look
 from motion_imitate.imitate import places as places_of
@@ -20,6 +23,7 @@ from motion_imitate.types import Batched, Body, BodyModel, Source, View, cat
 from motion_imitate.weights import packed, unpacked
 
 LESSON = 3  # what a seed is for
+OFF = 7  # pixels round the person in which a photo's background is not believed
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One person: N photos, V views to be drawn."""
+    """One person: N photos, V views to be mended."""
 
     looked: Looked
     palette: Float[Tensor, "N 4 H W"]
@@ -58,6 +62,21 @@ class Lesson:
     @classmethod
     def unpacked(cls, data: bytes) -> "Lesson":
         return cast(Lesson, built(cls, unpacked(data), ""))
+
+
+@dataclass(frozen=True)
+class Sitting(Batched):
+    """Views to be painted before the background of the first photo."""
+
+    pairs: liquid_warping.Pairs
+    truth: Truth
+
+    def packed(self) -> bytes:
+        return packed(named(self, ""))
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> "Sitting":
+        return cast(Sitting, built(cls, unpacked(data), ""))
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,29 @@ def lesson(pairs: Pairs, number: int, how: Teaching = Teaching()) -> Lesson:
     drawn = generator.draw(generator.encode(one.source), one.target)
     places, read = places_of(one.model), palette(one.source)
     return Lesson(look_at(one.source, places, how.retouch), read, draft(drawn, read, one.target, places), one.truth)
+
+
+def sitting(pairs: Pairs, number: int, how: Teaching = Teaching()) -> Sitting:
+    """A scene as the published networks are given it."""
+    one = scene(pairs, number, how)
+    source, places = one.source, middles(one.model.uv)
+    flow, valid = ways(source.view, one.target)
+
+    def each(photos: Float[Tensor, "N C H W"]) -> Float[Tensor, "V N C H W"]:
+        return photos.expand(len(one.truth), *photos.shape)
+
+    behind = source.background[:1]
+    given = liquid_warping.Pairs(
+        each(source.image),
+        each(source.matte),
+        each(surface(source.view, places)),
+        each(1 - grown((source.matte[:1] > 0.5).to(behind), OFF))[:, 0],
+        surface(one.target, places),
+        flow,
+        valid,
+    )
+    there = one.truth.image + (1 - one.truth.matte) * (behind - one.truth.behind)
+    return Sitting(given, replace(one.truth, image=there.clamp(0, 1), behind=behind.expand_as(there)))
 
 
 def scene(pairs: Pairs, number: int, how: Teaching = Teaching()) -> Scene:

@@ -19,7 +19,7 @@ from pipelines.imitating import Drawing, Imitating
 from pipelines.memory import give_back
 from pipelines.seeing import Looking, Seeing
 from pipelines.synthesizing import Synthesizing
-from pipelines.teaching import Lessons
+from pipelines.teaching import Mended, Painted
 
 Clip = Annotated[Path, Parameter(help="A video file.")]
 MotionFile = Annotated[Path, Parameter(help="A motion file (.npz), from `motion-imitate motion extract`.")]
@@ -380,13 +380,27 @@ def train_lifter(
 def train_retouch(
     *,
     out: Annotated[Path, Parameter(name=["--output", "-o"], help="The folder of the run; it goes on where it was.")],
-    how: Annotated[Lessons, Flat] = Lessons(),
+    how: Annotated[Mended, Flat] = Mended(),
     talk: Talking = SILENT,
 ) -> int:
     """Teach the networks that retouch what the geometric generator draws, from made-up people."""
-    from pipelines.teach import teach
+    from pipelines.teach_retouch import retouch
 
-    return teach(out, how, talk)
+    return retouch(out, how, talk)
+
+
+@trains.command(name="liquid-warping")
+def train_liquid_warping(
+    *,
+    out: Annotated[Path, Parameter(name=["--output", "-o"], help="The folder of the run; it goes on where it was.")],
+    how: Annotated[Painted, Flat] = Painted(),
+    talk: Talking = SILENT,
+) -> int:
+    """Teach the networks of the Liquid Warping GAN as they were published, which paint the whole person, from made-up
+    people."""
+    from pipelines.teach_liquid_warping import liquid_warping
+
+    return liquid_warping(out, how, talk)
 
 
 @app.command

@@ -11,7 +11,7 @@ from torch import Tensor
 from motion_imitate.backbones import lite0
 from motion_imitate.estimators.face import FaceNets
 from motion_imitate.estimators.landmarks import Landmarking, Landmarks
-from motion_imitate.imitate import RENDERERS, STEADY, Person, Render, look, portrait
+from motion_imitate.imitate import STEADY, Person, Render, look, portrait, renderers, trained
 from motion_imitate.motion import Retarget, retarget, smooth
 from motion_imitate.picture_metrics import coverage
 from motion_imitate.portrait import Photos, people_in
@@ -65,6 +65,8 @@ def evaluate(
     jobs = [*((clip, clip) for clip in clips), *how.pair]
     if not jobs and not how.made_up:
         raise Refused("nothing to evaluate; give clips, two of one scene (--pair FIRST SECOND), or --made-up COUNT")
+    if how.weights is not None:
+        trained(how.weights)  # what cannot be read is said first
     pages = places(jobs, how.made_up > 0, out, how.sheet, overwrite)
     seeing = replace(seeing, size=seeing.size or LARGE)
     judges = judges_of(seeing, talk)
@@ -104,7 +106,7 @@ def compared(
     name = first.stem if alone else f"{first.stem} to {second.stem}"
     counted = talk.counted(truth, name, len(wanted))
     shown = set(wanted[:: len(wanted) // COLUMNS + 1])
-    marks, kept = measured(counted, ways_of(photo, what.size), motion, judges, shown)
+    marks, kept = measured(counted, ways_of(photo, what.size, how.weights), motion, judges, shown)
     if not kept:
         raise Nobody(f"no frame of {second} can be compared; give a clip with a person, or another --every")
     if page is not None:
@@ -128,12 +130,12 @@ def measured(
     return marks, kept
 
 
-def ways_of(photo: Photo, size: tuple[int, int]) -> dict[str, Way]:
+def ways_of(photo: Photo, size: tuple[int, int], weights: Path | None = None) -> dict[str, Way]:
     """The photo as it is, and every generator."""
     still = filling(photo.source.image[0], size)
     behind = filling(photo.source.background[0], size)
     ways = {"copy": Way(lambda motion: still.expand(len(motion), -1, -1, -1), lambda motion: {})}
-    return ways | {row: way_of(photo, make(photo.model), behind) for row, make in RENDERERS.items()}
+    return ways | {row: way_of(photo, make(photo.model), behind) for row, make in renderers(weights).items()}
 
 
 def way_of(photo: Photo, generator: Generator, behind: UInt8[Tensor, "3 H W"]) -> Way:  # type: ignore[type-arg]

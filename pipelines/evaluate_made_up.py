@@ -12,7 +12,7 @@ from torch import Tensor
 
 from motion_imitate import bodies
 from motion_imitate.compositor import compose, palette
-from motion_imitate.imitate import RENDERERS
+from motion_imitate.imitate import renderers
 from motion_imitate.lessons import Scene, scene
 from motion_imitate.metrics import overlap
 from motion_imitate.picture_metrics import coverage, ms_ssim, psnr, ssim
@@ -22,7 +22,7 @@ from pipelines.evaluate import SHARES
 from pipelines.evaluated import Row, drawn_up, means
 from pipelines.evaluating import Evaluating, Strangers
 from pipelines.judging import Judges, Marks, looks
-from pipelines.teach import sampling
+from pipelines.school import sampling
 
 SIZE = 256  # pixels of a side
 COLUMNS = 10  # of a sheet
@@ -44,7 +44,7 @@ def made_up(how: Evaluating, people: Strangers, page: Path | None, judges: Judge
     """A row for the photo as it is, and one for each generator."""
     many = replace(sampling(people, SIZE), casting=Casting(people=1, each=1))
     pairs = Pairs(bodies.load(), many, people.seed)
-    coming = chain.from_iterable(views(scene(pairs, number), judges) for number in range(how.made_up))
+    coming = chain.from_iterable(views(scene(pairs, number), judges, how.weights) for number in range(how.made_up))
     seen = list(talk.counted(islice(coming, how.made_up), NAME, how.made_up))
     if page is not None:
         sheet(seen[:: len(seen) // COLUMNS + 1], page)
@@ -61,12 +61,12 @@ def in_bytes(picture: Float[Tensor, "3 H W"]) -> np.ndarray:
 
 
 @torch.no_grad()
-def views(one: Scene, judges: Judges) -> Iterator[View]:
+def views(one: Scene, judges: Judges, weights: Path | None = None) -> Iterator[View]:
     truth, size = one.truth, (one.truth.image.shape[2], one.truth.image.shape[3])
     photo, matte = one.source.image[:1], one.source.matte[:1]
     made = {"copy": (photo.expand_as(truth.image), matte.expand_as(truth.matte))}
     shares: dict[str, Float[Tensor, "V 4"]] = {}
-    for row, make in RENDERERS.items():
+    for row, make in renderers(weights).items():
         generator = make(one.model)
         drawn = generator.draw(generator.encode(one.source), one.target)
         colour, cover = compose(drawn, palette(one.source), size)

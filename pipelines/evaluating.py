@@ -31,5 +31,7 @@ class Evaluating:
     """Compare so many views of people who are made up, too, in clothes and poses that training leaves out."""
     source_frame: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     """The frame that serves as the photo; the first is 0."""
+    weights: Path | None = None
+    """Networks of your own for the row liquid-warping: weights.safetensors of `motion-imitate train`."""
     sheet: Path | None = None
     """A folder for pictures to look at: photo, truth and results below each other, a PNG for each clip."""

@@ -17,7 +17,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from motion_imitate.files import elsewhere
-from motion_imitate.imitate import RENDERERS, STEADY, Person, Render, floor, portrait
+from motion_imitate.imitate import STEADY, Person, Render, floor, portrait, renderers, trained
 from motion_imitate.motion import Retarget, retarget, smooth
 from motion_imitate.portrait import people_in, photos_of
 from motion_imitate.raster import rasterize
@@ -163,6 +163,10 @@ def refuse_wishes(how: Imitating, seeing: Seeing) -> None:
     """What would come to nothing is said before anything is computed."""
     if seeing.body != "anny":
         raise Refused(f"people of photos have the body anny, not {seeing.body}; leave --body out")
+    if how.weights is not None:
+        if how.renderer != "liquid-warping":
+            raise Refused(f"the renderer {how.renderer} has no --weights; give --renderer liquid-warping with them")
+        trained(how.weights)
     wish = how.background
     if wish.startswith("#"):
         colour(wish)
@@ -209,7 +213,7 @@ def person_of(paths: Sequence[Path], longest: int, how: Drawing, talk: Talk) -> 
             talk.warn(f"{path}: {advice}")
         seen.append(people[0])
     source, model = portrait(photos, seen)
-    return Person.of(source, model, RENDERERS[how.renderer](model))
+    return Person.of(source, model, renderers(how.weights)[how.renderer](model))
 
 
 def behind(wish: str, source: Source, driver: Driver, talk: Talk) -> Backdrop:

@@ -27,6 +27,8 @@ class Drawing:
     """Who, where several people are in the photo: the largest, the one furthest left or right, or a number."""
     renderer: Literal["geometric", "liquid-warping"] = "geometric"
     """What draws the person: the photo's own pixels, carried by the body; or these, mended by networks."""
+    weights: Path | None = None
+    """Networks of your own for --renderer liquid-warping: weights.safetensors of `motion-imitate train`."""
     preview: Annotated[bool, Parameter(negative=())] = False
     """The first three seconds, small: to see what comes out."""
     side_by_side: Annotated[bool, Parameter(negative=())] = False

@@ -82,8 +82,9 @@ def items_of(given: Path, sources: Sequence[Path], out: Path, drawing: Drawing, 
 
 
 def placed(drawing: Drawing, here: Path) -> Drawing:
-    """A background that is a file is found from anywhere."""
-    path = here / drawing.background
+    """Files are found from anywhere."""
+    path, weights = here / drawing.background, drawing.weights
+    drawing = replace(drawing, weights=weights and here / weights)
     return replace(drawing, background=str(path)) if path.is_file() else drawing
 
 
@@ -206,8 +207,9 @@ def keyed(item: Item, contents: Callable[[Path], str], motions: Path) -> Item:
     behind = Path(item.drawing.background)
     photos = [contents(photo) for photo in item.photos]
     settings = {"drawing": asdict(item.drawing), "looking": asdict(item.looking)}
-    scene = contents(behind) if behind.is_file() else ""
-    key = digest([version(), clip, *photos, scene, json.dumps(settings, sort_keys=True), item.out.suffix])
+    others = [contents(path) for path in (behind, item.drawing.weights) if path and path.is_file()]
+    wishes = json.dumps(settings, sort_keys=True, default=str)
+    key = digest([version(), clip, *photos, *others, wishes, item.out.suffix])
     motion = motions / f"{digest([version(), clip, json.dumps(settings['looking'], sort_keys=True)])}.npz"
     return replace(item, key=key, motion=None if item.drawing.background == "driving" else motion)
 

@@ -95,7 +95,10 @@ def planned(job: Job, folder: Path, book: Ledger, talk: Talk) -> list[Stretch]:
 
 def whole(job: Job, book: Ledger) -> str:
     """Of all that the result depends on."""
-    given = [*job.photos, *(path for path in (job.clip, job.how.motion, Path(job.how.background)) if path)]
+    given = [
+        *job.photos,
+        *(path for path in (job.clip, job.how.motion, job.how.weights, Path(job.how.background)) if path),
+    ]
     settings = json.dumps([str(job.how), str(job.seeing)])
     return digest([version(), settings, *(book.contents(path) for path in given)])
 

@@ -43,6 +43,10 @@ class Draft(Batched):
     picture: Float[Tensor, "B 14 h w"]  # colour, what is not read of it, cover, trusts, place on the body, slant
     drawn: Drawn
 
+    @property
+    def places(self) -> Float[Tensor, "B 3 h w"]:
+        return self.picture[:, 10:13]
+
 
 @dataclass(frozen=True)
 class Known:
