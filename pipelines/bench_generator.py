@@ -86,6 +86,7 @@ def shipped(source: Source, model: BodyModel) -> dict[str, Work]:
     """With a view and a window of the picture as `imitate.Render` takes them."""
     part, view = driven(source, model)
     carry, mend, read = geometric(model), liquid_warping(model), palette(source)
+    assert isinstance(mend, Retouch)  # as the weights that ship are
     carried, mended = drawer(carry, source, view), drawer(mend, source, view)
     nets = (mend.source, mend.target)
     return {
