@@ -14,6 +14,7 @@ PARTS = {  # modules of a `measure(data: Path | None) -> Iterator[str]`, or of a
     "floors": "pipelines.bench_floors",
     "flatness": "pipelines.bench_imitate:flatness",
     "run": "pipelines.bench_run",
+    "batch-flatness": "pipelines.bench_run:flatness",
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from motion_imitate.types import Frames, cat
 from motion_imitate.video import probe, read, write
 from motion_imitate.weights import find
-from pipelines.bench_estimate import there_and_back
+from pipelines.bench_estimate import LONG, swaying, there_and_back
 from pipelines.board import Board
 from pipelines.cluster import cluster
 from pipelines.console import S, Talk
@@ -21,6 +21,7 @@ from pipelines.imitate import Job, made, person_of
 from pipelines.imitating import Drawing, Imitating
 from pipelines.items import Item, items_of, keyed
 from pipelines.ledger import INSIDE, opened
+from pipelines.performing import forget_peak, peak
 from pipelines.run import alone
 from pipelines.seeing import Looking, Seeing
 from pipelines.work import Work
@@ -29,6 +30,7 @@ TIMES = 3  # that the clip is shown, there and back
 WARM = 0.3  # of the frames, after which the pace is steady
 CLIPS = 8  # of a batch
 LONGEST = 960  # pixels
+SMALL = 240  # of what shows what memory does
 
 
 @dataclass(frozen=True)
@@ -89,22 +91,44 @@ def apart(clip: Path, folder: Path, count: int) -> None:
 @dataclass
 class Ends(Board):
     came: list[tuple[float, int]] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
 
     def ended(self, item: Item, row: Any) -> None:
         self.came.append((perf_counter(), row["frames"]))
+        self.peaks.append(row["peak_mib"])
 
 
 def batch_pace(photo: Path, folder: Path, workers: int) -> float:
     """From when every process has made its first."""
-    out, ends = folder / f"by_{workers}", Ends()
-    looking = Looking(size=LONGEST)
+    ends = Ends()
+    batch_of(photo, folder / "clips", folder / f"by_{workers}", Looking(size=LONGEST), workers, ends)
+    begun, _ = ends.came[workers - 1]
+    return sum(frames for _, frames in ends.came[workers:]) / (ends.came[-1][0] - begun)
+
+
+def batch_of(photo: Path, clips: Path, out: Path, looking: Looking, workers: int, ends: Ends) -> None:
     with opened(out) as book:
         (out / INSIDE / "motions").mkdir()
-        items = items_of(folder / "clips", [photo], out, Drawing(), looking)
+        items = items_of(clips, [photo], out, Drawing(), looking)
         items = [keyed(item, book.contents, out / INSIDE / "motions") for item in items]
         book.plan(items, again=False, over=False)
         with local(workers, len(items)) as hands:
             for _ in Work(book, hands, 600, ends).all(items):
                 pass
-    begun, _ = ends.came[workers - 1]
-    return sum(frames for _, frames in ends.came[workers:]) / (ends.came[-1][0] - begun)
+
+
+def flatness(_: Path | None, frames: int = LONG) -> Iterator[str]:
+    """What a batch takes for a clip of many frames, beside a tenth of it. It takes many minutes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "clips").mkdir()
+        peaks: dict[int, float] = {}
+        for count in (frames // 10, frames):
+            write(folder / "clips" / f"{count:06}.mp4", swaying(count), 60)
+            looking, ends = Looking(size=SMALL, quality="fast"), Ends()
+            forget_peak()
+            batch_of(find("demo/photo.jpg"), folder / "clips", folder / f"by_{count}", looking, 1, ends)
+            peaks[count] = ends.peaks[-1]
+            yield f"{count} frames: at most {peaks[count]:.0f} MiB in the worker, {peak():.0f} in who gives it work"
+            (folder / "clips" / f"{count:06}.mp4").unlink()
+    yield f"ten times the frames take {peaks[frames] / peaks[frames // 10]:.2f} times the memory"

@@ -12,6 +12,7 @@ from threading import Event, Timer, current_thread, main_thread
 from time import monotonic
 from typing import Any, TypeVar
 
+from pipelines.memory import full
 from pipelines.output import Refused
 
 S = TypeVar("S", bound=Sized)
@@ -174,7 +175,7 @@ def verdict(error: BaseException) -> tuple[int, str]:
         return USAGE, str(error)
     if isinstance(error, ModuleNotFoundError):
         return MISSING, missing_package(error.name or "?")
-    if isinstance(error, MemoryError):
+    if full(error):
         return FAILED, "the memory is full; a smaller --size takes less"
     return computed(error)
 

@@ -28,6 +28,7 @@ from pipelines.backdrops import Backdrop, backdrop, covered, emptied, readable, 
 from pipelines.console import Talk
 from pipelines.ends import on_ray
 from pipelines.imitating import Drawing, Imitating
+from pipelines.memory import full
 from pipelines.motion import kept, maker, report, streamed
 from pipelines.output import Refused, refuse
 from pipelines.run import HERE, Running, beside
@@ -102,7 +103,9 @@ def made(job: Job, talk: Talk, portrayed: Portrayed | None = None) -> list[Tenso
     with nullcontext(HERE) if job.how.run == "threads" else on_ray(job.how.address, job.how.gpus_per_worker) as running:
         try:
             return drawn(job, talk, portrayed, DRAWN, running)
-        except (MemoryError, torch.OutOfMemoryError):
+        except (MemoryError, RuntimeError) as error:
+            if not full(error):
+                raise
             talk.warn("the memory is full; once more, with half as much at a time")
             return drawn(job, talk, portrayed, DRAWN // 2, running)
 

@@ -16,3 +16,10 @@ def give_back() -> None:
     if tune is not None:
         tune(MMAP_THRESHOLD, LARGE)
         tune(ARENA_MAX, ARENAS)
+
+
+def full(error: BaseException) -> bool:
+    """Whether the error says that there is no memory left, on whatever device."""
+    words = str(error).lower()
+    said = "out of memory" in words or "can't allocate memory" in words
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)

@@ -14,6 +14,7 @@ import torch
 from media import film
 from standing import store
 
+from motion_imitate.imitate import Render
 from motion_imitate.portrait import fitted_into, people_in
 from motion_imitate.types import Frames, cat
 from motion_imitate.video import Encoding, probe, read, write
@@ -195,6 +196,27 @@ def test_what_can_be_known_to_come_to_nothing_is_said_first(capsys, folder, stor
     assert "empty.mp4 is empty" in refused(capsys, 3, *words, "--background", "empty.mp4")
     assert "leave --body out" in refused(capsys, 2, *words, "--body", "smpl")
     assert "takes the place" in refused(capsys, 2, "photo.jpg", "clip.mp4", "--motion", str(stored), "-o", "out.mp4")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
+def test_where_the_memory_is_full_it_is_tried_once_more_with_half_as_much(capsys, folder, stored, monkeypatch, error):
+    words = ["imitate", "photo.jpg", "--motion", str(stored), "--size", "160"]
+    assert main([*words, "-o", "before.mp4", "--quiet"]) == 0
+    room, render = [2], Render.__call__
+
+    def tight(self, pair):
+        if len(pair[1]) > room[0]:
+            raise error
+        return render(self, pair)
+
+    monkeypatch.setattr(Render, "__call__", tight)
+    assert main([*words, "-o", "after.mp4"]) == 0
+    assert "once more, with half as much at a time" in capsys.readouterr().err
+    assert Path("after.mp4").read_bytes() == Path("before.mp4").read_bytes()
+    room[0] = 0
+    assert main([*words, "-o", "never.mp4"]) == 1
+    assert "a smaller --size takes less" in capsys.readouterr().err
+    assert sorted(os.listdir(folder)) == ["after.mp4", "before.mp4", "photo.jpg"]
 
 
 def test_a_tiny_photo_is_refused(capsys, folder, stored):
