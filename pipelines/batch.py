@@ -14,8 +14,8 @@ from pipelines.console import OK, Talk
 from pipelines.forecast import forecast
 from pipelines.imitate import refuse_wishes
 from pipelines.imitating import Drawing
-from pipelines.items import Item, items_of, keyed
-from pipelines.ledger import FAILED, INSIDE, QUEUED, SKIPPED, TABLE, Ledger, opened
+from pipelines.items import INSIDE, Item, items_of, keyed
+from pipelines.ledger import FAILED, QUEUED, SKIPPED, TABLE, Ledger, opened
 from pipelines.output import Refused
 from pipelines.report import report
 from pipelines.seeing import Looking
@@ -55,6 +55,7 @@ def done(items: list[Item], out: Path, how: Batching, overwrite: bool, talk: Tal
                 for _ in Work(book, hands, how.patience, seen).all(left):
                     pass
         finally:
+            book.rest()
             with suppress(OutputError):  # where there is no room for it, whatever is missing has been told
                 report(out / REPORT, book.rows(items), monotonic() - begun)
         counts = book.counts(items)

@@ -10,7 +10,7 @@ from cyclopts.validators import Number
 
 @dataclass(frozen=True)
 class Batching:
-    source: Annotated[tuple[Path, ...], Parameter(negative=())] = ()
+    source: Annotated[tuple[Path, ...], Parameter(negative=(), consume_multiple=True)] = ()
     """Photos, each of another person, or folders of them: everybody does what is done in every video."""
     on: Literal["local", "ray"] = "local"
     """Where videos are made: in processes of this machine, or of Ray (extra [ray]), which may have many."""

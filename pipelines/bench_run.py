@@ -19,8 +19,8 @@ from pipelines.console import S, Talk
 from pipelines.hands import local
 from pipelines.imitate import Job, made, person_of
 from pipelines.imitating import Drawing, Imitating
-from pipelines.items import Item, items_of, keyed
-from pipelines.ledger import INSIDE, opened
+from pipelines.items import INSIDE, Item, items_of, keyed
+from pipelines.ledger import opened
 from pipelines.performing import forget_peak, peak
 from pipelines.run import alone
 from pipelines.seeing import Looking, Seeing

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 
 from motion_imitate.weights import find
+from pipelines.imitate import suffixes
 from pipelines.imitating import Drawing, Imitating
 from pipelines.output import Refused
 from pipelines.seeing import Looking, Seeing
@@ -36,7 +37,8 @@ VIDEOS = (
 )
 PHOTOS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 LISTS = (".csv", ".jsonl")
-COLUMNS = ("source", "driving", "output")
+SCENES = ("photo", "driving", "alpha")  # backgrounds that are no files
+INSIDE = ".batch"  # of a folder of results
 
 
 @dataclass(frozen=True)
@@ -63,29 +65,58 @@ class Item:
 
 def items_of(given: Path, sources: Sequence[Path], out: Path, drawing: Drawing, looking: Looking) -> list[Item]:
     """In the order of their names, or of their lines. All paths are absolute: others may work at them elsewhere."""
-    given, out, sources = given.absolute(), out.absolute(), [source.absolute() for source in sources]
+    given, out, sources = given.resolve(), out.resolve(), [source.resolve() for source in sources]
+    drawing = placed(drawing, Path.cwd())
     if not given.exists():
         raise Refused(f"there is no {given}; give a folder of videos, or a list of them (.csv or .jsonl)")
+    if given == out:
+        raise Refused(f"{out} holds the videos themselves; choose another folder for the results, which may lie in it")
     if given.is_dir():
         found = crossed(given, photos_in(sources), out, drawing, looking)
     elif given.suffix.lower() in LISTS:
         found = listed(given, photos_in(sources) if sources else [], out, drawing, looking)
     else:
         raise Refused(f"{given} is neither a folder of videos nor a list of them (.csv or .jsonl)")
-    twice = [name for name, count in Counter(item.out for item in found).items() if count > 1]
+    apart(found)
+    return found
+
+
+def apart(items: Sequence[Item]) -> None:
+    """Refuses results that would take the place of each other, or of what they are made from."""
+    twice = [name for name, count in Counter(item.out for item in items).items() if count > 1]
     if twice:
         raise Refused(f"two videos would be written to {twice[0]}; give each its own name in the list")
-    inputs = {path for item in found for path in (item.clip, *item.photos)}
-    if over := [item.out for item in found if item.out in inputs]:
+    inputs = {path.resolve() for item in items for path in (item.clip, *item.photos)}
+    if over := [item.out for item in items if item.out.resolve() in inputs]:
         raise Refused(f"{over[0]} is also an input; choose another folder for the results")
-    return [replace(item, drawing=placed(item.drawing, Path.cwd())) for item in found]
+    every = {item.out for item in items}
+    for item in items:
+        if inside := every.intersection(item.out.parents):
+            raise Refused(f"{item.out} would lie in {inside.pop()}, which is a video; name it otherwise")
+        if item.out.suffix.lower() not in suffixes(item.drawing):
+            kinds = " or ".join(suffixes(item.drawing))
+            raise Refused(f"{item.out} would be a {kinds} file; name it so, such as {item.out.stem}{kinds[:4]}")
 
 
 def placed(drawing: Drawing, here: Path) -> Drawing:
     """Files are found from anywhere."""
-    path, weights = here / drawing.background, drawing.weights
-    drawing = replace(drawing, weights=weights and here / weights)
-    return replace(drawing, background=str(path)) if path.is_file() else drawing
+    weights = drawing.weights and here / drawing.weights
+    scene = here / drawing.background
+    named = drawing.background not in SCENES and there(scene)
+    return replace(drawing, weights=weights, background=str(scene) if named else drawing.background)
+
+
+def there(path: Path) -> bool:
+    """Whether it is a file; a name that cannot be one is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def readable(text: str) -> str:
+    """Names of files may be bytes that are no text."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def photos_in(sources: Sequence[Path]) -> list[Path]:
@@ -94,7 +125,7 @@ def photos_in(sources: Sequence[Path]) -> list[Path]:
         raise Refused("give a photo, several, or a folder of them: --source PHOTO")
     found: list[Path] = []
     for source in sources:
-        inside = sorted(path for path in source.rglob("*") if is_a(path, PHOTOS)) if source.is_dir() else [source]
+        inside = below(source, PHOTOS) if source.is_dir() else [source]
         if not inside:
             raise Refused(f"there are no photos in {source}; those end in {', '.join(PHOTOS)}")
         if not source.exists():
@@ -103,13 +134,15 @@ def photos_in(sources: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def is_a(path: Path, kinds: tuple[str, ...]) -> bool:
-    return path.suffix.lower() in kinds and path.is_file() and not path.name.startswith(".")
+def below(folder: Path, kinds: tuple[str, ...]) -> list[Path]:
+    """The files of a folder, and of folders in it, that are not hidden."""
+    every = (path for path in folder.rglob("*") if path.suffix.lower() in kinds and path.is_file())
+    return sorted(path for path in every if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def crossed(folder: Path, photos: list[Path], out: Path, drawing: Drawing, looking: Looking) -> list[Item]:
     """Everybody does everything: OUT/CLIP.mp4 for one photo, OUT/PHOTO/CLIP.mp4 for several."""
-    clips = sorted(path for path in folder.rglob("*") if is_a(path, VIDEOS) and out not in path.parents)
+    clips = [path for path in below(folder, VIDEOS) if out not in path.parents]
     if not clips:
         raise Refused(f"there are no videos in {folder}; those end in {', '.join(VIDEOS)}")
     people = dict(zip(photos, distinct(photos, [Path(photo.name) for photo in photos]), strict=True))
@@ -119,7 +152,7 @@ def crossed(folder: Path, photos: list[Path], out: Path, drawing: Drawing, looki
     for clip in clips:  # each clip's items follow each other: its motion is looked at once
         for photo in photos:
             name = (people[photo] / names[clip] if len(photos) > 1 else names[clip]).as_posix() + suffix
-            found.append(Item(name, (photo,), clip, out / name, drawing, looking))
+            found.append(Item(readable(name), (photo,), clip, out / name, drawing, looking))
     return found
 
 
@@ -135,31 +168,40 @@ def distinct(paths: Sequence[Path], names: Sequence[Path]) -> Iterator[Path]:
 
 def listed(file: Path, photos: list[Path], out: Path, drawing: Drawing, looking: Looking) -> list[Item]:
     """A line each; paths are from where the list is, outputs below OUT. Other columns are options of `imitate`."""
+    if len(photos) > 1:
+        raise Refused("a list has a source in each line; give one --source at most, for lines without")
     found = []
     for number, row in enumerate(rows(file), 1):
         where = f"line {number} of {file}"
+        if not isinstance(row, dict) or None in row:
+            raise Refused(f"{where} is not what the columns are; they are source, driving, output and options")
         given = {k: v for k, v in row.items() if v not in (None, "")}
         own = given.pop("source", None)
         several = own if isinstance(own, list) else str(own).split(";") if own else []
-        people = tuple(file.parent / one for one in several) or tuple(photos[:1])
+        if not all(isinstance(one, str) and one for one in [*several, given.get("driving", "a name")]):
+            raise Refused(f"{where}: source and driving are names of files")
+        people = tuple(file.parent / one for one in several) or tuple(photos)
         if not people:
             raise Refused(f"{where} has no source; name a photo there, or give --source")
         if "driving" not in given:
             raise Refused(f"{where} has no driving video; the columns are source, driving, output and options")
-        clip = file.parent / str(given.pop("driving"))
+        clip = file.parent / given.pop("driving")
         wished, seen = chosen(given, drawing, looking, where)
-        wished = placed(wished, file.parent)
+        if "background" in given or "weights" in given:
+            wished = placed(wished, file.parent)
         suffix = ".mov" if wished.background == "alpha" else ".mp4"
         name = Path(str(given.get("output") or clip.with_suffix(suffix).name))
-        if name.is_absolute() or ".." in name.parts:
+        if name.is_absolute() or ".." in name.parts or name.parts[:1] == (INSIDE,):
             raise Refused(f"{where}: the output {name} is not below the folder of results; name it from there")
-        found.append(Item(name.as_posix(), people, clip, out / name, wished, seen))
+        if "\0" in f"{clip}{name}{people}":
+            raise Refused(f"{where}: a name of a file has a character of no text in it")
+        found.append(Item(readable(name.as_posix()), people, clip, out / name, wished, seen))
     if not found:
         raise Refused(f"{file} is empty; give a line for each video")
     return found
 
 
-def rows(file: Path) -> Iterator[dict[str, Any]]:
+def rows(file: Path) -> Iterator[Any]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             if file.suffix.lower() == ".csv":
@@ -198,7 +240,7 @@ def words(name: str, value: object) -> list[str]:
     option = f"--{name.replace('_', '-')}"
     if str(value).lower() in ("true", "false"):
         return [option] if str(value).lower() == "true" else []
-    return [option, str(value)]
+    return [f"{option}={value}"]
 
 
 def keyed(item: Item, contents: Callable[[Path], str], motions: Path) -> Item:
@@ -211,7 +253,8 @@ def keyed(item: Item, contents: Callable[[Path], str], motions: Path) -> Item:
     wishes = json.dumps(settings, sort_keys=True, default=str)
     key = digest([version(), clip, *photos, *others, wishes, item.out.suffix])
     motion = motions / f"{digest([version(), clip, json.dumps(settings['looking'], sort_keys=True)])}.npz"
-    return replace(item, key=key, motion=None if item.drawing.background == "driving" else motion)
+    streams = item.drawing.background == "driving" or item.drawing.preview  # which need more, or less, than the motion
+    return replace(item, key=key, motion=None if streams else motion)
 
 
 def digest(parts: Iterable[str]) -> str:

@@ -13,11 +13,11 @@ from typing import Any
 
 from motion_imitate.files import put
 from motion_imitate.weights import sha256
-from pipelines.items import Item
+from pipelines.items import INSIDE, Item, readable
 from pipelines.output import Refused
 from pipelines.performing import DONE, Outcome, told
 
-TABLE, INSIDE = "manifest.sqlite", ".batch"
+TABLE = "manifest.sqlite"
 QUEUED, RUNNING, FAILED, SKIPPED = "queued", "running", "failed", "skipped"
 STATES = (DONE, FAILED, SKIPPED, RUNNING, QUEUED)
 KEPT = ("frames", "seconds", "peak_mib", "node")  # of what is told beside a result
@@ -55,11 +55,16 @@ class Ledger:
     def plan(self, items: Sequence[Item], again: bool, over: bool) -> None:
         """What is left of earlier runs stays as it is; the rest is queued. `again`: what has failed, too; `over`: what
         stands where a result belongs, too."""
+        self.rest()
         self.table.execute("begin")
-        self.table.execute("update items set state = ? where state = ?", (QUEUED, RUNNING))
         for item in items:
             self.queue(item, again, over)
         self.table.execute("commit")
+
+    def rest(self) -> None:
+        """What was running when nobody was there any more is queued; that it was begun does not count."""
+        left = "update items set state = ?, attempts = max(0, attempts - 1) where state = ?"
+        self.table.execute(left, (QUEUED, RUNNING))
 
     def queue(self, item: Item, again: bool, over: bool) -> None:
         row = self.row(item.id)
@@ -77,9 +82,9 @@ class Ledger:
             return
         fresh = {
             "id": item.id,
-            "source": ";".join(map(str, item.photos)),
-            "driving": str(item.clip),
-            "output": str(item.out),
+            "source": readable(";".join(map(str, item.photos))),
+            "driving": readable(str(item.clip)),
+            "output": readable(str(item.out)),
             "key": item.key,
             "state": state,
             "reason": "a file that is not of this batch is there; -y replaces it" if state == SKIPPED else None,
@@ -166,8 +171,10 @@ def alone_in(inside: Path) -> Iterator[None]:
         except sqlite3.OperationalError as error:
             raise Refused(f"{who(driver)} is at work in {inside.parent}; wait for it, or stop it ({error})") from None
         put(driver, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now()}).encode())
-        yield
-        driver.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            driver.unlink(missing_ok=True)
     finally:
         lock.close()
 

@@ -5,7 +5,9 @@ import socket
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from math import ceil
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -53,14 +55,13 @@ class Listening(Talk):
         self.heard.append(warning)
 
     def counted(self, runs: Iterable[S], what: str, total: int | None) -> Iterator[S]:
-        step = max(1, (total or 1) // PICTURES)
-        done = 0
+        step, done = ceil((total or 1) / PICTURES), 0
         for run in runs:
             if isinstance(run, Frames):
-                now = len(self.pictures) * step
-                if now < done + len(run) and len(self.pictures) < PICTURES:
-                    self.pictures.append(run.data[now - done].clone())
+                self.pictures.extend(run.data[k].clone() for k in range(-done % step, len(run), step))
                 done += len(run)
+                while len(self.pictures) > PICTURES:  # it is longer than was known
+                    self.pictures[:], step = self.pictures[::2], 2 * step
             yield run
 
 
@@ -75,15 +76,13 @@ class Performer:
         forget_peak()
         try:
             frames = self.video(item, talk)
+            seconds, shown = round(monotonic() - begun, 2), strip(talk.pictures)
+            outcome = Outcome(DONE, "", frames, seconds, peak(), socket.gethostname(), tuple(talk.heard), shown)
+            put(beside(item.out), (json.dumps(record(item, outcome), indent=1) + "\n").encode())
         except Exception as error:
             code, sentence = verdict(error)
             kind = INPUT if code in (BAD_INPUT, USAGE) else SYSTEM
             return Outcome(kind, " ".join(sentence.split()), node=socket.gethostname(), warnings=tuple(talk.heard))
-        seconds = round(monotonic() - begun, 2)
-        outcome = Outcome(
-            DONE, "", frames, seconds, peak(), socket.gethostname(), tuple(talk.heard), strip(talk.pictures)
-        )
-        put(beside(item.out), (json.dumps(record(item, outcome), indent=1) + "\n").encode())
         return outcome
 
     def video(self, item: Item, talk: Talk) -> int:
@@ -141,7 +140,7 @@ def strip(pictures: Sequence[UInt8[Tensor, "C H W"]]) -> bytes:
 
 def forget_peak() -> None:
     """Linux counts the most memory of a process anew from now on."""
-    if sys.platform == "linux":
+    with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 

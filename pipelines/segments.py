@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from math import ceil
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from torch import Tensor
 
@@ -26,6 +26,8 @@ from pipelines.seeing import Looking
 from pipelines.work import Work, hands_of
 
 PATIENCE = 300.0  # seconds that a stretch may take, and one for each frame
+D = TypeVar("D", Drawing, Looking)
+
 INDEX = "stretches.json"
 
 
@@ -81,8 +83,7 @@ def planned(job: Job, folder: Path, book: Ledger, talk: Talk) -> list[Stretch]:
     if told.get("key") != key:
         told = {"key": key, "stretches": [*stored(job, folder, talk)]}
         put(index, json.dumps(told).encode())
-    drawing = placed(Drawing(**{field.name: getattr(job.how, field.name) for field in fields(Drawing)}), Path.cwd())
-    looking = Looking(**{field.name: getattr(job.seeing, field.name) for field in fields(Looking)})
+    drawing, looking = placed(chosen(job.how, Drawing), Path.cwd()), chosen(job.seeing, Looking)
     photos, begin = tuple(photo.absolute() for photo in job.photos), told["stretches"][0][0]
     every = []
     for number, (second, frames) in enumerate(told["stretches"]):
@@ -93,13 +94,18 @@ def planned(job: Job, folder: Path, book: Ledger, talk: Talk) -> list[Stretch]:
     return every
 
 
+def chosen(options: D, kind: type[D]) -> D:
+    """Only what each video may have of its own: not where it is made, nor by how many."""
+    return kind(**{field.name: getattr(options, field.name) for field in fields(kind)})
+
+
 def whole(job: Job, book: Ledger) -> str:
     """Of all that the result depends on."""
     given = [
         *job.photos,
         *(path for path in (job.clip, job.how.motion, job.how.weights, Path(job.how.background)) if path),
     ]
-    settings = json.dumps([str(job.how), str(job.seeing)])
+    settings = f"{chosen(job.how, Drawing)} {chosen(job.seeing, Looking)} {job.how.segments}"
     return digest([version(), settings, *(book.contents(path) for path in given)])
 
 

@@ -104,7 +104,7 @@ def test_a_motion_is_looked_at_once_for_everybody(given, tmp_path, capsys):
     lines = [f"{people / name},{first},{name}.mp4" for name in ("anna.jpg", "bob.jpg")]
     (tmp_path / "list.csv").write_text("\n".join(["source,driving,output", *lines]))
     out = tmp_path / "out"
-    assert main(["batch", str(tmp_path / "list.csv"), str(out), *SMALL[2:], "--workers", "2"]) == 0
+    assert main(["batch", str(tmp_path / "list.csv"), str(out), *SMALL[2:], "--workers", "2", "--quiet"]) == 0
     assert len(list((out / ".batch" / "motions").iterdir())) == 1
     one, two = results(out).values()
     assert one != two
@@ -143,13 +143,15 @@ def test_a_batch_that_was_stopped_does_exactly_what_is_left(given, undisturbed, 
     assert time.monotonic() - begun < 5
     if end == signal.SIGINT:
         assert first.returncode == 130
+        assert {row["state"] for row in states(out).values()} == {"done", "queued"}
+        assert not (out / ".batch" / "driver.json").exists()
     time.sleep(1.5)  # its process sees that nobody is there
     done = {path: path.stat().st_mtime_ns for path in out.glob("*.mp4") if path.with_name(f"{path.name}.json").exists()}
     assert 2 <= len(done) < 5
     assert run(given, out, "--quiet") == 0
     assert results(out) == results(undisturbed)
     assert {path: path.stat().st_mtime_ns for path in done} == done
-    assert all(row["state"] == "done" for row in states(out).values())
+    assert all(row["state"] == "done" and row["attempts"] <= 1 for row in states(out).values())
     assert not [path for path in out.rglob("*.part") if path.name.startswith(".")] or end == signal.SIGKILL
 
 
@@ -182,6 +184,12 @@ def test_killed_processes_leave_no_trace_in_the_results_twenty_times(given, undi
 
 def test_what_would_be_done_is_told_without_doing_it(given, tmp_path, capsys):
     out = tmp_path / "out"
+    photos = [str(PHOTO), str(ROOT / "tests" / "data" / "person_256.png")]
+    assert main(["batch", str(given), str(out), "--source", *photos, "--dry-run", "--limit", "3", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["would_do"] == ["one_person/0000.mp4", "person_256/0000.mp4", "one_person/0001.mp4"]
+    assert told["items"] == 10
+    out = tmp_path / "other"
     assert run(given, out, "--dry-run", "--json", "--limit", "3") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["would_do"] == ["0000.mp4", "0001.mp4", "0002.mp4"]

@@ -1,6 +1,7 @@
 """What a batch is to make, out of folders and lists; and when it is the same as before."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,6 +82,19 @@ def test_a_list_says_who_does_what_and_how(folder):
         ("list.csv", "source,driving\nanna.jpg,clips/a.mp4\nanna.jpg,clips/a.mp4\n", "two videos"),
         ("list.csv", "source,driving,output\nanna.jpg,clips/a.mp4,../out/a.mp4\n", "not below"),
         ("list.jsonl", "{", "cannot be read as JSONL"),
+        ("list.jsonl", "[1, 2]", "line 1 of .* not what the columns are"),
+        ("list.csv", "source,driving\nanna.jpg,clips/a.mp4,more\n", "line 1 of .* not what the columns are"),
+        ("list.jsonl", '{"source": [1], "driving": "clips/a.mp4"}', "names of files"),
+        ("list.jsonl", '{"source": "anna.jpg", "driving": 3}', "names of files"),
+        ("list.jsonl", '{"source": "anna.jpg", "driving": "a\\u0000b.mp4"}', "a character of no text"),
+        ("list.csv", "source,driving,output\nanna.jpg,clips/a.mp4,a.gif\n", "name it so, such as a.mp4"),
+        ("list.csv", "source,driving,output,background\nanna.jpg,clips/a.mp4,a.mp4,alpha\n", "such as a.mov"),
+        ("list.csv", "source,driving,output\nanna.jpg,clips/a.mp4,.batch/a.mp4\n", "not below"),
+        (
+            "list.csv",
+            "source,driving,output\nanna.jpg,clips/a.mp4,b.mp4\nanna.jpg,clips/a.mp4,b.mp4/c.mp4\n",
+            "would lie in",
+        ),
         ("list.jsonl", "", "is empty"),
         ("list.txt", "", "neither a folder"),
     ],
@@ -89,6 +103,34 @@ def test_a_list_that_is_wrong_is_refused_with_its_line(folder, name, text, sente
     Path(name).write_text(text)
     with pytest.raises(Refused, match=sentence):
         found(name)
+
+
+def test_options_of_a_line_are_never_options_of_something_else(folder):
+    for wish in ("--help", "x" * 300):
+        row = {"source": "anna.jpg", "driving": "clips/a.mp4", "background": wish}
+        Path("list.jsonl").write_text(json.dumps(row))
+        assert found("list.jsonl")[0].drawing.background == wish  # which is refused as a background
+    with pytest.raises(Refused, match="one --source at most"):
+        found("list.jsonl", "people")
+
+
+def test_hidden_files_and_the_folder_of_results_are_no_videos(folder):
+    hidden = folder / "clips" / ".out.mp4.segments"
+    hidden.mkdir()
+    (hidden / "00000.mp4").touch()
+    (folder / "clips" / "out").mkdir()
+    (folder / "clips" / "out" / "a.mp4").touch()
+    items = items_of(Path("clips/../clips"), [Path("anna.jpg")], Path("clips/deep/../out"), Drawing(), Looking())
+    assert len(items) == 3
+    with pytest.raises(Refused, match="another folder for the results"):
+        items_of(Path("clips"), [Path("anna.jpg")], Path("clips/deep/.."), Drawing(), Looking())
+
+
+def test_a_name_that_is_no_text_is_one_all_the_same(folder):
+    os.rename(b"clips/a.mov", b"clips/\xff\xfe.mov")
+    [_, one, _] = sorted(found("clips", "anna.jpg"), key=lambda item: item.clip.name == "b.webm")
+    assert one.id.encode() == "\ufffd\ufffd.mp4".encode()
+    assert one.clip.exists()
 
 
 def test_a_folder_without_videos_or_photos_is_refused(folder):
@@ -138,5 +180,5 @@ def test_a_motion_is_shared_by_all_who_do_the_same(folder):
     motions = {item.clip: {other.motion for other in items if other.clip == item.clip} for item in items}
     assert [len(some) for some in motions.values()] == [1, 1, 1]
     assert len(set.union(*motions.values())) == 3
-    driving = found("clips", "anna.jpg", drawing=Drawing(background="driving"))[0]
-    assert keyed(driving, str, folder).motion is None  # its pictures are looked at, too
+    for wish in (Drawing(background="driving"), Drawing(preview=True)):  # which take more, or less, of a clip
+        assert keyed(found("clips", "anna.jpg", drawing=wish)[0], str, folder).motion is None

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.imitating import Drawing
-from pipelines.items import Item
-from pipelines.ledger import INSIDE, TABLE, opened
+from pipelines.items import INSIDE, Item
+from pipelines.ledger import TABLE, opened
 from pipelines.output import Refused
 from pipelines.performing import Outcome, beside
 from pipelines.seeing import Looking
@@ -74,6 +74,17 @@ def test_whatever_was_running_is_queued_again(tmp_path):
         book.begin(one, "here")
         assert [row["state"] for row in book.rows([one, two])] == ["running", "queued"]
     assert planned(tmp_path, one, two) == ["queued", "queued"]
+    with opened(tmp_path) as book:
+        assert book.row(one.id)["attempts"] == 0  # it is nobody's fault
+
+
+def test_what_is_left_running_may_be_put_back_at_once(tmp_path):
+    one = item(tmp_path)
+    with opened(tmp_path) as book:
+        book.plan([one], False, False)
+        book.begin(one, "here")
+        book.rest()
+        assert (book.row(one.id)["state"], book.row(one.id)["attempts"]) == ("queued", 0)
 
 
 def test_what_failed_is_tried_again_only_if_asked_for_or_changed(tmp_path):

@@ -165,6 +165,7 @@ def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, capsys):
     assert "step 3, 2 of them now" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_so_does_one_against_a_discriminator(tmp_path, capsys):
     words = ("--adversarial", "0.1", "--adversarial-after", "1")
     for name, steps in (("once", 3), ("twice", 2), ("twice", 3)):
