@@ -14,6 +14,7 @@ from time import sleep
 from typing import Any, Protocol
 
 from pipelines.items import Item
+from pipelines.memory import give_back
 from pipelines.performing import Outcome
 
 ROOM = 1.5  # GiB that a process may take
@@ -137,6 +138,7 @@ def serve(pipe: Connection, parent: int) -> None:
     """In the process: items come, outcomes go, until nobody asks any more."""
     signal(SIGINT, SIG_IGN)  # Ctrl-C is for whoever asked, who ends this too
     Thread(target=leave_with, args=(parent,), daemon=True).start()
+    give_back()
     from pipelines.performing import Performer
     from pipelines.run import alone
 

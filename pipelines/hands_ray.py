@@ -14,6 +14,7 @@ from pipelines.batching import Batching
 from pipelines.cluster import RayError, cluster, refuse_gpus
 from pipelines.hands import Lost
 from pipelines.items import Item
+from pipelines.memory import give_back
 from pipelines.performing import Outcome
 
 NOTICED = 30.0  # seconds until Ray surely knows that a node is gone
@@ -137,6 +138,7 @@ class Worker:
 
     def __init__(self, path: list[str]) -> None:
         sys.path.extend(place for place in path if place not in sys.path)
+        give_back()
         from pipelines.performing import Performer
 
         self.performer = Performer()
