@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time, time
-from unittest.mock import patch
 
 import cv2
 import torch
@@ -24,13 +23,13 @@ from motion_imitate.types import BodyModel, Drawn, Frames, Motion, Source, View
 from motion_imitate.types import Generator as Drawer
 from motion_imitate.video import probe, write
 from motion_imitate.weights import find
-from pipelines import bench_pictures, watch
+from pipelines import bench_pictures
 from pipelines.bench_estimate import LONG, run_alone, swaying, there_and_back
 from pipelines.console import Talk
 from pipelines.evaluate import filling
 from pipelines.imitate import begun_with, behind, driver_of, ground, person_of, same, staged
 from pipelines.imitating import Imitating
-from pipelines.run import A, B, Make, beside, close, threads
+from pipelines.run import alone, beside, threads
 from pipelines.seeing import Seeing
 
 SIZE = (1280, 720)  # height and width of what is made
@@ -121,27 +120,9 @@ def threaded(render: Render, pairs: Pairs) -> Generator[Frames]:
         yield from drawn
 
 
-def looped(render: Render, pairs: Pairs) -> Generator[Frames]:
-    yield from map(render, pairs)
-
-
-def in_turn(make: Make[A, B], items: Iterable[A], workers: int = 1, patient: bool = False) -> Generator[B]:
-    """In place of `threads`: a loop."""
-    try:
-        yield from map(make(), items)
-    finally:
-        close(items)
-
-
-def as_asked(items: Iterable[A], ahead: int = 1, patient: bool = False) -> Generator[A]:
-    """In place of `beside`."""
-    yield from items
-
-
 def paced(
     job: Job,
     make: Callable[[BodyModel], Drawer],  # type: ignore[type-arg]
-    draw: Callable[[Render, Pairs], Generator[Frames]] = threaded,
     limit: float = float("inf"),
 ) -> Pace:
     """The command's own stages, with that generator."""
@@ -154,7 +135,7 @@ def paced(
     render = Render(Person.of(source, model, make(model)), rasterize, ground("photo", source, first, model))
     with (
         closing(behind("photo", source, driver, QUIET)) as backdrop,
-        closing(draw(render, staged(moved, backdrop, limit, []))) as drawn,
+        closing(threaded(render, staged(moved, backdrop, limit, []))) as drawn,
     ):
         write(job.out, stamped(drawn, begun, came, used), driver.rate, job.clip)
     return Pace(came, perf_counter() - begun, used)
@@ -175,8 +156,8 @@ def speed(job: Job) -> Iterator[str]:
     whole, rest = paces["geometric"], paces[BARE]
     for name in RENDERERS:
         yield f"everything but {name} is {rest.steady() / paces[name].steady():.2f} times as fast"
-    with patch.object(watch, "threads", in_turn), patch.object(watch, "beside", as_asked):
-        loop = paced(job, geometric, looped)
+    with alone():
+        loop = paced(job, geometric)
     yield told("geometric, a plain loop", loop)
     took = loop.whole / whole.whole
     yield f"the loop takes {took:.2f} times as long as threads, {whole.steady() / loop.steady():.2f} once it is steady"

@@ -42,7 +42,7 @@ class Ledger:
             about = path.stat()
             if not path.is_file():
                 return "no file"
-            name, size, changed = str(path.absolute()), about.st_size, about.st_mtime_ns
+            name, size, changed = readable(str(path.absolute())), about.st_size, about.st_mtime_ns
             same = "select sha256 from files where path = ? and size = ? and changed = ?"
             if known := self.table.execute(same, (name, size, changed)).fetchone():
                 return str(known[0])

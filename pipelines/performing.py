@@ -98,8 +98,9 @@ class Performer:
         return sum(map(len, made(job, talk, self.person)))
 
     def person(self, photos: Sequence[Path], longest: int, how: Drawing, talk: Talk) -> Person:
-        """Those of late are remembered, as long as their photos stay what they are."""
-        stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in photos)
+        """Those of late are remembered, as long as their photos and networks stay what they are."""
+        files = (*photos, how.weights) if how.weights else photos
+        stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
         key = (stamps, longest, how.photo_person, how.renderer)
         if key not in self.people:
             self.people[key] = person_of(photos, longest, how, talk)

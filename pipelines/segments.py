@@ -10,9 +10,9 @@ from typing import TypeVar, cast
 
 from torch import Tensor
 
-from motion_imitate.files import put
+from motion_imitate.files import OutputError, put
 from motion_imitate.types import Motion, cat
-from motion_imitate.video import VideoError, join
+from motion_imitate.video import join
 from pipelines.batching import Batching
 from pipelines.console import Talk
 from pipelines.imitate import ENCODING, Job, moving, person_of, tags
@@ -69,7 +69,7 @@ def in_segments(job: Job, talk: Talk) -> list[Tensor]:
             for done in talk.counted((left[item.id] for item in ended), "imitate", sum(map(len, left.values()))):
                 row = book.row(done.item.id)
                 if row["state"] == FAILED:
-                    raise VideoError(f"frames from second {done.second:.2f} on cannot be made: {row['reason']}")
+                    raise OutputError(f"frames from second {done.second:.2f} on cannot be made: {row['reason']}")
         join(job.out, [(one.second, one.item.out) for one in every], job.clip, tags(), talk.warn)
         sure = [kept(cast(Path, one.item.motion))[0].confidence for one in every]
     shutil.rmtree(folder)

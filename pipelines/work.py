@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from motion_imitate.files import sweep
 from motion_imitate.video import VideoError, probe
 from pipelines.batching import Batching
 from pipelines.board import Board
@@ -58,6 +59,8 @@ class Work:
 
     def settle(self, item: Item, result: Outcome | Lost) -> bool:
         """Whether that is the end of it."""
+        if isinstance(result, Lost):
+            sweep(item.out)
         last = self.book.row(item.id)["attempts"] >= ATTEMPTS
         counted = result.counted if isinstance(result, Lost) else result.kind == SYSTEM
         failed = isinstance(result, Lost) or result.kind == SYSTEM

@@ -13,8 +13,9 @@ from motion_imitate.video import probe, write
 from motion_imitate.weights import find
 from pipelines import bench, imitate
 from pipelines.bench_estimate import swaying
-from pipelines.bench_imitate import SOON, Bare, Job, Pace, bare, in_turn, paced, stamped, started
+from pipelines.bench_imitate import SOON, Bare, Job, Pace, bare, paced, stamped, started
 from pipelines.bench_pictures import LINES, measure, returned, shrunk
+from pipelines.run import alone
 
 
 def test_a_pace_is_frames_over_seconds():
@@ -30,21 +31,6 @@ def test_every_frame_is_stamped_and_passed():
     assert [run is given for run, given in zip(stamped(runs, 0.0, came, used), runs, strict=True)] == [True, True]
     assert len(came) == len(used) == 5
     assert came == sorted(came)
-
-
-def test_a_loop_in_place_of_threads_lets_its_items_go():
-    gone = []
-
-    def items():
-        try:
-            yield from range(10)
-        finally:
-            gone.append(True)
-
-    loop = in_turn(lambda: lambda i: i * i, items())
-    assert [next(loop), next(loop)] == [0, 1]
-    loop.close()
-    assert gone == [True]
 
 
 def test_the_bare_stand_in_reads_the_photo_where_it_is_in_its_own_pose():
@@ -91,7 +77,10 @@ def job(tmp_path_factory):
 
 
 def test_a_run_is_the_commands_own_and_each_of_its_frames_counts(job):
+    with alone():
+        loop = paced(job, bare)
     pace = paced(job, bare)
+    assert len(loop.came) == len(pace.came)
     assert len(pace.came) == probe(job.out).frames == 12
     assert 0 < pace.came[0] <= pace.came[-1] < pace.whole
 

@@ -1,6 +1,7 @@
 """What is known of a batch when it is begun again."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -123,6 +124,8 @@ def test_contents_are_read_once_until_they_change(tmp_path, monkeypatch):
         patch.setattr("pipelines.ledger.sha256", lambda _: pytest.fail("it was read again"))
         assert book.contents(clip) == first
     clip.write_text("other")
+    os.rename(clip, os.fsencode(tmp_path) + b"/\xff.mp4")
+    clip = tmp_path / os.fsdecode(b"\xff.mp4")
     with opened(tmp_path) as book:
         assert book.contents(clip) != first
         assert book.contents(tmp_path / "absent.mp4") == "unreadable"

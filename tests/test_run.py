@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from pipelines.actors import actors
 from pipelines.cluster import cluster
-from pipelines.run import beside, in_order, threads
+from pipelines.run import alone, beside, in_order, threads
 
 RUNNERS = {
     "threads": lambda stage, items: threads(lambda: stage, items, workers=3),
@@ -193,3 +193,24 @@ def test_an_error_of_making_the_stage_reaches_the_reader(name, request):
     with pytest.raises(ValueError, match="no weights") as caught:
         list({"threads": threads, "actors": actors}[name](make, range(3)))
     assert str(caught.value) == "no weights"
+
+
+def test_who_is_alone_has_no_threads_and_lets_its_items_go():
+    gone = []
+
+    def items():
+        try:
+            while True:
+                yield threading.get_ident()
+        finally:
+            gone.append(True)
+
+    with alone():
+        made = beside(items())
+        assert [next(made), next(made)] == [threading.get_ident()] * 2
+        made.close()
+        assert gone == [True]
+        here = threads(lambda: lambda _: threading.get_ident(), range(3), workers=3)
+        assert list(here) == [threading.get_ident()] * 3
+    apart = threads(lambda: lambda _: threading.get_ident(), range(3), workers=3)
+    assert threading.get_ident() not in list(apart)
