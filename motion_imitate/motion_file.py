@@ -3,22 +3,31 @@
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from numpy.lib.format import (
+    dtype_to_descr,
+    read_array,
+    read_array_header_1_0,
+    read_array_header_2_0,
+    read_magic,
+    write_array,
+    write_array_header_1_0,
+)
 from numpy.typing import NDArray
 from torch import Tensor
 
-from motion_imitate.files import replaced, trouble
+from motion_imitate.files import OutputError, replaced, trouble
 from motion_imitate.rotations import from_quaternions, to_quaternions
+from motion_imitate.rows import STRETCH, Rows, stretches
 from motion_imitate.types import Body, BodyModel, Camera, Motion, cat
 
 FORMAT = 1
 LARGEST = 4 << 30  # bytes a file may unpack to
-STRETCH = 512  # frames converted at a time, to save memory
 MOVES = 1e-6  # a joint whose quaternion changes less is stored once
 WHOLE = 0.5  # quaternions may be so much shorter or longer than 1, as averaging leaves them; they are made whole again
 LAYOUT: dict[
@@ -47,7 +56,9 @@ METRIC = ("focal", "centre", "place", "shape")
 FAR = 1e6  # of those; a body farther away, or stranger, cannot be computed with
 OPTIONAL = ("title", "origin", "keypoints")
 
-Arrays = dict[str, NDArray[Any]]
+LARGE = ("rotations", "keypoints")  # which memory need not hold
+Arrays = dict[str, Any]  # numpy's, or Rows
+Small = dict[str, NDArray[Any]]
 
 
 class BadMotion(ValueError):
@@ -66,44 +77,59 @@ class About:
     origin: str = ""  # what made it, from what
 
 
-def save(
-    path: Path,
-    motion: Motion | Iterable[Motion],
-    about: About,
-    keypoints: Sequence[Float[Tensor, "_ K 3"]] = (),
-) -> None:
+def save(path: Path, motion: Motion | Iterable[Motion], about: About, keypoints: Rows | None = None) -> None:
     """Whole or not at all; a motion may come in runs. `keypoints` are image x, image y and visibility, for whoever
     opens the file; they may come while the motion does."""
-    runs = [brought(run, about) for run in ([motion] if isinstance(motion, Motion) else motion) if len(run)]
+    turns, runs = Rows(), list[Small]()
+    for run in [motion] if isinstance(motion, Motion) else motion:
+        if len(run):
+            runs.append(brought(run, about, turns))
     if not runs:
         raise BadMotion("a motion without frames can't be saved; give one of at least one frame")
-    arrays = written(runs, about)
+    arrays = written(runs, turns, about)
     if keypoints:
-        arrays["keypoints"] = plain(torch.cat(list(keypoints)))
+        arrays["keypoints"] = keypoints
     checked(arrays, "the motion to save")
-    with replaced(path) as part, trouble(path), part.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    with replaced(path) as part, trouble(path), zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, array in arrays.items():
+            packed(file, name, array)
 
 
-def brought(run: Motion, about: About) -> Arrays:
-    """A run as it is stored, which takes less room; a row a frame."""
+def packed(file: zipfile.ZipFile, name: str, array: NDArray[Any] | Rows) -> None:
+    with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+        if isinstance(array, Rows):
+            kind = dtype_to_descr(array.dtype)
+            write_array_header_1_0(member, {"descr": kind, "fortran_order": False, "shape": array.shape})
+            for some in stretches(array):
+                member.write(some.tobytes())
+        else:
+            write_array(member, array, allow_pickle=False)
+
+
+def brought(run: Motion, about: About, turns: Rows) -> Small:
+    """A run as it is stored, a row a frame; its turns, which are many, are put with the others."""
     if len(about.joints) != run.body.pose.shape[1]:
         raise BadMotion(f"{len(about.joints)} joint names for {run.body.pose.shape[1]} joints; name every joint once")
-    poses = torch.split(run.body.pose.detach().cpu(), STRETCH)
+    for some in torch.split(run.body.pose.detach().cpu(), STRETCH):
+        turns.append(to_quaternions(some.double()))
     metric = {"focal": run.camera.focal, "centre": run.camera.centre, "place": run.camera.place}
     return {
         "seconds": run.seconds.detach().cpu().numpy(),  # in the precision it has
         "confidence": plain(run.confidence),
         "shape": plain(run.body.shape),
         **{name: plain(value) for name, value in metric.items()},
-        "turns": np.concatenate([to_quaternions(pose.double()).numpy().astype(np.float32) for pose in poses]),
     }
 
 
-def written(runs: Sequence[Arrays], about: About) -> Arrays:
+def written(runs: Sequence[Small], turns: Rows, about: About) -> Arrays:
     rows = {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
-    turns = rows.pop("turns")
-    moving = np.flatnonzero((np.abs(same_side(turns) - turns[:1]) > MOVES).any((0, 2)))
+    first, rotations = turns[:1], Rows()
+    ever = np.zeros(turns.shape[1], bool)
+    for some in stretches(turns):
+        ever |= (np.abs(same_side(some, first) - first) > MOVES).any((0, 2))
+    moving = np.flatnonzero(ever)
+    for some in stretches(turns):
+        rotations.append(some[:, moving])
     return {
         "format": np.array(FORMAT),
         "model": np.array(about.model),
@@ -113,9 +139,9 @@ def written(runs: Sequence[Arrays], about: About) -> Arrays:
         "title": np.array(about.title),
         "origin": np.array(about.origin),
         **{name: once(row) if name in ("focal", "centre", "shape") else row for name, row in rows.items()},
-        "pose": turns[0],
+        "pose": first[0],
         "moving": moving,
-        "rotations": turns[:, moving],
+        "rotations": rotations,
     }
 
 
@@ -127,9 +153,9 @@ def once(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return rows[:1] if (rows == rows[:1]).all() else rows
 
 
-def same_side(turns: NDArray[np.float32]) -> NDArray[np.float32]:
+def same_side(turns: NDArray[np.float32], first: NDArray[np.float32]) -> NDArray[np.float32]:
     """q and -q are one turn; of the two, the one nearer to the first frame's."""
-    flipped = (turns * turns[:1]).sum(-1, keepdims=True) < 0
+    flipped = (turns * first).sum(-1, keepdims=True) < 0
     return np.where(flipped, -turns, turns)
 
 
@@ -162,13 +188,13 @@ def opened(path: Path) -> Arrays:
     if not path.is_file():
         raise BadMotion(f"no motion file at {path}; `motion-imitate motion extract CLIP -o {path.name}` makes one")
     try:
-        with zipfile.ZipFile(path) as names:
-            size = sum(member.file_size for member in names.infolist())
-        if size > LARGEST:
-            raise BadMotion(f"{path} unpacks to {size >> 20} MiB; a motion file may hold {LARGEST >> 20}")
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except BadMotion:
+        with zipfile.ZipFile(path) as file:
+            size = sum(member.file_size for member in file.infolist())
+            if size > LARGEST:
+                raise BadMotion(f"{path} unpacks to {size >> 20} MiB; a motion file may hold {LARGEST >> 20}")
+            names = [name.removesuffix(".npy") for name in file.namelist() if name.endswith(".npy")]
+            return {name: unpacked(file, name) for name in names}
+    except (BadMotion, OutputError):
         raise
     except PermissionError:
         raise BadMotion(f"{path} may not be read; give yourself the right to, or copy it") from None
@@ -176,6 +202,21 @@ def opened(path: Path) -> Arrays:
         raise BadMotion(
             f"{path} is damaged or no .npz of plain arrays ({brief(error)}); extract the motion again"
         ) from None
+
+
+def unpacked(file: zipfile.ZipFile, name: str) -> NDArray[Any] | Rows:
+    heads = {(1, 0): read_array_header_1_0, (2, 0): read_array_header_2_0}
+    with file.open(f"{name}.npy") as member:
+        shape, columns_first, kind = heads[read_magic(member)](member)
+        if name in LARGE and shape and not columns_first and not kind.hasobject:
+            rows, size = Rows(kind), kind.itemsize * prod(shape[1:])
+            for k in range(0, max(1, shape[0]), STRETCH):
+                some = (min(STRETCH, shape[0] - k), *shape[1:])
+                rows.append(np.ndarray(some, kind, member.read(some[0] * size)))
+            return rows
+        member.seek(0)
+        whole: NDArray[Any] = read_array(member, allow_pickle=False)
+        return whole
 
 
 def brief(error: Exception) -> str:
@@ -198,7 +239,7 @@ def checked(arrays: Arrays, what: str) -> None:
                 raise BadMotion(
                     f"{what}: {name} has shape {list(array.shape)}; it must be {wording(name)}, as elsewhere"
                 )
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if array.dtype.kind == "f" and not all(np.isfinite(some).all() for some in parts(array)):
             raise BadMotion(f"{what}: {name} holds NaN or infinity; every number must be finite")
     sensible(arrays, what)
 
@@ -219,7 +260,7 @@ def wording(name: str) -> str:
 
 def sensible(arrays: Arrays, what: str) -> None:
     moving, seconds = arrays["moving"].astype(int), arrays["seconds"]
-    longest = [np.linalg.norm(arrays[name].astype(np.float64), axis=-1) for name in ("pose", "rotations")]
+    turns = (some.astype(np.float64) for name in ("pose", "rotations") for some in parts(arrays[name]))
     faults = {
         f"format {arrays['format']}; this version reads format {FORMAT}": int(arrays["format"]) != FORMAT,
         "no frames; give at least one": len(seconds) == 0,
@@ -231,11 +272,17 @@ def sensible(arrays: Arrays, what: str) -> None:
         "confidence outside 0 to 1": not ((arrays["confidence"] >= 0) & (arrays["confidence"] <= 1)).all(),
         f"moving joints outside 0 to {len(arrays['joints']) - 1} or named twice": len(set(moving)) < len(moving)
         or not set(moving) <= set(range(len(arrays["joints"]))),
-        "quaternions far from unit length": any((abs(n - 1) > WHOLE).any() for n in longest),
+        "quaternions far from unit length": any(
+            (abs(np.linalg.norm(some, axis=-1) - 1) > WHOLE).any() for some in turns
+        ),
     }
     for fault, there in faults.items():
         if there:
             raise BadMotion(f"{what} has {fault}")
+
+
+def parts(array: NDArray[Any] | Rows) -> Iterator[NDArray[Any]]:
+    return stretches(array) if isinstance(array, Rows) else iter([array])
 
 
 def fits(about: About, arrays: Arrays, model: BodyModel, path: Path) -> None:

@@ -182,7 +182,7 @@ def frame_of(clip: Path, number: int, size: tuple[int, int]) -> UInt8[Tensor, "3
 def driven(what: Watching, frames: int, photo: Photo) -> tuple[Motion, Float[Tensor, "T K 2"]]:
     """The clip's motion on the photo's body, seen by the clip's camera; and the points that were seen."""
     points: list[Tensor] = []
-    seen = noted(until(sightings(what), frames), points)
+    seen = noted(until(sightings(what), frames), points.append)
     plan = Retarget(camera="copy", scale="match")
     runs = smooth(fitted(what, seen, body_model("anny")), STEADY)
     source = photo.source

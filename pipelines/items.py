@@ -129,7 +129,7 @@ def photos_in(sources: Sequence[Path]) -> list[Path]:
         if not inside:
             raise Refused(f"there are no photos in {source}; those end in {', '.join(PHOTOS)}")
         if not source.exists():
-            raise Refused(f"there is no photo {source}")
+            raise Refused(f"there is no photo {source}; --source takes pictures, and folders of them")
         found += inside
     return list(dict.fromkeys(found))
 

@@ -5,7 +5,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -163,20 +163,24 @@ def opened(folder: Path) -> Iterator[Ledger]:
 @contextmanager
 def alone_in(inside: Path) -> Iterator[None]:
     """The system itself lets go of the lock when the process ends, however it ends."""
-    lock = sqlite3.connect(inside / "lock.sqlite", timeout=0, isolation_level=None)
     driver = inside / "driver.json"
-    try:
-        try:
-            lock.execute("begin exclusive")
-        except sqlite3.OperationalError as error:
-            raise Refused(f"{who(driver)} is at work in {inside.parent}; wait for it, or stop it ({error})") from None
+    with closing(locked(inside, driver)):
         put(driver, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now()}).encode())
         try:
             yield
         finally:
             driver.unlink(missing_ok=True)
-    finally:
-        lock.close()
+
+
+def locked(inside: Path, driver: Path) -> sqlite3.Connection:
+    try:
+        lock = sqlite3.connect(inside / "lock.sqlite", timeout=0, isolation_level=None)
+        lock.execute("begin exclusive")
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            raise Refused(f"{who(driver)} is at work in {inside.parent}; wait for it, or stop it ({error})") from None
+        raise Refused(f"{inside} is not a folder a batch can use ({error}); choose another folder") from None
+    return lock
 
 
 def who(driver: Path) -> str:

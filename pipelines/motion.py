@@ -1,6 +1,6 @@
 """The jobs of `motion-imitate motion`: a clip in; its motion, an overlay, or another program's file out."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor
 from motion_imitate import bodies, motion_file, weights
 from motion_imitate.motion_file import About
 from motion_imitate.overlay import overlay as drawn
+from motion_imitate.rows import Rows
 from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Sighting, cat
 from motion_imitate.video import Encoding, read, write
 from motion_imitate.windows import at
@@ -45,8 +46,8 @@ def extracted(clip: Path, out: Path, seeing: Seeing, talk: Talk) -> Float[Tensor
     """The file; how sure each of its frames is."""
     what = watching(clip, seeing, talk.warn)
     model = body_model(seeing.body)
-    points, sure = list[Tensor](), list[Tensor]()
-    with closing(beside(noted(sightings(what), points))) as seen:
+    points, sure = Rows(), list[Tensor]()
+    with closing(beside(noted(sightings(what), points.append))) as seen:
         runs = talk.counted(fitted(what, seen, model), "extract", what.info.frames)
         motion_file.save(out, believed(runs, sure), about(what, model), points)
     return torch.cat(sure)
@@ -59,10 +60,10 @@ def believed(runs: Iterable[Motion], sure: list[Tensor]) -> Iterator[Motion]:
         yield run
 
 
-def noted(runs: Iterable[Sighting], points: list[Tensor]) -> Iterator[Sighting]:
+def noted(runs: Iterable[Sighting], keep: Callable[[Tensor], None]) -> Iterator[Sighting]:
     """The sightings as they are; their points are kept."""
     for run in runs:
-        points.append(torch.cat([run.points, run.visible[..., None]], -1))
+        keep(torch.cat([run.points, run.visible[..., None]], -1))
         yield run
 
 

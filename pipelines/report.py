@@ -18,7 +18,7 @@ body {{ margin: 2rem auto; max-width: 80rem; padding: 0 1rem }}
 table {{ border-collapse: collapse; width: 100% }}
 th {{ text-align: left; position: sticky; top: 0; background: Canvas }}
 th, td {{ padding: .4rem .6rem; border-bottom: 1px solid #8884; vertical-align: top }}
-td.number {{ text-align: right; font-variant-numeric: tabular-nums }}
+th:nth-child(n+4):not(:last-child), td.number {{ text-align: right; font-variant-numeric: tabular-nums }}
 img {{ height: 96px; display: block; border-radius: 4px }}
 .done {{ color: #1a7f37 }} .failed {{ color: #c62828; font-weight: 600 }} .skipped, .queued {{ color: #9a6700 }}
 small {{ opacity: .75; display: block; white-space: pre-line }}
@@ -36,9 +36,9 @@ ROW = """<tr><td>{name}<small>{driving} &larr; {source}</small></td><td>{strip}<
 
 
 def report(path: Path, rows: Iterable[Any], seconds: float) -> None:
-    given = list(rows)
+    given = sorted(rows, key=lambda row: row["state"] != "failed")  # what needs somebody comes first
     states = Counter(row["state"] for row in given)
-    summary = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    summary = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     made = sum(row["frames"] or 0 for row in given)
     page = PAGE.format(
         title=f"{len(given)} videos",

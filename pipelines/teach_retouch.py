@@ -15,7 +15,7 @@ from motion_imitate.backbones import Backbone, load_backbone
 from motion_imitate.compositor import compose
 from motion_imitate.estimators.identity import Identity
 from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF, Heads
-from motion_imitate.generators.retouch import Draft, Retouching, changed, framed
+from motion_imitate.generators.retouch import Draft, Retouching, changed, framed, held
 from motion_imitate.lessons import Lesson, Teaching, Truth, lesson
 from motion_imitate.types import cat
 from pipelines.console import Talk
@@ -56,7 +56,8 @@ class Networks(nn.Module):
         made, start = [], 0
         for one in lessons:
             part = slice(start, start := start + len(one.truth))
-            drawn = changed(one.drafts, Heads(*(head[part].float() for head in heads)), how)
+            said = held(Heads(*(head[part].float() for head in heads)), one.drafts.drawn, how)
+            drawn = changed(one.drafts, said, how)
             made.append(composed(Draft(one.drafts.picture, drawn), one))
         colour, cover = (torch.cat(parts) for parts in zip(*made, strict=True))
         return colour, cover

@@ -55,13 +55,13 @@ def test_a_painted_body_in_its_own_pose_is_its_photo(renderer, longest):
 
 
 def test_a_real_person_in_his_own_pose_is_his_photo(sitter):
-    """The retouching networks also say where else to read the photo, at rest, too: that is left out."""
     photo, model = sitter
     carried, mended = (
         generator.draw(generator.encode(photo), photo.view) for generator in (geometric(model), liquid_warping(model))
     )
     assert likeness(carried, photo) > 50
-    assert likeness(trusting(replace(mended, flow=carried.flow)), photo) > 35
+    assert likeness(mended, photo) > 50
+    assert likeness(trusting(mended), photo) > 50
 
 
 @pytest.fixture(scope="module")

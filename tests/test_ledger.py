@@ -152,3 +152,11 @@ def test_a_table_of_something_else_is_refused(tmp_path):
     file.touch()
     with pytest.raises(Refused, match="cannot be made"), opened(file):
         pass
+
+
+@pytest.mark.parametrize("spoil", [Path.mkdir, lambda lock: lock.write_bytes(bytes(range(256)) * 16)])
+def test_a_lock_that_cannot_be_is_not_taken_for_another_batch(tmp_path, spoil):
+    (tmp_path / INSIDE).mkdir()
+    spoil(tmp_path / INSIDE / "lock.sqlite")
+    with pytest.raises(Refused, match="not a folder a batch can use"), opened(tmp_path):
+        pass

@@ -16,9 +16,11 @@ from motion_imitate.generators.retouch import (
     draft,
     frame_of,
     framed,
+    held,
     look_at,
     shrunk,
     slant,
+    stirred,
 )
 from motion_imitate.imitate import look
 from motion_imitate.imitate import places as places_of
@@ -108,6 +110,44 @@ def test_cover_and_flow_move_by_what_is_asked_for(drafts):
     asked = changed(drafts, heads(drafts, cover=0.25, offset=1.0), HOW)
     assert_close(asked.cover, (drafts.drawn.cover + 0.25).clamp(max=1))
     assert_close(asked.flow, drafts.drawn.flow + HOW.slide)
+
+
+def moved_as_a_whole(drawn, size, start):
+    """The photo, larger and moved, as the view shows it; of the ways to read it, that which reads the spot itself."""
+    rows, columns = (torch.linspace(-1, 1, 2 * side + 1)[1::2] for side in drawn.cover.shape[2:])
+    at = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
+    flow = ((at - torch.tensor(start)) / torch.tensor(size)).expand_as(drawn.flow).clone()
+    own = torch.zeros_like(drawn.trust)
+    own[:, :2] = drawn.trust[:, :2]
+    return replace(drawn, flow=flow, trust=own)
+
+
+def test_who_only_moved_as_a_whole_is_the_photo_whatever_the_network_says(drafts):
+    drafts = drafts[:1]  # all of which the photo shows
+    still = moved_as_a_whole(drafts.drawn, (0.8, 1.1), (0.1, -0.2))
+    kept = changed(replace(drafts, drawn=still), held(heads(drafts, 0.2, 0.2, -3.0, 1.0), still, HOW), HOW)
+    for part in ("cover", "flow", "trust"):
+        assert_close(getattr(kept, part), getattr(still, part), rtol=0, atol=2e-3)
+
+
+def test_the_network_has_its_say_where_something_moved_and_nowhere_else(drafts):
+    still = moved_as_a_whole(drafts.drawn, (0.8, 1.1), (0.1, -0.2))
+    lifted = torch.zeros_like(still.flow)
+    lifted[:, :, :30, :, 1] = 0.2
+    stir = stirred(replace(still, flow=still.flow + lifted), HOW)
+    body = drafts.drawn.trust[:, :2].sum(1, keepdim=True) > 0.99
+    top = torch.zeros_like(body)
+    top[:, :, :30] = True
+    assert (body & top).sum() > 100
+    assert stir[body & top].min() > 0.9
+    assert stir[body & ~top].max() < 0.1
+    assert stir.min() >= 0
+    assert stir.max() <= 1
+
+
+def test_who_turned_round_is_mended_as_the_network_says(drafts):
+    there = drafts.drawn.cover[2:] > 0.5
+    assert stirred(drafts.drawn[2:], HOW)[there].mean() > 0.8
 
 
 def test_what_is_made_smaller_is_the_mean_of_what_it_was(drafts):

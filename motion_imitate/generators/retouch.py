@@ -16,6 +16,7 @@ from motion_imitate.flow import warp
 from motion_imitate.generators.liquid_warping import SID, TSF, Heads
 from motion_imitate.types import Batched, Drawn, Generator, Source, View
 
+FITS = 4  # times that what moved is left out, to find how the whole moved
 GROUPS = 3  # ways to read a photo: the spot itself, its twin on the other side of the body, front for back
 
 
@@ -26,6 +27,7 @@ class Retouching:
     slide: float = 0.02  # of the picture, by which a flow is moved where the network says 1
     ease: float = 3.0  # the trust that is not changed, as a logit: how far the network may raise it, too
     thin: float = 0.04  # least share of a pixel that is left to colour, where all of it is the photo's
+    stir: float = 0.02  # of the picture, by which a spot has to move for the network to have its full say
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Retouch:
         drafts = draft(self.base.draw(code.base, target), code.palette, target, self.places)
         small = shrunk(drafts, self.how.size)
         flows, valid = framed(small.drawn, code.frame)
-        heads = self.target(small.picture, code.features, flows, valid)
+        heads = held(self.target(small.picture, code.features, flows, valid), small.drawn, self.how)
         size = drafts.picture.shape[2:]
         return changed(drafts, Heads(*(bilinear(head, size) for head in heads)), self.how)
 
@@ -179,6 +181,39 @@ def framed(drawn: Drawn, frame: Float[Tensor, "N 4"]) -> tuple[Float[Tensor, "B 
 
 def bilinear(x: Tensor, size: Sequence[int]) -> Tensor:
     return x if x.shape[2:] == torch.Size(size) else resized(x, list(size), mode="bilinear", align_corners=False)
+
+
+def held(heads: Heads, drawn: Drawn, how: Retouching) -> Heads:
+    """What the network says, the less the less has moved: who stands as in the photo is the photo."""
+    moved = stirred(drawn, how)
+    return Heads(*(head * moved for head in heads))
+
+
+def stirred(drawn: Drawn, how: Retouching) -> Float[Tensor, "B 1 H W"]:
+    """How far each spot is from where it would be if the photo had been moved as a whole: 1 from `how.stir` on."""
+    height, width = drawn.cover.shape[2:]
+    count = drawn.trust.shape[1] // GROUPS  # of photos; the first ways read the spot itself
+    trust, flow = drawn.trust[:, :count].flatten(2), drawn.flow[:, :count].flatten(2, 3).movedim(-1, 0)
+    lines = (torch.linspace(-1, 1, 2 * side + 1, device=trust.device)[1::2] * side / 2 for side in (height, width))
+    here = torch.stack([x.flatten() for x in torch.meshgrid(*lines, indexing="ij")])[[1, 0], None, None]  # in pixels
+    least = how.stir * max(height, width)
+    off, weight = torch.zeros_like(trust), trust
+    for _ in range(FITS):
+        off = (here - fitted(flow, here.expand_as(flow), weight)).norm(dim=0)
+        weight = trust / (1 + (off / least).square())
+    still = (trust * (1 - (off / least).clamp(max=1))).sum(1).view(-1, 1, height, width)
+    known = drawn.trust.sum(1, keepdim=True)
+    return 1 - spread(still / known.clamp(min=1e-6), (known > 0).to(known))
+
+
+def fitted(x: Float[Tensor, "*n p"], y: Float[Tensor, "*n p"], weight: Float[Tensor, "*m p"]) -> Float[Tensor, "*n p"]:
+    """What a straight line that is nearest to all y says of each x."""
+    share = weight / weight.sum(-1, keepdim=True).clamp(min=1e-6)
+    middle, level = ((share * z).sum(-1, keepdim=True) for z in (x, y))
+    slope = (share * (x - middle) * y).sum(-1, keepdim=True) / (share * (x - middle).square()).sum(
+        -1, keepdim=True
+    ).clamp(min=1e-9)
+    return level + slope * (x - middle)
 
 
 def changed(drafts: Draft, heads: Heads, how: Retouching) -> Drawn:
