@@ -17,6 +17,7 @@ from motion_imitate.generators.liquid_warping import SID, TSF, Heads
 from motion_imitate.types import Batched, Drawn, Generator, Source, View
 
 FITS = 4  # times that what moved is left out, to find how the whole moved
+SPARSE = 3  # pixels apart that are asked for that
 GROUPS = 3  # ways to read a photo: the spot itself, its twin on the other side of the body, front for back
 
 
@@ -27,7 +28,7 @@ class Retouching:
     slide: float = 0.02  # of the picture, by which a flow is moved where the network says 1
     ease: float = 3.0  # the trust that is not changed, as a logit: how far the network may raise it, too
     thin: float = 0.04  # least share of a pixel that is left to colour, where all of it is the photo's
-    stir: float = 0.02  # of the picture, by which a spot has to move for the network to have its full say
+    stir: float = 0.04  # of the picture, by which a spot has to move for the network to have its full say
 
 
 @dataclass(frozen=True)
@@ -193,27 +194,28 @@ def stirred(drawn: Drawn, how: Retouching) -> Float[Tensor, "B 1 H W"]:
     """How far each spot is from where it would be if the photo had been moved as a whole: 1 from `how.stir` on."""
     height, width = drawn.cover.shape[2:]
     count = drawn.trust.shape[1] // GROUPS  # of photos; the first ways read the spot itself
-    trust, flow = drawn.trust[:, :count].flatten(2), drawn.flow[:, :count].flatten(2, 3).movedim(-1, 0)
-    lines = (torch.linspace(-1, 1, 2 * side + 1, device=trust.device)[1::2] * side / 2 for side in (height, width))
-    here = torch.stack([x.flatten() for x in torch.meshgrid(*lines, indexing="ij")])[[1, 0], None, None]  # in pixels
-    least = how.stir * max(height, width)
-    off, weight = torch.zeros_like(trust), trust
+    trust, flow = drawn.trust[:, :count], drawn.flow[:, :count].movedim(-1, 0).contiguous()
+    rows, columns = (torch.arange(side, dtype=flow.dtype, device=flow.device) for side in (height, width))
+    here = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))[:, None, None] / (how.stir * max(height, width))
+    some = (..., slice(None, None, SPARSE), slice(None, None, SPARSE))
+    x, y, each = (t[some].flatten(-2) for t in (flow, here, trust))
+    weight = each
     for _ in range(FITS):
-        off = (here - fitted(flow, here.expand_as(flow), weight)).norm(dim=0)
-        weight = trust / (1 + (off / least).square())
-    still = (trust * (1 - (off / least).clamp(max=1))).sum(1).view(-1, 1, height, width)
+        slope, start = line(x, y, weight)
+        weight = each / (1 + (y - slope * x - start).square().sum(0))
+    off = (here - slope[..., None] * flow - start[..., None]).square().sum(0)
+    still = (trust * (1 - off.clamp(max=1).sqrt())).sum(1, keepdim=True)
     known = drawn.trust.sum(1, keepdim=True)
     return 1 - spread(still / known.clamp(min=1e-6), (known > 0).to(known))
 
 
-def fitted(x: Float[Tensor, "*n p"], y: Float[Tensor, "*n p"], weight: Float[Tensor, "*m p"]) -> Float[Tensor, "*n p"]:
-    """What a straight line that is nearest to all y says of each x."""
+def line(x: Float[Tensor, "*n p"], y: Float[Tensor, "*m p"], weight: Float[Tensor, "*o p"]) -> tuple[Tensor, Tensor]:
+    """Slope and start of the straight line that is nearest to all y, each as much as it weighs."""
     share = weight / weight.sum(-1, keepdim=True).clamp(min=1e-6)
     middle, level = ((share * z).sum(-1, keepdim=True) for z in (x, y))
-    slope = (share * (x - middle) * y).sum(-1, keepdim=True) / (share * (x - middle).square()).sum(
-        -1, keepdim=True
-    ).clamp(min=1e-9)
-    return level + slope * (x - middle)
+    across = share * (x - middle)
+    slope = (across * y).sum(-1, keepdim=True) / (across * (x - middle)).sum(-1, keepdim=True).clamp(min=1e-9)
+    return slope, level - slope * middle
 
 
 def changed(drafts: Draft, heads: Heads, how: Retouching) -> Drawn:
