@@ -173,7 +173,8 @@ def advised(
 
     for run in follow(counted(), who):
         if sum(map(len, seen)) < doubts.long:
-            seen.append(replace(run, mask=run.mask.new_empty(len(run), 0, 0)))  # a view would hold it all
+            flat = run.world.new_zeros(()).expand_as(run.world)  # takes no room
+            seen.append(replace(run, world=flat, mask=run.mask.new_empty(len(run), 0, 0)))  # a view would hold it all
         if early and float(run.seconds[-1]) >= doubts.early:
             early = False
             tell(of_person(cat(seen), info, companies, doubts))

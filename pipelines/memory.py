@@ -2,20 +2,34 @@
 
 import ctypes
 import sys
+from collections.abc import Callable
+from threading import Thread
+from time import sleep
 
 MMAP_THRESHOLD, ARENA_MAX = -3, -8  # as malloc.h numbers them
 LARGE = 2 << 20  # bytes; what is as large gets pages of its own, whatever was let go before
 ARENAS = 2  # else each thread keeps some
+OFTEN = 10.0  # seconds
 
 
 def give_back() -> None:
     """Of use with the C library of Linux only: streams of large pictures through several threads take a third less."""
     if sys.platform != "linux":
         return
-    tune = getattr(ctypes.CDLL(None), "mallopt", None)
+    library = ctypes.CDLL(None)
+    tune, trim = (getattr(library, name, None) for name in ("mallopt", "malloc_trim"))
     if tune is not None:
         tune(MMAP_THRESHOLD, LARGE)
         tune(ARENA_MAX, ARENAS)
+    if trim is not None:
+        Thread(target=again, args=(trim,), name="trim", daemon=True).start()
+
+
+def again(trim: Callable[[int], int]) -> None:
+    """What lies between things that are kept goes back, too: there is the more of it the longer a clip is."""
+    while True:
+        sleep(OFTEN)
+        trim(0)
 
 
 def full(error: BaseException) -> bool:
