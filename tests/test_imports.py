@@ -12,6 +12,7 @@ PIPELINES = sorted((ROOT / "pipelines").rglob("*.py"))
 
 LOW = [
     "files",
+    "rows",
     "types",
     "camera",
     "raster_numba",
