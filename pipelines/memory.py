@@ -3,6 +3,7 @@
 import ctypes
 import sys
 from collections.abc import Callable
+from functools import cache
 from threading import Thread
 from time import sleep
 
@@ -12,6 +13,7 @@ ARENAS = 2  # else each thread keeps some
 OFTEN = 10.0  # seconds
 
 
+@cache  # once in a process
 def give_back() -> None:
     """Of use with the C library of Linux only: streams of large pictures through several threads take a third less."""
     if sys.platform != "linux":
