@@ -1,38 +1,33 @@
 """The method on one page: photos become a Source, a motion becomes views, a generator draws them, and the drawn person
 is read from the photos at the size of the output."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from motion_imitate import bodies
-from motion_imitate.background import behind, grown
+from motion_imitate.background.fill import behind, grown
 from motion_imitate.bodies.dress import dress
-from motion_imitate.bodies.opposite import opposite
-from motion_imitate.bodies.parts import ARMS, LIMBS
 from motion_imitate.bodies.skinning import Skinned
-from motion_imitate.camera import around, cut, to_camera, to_image
-from motion_imitate.compositor import compose_into, palette
+from motion_imitate.compositing.compose import compose_into, palette
+from motion_imitate.compositing.shadow import cast as cast_shadow
 from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.follow import follow
 from motion_imitate.estimators.landmarks import Landmarks
 from motion_imitate.estimators.matte import matte as matte_of
 from motion_imitate.estimators.quality import QUALITIES
-from motion_imitate.generators.geometric import Geometric
-from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF
-from motion_imitate.generators.painter import Painter, middles
-from motion_imitate.generators.retouch import Retouch
-from motion_imitate.motion import Retarget, Smoothing, retarget, smooth
-from motion_imitate.portrait import Photos, people_in, photos_of
-from motion_imitate.raster import rasterize
-from motion_imitate.shadow import cast as cast_shadow
+from motion_imitate.generators.load import RENDERERS, renderers
+from motion_imitate.geometry.camera import around, cut, to_camera, to_image
+from motion_imitate.geometry.raster import rasterize
+from motion_imitate.motion.retarget import Retarget, retarget
+from motion_imitate.motion.smooth import Smoothing, smooth
+from motion_imitate.photos.people import Photos, people_in, photos_of
 from motion_imitate.types import (
     Body,
     BodyModel,
@@ -47,8 +42,6 @@ from motion_imitate.types import (
     cat,
 )
 from motion_imitate.video import probe, read
-from motion_imitate.weights import find
-from motion_imitate.weights import read as stored
 
 STILL = Fitting(outline_steps=6, every=1)  # for photos
 STEADY = Smoothing(reach=0.1)  # what is driven is to be as quick as the driver
@@ -115,62 +108,6 @@ def portrait(photos: Photos, seen: Sequence[Sighting]) -> tuple[Source, BodyMode
     """The person of some photos, as a body that is free to use."""
     with torch.no_grad():
         return prepare(photos, seen, Fitter(cast(BodyModel, bodies.load()), STILL), rasterize)
-
-
-def geometric(model: BodyModel) -> Geometric:
-    limbs = torch.tensor(LIMBS)
-    return Geometric(
-        model.faces, model.mirror_vertices, opposites(model.name), limbs[model.parts], tuple(LIMBS[k] for k in ARMS)
-    )
-
-
-@cache
-def opposites(name: str) -> tuple[Int[Tensor, " V"], Int[Tensor, " V"]]:
-    """Of the bare body: what the dressed one has on would be taken for its limbs."""
-    model = cast(BodyModel, bodies.load(name))
-    limb = torch.zeros(len(model.mirror_vertices), dtype=torch.int64)
-    limb[model.faces.flatten()] = torch.tensor(LIMBS)[model.parts].repeat_interleave(3)
-    return opposite(model.skin.template, limb, LIMBS[24], (LIMBS[3], LIMBS[4]))
-
-
-def liquid_warping(model: BodyModel, weights: Path | None = None) -> Retouch | Painter:
-    """Networks that mend what the geometric generator draws, or those of the published forms, which paint the person
-    themselves: as the weights are. Those that ship mend."""
-    shape, source, target = trained(weights or find("liquid_warping.safetensors"))
-    if shape == "small":
-        return Retouch(geometric(model), source, target, places(model))
-    return Painter(source, target, middles(model.uv))
-
-
-@cache
-def trained(weights: Path) -> tuple[str, SID, TSF]:
-    about, tensors = stored(weights)
-    shape = about.get("shape")
-    if shape not in SHAPES:
-        raise ValueError(f"{weights} does not say which networks it is of; give weights.safetensors of `train`")
-    source, target = SID(SHAPES[shape]), TSF(SHAPES[shape])
-    for net, name in ((source, "source."), (target, "target.")):
-        net.load_state_dict({k.removeprefix(name): v.float() for k, v in tensors.items() if k.startswith(name)})
-        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return shape, source, target
-
-
-def places(model: BodyModel) -> Float[Tensor, "F 3"]:
-    """Where each face is on the resting body: the middle of it all is 0, and 1 half its height away."""
-    at = model.skin.template
-    middle = (at.amax(0) + at.amin(0)) / 2
-    return (at[model.faces].mean(1) - middle) / (at[:, 1].amax() - at[:, 1].amin()) * 2
-
-
-RENDERERS: dict[str, Callable[[BodyModel], Generator]] = {  # type: ignore[type-arg]
-    "geometric": geometric,
-    "liquid-warping": liquid_warping,
-}
-
-
-def renderers(weights: Path | None) -> dict[str, Callable[[BodyModel], Generator]]:  # type: ignore[type-arg]
-    """All of them, with these weights if they are given."""
-    return RENDERERS | {"liquid-warping": partial(liquid_warping, weights=weights)}
 
 
 def floor(model: BodyModel, body: Body, camera: Camera) -> float | None:

@@ -2,18 +2,19 @@
 
 from dataclasses import replace
 
-import painted
 import pytest
 import torch
-from box_body import NAMES, BoxBody
 from torch.testing import assert_close
 
 from motion_imitate.bodies import load
-from motion_imitate.camera import around, cut, project, unknown_lens
-from motion_imitate.compositor import compose_into, palette
-from motion_imitate.imitate import Person, Render, geometric, look
-from motion_imitate.raster import RASTERIZERS, rasterize
+from motion_imitate.compositing.compose import compose_into, palette
+from motion_imitate.generators.load import geometric
+from motion_imitate.geometry.camera import around, cut, project, unknown_lens
+from motion_imitate.geometry.raster import RASTERIZERS, rasterize
+from motion_imitate.imitate import Person, Render, look
 from motion_imitate.types import Body, Camera, Frames, Motion, cat
+from tests.support import painted
+from tests.support.box_body import NAMES, BoxBody
 
 MODEL = BoxBody()
 SIZE = (120, 100)
@@ -141,7 +142,7 @@ def test_the_compiled_compositor_agrees_with_torchs(monkeypatch, channels):
     ground = torch.randint(0, 256, (233, 171, channels), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     expected = ground.clone()
     with monkeypatch.context() as context:
-        context.setattr("motion_imitate.compositor.find_spec", lambda name: None)
+        context.setattr("motion_imitate.compositing.compose.find_spec", lambda name: None)
         compose_into(expected, drawn, palette(photo))
     compose_into(ground, drawn, palette(photo))
     off = (ground.int() - expected.int()).abs()

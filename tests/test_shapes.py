@@ -4,7 +4,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from motion_imitate.camera import project
+from motion_imitate.geometry.camera import project
 from motion_imitate.types import Camera, Frames, Raster
 
 frames = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)

@@ -11,9 +11,9 @@ from torch.nn.functional import grid_sample
 
 from motion_imitate.bodies.parts import ARMS
 from motion_imitate.bodies.skinning import Skinned, rest_shape
-from motion_imitate.camera import to_camera, to_image
-from motion_imitate.mesh import between, edges, vertex_normals
-from motion_imitate.raster import rasterize
+from motion_imitate.geometry.camera import to_camera, to_image
+from motion_imitate.geometry.mesh import between, edges, vertex_normals
+from motion_imitate.geometry.raster import rasterize
 from motion_imitate.types import Body, Camera
 
 

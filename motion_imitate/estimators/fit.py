@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from motion_imitate.camera import unknown_lens
 from motion_imitate.estimators.fitter import Clip, Fitter
 from motion_imitate.estimators.rig import State, joined
 from motion_imitate.estimators.silhouette import Edges
 from motion_imitate.estimators.terms import Evidence, evidence, plane_error
+from motion_imitate.geometry.camera import unknown_lens
 from motion_imitate.types import Camera, Motion, Sighting, cat
 
 NEAR = 0.1  # seconds between frames over which motion is taken to be smooth

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from motion_imitate.estimators.banded import Normal
-from motion_imitate.estimators.habits import Habits, habits
 from motion_imitate.estimators.lifter import Lifter, lift, load
+from motion_imitate.estimators.pose_prior import Habits, habits
 from motion_imitate.estimators.rig import SIZE, Points, Rig, State
 from motion_imitate.estimators.silhouette import Edges, Proxy
 from motion_imitate.estimators.terms import (

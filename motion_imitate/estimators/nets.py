@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from motion_imitate.estimators.hush import hushed
 from motion_imitate.estimators.tflite import Graph, Step, read_graph
+from motion_imitate.quiet_stderr import hushed
 from motion_imitate.weights import MissingWeights, find
 
 Floats = NDArray[np.float32]

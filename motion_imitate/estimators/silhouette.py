@@ -12,7 +12,7 @@ from torch.nn.functional import grid_sample
 from motion_imitate.estimators.banded import Normal
 from motion_imitate.estimators.rig import BENDS, Points, Rig, State
 from motion_imitate.estimators.terms import bounded, plane
-from motion_imitate.mesh import vertex_normals
+from motion_imitate.geometry.mesh import vertex_normals
 from motion_imitate.types import Camera, Sighting
 
 GRID = 256  # pixels along the square in which masks and outlines are compared

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motion_imitate.estimators.banded import Normal
-from motion_imitate.estimators.habits import Habits
+from motion_imitate.estimators.pose_prior import Habits
 from motion_imitate.estimators.rig import BENDS, ROOT, State, kind, turn
 from motion_imitate.types import Camera, Sighting
 

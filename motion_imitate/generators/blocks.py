@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import instance_norm, relu
 
-from motion_imitate.flow import resize, warp
+from motion_imitate.geometry.flow import resize, warp
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda channels: nn.Identity(),

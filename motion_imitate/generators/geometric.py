@@ -13,9 +13,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from motion_imitate.flow import in_space, inside, nearest, on_picture, warp
-from motion_imitate.generators.fringe import Around, Carry, Fringing, Limbs, Skin, closed, closest, fringe, pixels
-from motion_imitate.mesh import between, edges
+from motion_imitate.generators.hair_and_cloth import (
+    Around,
+    Carry,
+    Fringing,
+    Limbs,
+    Skin,
+    closed,
+    closest,
+    fringe,
+    pixels,
+)
+from motion_imitate.geometry.flow import in_space, inside, nearest, on_picture, warp
+from motion_imitate.geometry.mesh import between, edges
 from motion_imitate.types import Drawn, Source, View
 
 

@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import interpolate as resized
 
-from motion_imitate.flow import correspond
 from motion_imitate.generators.liquid_warping import SID, TSF, read_once, unit
+from motion_imitate.geometry.flow import correspond
 from motion_imitate.types import Drawn, Source, View
 
 

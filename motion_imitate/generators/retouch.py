@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate as resized
 
-from motion_imitate.background import spread
-from motion_imitate.compositor import compose, palette
-from motion_imitate.flow import warp
+from motion_imitate.background.fill import spread
+from motion_imitate.compositing.compose import compose, palette
 from motion_imitate.generators.liquid_warping import SID, TSF, Heads
+from motion_imitate.geometry.flow import warp
 from motion_imitate.types import Batched, Drawn, Generator, Source, View
 
 FITS = 4  # times that what moved is left out, to find how the whole moved

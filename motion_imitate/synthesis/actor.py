@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from motion_imitate.bodies.skinning import Skinned, joint_places, local_to_global
-from motion_imitate.mesh import vertex_normals
+from motion_imitate.geometry.mesh import vertex_normals
 from motion_imitate.synthesis.light import FINISHES, Finish
 
 LEVELS = 5  # of a texture, each half as large as the one before

@@ -15,7 +15,7 @@ from motion_imitate.synthesis import fabrics, wardrobe
 from motion_imitate.synthesis.actor import Layer, nearest_faces
 from motion_imitate.synthesis.figure import Figure
 from motion_imitate.synthesis.hair import hairline, shade
-from motion_imitate.synthesis.held import Part, part_of
+from motion_imitate.synthesis.held_out import Part, part_of
 from motion_imitate.synthesis.person import EYEBALLS, SOLID, Tuck, tucked
 from motion_imitate.synthesis.tailor import dyed, halves
 from motion_imitate.synthesis.wardrobe import Garment, Whole, hang, hung_weights

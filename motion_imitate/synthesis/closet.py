@@ -12,7 +12,7 @@ from motion_imitate.bodies.skinning import Skinned
 from motion_imitate.synthesis import complexion, hair
 from motion_imitate.synthesis.actor import Actor, Layer, assembled, seen_faces
 from motion_imitate.synthesis.figure import Figure, figure
-from motion_imitate.synthesis.held import Part
+from motion_imitate.synthesis.held_out import Part
 from motion_imitate.synthesis.outfits import Item, outfit
 
 Random = np.random.Generator

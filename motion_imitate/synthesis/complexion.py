@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from motion_imitate.raster import rasterize
+from motion_imitate.geometry.raster import rasterize
 from motion_imitate.synthesis.figure import Figure
 from motion_imitate.synthesis.noise import at_points
 from motion_imitate.synthesis.person import EYEBALLS

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate.camera import to_image
+from motion_imitate.geometry.camera import to_image
 from motion_imitate.types import Camera
 
 COARSE = 4  # pixels of the picture to one of the shadow's

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from motion_imitate.raster import rasterize
+from motion_imitate.geometry.raster import rasterize
 from motion_imitate.synthesis.actor import Actor
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from motion_imitate.raster import rasterize
+from motion_imitate.geometry.raster import rasterize
 
 GOLDEN = pi * (3 - 5**0.5)
 FAR = 50.0  # metres from which rays look

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from motion_imitate.bodies.skinning import Skinned, local_to_global
-from motion_imitate.camera import facing, to_image
+from motion_imitate.geometry.camera import facing, to_image
 from motion_imitate.synthesis.closet import POINTS, face_vertices, mark_vertices
 from motion_imitate.synthesis.shader import Shot
 from motion_imitate.types import Body, Camera

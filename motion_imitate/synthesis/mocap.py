@@ -10,7 +10,7 @@ from kornia.geometry.conversions import axis_angle_to_rotation_matrix, quaternio
 from torch import Tensor
 
 from motion_imitate.estimators.rig import BENDS, turn, turned_by
-from motion_imitate.synthesis.held import Part, part_of
+from motion_imitate.synthesis.held_out import Part, part_of
 from motion_imitate.types import BodyModel
 
 AXES = torch.tensor(

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from motion_imitate.bodies.skinning import Skinned
-from motion_imitate.camera import to_image
-from motion_imitate.flow import NOWHERE
+from motion_imitate.geometry.camera import to_image
+from motion_imitate.geometry.flow import NOWHERE
 from motion_imitate.synthesis import damage, mocap, scenery
 from motion_imitate.synthesis.actor import Actor, posed
 from motion_imitate.synthesis.closet import Closet, person

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from motion_imitate.bodies.skinning import Skinned, blend, joint_places, local_to_global, rest_shape
-from motion_imitate.mesh import vertex_normals
+from motion_imitate.geometry.mesh import vertex_normals
 from motion_imitate.synthesis.wardrobe import Garment, hang, hung_weights, whole
 from motion_imitate.types import Skin
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate.estimators.habits import habits
+from motion_imitate.estimators.pose_prior import habits
 from motion_imitate.estimators.rig import BENDS, Points, Rig, State, turn
 from motion_imitate.estimators.terms import HIPS, USED, towards, trust
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motion_imitate.bodies.skinning import Skinned, global_to_local, local_to_global
-from motion_imitate.estimators.habits import habits
+from motion_imitate.estimators.pose_prior import habits
 from motion_imitate.estimators.rig import BENDS, turn
 from motion_imitate.types import Body, BodyModel, Camera
 

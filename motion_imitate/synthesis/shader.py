@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from motion_imitate.camera import to_camera, to_image
-from motion_imitate.raster import rasterize
+from motion_imitate.geometry.camera import to_camera, to_image
+from motion_imitate.geometry.raster import rasterize
 from motion_imitate.synthesis.actor import Actor, Heap
 from motion_imitate.synthesis.lamp import Glare, Shadow, halfway, lamp
 from motion_imitate.types import Camera, Raster
@@ -127,11 +127,11 @@ def shaded(
 def shaded_numba(
     actor: Actor, at: Tensor, normals: Tensor, hits: Hits, light: Glare, shadow: Shadow | None, level: Tensor
 ) -> tuple[Float[Tensor, " P"], Float[Tensor, "P 3"]]:
-    from motion_imitate.synthesis.shader_numba import (
+    from motion_imitate.synthesis.shader_numba import (  # numba takes long to import, and may be missing
         STEPS,
         TOP,
         shade,
-    )  # numba takes long to import, and may be missing
+    )
 
     linear, curve = (torch.arange(256) / 255) ** 2.2, shown(torch.linspace(0, float(TOP), STEPS))
     alpha, glow = torch.empty(len(hits.face)), torch.empty(len(hits.face), 3)

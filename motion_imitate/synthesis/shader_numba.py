@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_imitate.raster_numba import Floats, Ints, compiled, inlined
+from motion_imitate.geometry.raster_numba import Floats, Ints, compiled, inlined
 
 ZERO, ONE, HALF = np.float32(0), np.float32(1), np.float32(0.5)
 Bytes = NDArray[np.uint8]

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from motion_imitate.mesh import vertex_normals
+from motion_imitate.geometry.mesh import vertex_normals
 
 FAR = 1.0  # metres: nowhere near an edge
 

@@ -8,9 +8,9 @@ from kornia.filters import gaussian_blur2d
 from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
-from motion_imitate.camera import to_camera, to_image
-from motion_imitate.mesh import vertex_normals
-from motion_imitate.raster import AT_ONCE, boxes, pull, rasterize, to_pixels
+from motion_imitate.geometry.camera import to_camera, to_image
+from motion_imitate.geometry.mesh import vertex_normals
+from motion_imitate.geometry.raster import AT_ONCE, boxes, pull, rasterize, to_pixels
 from motion_imitate.synthesis.light import FINISHES, Lights, Rays, Spots, linear, lit, shone, shown
 from motion_imitate.synthesis.person import Person, sample
 from motion_imitate.types import Camera

@@ -1,15 +1,7 @@
 """Videos in and out. Only this package knows PyAV."""
 
 from motion_imitate.files import OutputError
-from motion_imitate.video.errors import (
-    Damaged,
-    Limits,
-    NoFrames,
-    NotAVideo,
-    NoVideoStream,
-    TooLarge,
-    VideoError,
-)
+from motion_imitate.video.errors import Damaged, Limits, NoFrames, NotAVideo, NoVideoStream, TooLarge, VideoError
 from motion_imitate.video.formats import Encoding
 from motion_imitate.video.joining import join
 from motion_imitate.video.probing import Info, probe

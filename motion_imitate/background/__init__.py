@@ -1,0 +1,1 @@
+"""Backgrounds: inpainting, clean plates and camera alignment."""

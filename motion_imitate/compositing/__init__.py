@@ -1,0 +1,1 @@
+"""Blend a drawn person over a background, with shadow or body overlay."""

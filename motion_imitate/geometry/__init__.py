@@ -1,0 +1,1 @@
+"""Cameras, rotations, meshes, flow and the rasteriser."""

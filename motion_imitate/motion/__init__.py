@@ -1,0 +1,1 @@
+"""Motions: smoothing, retargeting, ground contact, storage."""

@@ -1,0 +1,1 @@
+"""Photos: reading, headers and the people in them."""

@@ -1,0 +1,1 @@
+"""Samples, losses and backbones that training and evaluation share."""

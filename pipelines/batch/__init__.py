@@ -1,0 +1,1 @@
+"""`motion-imitate batch`: many videos, resumable, on this machine or on Ray."""

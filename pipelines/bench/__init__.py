@@ -1,0 +1,1 @@
+"""`python -m pipelines.bench`: benchmarks that print ratios."""

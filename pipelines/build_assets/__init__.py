@@ -1,0 +1,1 @@
+"""Build the shipped assets from their sources."""

@@ -1,0 +1,5 @@
+import sys
+
+from pipelines.cli.commands import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""`motion-imitate motion`: extract, overlay, show and export."""

@@ -1,0 +1,1 @@
+"""Run stages in this process, in threads, or on Ray."""

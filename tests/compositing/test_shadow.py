@@ -1,0 +1,49 @@
+"""A shadow lies on the ground under what is close to it, and nowhere else."""
+
+import torch
+
+from motion_imitate.compositing.shadow import darken, shadow
+from motion_imitate.geometry.camera import to_image
+from motion_imitate.geometry.raster import rasterize
+from motion_imitate.types import Camera
+
+SIZE = (120, 160)
+FLOOR = 1.0
+CAMERA = Camera(torch.tensor([[1.5, 2.0]]), torch.zeros(1, 2), torch.zeros(1, 3))
+FACES = torch.tensor([[0, 1, 2], [0, 2, 3]])
+
+
+def board(height, away=3.0):
+    """A board of 40 by 40 cm over the ground, level."""
+    x, z = torch.tensor([-0.2, 0.2, 0.2, -0.2]), torch.tensor([-0.2, -0.2, 0.2, 0.2])
+    return torch.stack([x, torch.full((4,), FLOOR - height), away + z], 1)
+
+
+def of(height):
+    return shadow(board(height), FACES, FLOOR, CAMERA, rasterize, SIZE)
+
+
+def test_it_lies_where_the_board_touches_the_ground():
+    lost = of(0.0)
+    middle = to_image(torch.tensor([[[0.0, FLOOR, 3.0]]]), CAMERA)[0, 0, :2]
+    row, column = int((middle[1] + 1) * SIZE[0] / 2), int((middle[0] + 1) * SIZE[1] / 2)
+    assert lost[row, column] > 0.3
+    assert lost[: row - 20].max() == 0
+    assert lost[:, : column - 40].max() == 0
+
+
+def test_the_higher_the_fainter_until_there_is_none():
+    dark = [float(of(height).max()) for height in (0.0, 0.05, 0.1, 0.2)]
+    assert dark == sorted(dark, reverse=True)
+    assert dark[-1] < 0.1 * dark[0]
+    assert of(0.5) is None
+
+
+def test_it_takes_light_and_touches_nothing_else():
+    lost = of(0.0)
+    picture = torch.full((2 * SIZE[0], 2 * SIZE[1], 3), 200, dtype=torch.uint8)
+    darken(picture, lost)
+    large = torch.nn.functional.interpolate(lost[None, None], scale_factor=2, mode="bilinear")[0, 0]
+    assert (picture[..., 0] - 200 * (1 - large)).abs().max() <= 4
+    assert (picture[..., 0] - 200 * (1 - large)).abs().mean() < 0.1
+    assert (picture[large == 0] == 200).all()

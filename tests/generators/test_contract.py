@@ -1,0 +1,115 @@
+"""What every generator holds to: photos in any number are looked at once, and each view is drawn by itself."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF
+from motion_imitate.generators.load import places as places_of
+from motion_imitate.generators.painter import Painter, Painting, middles
+from motion_imitate.generators.retouch import Retouch, Retouching
+from motion_imitate.geometry.raster import rasterize
+from motion_imitate.imitate import look
+from motion_imitate.types import Generator, cat
+from tests.support.painted import MODEL, geometric, source, standing
+
+SIZE = (72, 48)
+YAWS = (0.0, 0.3, -0.4, 0.8, 1.6, -2.0, 2.4, 3.1)
+
+
+def networks(name, width):
+    torch.manual_seed(0)
+    shape = SHAPES[name]
+    shape = replace(shape, source=replace(shape.source, width=width), target=replace(shape.target, width=width))
+    return SID(shape), TSF(shape)
+
+
+def painter(name):
+    return Painter(*networks(name, 4), middles(MODEL.uv), Painting(size=64))
+
+
+def retouch():
+    looking, drawing = networks("small", 2)
+    torch.nn.init.normal_(drawing.glass.head.weight, std=0.02)
+    return Retouch(geometric(), looking, drawing, places_of(MODEL), Retouching(size=64))
+
+
+MAKERS = {
+    "geometric": geometric,
+    "paper": lambda: painter("paper"),
+    "attention": lambda: painter("attention"),
+    "retouch": retouch,
+}
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def generator(request):
+    return MAKERS[request.param]()
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return source(standing(), standing(0.9), standing(-2.5), size=(144, 96))
+
+
+@pytest.fixture(scope="module")
+def views():
+    return cat([look(MODEL, rasterize, *standing(yaw), SIZE) for yaw in YAWS])
+
+
+def alike(one, other, atol=1e-4):
+    for part in vars(one):
+        assert_close(getattr(one, part), getattr(other, part), rtol=1e-3, atol=atol)
+
+
+def test_it_is_a_generator(generator):
+    assert isinstance(generator, Generator)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_photos_in_any_number_make_pictures_in_range(generator, photos, views, count):
+    drawn = generator.draw(generator.encode(photos[:count]), views[:2])
+    ways = drawn.trust.shape[1]
+    assert ways % count == 0
+    assert drawn.flow.shape == (2, ways, *SIZE, 2)
+    assert drawn.colour.shape == (2, 3, *SIZE)
+    for part in (drawn.colour, drawn.cover, drawn.trust, drawn.trim):
+        assert 0 <= part.min() <= part.max() <= 1 + 1e-5
+    assert drawn.trust.sum(1).max() <= 1 + 1e-5
+
+
+def test_what_was_made_of_the_photos_serves_eight_views_one_by_one_or_at_once_and_again(generator, photos, views):
+    code = generator.encode(photos[:2])
+    at_once = generator.draw(code, views)
+    alike(at_once, cat([generator.draw(code, views[t : t + 1]) for t in range(len(views))]))
+    alike(at_once, generator.draw(code, views), atol=0)
+    assert (at_once.colour[0] - at_once.colour[1]).abs().max() > 1e-3
+
+
+def test_who_else_is_in_the_run_changes_nothing(generator, photos, views):
+    code = generator.encode(photos[:1])
+    order = torch.tensor([3, 0, 6])
+    alike(generator.draw(code, views[order])[1:2], generator.draw(code, views[:1]))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_networks_draw_nearly_the_same_in_half_precision(name):
+    looking, drawing = networks(name, 8)
+    torch.nn.init.normal_(drawing.glass.head.weight, std=0.02)
+    random = torch.Generator().manual_seed(0)
+    photos, picture = (torch.rand(2, net.glass.net.inputs, 64, 64, generator=random) for net in (looking, drawing))
+    flows = torch.rand(2, 6, 64, 64, 2, generator=random) * 2 - 1
+    share = torch.rand(2, 6, 64, 64, generator=random) / 6
+
+    @torch.no_grad()
+    def heads():
+        return torch.cat(drawing(picture, looking.features(photos), flows, share), 1)
+
+    exact = heads()
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = heads()
+    assert rough.dtype == torch.bfloat16
+    assert exact.std() > 0.01
+    assert (rough - exact).std() < 0.03 * exact.std()

@@ -1,0 +1,60 @@
+"""The measurements of a frame's drawing, on next to nothing: that they count and compare what they say."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from motion_imitate.generators.liquid_warping import SHAPES
+from pipelines.bench import generator as bench_generator
+from pipelines.bench.generator import Work, compared, limited, operations, published, shipped, size_of
+from tests.support.painted import MODEL, source, standing
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    nets = {part: replace(getattr(SHAPES["paper"], part), width=2) for part in ("source", "target", "background")}
+    monkeypatch.setitem(SHAPES, "paper", replace(SHAPES["paper"], **nets))
+    monkeypatch.setattr(bench_generator, "SIDE", 32)
+    monkeypatch.setattr(bench_generator, "TIMES", 1)
+    monkeypatch.setattr(bench_generator, "THREADS", (1,))
+
+
+def test_operations_are_twice_the_multiplications_and_weights_are_counted_once():
+    net = nn.Conv2d(3, 5, 3, padding=1, bias=False)
+    assert operations(lambda: net(torch.zeros(1, 3, 8, 7))) == 2 * 8 * 7 * 5 * 27
+    assert size_of((net, nn.Linear(2, 2))) == 5 * 27 + 6
+
+
+def test_threads_are_as_many_as_before_afterwards():
+    before = torch.get_num_threads()
+    with limited(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+def test_what_takes_a_frame_is_told_beside_the_papers(quick):
+    little = nn.Linear(1000, 20, bias=False)
+    works = published() | {
+        "nothing": Work(lambda: None),
+        "little": Work(lambda: little(torch.ones(1, 1000)), (little,)),
+    }
+    lines = list(compared(works))
+    assert lines[0] == "1 thread"
+    assert [line.strip().startswith(name) for line, name in zip(lines[1:], works, strict=True)] == [True] * 4
+    assert "x1.000" in lines[1]
+    assert "GFLOP" not in lines[3]
+    assert lines[4].endswith("0.00 GFLOP   0.02 M weights")
+
+
+def test_each_part_is_drawn_and_composed():
+    works = shipped(source(standing(), size=(240, 160)), MODEL)
+    assert works["geometric"].does().cover.max() == 1
+    assert size_of(works["liquid-warping"].weights) < 8e6
+    with torch.no_grad():
+        assert works["liquid-warping"].does().cover.shape == works["geometric"].does().cover.shape
+        heads = works["liquid-warping, its network alone"].does()
+        whole = works["liquid-warping, its network on 256x256"].does()
+    assert max(heads.colour.shape[2:]) == max(works["geometric"].does().cover.shape)
+    assert whole.colour.shape == (1, 3, 256, 256)

@@ -1,0 +1,23 @@
+"""`python -m pipelines.bench run`, on little."""
+
+import re
+
+from motion_imitate.types import Frames
+from motion_imitate.video import write
+from pipelines.bench.runners import measured
+from pipelines.bench.synthetic_clips import swaying
+from tests.support.batches import PHOTO
+
+
+def test_every_way_is_paced_in_one_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.bench.runners.LONGEST", 160)
+    monkeypatch.setattr("pipelines.bench.runners.find_spec", lambda _: None)  # test_actors starts Ray often enough
+    clip = tmp_path / "clip.mp4"
+    write(clip, (Frames(run.data, run.seconds) for run in swaying(16, (160, 120))), 30)
+    told = list(measured(PHOTO, clip, tmp_path, times=1, clips=3))
+    paces = [float(line.split("frames/s")[0].split()[-1]) for line in told[1:]]
+    assert len(paces) == 4
+    assert all(pace > 0 for pace in paces)
+    assert told[0].startswith("16 frames of clip.mp4")
+    ratio = float(re.search(r"([\d.]+) times as many", told[-1])[1])
+    assert abs(ratio - paces[3] / paces[2]) < 0.05 + 0.02 * ratio / min(paces[2:])

@@ -1,0 +1,143 @@
+"""The ends of a stream on Ray: what is read and written in other processes comes whole, or not at all."""
+
+import os
+import signal
+from importlib.util import find_spec
+from itertools import count
+
+import pytest
+import torch
+
+from motion_imitate.files import elsewhere
+from motion_imitate.types import Frames
+from motion_imitate.video import read, write
+from tests.support.media import film
+
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray():
+    from pipelines.streaming.ray_cluster import cluster
+
+    with cluster() as running:
+        yield running
+
+
+def numbers():
+    for i in range(60):
+        yield i, os.getpid()
+
+
+def test_a_source_that_is_killed_goes_on_where_it_was():
+    from pipelines.streaming.ray_endpoints import away
+
+    got, processes = [], set()
+    for i, process in away(numbers):
+        got.append(i)
+        processes.add(process)
+        if i == 20:
+            os.kill(process, signal.SIGKILL)
+    assert got == list(range(60))
+    assert len(processes) == 2
+    assert os.getpid() not in processes
+
+
+def test_an_error_of_a_source_reaches_the_reader():
+    from pipelines.streaming.ray_endpoints import away
+
+    def broken():
+        yield 1
+        raise ValueError("no more")
+
+    stream = away(broken)
+    assert next(stream) == 1
+    with pytest.raises(ValueError, match="no more"):
+        next(stream)
+
+
+def test_no_more_is_read_than_a_few_ahead(tmp_path):
+    from pipelines.streaming.ray_endpoints import AHEAD, away
+
+    log = tmp_path / "log"
+
+    def noting():
+        for i in count():
+            with log.open("a") as lines:
+                lines.write(f"{i}\n")
+            yield i
+
+    stream = away(noting)
+    assert [next(stream) for _ in range(5)] == list(range(5))
+    stream.close()
+    assert len(log.read_text().splitlines()) <= 5 + AHEAD + 2
+
+
+def written(path, frames):
+    return write(path, frames, 30), os.getpid()
+
+
+def pictures(count):
+    for i in range(count):
+        yield Frames(torch.full((2, 3, 32, 32), i, dtype=torch.uint8), torch.tensor([2 * i / 30, (2 * i + 1) / 30]))
+
+
+def test_a_file_is_written_by_another_process(tmp_path):
+    from functools import partial
+
+    from pipelines.streaming.ray_endpoints import into
+
+    frames, process = into(partial(written, tmp_path / "out.mp4"), pictures(20))
+    assert (frames, process != os.getpid()) == (40, True)
+    write(tmp_path / "here.mp4", pictures(20), 30)
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "here.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("fault", ["of the items", "of the consumer", "killed"])
+def test_whatever_goes_wrong_nothing_half_done_is_left(tmp_path, fault):
+    from functools import partial
+
+    from pipelines.streaming.ray_cluster import RayError
+    from pipelines.streaming.ray_endpoints import into
+
+    out = tmp_path / "folder" / "out.mp4"
+    out.parent.mkdir()
+
+    def some():
+        for i, frames in enumerate(pictures(200)):
+            if i == 30:
+                [part] = list(out.parent.glob(".*.part"))
+                if fault == "of the items":
+                    raise ValueError("a fault of the items")
+                if fault == "killed":
+                    os.kill(int(part.name.split(".")[3].split("-")[0]), signal.SIGKILL)
+            if i == 40 and fault == "of the consumer":
+                frames = Frames(frames.data[..., :16], frames.seconds)
+            yield frames
+
+    error, sentence = {
+        "of the items": (ValueError, "a fault of the items"),
+        "of the consumer": (Exception, "give all frames one size"),
+        "killed": (RayError, "died"),
+    }[fault]
+    with pytest.raises(error, match=sentence), elsewhere(out):
+        into(partial(written, out), some())
+    assert list(out.parent.iterdir()) == []
+
+
+def test_a_clip_is_read_elsewhere_with_what_there_is_to_warn_of(tmp_path):
+    from functools import partial
+
+    from pipelines.motion.estimate import heard, warning
+    from pipelines.streaming.ray_endpoints import away
+
+    clip = film(tmp_path / "clip.mkv", count=30)
+    whole = clip.read_bytes()
+    clip.write_bytes(whole[: len(whole) * 3 // 4])
+    here, there = [], []
+    frames = [run.data for run in read(clip, 4, warn=here.append)]
+    size = (frames[0].shape[2], frames[0].shape[3])
+    other = [run.data for run in heard(away(partial(warning, clip, size)), there.append)]
+    assert torch.equal(torch.cat(frames), torch.cat(other))
+    assert there == here
+    assert here

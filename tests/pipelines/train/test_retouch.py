@@ -1,0 +1,197 @@
+"""Learning to retouch: what is wrong becomes less, and a run that was stopped goes on as if it had not been."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
+from torch.testing import assert_close
+
+from motion_imitate import bodies
+from motion_imitate.estimators.identity import Identity
+from motion_imitate.generators.retouch import Retouching
+from motion_imitate.synthesis.pairs import Casting, Pairs, Sampling
+from motion_imitate.training.backbones import load_backbone
+from motion_imitate.training.lessons import Teaching, lesson
+from motion_imitate.weights import read
+from pipelines.cli.commands import main
+from pipelines.train.loop import CHECKPOINT, LOG, SHEET, WEIGHTS, learner_of
+from pipelines.train.optimizer import Learner, Pace
+from pipelines.train.retouch import Mending, Weights
+
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def subject():
+    return Mending(load_backbone("efficientnet-lite0"), Identity())
+
+
+@pytest.fixture(scope="module")
+def some():
+    pairs = Pairs(bodies.load("anny"), Sampling((SIDE, SIDE), 3, casting=Casting(1, 100)), 5)
+    return [lesson(pairs, k, Teaching(retouch=Retouching(size=SIDE))) for k in range(2)]
+
+
+def fresh(subject, **pace):
+    torch.manual_seed(0)
+    return learner_of(subject.networks(), subject.weights.adversarial > 0, Pace(**pace))
+
+
+def weights_of(pupil):
+    return torch.cat([weight.detach().flatten().clone() for weight in pupil.net.parameters()])
+
+
+def test_what_is_wrong_becomes_less(some, subject):
+    learner = fresh(subject, rate=1e-3)
+
+    def loss():
+        return subject.weighed(subject.attempt(learner.networks.net, some).wrong).detach()
+
+    before = loss()
+    told = [learner.learn(some, subject) for _ in range(20)]
+    assert told[0]["loss"] == pytest.approx(float(before), rel=1e-4)
+    assert loss() < 0.9 * before
+    assert learner.critic is None
+
+
+def test_a_face_counts_whose_identity_can_be_read(some, subject):
+    truth = some[0].truth
+    made = (truth.image.roll(3, 3).requires_grad_(), truth.matte)
+    none, read = (
+        subject.wrong(made, [replace(some[0], truth=replace(truth, face=truth.face.new_tensor(box).expand(2, 4)))])
+        for box in ((-0.5, -0.5, 0.5, 0.5), (-1.5, -1.5, 1.5, 1.5))  # of 32 pixels, and of 96
+    )
+    assert (none["identity"] == 0).all()
+    assert (read["identity"] > 0).all()
+    read["identity"].sum().backward()
+    assert made[0].grad.abs().sum() > 0
+
+
+def test_the_discriminator_learns_and_is_learnt_against_from_its_step_on(some, subject):
+    against = replace(subject, weights=Weights(adversarial=1.0))
+    learner = fresh(against, warm=1, after=1)
+    start = weights_of(learner.critic)
+    first = learner.learn(some, against)
+    assert torch.equal(weights_of(learner.critic), start)
+    assert "critic" not in first
+    alone = fresh(against, warm=1, after=1000)
+    alone.learn(some, against)
+    assert torch.equal(weights_of(alone.networks), weights_of(learner.networks))
+    told = learner.learn(some, against)
+    alone.learn(some, against)
+    assert not torch.equal(weights_of(alone.networks), weights_of(learner.networks))
+    assert not torch.equal(weights_of(learner.critic), start)
+    parts = {k: v for k, v in told.items() if k not in ("step", "loss", "adversarial", "critic")}
+    assert told["loss"] == pytest.approx(sum(getattr(against.weights, k) * v for k, v in parts.items()), rel=1e-4)
+
+
+def test_the_discriminator_comes_to_tell_true_from_made(some, subject):
+    against = replace(subject, weights=Weights(adversarial=1.0))
+    learner = fresh(against, rate=0, critic_rate=2e-5, warm=10)
+    told = [learner.learn(some, against)["critic"] for _ in range(15)]
+    assert told[-1] < 0.5 * told[0]
+
+
+def test_the_discriminator_sees_pictures_in_its_range_and_what_they_are_to_show(some, subject):
+    learner = fresh(subject)
+    tried = subject.attempt(learner.networks.net, some)
+    assert tried.made.shape == tried.true.shape == (4, 6, SIDE, SIDE)
+    truth = torch.cat([one.truth.image for one in some])
+    assert_close((tried.true[:, :3] + 1) / 2, truth)
+    assert_close(tried.made[:, 3:], tried.true[:, 3:], rtol=0, atol=0)
+    body = some[0].drafts.drawn.cover[0, 0] > 0.9
+    assert tried.true[0, 3:, body].abs().sum(0).gt(0).float().mean() > 0.7
+
+
+def test_a_step_that_is_not_finite_is_left_out(some, subject):
+    against = replace(subject, weights=Weights(adversarial=1.0))
+    learner = fresh(against)
+    pupils = (learner.networks, learner.critic)
+    kept = [weights_of(pupil) for pupil in pupils]
+    broken = replace(some[0].truth, image=some[0].truth.image * torch.nan)
+    learner.learn([replace(some[0], truth=broken)], against)
+    assert all(torch.equal(weights_of(pupil), before) for pupil, before in zip(pupils, kept, strict=True))
+    learner.learn(some, against)
+    assert not any(torch.equal(weights_of(pupil), before) for pupil, before in zip(pupils, kept, strict=True))
+
+
+@pytest.fixture
+def group(tmp_path):
+    """Processes that learn together: one."""
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'group'}", rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()
+
+
+def test_one_process_that_learns_with_others_learns_as_it_does_alone(some, subject, request):
+    against = replace(subject, weights=Weights(adversarial=1.0))
+    alone = fresh(against)
+    request.getfixturevalue("group")
+    member = fresh(against)
+    assert isinstance(member.networks.shared, DistributedDataParallel)
+    for learner in (alone, member):
+        for _ in range(2):
+            learner.learn(some, against)
+    assert_close(weights_of(member.networks), weights_of(alone.networks), rtol=0, atol=1e-5)
+    assert_close(weights_of(member.critic), weights_of(alone.critic), rtol=0, atol=1e-5)
+    assert member.stored().keys() == alone.stored().keys()
+
+
+def run(folder, steps, *more, size=SIDE):
+    words = ["train", "retouch", "-o", str(folder), "--steps", str(steps), "--size", str(size), "--quiet", *more]
+    return main(words)
+
+
+def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, capsys):
+    assert (run(tmp_path / "once", 3), run(tmp_path / "twice", 1), run(tmp_path / "twice", 3)) == (0, 0, 0)
+    (about, one), (other_about, other) = (read(tmp_path / name / CHECKPOINT) for name in ("once", "twice"))
+    assert about == other_about == {"step": 3, "seed": 0}
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert_close(other[name], tensor, rtol=0, atol=0)
+    line = json.loads((tmp_path / "once" / LOG).read_text())
+    assert line["step"] == 2
+    assert line["unchanged perceptual"] > 0
+    header, weights = read(tmp_path / "once" / WEIGHTS)
+    assert not any(name.startswith("critic.") for name in one)
+    assert (header["step"], header["size"], header["part"], header["motions"]) == (3, SIDE, "learn", [])
+    assert header["metrics"] == line
+    assert header["learning"]["pace"]["rate"] == Pace().rate
+    assert weights["target.glass.head.weight"].dtype == torch.float16
+    assert (tmp_path / "once" / SHEET).stat().st_size > 1000
+    assert "step 3, 2 of them now" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_so_does_one_against_a_discriminator(tmp_path, capsys):
+    words = ("--adversarial", "0.1", "--adversarial-after", "1")
+    for name, steps in (("once", 3), ("twice", 2), ("twice", 3)):
+        assert run(tmp_path / name, steps, *words, size=72) == 0
+    one, other = (read(tmp_path / name / CHECKPOINT)[1] for name in ("once", "twice"))
+    assert sum(value.numel() for name, value in one.items() if name.startswith("critic.now.")) == 6_962_625
+    assert any(name.startswith("critic.adam.") for name in one)
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert_close(other[name], tensor, rtol=0, atol=0)
+    assert json.loads((tmp_path / "once" / LOG).read_text())["critic"] > 0
+    assert run(tmp_path / "small", 1, *words) == 2
+    assert "too small for a discriminator" in capsys.readouterr().err
+
+
+def test_a_trial_learns_or_says_that_it_did_not(tmp_path, capsys, monkeypatch):
+    words = ["train", "retouch", "--smoke", "--size", str(SIDE), "--quiet", "-o"]
+    assert main([*words, str(tmp_path / "run")]) == 0
+    assert "step 20" in capsys.readouterr().out
+    assert main([*words, str(tmp_path / "run")]) == 2
+    assert "another folder" in capsys.readouterr().err
+    monkeypatch.setattr(Learner, "learn", lambda self, *_: told_nothing(self))
+    assert main([*words, str(tmp_path / "other")]) == 1
+    assert "nothing was learnt" in capsys.readouterr().err
+
+
+def told_nothing(learner):
+    learner.step += 1
+    return {"step": float(learner.step), "loss": 1.0}

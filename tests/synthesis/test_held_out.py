@@ -1,0 +1,18 @@
+"""What is held out is never learnt from."""
+
+import pytest
+
+from motion_imitate.synthesis.held_out import part_of
+
+
+@pytest.mark.parametrize("count", [5, 6, 14, 26])
+def test_every_fifth_is_held_out(count):
+    found = list(range(count))
+    learnt, held = part_of(found, "learn"), part_of(found, "held")
+    assert sorted(learnt + held) == found
+    assert len(held) == count // 5
+    assert part_of(found, "all") == found
+
+
+def test_of_few_all_serve_for_either():
+    assert part_of([1, 2, 3], "learn") == part_of([1, 2, 3], "held") == [1, 2, 3]
