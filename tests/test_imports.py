@@ -1,67 +1,36 @@
-"""The rules of who may import whom, read from the sources themselves."""
+"""Which file may import which, read from the sources themselves."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 LIBRARY = sorted((ROOT / "motion_imitate").rglob("*.py"))
 PIPELINES = sorted((ROOT / "pipelines").rglob("*.py"))
 
-LOW = [
-    "files",
-    "rows",
-    "types",
-    "camera",
-    "raster_numba",
-    "raster",
-    "flow",
-    "mesh",
-    "losses",
-    "metrics",
-    "picture_metrics",
-    "picture_headers",
-    "background_numba",
-    "compose_numba",
-    "background",
-    "compositor",
-    "shadow",
-    "rotations",
-    "windows",
-    "feet",
-    "legs",
-    "ground",
-    "motion",
-    "motion_file",
-    "overlay_numba",
-    "overlay",
-]  # each may import those before it
-SHARED = [
-    "types",
-    "camera",
-    "raster",
-    "flow",
-    "mesh",
-    "background",
-    "compositor",
-    "weights",
-]  # what plug-ins may use, besides their own folder
-ALONE = {
-    "av": [
-        *[f"motion_imitate/video/{n}.py" for n in ("opening", "decoding", "reading", "sound", "writing", "joining")],
-        "pipelines/bench_video.py",  # to measure against PyAV alone
-    ],
-    "ray": [f"pipelines/{n}.py" for n in ("actors", "cluster", "ends", "hands_ray")],
-    "fastapi": ["pipelines/web.py"],
-    "safetensors": ["motion_imitate/weights.py"],
-    "pickle": ["pipelines/convert.py"],
-    "torchvision": [],
-}
+LAYERS = (
+    {"types", "files", "quiet_stderr", "runner"},
+    {"weights", "geometry"},
+    {"video", "motion", "bodies", "estimators"},
+    {"background", "photos", "compositing"},
+    {"generators", "avatar"},
+    {"synthesis", "training"},
+    {"metrics", "imitate"},
+)  # the rooms of the library, from the lowest: each may import itself, its own layer and those below
+NEVER = {("avatar", "generators"), ("video", "motion"), ("geometry", "weights")}  # though they share a layer
+JOBS = {"imitate", "novel_view", "appearance", "batch", "train", "evaluate", "synthesize", "bench", "build_assets", "web"}
+ACROSS = {("batch", "imitate"), ("batch", "novel_view"), ("batch", "appearance"), ("train", "synthesize")}  # one job's folder into another's
+HOMES = {
+    "av": ("motion_imitate/video/", "pipelines/bench/video.py"),
+    "ray": ("pipelines/streaming/", "pipelines/batch/ray_workers.py"),
+    "fastapi": ("pipelines/web/",),
+    "safetensors": ("motion_imitate/weights.py",),
+    "pickle": ("pipelines/build_assets/smpl.py",),
+    "torchvision": (),
+}  # packages that only some files may import
 
 
-def imports(path: Path) -> Iterator[str]:
+def imported_modules(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names)
@@ -70,41 +39,52 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{a.name}" for a in node.names)
 
 
-def allowed(path: Path) -> list[str]:
-    """The parts of the library that `path` may import."""
-    inside = path.relative_to(ROOT / "motion_imitate")
-    name = inside.parts[0].removesuffix(".py")
-    if name in LOW:
-        return LOW[: LOW.index(name)]
-    if name == "video":
-        return ["files", "types", "video"]
-    if name == "synthesis":
-        return [p.name.removesuffix(".py") for p in (ROOT / "motion_imitate").iterdir() if p.name != "imitate.py"]
-    if len(inside.parts) > 1:
-        return [*SHARED, name]
-    if name == "weights":
-        return ["files", "types"]
-    return [p.name.removesuffix(".py") for p in (ROOT / "motion_imitate").iterdir() if p.name != inside.name]
+def room_of(path: Path) -> str:
+    """The folder or file right below the package."""
+    return path.relative_to(ROOT).parts[1].removesuffix(".py")
 
 
-@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
-def test_the_library_imports_downward(path):
-    may = allowed(path)
-    for name in imports(path):
-        assert not name.startswith("pipelines"), f"{path.name} may not import {name}"
-        if name.startswith("motion_imitate."):
-            assert name.split(".")[1] in may, f"{path.name} may not import {name}"
+def rooms_imported(path: Path, package: str) -> set[str]:
+    return {name.split(".")[1] for name in imported_modules(path) if name.startswith(f"{package}.")}
 
 
-@pytest.mark.parametrize("path", [*LIBRARY, *PIPELINES], ids=lambda p: str(p.relative_to(ROOT)))
-def test_some_packages_have_one_home(path):
-    for name in imports(path):
-        home = ALONE.get(name.split(".")[0])
-        assert home is None or str(path.relative_to(ROOT)) in home, f"only {home} may import {name}"
+def layer_of(room: str) -> int:
+    return next(k for k, layer in enumerate(LAYERS) if room in layer)
 
 
-@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
-def test_the_library_neither_prints_nor_picks_a_device(path):
-    calls = [n.func for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
-    names = {f.id if isinstance(f, ast.Name) else getattr(f, "attr", "") for f in calls}
-    assert not names & {"print", "cuda"}
+def test_every_import_goes_down_a_layer_and_no_job_imports_another():
+    wrong = []
+    for path in LIBRARY:
+        if path.name == "__init__.py" and path.parent.name == "motion_imitate":
+            continue
+        room = room_of(path)
+        wrong += [f"{path}: pipelines" for name in imported_modules(path) if name.startswith("pipelines")]
+        for other in rooms_imported(path, "motion_imitate") - {room}:
+            if layer_of(other) > layer_of(room) or (room, other) in NEVER:
+                wrong.append(f"{path}: {other}")
+    for path in PIPELINES:
+        job = room_of(path)
+        others = rooms_imported(path, "pipelines") & JOBS - {job}
+        if job in JOBS - {"bench", "evaluate"}:
+            wrong += [f"{path}: {other}" for other in others if (job, other) not in ACROSS]
+        if job not in ("cli", "bench") and "cli" in rooms_imported(path, "pipelines"):
+            wrong.append(f"{path}: cli")
+    assert not wrong
+
+
+def test_some_packages_have_one_home():
+    wrong = [
+        f"{path} imports {name}"
+        for path in [*LIBRARY, *PIPELINES]
+        for name in imported_modules(path)
+        if (home := HOMES.get(name.split(".")[0])) is not None
+        and not str(path.relative_to(ROOT)).startswith(home or "no home")
+    ]
+    assert not wrong
+
+
+def test_the_library_neither_prints_nor_picks_a_device():
+    for path in LIBRARY:
+        calls = [n.func for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+        names = {f.id if isinstance(f, ast.Name) else getattr(f, "attr", "") for f in calls}
+        assert not names & {"print", "cuda"}, path

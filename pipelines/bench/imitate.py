@@ -195,7 +195,8 @@ def flatness(_: Path | None, frames: int = LONG) -> Iterator[str]:
 SOON = """
 import sys
 from time import time
-from pipelines import cli, imitate
+from pipelines.cli import commands
+from pipelines.imitate import render_video as imitate
 stamps = [time()]
 prepare, write = imitate.person_of, imitate.write
 def prepared(*given):
@@ -211,7 +212,7 @@ def first(runs):
 imitate.person_of = prepared
 imitate.write = lambda path, runs, *rest, **named: write(path, first(runs), *rest, **named)
 for _ in range(2):
-    assert cli.main(sys.argv[1:]) == 130
+    assert commands.main(sys.argv[1:]) == 130
     stamps.append(time())
 print(*stamps)
 """

@@ -14,7 +14,7 @@ print(perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN).ru_ma
 
 def run_alone(arguments: list[str]) -> tuple[float, float]:
     """Seconds and the most mebibytes that a command takes, started by a small process: what starts it counts too."""
-    command = [sys.executable, "-c", ALONE, sys.executable, "-m", "pipelines.cli.commands", *arguments]
+    command = [sys.executable, "-c", ALONE, sys.executable, "-m", "pipelines.cli", *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     seconds, most = done.stdout.split()
     return float(seconds), float(most)

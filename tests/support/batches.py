@@ -43,7 +43,7 @@ class Suffering(Performer):
 
 
 def serve(pipe, parent):
-    import pipelines.performing
+    import pipelines.batch.worker_job
 
-    pipelines.performing.Performer = Suffering
+    pipelines.batch.worker_job.Performer = Suffering
     serve_well(pipe, parent)

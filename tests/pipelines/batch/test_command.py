@@ -128,7 +128,7 @@ def test_clips_that_kill_or_stop_their_process_never_stop_the_others(given, undi
 
 
 def driver(given, out, *words):
-    command = [sys.executable, "-m", "pipelines.cli.commands", "batch", str(given), str(out), *SMALL, *words]
+    command = [sys.executable, "-m", "pipelines.cli", "batch", str(given), str(out), *SMALL, *words]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

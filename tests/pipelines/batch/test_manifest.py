@@ -132,7 +132,7 @@ def test_contents_are_read_once_until_they_change(tmp_path, monkeypatch):
 
 
 def test_the_second_of_two_batches_is_refused_and_told_of_the_first(tmp_path):
-    wait = f"from pipelines.ledger import opened\nfrom pathlib import Path\nwith opened(Path({str(tmp_path)!r})):\n"
+    wait = f"from pipelines.batch.manifest import opened\nfrom pathlib import Path\nwith opened(Path({str(tmp_path)!r})):\n"
     wait += "    print('there', flush=True)\n    input()"
     first = subprocess.Popen([sys.executable, "-c", wait], stdin=-1, stdout=-1, cwd=ROOT, text=True)
     assert first.stdout.readline() == "there\n"

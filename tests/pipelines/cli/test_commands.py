@@ -26,7 +26,7 @@ from tests.support import ROOT
 from tests.support.media import covered, cut, film, voice_only
 from tests.support.standing import store
 
-COMMAND = [sys.executable, "-m", "pipelines.cli.commands"]
+COMMAND = [sys.executable, "-m", "pipelines.cli"]
 HEAVY = ("torch", "av", "numba", "cv2", "numpy", "ai_edge_litert", "motion_imitate")
 
 
@@ -72,7 +72,7 @@ def refused(capsys, code, *words):
 
 @pytest.mark.parametrize("words", [["--help"], ["motion", "extract", "--help"], ["--version"], ["no", "such"]])
 def test_nothing_heavy_is_imported_to_show_help_or_refuse_words(words):
-    look = f"import sys; from pipelines.cli import main; main({words}); print([n for n in {HEAVY} if n in sys.modules])"
+    look = f"import sys; from pipelines.cli.commands import main; main({words}); print([n for n in {HEAVY} if n in sys.modules])"
     seen = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert seen.stdout.splitlines()[-1] == "[]"
 

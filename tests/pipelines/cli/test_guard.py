@@ -9,19 +9,20 @@ import sys
 import pytest
 
 from pipelines.cli import guard as console
+from pipelines import reporter
 from pipelines.reporter import Talk, progress
 from tests.support import ROOT
 
 JOB = """
 import time
-from pipelines.console import Talk
+from pipelines.reporter import Talk
 for run in Talk().counted(([0] * 10 for _ in range(12)), "count", 120):
     time.sleep(0.02)
 """
 
 
 def test_without_a_terminal_progress_is_lines_of_json(capsys, monkeypatch):
-    monkeypatch.setattr(console, "EVERY", 0.0)
+    monkeypatch.setattr(reporter, "EVERY", 0.0)
     runs = [[0] * 7, [0] * 7, [0] * 2]
     assert list(Talk().counted(runs, "count", 16)) == runs
     said = capsys.readouterr()

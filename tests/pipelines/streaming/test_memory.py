@@ -9,7 +9,7 @@ CHILD = """
 import time
 from pathlib import Path
 from threading import enumerate as threads
-from pipelines import memory
+from pipelines.streaming import memory
 
 memory.OFTEN = 0.1
 for _ in range(3):

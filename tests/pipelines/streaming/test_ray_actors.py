@@ -237,9 +237,10 @@ from pathlib import Path
 import torch
 from motion_imitate.types import Frames
 from motion_imitate.video import write
-from pipelines.actors import actors
-from pipelines.console import Talk, guarded
-from pipelines.run import threads
+from pipelines.cli.guard import guarded
+from pipelines.reporter import Talk
+from pipelines.streaming.ray_actors import actors
+from pipelines.streaming.threads import threads
 
 def stage(i):
     __import__("time").sleep(0.02)
