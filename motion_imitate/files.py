@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all."""
+"""Atomic file output: a file is either complete or absent."""
 
 import os
 from collections.abc import Iterator
@@ -7,53 +7,53 @@ from pathlib import Path
 from threading import get_native_id
 from time import monotonic, sleep
 
-PARTS: set[Path] = set()  # that this process is writing
-ELSEWHERE: set[Path] = set()  # what processes of ours are writing, which may be ended with it
-PATIENCE = 1.0  # seconds that it takes them to be gone
+ACTIVE_PART_FILES: set[Path] = set()  # temporary files that this process is writing
+CHILD_OUTPUTS: set[Path] = set()  # files that child processes are writing; they may be killed along with this process
+CHILD_EXIT_TIMEOUT = 1.0  # seconds to wait for child processes to exit
 
 
 class OutputError(Exception):
-    """A result cannot be written where it should go."""
+    """A result cannot be written to its destination."""
 
 
-def sweep(path: Path) -> bool:
-    """Remove what killed processes left of earlier attempts at the same file, as far as that is allowed; whether
-    somebody alive is still at it."""
+def remove_stale_parts(path: Path) -> bool:
+    """Delete temporary files that killed processes left for `path`. Return whether a live process is still writing it."""
     living = False
-    if os.name != "posix":  # elsewhere, asking for a process may end it
+    if os.name != "posix":  # on Windows, os.kill(pid, 0) may terminate the process
         return living
     with suppress(OSError):
         for part in path.absolute().parent.iterdir():
             owner = part.name.removeprefix(f".{path.name}.").removesuffix(".part")
             pid = owner.partition("-")[0]
             if part.name == f".{path.name}.{owner}.part" and pid.isdigit():
-                living = alive(int(pid)) or living
-                if not alive(int(pid)):
+                living = process_exists(int(pid)) or living
+                if not process_exists(int(pid)):
                     part.unlink()
     return living
 
 
 @contextmanager
-def elsewhere(path: Path) -> Iterator[None]:
-    """Meanwhile another process writes the file; if that comes to nothing, nothing is left of it."""
-    ELSEWHERE.add(path)
+def cleanup_child_output(path: Path) -> Iterator[None]:
+    """Remove what another process wrote of `path` if the block fails."""
+    CHILD_OUTPUTS.add(path)
     try:
         yield
     except BaseException:
-        forget(path)
+        remove_child_output(path)
         raise
     finally:
-        ELSEWHERE.discard(path)
+        CHILD_OUTPUTS.discard(path)
 
 
-def forget(path: Path) -> None:
-    """As soon as whoever writes it is gone."""
-    until = monotonic() + PATIENCE
-    while sweep(path) and monotonic() < until:
+def remove_child_output(path: Path) -> None:
+    """Wait for the process that writes `path` to exit, up to a timeout, and delete its temporary file."""
+    until = monotonic() + CHILD_EXIT_TIMEOUT
+    while remove_stale_parts(path) and monotonic() < until:
         sleep(0.05)
 
 
-def alive(pid: int) -> bool:
+def process_exists(pid: int) -> bool:
+    """Whether a process with this id exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -64,34 +64,35 @@ def alive(pid: int) -> bool:
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A file to write to beside `path`, which takes its place if all goes well and is gone if not."""
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary file next to `path`; on success it replaces `path`, on failure it is deleted."""
     part = path.absolute().parent / f".{path.name}.{os.getpid()}-{get_native_id()}.part"
-    with trouble(path):
+    with raise_output_errors(path):
         part.touch()
-    PARTS.add(part)
+    ACTIVE_PART_FILES.add(part)
     try:
         yield part
-        with trouble(path):
-            synced(part)
+        with raise_output_errors(path):
+            sync_to_disk(part)
             part.replace(path)
-            synced(path.absolute().parent)
+            sync_to_disk(path.absolute().parent)
     finally:
         part.unlink(missing_ok=True)
-        PARTS.discard(part)
+        ACTIVE_PART_FILES.discard(part)
 
 
-def abandon() -> None:
-    """Removes what is being written: the process is about to end without putting it away."""
-    for part in list(PARTS):
+def remove_unfinished_outputs() -> None:
+    """Delete all temporary output files, because the process is about to exit without cleaning up."""
+    for part in list(ACTIVE_PART_FILES):
         with suppress(OSError):
             part.unlink(missing_ok=True)
-    for path in list(ELSEWHERE):
-        forget(path)
+    for path in list(CHILD_OUTPUTS):
+        remove_child_output(path)
 
 
-def synced(path: Path) -> None:
-    if path.is_dir() and os.name != "posix":  # only there a folder can be opened
+def sync_to_disk(path: Path) -> None:
+    """Flush a file or a folder to disk."""
+    if path.is_dir() and os.name != "posix":  # folders can be opened on POSIX only
         return
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
@@ -101,17 +102,18 @@ def synced(path: Path) -> None:
 
 
 @contextmanager
-def trouble(path: Path, more: type[Exception] = OSError) -> Iterator[None]:
-    """What the disk says, or `more`, as one sentence."""
+def raise_output_errors(path: Path, more: type[Exception] = OSError) -> Iterator[None]:
+    """Convert an OSError, or an exception of type `more`, into an OutputError with one sentence."""
     try:
         yield
     except (OSError, more) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise OutputError(
-            f"{path} cannot be written ({reason}); free some space, or choose a folder you may write to"
+            f"{path} cannot be written ({reason}); free some space, or choose a writable folder"
         ) from error
 
 
-def put(path: Path, data: bytes) -> None:
-    with replaced(path) as part, trouble(path):
+def write_bytes_atomically(path: Path, data: bytes) -> None:
+    """Write bytes to a file atomically."""
+    with write_atomically(path) as part, raise_output_errors(path):
         part.write_bytes(data)

@@ -1,5 +1,10 @@
-"""The method on one page: photos become a Source, a motion becomes views, a generator draws them, and the drawn person
-is read from the photos at the size of the output."""
+"""The whole method.
+
+1. Photos become a `Source`: a matte, a fitted body and an inpainted background.
+2. The driver's motion is estimated from the clip, smoothed and retargeted to the body of the source.
+3. For each frame the body is rasterized to a `View`, and the generator says where to read the photos.
+4. The person is composed over the background at the output's resolution.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,23 +16,23 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from motion_imitate import bodies
-from motion_imitate.background.fill import behind, grown
-from motion_imitate.bodies.dress import dress
-from motion_imitate.bodies.skinning import Skinned
-from motion_imitate.compositing.compose import compose_into, palette
-from motion_imitate.compositing.shadow import cast as cast_shadow
+from motion_imitate.background.fill import dilate_mattes, inpaint_hidden
+from motion_imitate.bodies.dress import dress_body
+from motion_imitate.bodies.skinning import SkinnedBody
+from motion_imitate.compositing.compose import build_palette, compose_into
+from motion_imitate.compositing.shadow import cast_shadow
 from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter, Fitting
-from motion_imitate.estimators.follow import follow
-from motion_imitate.estimators.landmarks import Landmarks
-from motion_imitate.estimators.matte import matte as matte_of
+from motion_imitate.estimators.follow import follow_person
+from motion_imitate.estimators.landmarks import LandmarkEstimator
+from motion_imitate.estimators.matte import estimate_matte as matte_of
 from motion_imitate.estimators.quality import QUALITIES
-from motion_imitate.generators.load import RENDERERS, renderers
-from motion_imitate.geometry.camera import around, cut, to_camera, to_image
+from motion_imitate.generators.load import RENDERERS, renderers_with_weights
+from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.motion.retarget import Retarget, retarget
 from motion_imitate.motion.smooth import Smoothing, smooth
-from motion_imitate.photos.people import Photos, people_in, photos_of
+from motion_imitate.photos.people import Photos, find_people, load_photos
 from motion_imitate.types import (
     Body,
     BodyModel,
@@ -39,34 +44,38 @@ from motion_imitate.types import (
     Sighting,
     Source,
     View,
-    cat,
+    cat_batched,
 )
 from motion_imitate.video import probe, read
 
-STILL = Fitting(outline_steps=6, every=1)  # for photos
-STEADY = Smoothing(reach=0.1)  # what is driven is to be as quick as the driver
-LOOKED_AT = 960  # pixels of the longer side at which people are looked for
+PHOTO_FITTING = Fitting(outline_steps=6, every=1)  # for photos
+DRIVER_SMOOTHING = Smoothing(reach=0.1)  # light smoothing: the result must not lag behind the driver
+DETECTION_SIDE = 960  # longer side, in pixels, at which people are detected
 
 
 @dataclass(frozen=True)
-class Preparing:
-    view: int = 768  # pixels of the longer side at which the photo's body is looked at
-    margin: float = 0.012  # of the longer side, round the person, that is painted over too
+class PrepareSettings:
+    """Settings of `prepare`."""
+
+    view: int = 768  # longer side, in pixels, of the raster of the photo's body
+    margin: float = 0.012  # inpainted margin around the person, as a fraction of the longer side
 
 
 @dataclass(frozen=True)
-class Rendering:
-    view: int = 400  # pixels of the longer side at which the generator draws, at most
-    margin: float = 0.08  # of the body's extent, round it, for hair and cloth
+class RenderSettings:
+    """Settings of `FrameRenderer`."""
+
+    view: int = 400  # maximum longer side, in pixels, at which the generator draws
+    margin: float = 0.08  # margin around the body for hair and clothes, as a fraction of its extent
 
 
-def look(model: BodyModel, rasterize: Rasterizer, body: Body, camera: Camera, size: tuple[int, int]) -> View:
-    """A posed body as a camera sees it, at (height, width)."""
-    vertices, joints = (to_camera(points, camera) for points in model(body))
-    return shown(vertices, joints, camera, model, rasterize, size)
+def view_of_body(model: BodyModel, rasterize: Rasterizer, body: Body, camera: Camera, size: tuple[int, int]) -> View:
+    """Rasterize a posed body as the camera sees it, at (height, width)."""
+    vertices, joints = (body_to_camera(points, camera) for points in model(body))
+    return view_of_vertices(vertices, joints, camera, model, rasterize, size)
 
 
-def shown(
+def view_of_vertices(
     vertices: Float[Tensor, "B V 3"],
     joints: Float[Tensor, "B J 3"],
     camera: Camera,
@@ -74,76 +83,84 @@ def shown(
     rasterize: Rasterizer,
     size: tuple[int, int],
 ) -> View:
-    """The same of points in camera space."""
-    corners = to_image(vertices, camera)[:, model.faces]  # [B, F, 3, 3]
-    return View(corners, to_image(joints, camera)[..., :2], rasterize(corners, size))
+    """Rasterize vertices and joints given in camera space, at (height, width)."""
+    corners = camera_to_image(vertices, camera)[:, model.faces]  # [B, F, 3, 3]
+    return View(corners, camera_to_image(joints, camera)[..., :2], rasterize(corners, size))
 
 
 def prepare(
-    photos: Photos, seen: Sequence[Sighting], fitter: Fitter, rasterize: Rasterizer, how: Preparing = Preparing()
+    photos: Photos,
+    seen: Sequence[Sighting],
+    fitter: Fitter,
+    rasterize: Rasterizer,
+    how: PrepareSettings = PrepareSettings(),
 ) -> tuple[Source, BodyModel]:
-    """The person of some photos, `seen` once in each; and the body model in their clothes."""
+    """Fit the person, detected once per photo, and return the source and the body model dressed in their clothes."""
     size = photos.size
-    found = cat([next(fit(iter([one]), fitter, size)) for one in seen])
+    found = cat_batched([next(fit(iter([one]), fitter, size)) for one in seen])
     body = replace(found.body, shape=found.body.shape.mean(0, keepdim=True).expand(len(seen), -1))
     mattes = torch.stack([matte_of(photo, one) for photo, one in zip(photos.image, seen, strict=True)])
     mattes = photos.cut(mattes)
-    model = dress(cast(Skinned, fitter.rig.model), body, found.camera, mattes)
+    model = dress_body(cast(SkinnedBody, fitter.rig.model), body, found.camera, mattes)
     scale = min(1.0, how.view / max(size))
     dressed = cast(BodyModel, model)
-    view = look(dressed, rasterize, body, found.camera, (round(size[0] * scale), round(size[1] * scale)))
-    behind = without_person(photos.image, mattes, how.margin)
+    view = view_of_body(dressed, rasterize, body, found.camera, (round(size[0] * scale), round(size[1] * scale)))
+    behind = inpaint_person(photos.image, mattes, how.margin)
     return Source(photos.image, mattes, behind, body, found.camera, view), dressed
 
 
-def without_person(
+def inpaint_person(
     photos: Float[Tensor, "N 3 H W"], mattes: Float[Tensor, "N 1 H W"], margin: float
 ) -> Float[Tensor, "N 3 H W"]:
-    """Photos, the person painted over with what is round about."""
+    """Inpaint the person, with a margin, from their surroundings."""
     reach = max(3, round(margin * max(photos.shape[2:])))
-    return behind(photos, grown((mattes > 0.02).to(mattes), reach))
+    return inpaint_hidden(photos, dilate_mattes((mattes > 0.02).to(mattes), reach))
 
 
-def portrait(photos: Photos, seen: Sequence[Sighting]) -> tuple[Source, BodyModel]:
-    """The person of some photos, as a body that is free to use."""
+def prepare_person(photos: Photos, seen: Sequence[Sighting]) -> tuple[Source, BodyModel]:
+    """`prepare` with the shipped body model and the default rasterizer."""
     with torch.no_grad():
-        return prepare(photos, seen, Fitter(cast(BodyModel, bodies.load()), STILL), rasterize)
+        return prepare(photos, seen, Fitter(cast(BodyModel, bodies.load_body()), PHOTO_FITTING), rasterize)
 
 
-def floor(model: BodyModel, body: Body, camera: Camera) -> float | None:
-    """The camera's y of the ground that a body stands on, if the camera sees its lowest point."""
-    vertices = to_camera(model(body)[0], camera)
+def visible_floor_height(model: BodyModel, body: Body, camera: Camera) -> float | None:
+    """Height of the floor under the body, as y in camera space; None if the lowest point is outside the image."""
+    vertices = body_to_camera(model(body)[0], camera)
     lowest = vertices[0, :, 1].argmax()
-    spot = to_image(vertices, camera)[0, lowest, :2]
+    spot = camera_to_image(vertices, camera)[0, lowest, :2]
     return float(vertices[0, lowest, 1]) if bool((spot.abs() < 1).all()) else None
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody from photos, ready to be drawn in any number of clips."""
+    """A person prepared from photos, who can be rendered for any number of clips."""
 
     source: Source
     model: BodyModel
     generator: Generator  # type: ignore[type-arg]
-    code: object  # the generator's
+    code: object  # the result of generator.encode
     palette: Float[Tensor, "N 4 H W"]
 
     @classmethod
     def of(cls, source: Source, model: BodyModel, generator: Generator) -> "Person":  # type: ignore[type-arg]
-        return cls(source, model, generator, generator.encode(source), palette(source))
+        """Encode the photos with the generator and build the palette that the compositor reads."""
+        return cls(source, model, generator, generator.encode(source), build_palette(source))
 
 
-class Render:
-    """The stage that draws. It does not remember, and may be called from several threads at once."""
+class FrameRenderer:
+    """Renders a person over background frames. Stateless; may be called from several threads at once."""
 
     def __init__(
-        self, person: Person, rasterize: Rasterizer, floor: float | None = None, how: Rendering = Rendering()
+        self, person: Person, rasterize: Rasterizer, floor: float | None = None, how: RenderSettings = RenderSettings()
     ) -> None:
-        """`floor` is the camera's y of the ground, if there is to be a shadow on it."""
+        """`floor` is the floor's y in camera space; None renders no shadow."""
         self.person, self.rasterize, self.floor, self.how = person, rasterize, floor, how
 
     def __call__(self, pair: tuple[Frames, Motion]) -> Frames:
-        """The backgrounds, the person over each. Who is out of sight stands as he did last."""
+        """Render the person over each background frame.
+
+        Where the driver is not seen, the motion holds the last pose.
+        """
         behind, motion = pair
         data = behind.data.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
         with torch.inference_mode():
@@ -152,25 +169,27 @@ class Render:
         return Frames(data.permute(0, 3, 1, 2), behind.seconds)
 
     def draw(self, picture: UInt8[Tensor, "H W C"], motion: Motion) -> None:
-        """Draws into the picture itself."""
+        """Render one frame of the motion into `picture`, in place."""
         size, model, person = (picture.shape[0], picture.shape[1]), self.person.model, self.person
-        vertices, joints = (to_camera(points, motion.camera) for points in model(motion.body))
-        window = around(to_image(vertices, motion.camera)[0, :, :2], size, self.how.margin)
+        vertices, joints = (body_to_camera(points, motion.camera) for points in model(motion.body))
+        window = crop_window_around(camera_to_image(vertices, motion.camera)[0, :, :2], size, self.how.margin)
         if window is None:
             return
-        part, camera = picture[window], cut(motion.camera, window, size)
+        part, camera = picture[window], crop_camera(motion.camera, window, size)
         scale = min(1.0, self.how.view / max(part.shape[:2]))
         small = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
-        view = shown(vertices, joints, camera, model, self.rasterize, small)
+        view = view_of_vertices(vertices, joints, camera, model, self.rasterize, small)
         if self.floor is not None:
             cast_shadow(picture, vertices[0], model.faces, self.floor, motion.camera, self.rasterize)
         compose_into(part, person.generator.draw(person.code, view), person.palette)
 
 
 @dataclass(frozen=True)
-class Imitation:
-    quality: str = "default"  # of the look at the clip; or fast or best
-    person: str | int = "largest"  # of the clip; or left, right, or a number from the left
+class ImitationSettings:
+    """Settings of `imitate`."""
+
+    quality: str = "default"  # of the motion estimation: fast, default or best
+    person: str | int = "largest"  # in the clip: largest, left, right, or an index from the left
     retarget: Retarget = field(default_factory=Retarget)
 
 
@@ -181,35 +200,40 @@ def portray(
     renderer: str = "geometric",
     weights: Path | None = None,
 ) -> Person:
-    """The person of some photos, in pictures of at most `size` pixels: made once, for any number of clips."""
+    """Prepare a person from photos, scaled to at most `size` pixels on the longer side.
+
+    Do this once; the result serves any number of clips.
+    """
     if renderer not in RENDERERS:
         raise ValueError(f"no renderer {renderer!r}; choose one of {', '.join(RENDERERS)}")
-    given = photos_of(photos, size)
-    seen = [people_in(image, str(path), person)[0] for image, path in zip(given.image, photos, strict=True)]
-    source, model = portrait(given, seen)
-    return Person.of(source, model, renderers(weights)[renderer](model))
+    given = load_photos(photos, size)
+    seen = [find_people(image, str(path), person)[0] for image, path in zip(given.image, photos, strict=True)]
+    source, model = prepare_person(given, seen)
+    return Person.of(source, model, renderers_with_weights(weights)[renderer](model))
 
 
-def imitate(person: Person, clip: Path, how: Imitation = Imitation()) -> Iterator[Frames]:
-    """The person does what the person of the clip does, before the photo's own background; a few frames at a time,
-    however long the clip is. Give them to `video.write`."""
+def imitate(person: Person, clip: Path, how: ImitationSettings = ImitationSettings()) -> Iterator[Frames]:
+    """Yield frames of the person performing the motion of the clip, over the background of the first photo.
+
+    Frames come a few at a time, so clips of any length fit in memory. Pass them to `video.write`.
+    """
     source, model = person.source, person.model
-    render = Render(person, rasterize, floor(model, source.body[:1], source.camera[:1]))
+    render = FrameRenderer(person, rasterize, visible_floor_height(model, source.body[:1], source.camera[:1]))
     behind = (source.background[:1] * 255 + 0.5).to(torch.uint8).contiguous(memory_format=torch.channels_last)
-    driver = smooth(watched(clip, how), STEADY)
+    driver = smooth(estimate_driver_motion(clip, how), DRIVER_SMOOTHING)
     for run in retarget(driver, source.body[:1], source.camera[:1], model, how.retarget):
         for t in range(0, len(run), 4):
             some = run[t : t + 4]
             yield render((Frames(behind.expand(len(some), -1, -1, -1), some.seconds), some))
 
 
-def watched(clip: Path, how: Imitation) -> Iterator[Motion]:
-    """The motion of the person of a clip."""
+def estimate_driver_motion(clip: Path, how: ImitationSettings) -> Iterator[Motion]:
+    """Estimate the motion of the person in a clip."""
     quality, info = QUALITIES[how.quality], probe(clip)
-    scale = min(1.0, LOOKED_AT / max(info.height, info.width))
+    scale = min(1.0, DETECTION_SIDE / max(info.height, info.width))
     small = (round(info.height * scale), round(info.width * scale))
-    look = Landmarks(quality.look)
+    look = LandmarkEstimator(quality.look)
     runs = (look(frames) for frames in read(clip, 24, small))
-    fitter = Fitter(cast(BodyModel, bodies.load()), quality.fit)
+    fitter = Fitter(cast(BodyModel, bodies.load_body()), quality.fit)
     with torch.no_grad():
-        yield from fit(follow(runs, how.person), fitter, (info.height, info.width), quality.windows)
+        yield from fit(follow_person(runs, how.person), fitter, (info.height, info.width), quality.windows)

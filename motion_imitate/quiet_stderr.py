@@ -1,4 +1,4 @@
-"""Keeping what compiled code writes to stderr on its own account from the person at the terminal."""
+"""Suppress messages that native libraries write to stderr."""
 
 import os
 import sys
@@ -7,24 +7,24 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STDERR = 2
-alone = threading.Lock()  # there is one stderr in a process
+STDERR_DESCRIPTOR = 2
+STDERR_LOCK = threading.Lock()  # stderr is shared by all threads of the process
 
 
 @contextmanager
-def hushed(word: bytes) -> Iterator[None]:
-    """Lines with `word` that are written to stderr meanwhile are left out; all others are written afterwards."""
+def quiet_stderr(word: bytes) -> Iterator[None]:
+    """Drop lines containing `word` that are written to stderr inside the block; the others are written when it ends."""
     if sys.stderr is None:
         yield
         return
-    with alone, tempfile.TemporaryFile() as held:
-        there = os.dup(STDERR)
-        os.dup2(held.fileno(), STDERR)
+    with STDERR_LOCK, tempfile.TemporaryFile() as held:
+        there = os.dup(STDERR_DESCRIPTOR)
+        os.dup2(held.fileno(), STDERR_DESCRIPTOR)
         try:
             yield
         finally:
-            os.dup2(there, STDERR)
+            os.dup2(there, STDERR_DESCRIPTOR)
             os.close(there)
             held.seek(0)
             if rest := b"".join(line for line in held if word not in line):
-                os.write(STDERR, rest)
+                os.write(STDERR_DESCRIPTOR, rest)

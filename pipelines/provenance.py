@@ -1,18 +1,20 @@
-"""Metadata that says how a file was made."""
+"""Metadata that states how a file was made."""
 
 from importlib.metadata import PackageNotFoundError, version
 
-TAGS = {
+SYNTHETIC_TAGS = {
     "comment": "synthetic: made from a photo and the motion of another video",
     "digital_source_type": "compositeWithTrainedAlgorithmicMedia",
 }
 
 
-def tags() -> dict[str, str]:
-    return TAGS | {"software": maker()}
+def provenance_tags() -> dict[str, str]:
+    """Video metadata that marks a result as synthetic and names the software."""
+    return SYNTHETIC_TAGS | {"software": software_name()}
 
 
-def maker() -> str:
+def software_name() -> str:
+    """The program's name, with its version if it is installed."""
     try:
         return f"motion-imitate {version('motion-imitate')}"
     except PackageNotFoundError:

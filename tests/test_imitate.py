@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.bodies import load
-from motion_imitate.compositing.compose import compose_into, palette
-from motion_imitate.generators.load import geometric
-from motion_imitate.geometry.camera import around, cut, project, unknown_lens
+from motion_imitate.bodies import load_body
+from motion_imitate.compositing.compose import build_palette, compose_into
+from motion_imitate.generators.load import load_geometric_generator
+from motion_imitate.geometry.camera import crop_camera, crop_window_around, default_intrinsics, project_points
 from motion_imitate.geometry.raster import RASTERIZERS, rasterize
-from motion_imitate.imitate import Person, Render, look
-from motion_imitate.types import Body, Camera, Frames, Motion, cat
+from motion_imitate.imitate import FrameRenderer, Person, view_of_body
+from motion_imitate.types import Body, Camera, Frames, Motion, cat_batched
 from tests.support import painted
 from tests.support.box_body import NAMES, BoxBody
 
@@ -23,16 +23,16 @@ SHAPES = MODEL.skin.shape_dirs.shape[0]
 
 def standing(count: int, distance: float = 3.0) -> tuple[Body, Camera]:
     body = Body(torch.eye(3).repeat(count, len(NAMES), 1, 1), torch.zeros(count, SHAPES))
-    focal, centre = unknown_lens(SIZE, count)
+    focal, centre = default_intrinsics(SIZE, count)
     return body, Camera(focal, centre, torch.tensor([[0.0, 0.0, distance]]).expand(count, -1))
 
 
 def test_a_view_shows_the_body_where_its_points_project():
     body, camera = standing(1)
-    view = look(MODEL, rasterize, body, camera, SIZE)
+    view = view_of_body(MODEL, rasterize, body, camera, SIZE)
     vertices, joints = MODEL(body)
-    assert_close(view.corners, project(vertices, camera)[:, MODEL.faces])
-    assert_close(view.joints, project(joints, camera)[..., :2])
+    assert_close(view.corners, project_points(vertices, camera)[:, MODEL.faces])
+    assert_close(view.joints, project_points(joints, camera)[..., :2])
     pixels = ((view.joints[0] + 1) / 2 * torch.tensor([SIZE[1], SIZE[0]])).long()
     inside = (pixels >= 0).all(-1) & (pixels < torch.tensor([SIZE[1], SIZE[0]])).all(-1)
     assert inside.sum() > 8
@@ -42,21 +42,21 @@ def test_a_view_shows_the_body_where_its_points_project():
 def test_each_body_is_seen_through_its_own_camera():
     body, camera = standing(3)
     camera = Camera(camera.focal, camera.centre, torch.tensor([[0.0, 0, 3], [0.5, 0, 4], [0, 0.3, 6]]))
-    together = look(MODEL, rasterize, body, camera, SIZE)
+    together = view_of_body(MODEL, rasterize, body, camera, SIZE)
     assert len(together) == 3
     for i in range(3):
-        alone = look(MODEL, rasterize, body[i : i + 1], camera[i : i + 1], SIZE)
+        alone = view_of_body(MODEL, rasterize, body[i : i + 1], camera[i : i + 1], SIZE)
         assert torch.equal(alone.raster.face, together.raster.face[i : i + 1])
     seen = (together.raster.face >= 0).flatten(1).sum(1)
     assert seen[0] > seen[1] > seen[2]
 
 
 def test_gradients_reach_pose_shape_and_camera():
-    model, (_, camera) = load("anny"), standing(1)
+    model, (_, camera) = load_body("anny"), standing(1)
     body = Body(model.relaxed[None], torch.zeros(1, len(model.skin.shape_dirs)))
     for draw in RASTERIZERS.values():
         body, camera = (x.map(lambda t: t.detach().clone().requires_grad_()) for x in (body, camera))
-        raster = look(model, draw, body, camera, SIZE).raster
+        raster = view_of_body(model, draw, body, camera, SIZE).raster
         raster.depth[raster.face >= 0].square().sum().backward()
         for given in (body.pose, body.shape, camera.place):
             assert given.grad.isfinite().all()
@@ -66,28 +66,28 @@ def test_gradients_reach_pose_shape_and_camera():
 def test_a_window_of_the_camera_sees_that_part_of_the_picture():
     body, camera = standing(1)
     rows, columns = slice(20, 100), slice(30, 90)
-    whole = look(MODEL, rasterize, body, camera, SIZE)
-    part = look(MODEL, rasterize, body, cut(camera, (rows, columns), SIZE), (80, 60))
+    whole = view_of_body(MODEL, rasterize, body, camera, SIZE)
+    part = view_of_body(MODEL, rasterize, body, crop_camera(camera, (rows, columns), SIZE), (80, 60))
     assert (part.raster.face == whole.raster.face[:, rows, columns]).float().mean() > 0.999
     assert (part.raster.face >= 0).any()
 
 
 def test_the_window_holds_the_points_and_stays_in_the_picture():
     points = torch.tensor([[-0.5, -0.5], [0.5, 0.25]])
-    rows, columns = around(points, (100, 200), 0.1)
+    rows, columns = crop_window_around(points, (100, 200), 0.1)
     assert (columns.start, columns.stop) == (40, 160)
     assert rows.start <= 25 - 9
     assert rows.stop >= 62 + 9
-    everything = around(points * 10, (100, 200), 0.1)
+    everything = crop_window_around(points * 10, (100, 200), 0.1)
     assert everything == (slice(0, 100), slice(0, 200))
-    assert around(points + 5, (100, 200), 0.0) is None
-    assert around(points * torch.nan, (100, 200), 0.0) is None
+    assert crop_window_around(points + 5, (100, 200), 0.0) is None
+    assert crop_window_around(points * torch.nan, (100, 200), 0.0) is None
 
 
 @pytest.fixture(scope="module")
 def render():
     photo = painted.source(painted.standing())
-    return Render(Person.of(photo, painted.MODEL, painted.geometric()), rasterize)
+    return FrameRenderer(Person.of(photo, painted.MODEL, painted.geometric()), rasterize)
 
 
 def moved(seconds=0.0, **how):
@@ -98,7 +98,7 @@ def moved(seconds=0.0, **how):
 def test_a_person_is_drawn_over_any_background_and_nothing_else_is_touched(render):
     ground = torch.randint(0, 256, (2, 3, *painted.SIZE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     kept = ground.clone()
-    motion = cat([moved(0.0), moved(0.1, across=0.2)])
+    motion = cat_batched([moved(0.0), moved(0.1, across=0.2)])
     shown = render((Frames(ground, motion.seconds), motion))
     assert torch.equal(ground, kept)
     for t, how in enumerate(({}, {"across": 0.2})):
@@ -110,7 +110,7 @@ def test_a_person_is_drawn_over_any_background_and_nothing_else_is_touched(rende
 
 
 def test_each_frame_drawn_alone_is_the_frame_drawn_in_a_run(render):
-    motion = cat([moved(0.0), moved(0.1, yaw=0.5), moved(0.2, yaw=1.0)])
+    motion = cat_batched([moved(0.0), moved(0.1, yaw=0.5), moved(0.2, yaw=1.0)])
     ground = torch.full((3, 3, *painted.SIZE), 90, dtype=torch.uint8)
     run = render((Frames(ground, motion.seconds), motion))
     for t in range(3):
@@ -143,8 +143,8 @@ def test_the_compiled_compositor_agrees_with_torchs(monkeypatch, channels):
     expected = ground.clone()
     with monkeypatch.context() as context:
         context.setattr("motion_imitate.compositing.compose.find_spec", lambda name: None)
-        compose_into(expected, drawn, palette(photo))
-    compose_into(ground, drawn, palette(photo))
+        compose_into(expected, drawn, build_palette(photo))
+    compose_into(ground, drawn, build_palette(photo))
     off = (ground.int() - expected.int()).abs()
     assert off.max() <= 1
     assert (off > 0).float().mean() < 0.01
@@ -154,5 +154,5 @@ def test_what_a_body_has_on_does_not_change_what_is_opposite():
     skin = painted.MODEL.skin
     hair = skin.template[:, 1:2] > skin.template[:, 1].amax() - 0.15
     dressed = replace(painted.MODEL, skin=replace(skin, template=skin.template + 0.12 * hair))
-    for one, other in zip(geometric(dressed).opposite, painted.geometric().opposite, strict=True):
+    for one, other in zip(load_geometric_generator(dressed).opposite, painted.geometric().opposite, strict=True):
         assert torch.equal(one, other)

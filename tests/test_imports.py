@@ -18,8 +18,24 @@ LAYERS = (
     {"metrics", "imitate"},
 )  # the rooms of the library, from the lowest: each may import itself, its own layer and those below
 NEVER = {("avatar", "generators"), ("video", "motion"), ("geometry", "weights")}  # though they share a layer
-JOBS = {"imitate", "novel_view", "appearance", "batch", "train", "evaluate", "synthesize", "bench", "build_assets", "web"}
-ACROSS = {("batch", "imitate"), ("batch", "novel_view"), ("batch", "appearance"), ("train", "synthesize")}  # one job's folder into another's
+JOBS = {
+    "imitate",
+    "novel_view",
+    "appearance",
+    "batch",
+    "train",
+    "evaluate",
+    "synthesize",
+    "bench",
+    "build_assets",
+    "web",
+}
+ACROSS = {
+    ("batch", "imitate"),
+    ("batch", "novel_view"),
+    ("batch", "appearance"),
+    ("train", "synthesize"),
+}  # one job's folder into another's
 HOMES = {
     "av": ("motion_imitate/video/", "pipelines/bench/video.py"),
     "ray": ("pipelines/streaming/", "pipelines/batch/ray_workers.py"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from motion_imitate.geometry.camera import project
+from motion_imitate.geometry.camera import project_points
 from motion_imitate.types import Camera, Frames, Raster
 
 frames = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
@@ -20,7 +20,7 @@ camera = Camera(torch.ones(2, 2), torch.zeros(2, 2), torch.ones(2, 3))
         pytest.param(
             lambda: Raster(frames[:, 0].long(), torch.zeros(2, 4, 5, 3), torch.zeros(2, 4, 4)), id="widths-differ"
         ),
-        pytest.param(lambda: project(torch.zeros(5, 3), camera), id="points-without-batch"),
+        pytest.param(lambda: project_points(torch.zeros(5, 3), camera), id="points-without-batch"),
     ],
 )
 def test_wrong_shapes_are_refused(wrong):

@@ -1,1 +1,1 @@
-"""Backgrounds: inpainting, clean plates and camera alignment."""
+"""Backgrounds: inpainting, clean plates and image alignment."""

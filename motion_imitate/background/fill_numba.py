@@ -1,32 +1,32 @@
-"""Compiled loops of `background.behind`: patches that look alike, and what they say of the pixels they cover.
+"""Compiled loops of `fill.inpaint_hidden`: patch matching, voting and blending.
 
-An image is float32 [H, W, 3], NaN where it is not known yet. A field [H, W, 2] holds for the patch around each wanted
-pixel the row and column of the pixel whose patch looks most like it, and -1 elsewhere; only patches whose every pixel
-was known from the start are `usable`. Lists of pixels are [N, 2], rows and columns.
+An image is float32 [H, W, 3], NaN where it is not known yet. A field [H, W, 2] holds, for the patch around each wanted
+pixel, the row and column of the centre of the best matching patch, and -1 elsewhere. Only patches whose every pixel was
+known from the start are `usable`. Lists of pixels are [N, 2], rows and columns.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_imitate.geometry.raster_numba import Floats, compiled
+from motion_imitate.geometry.raster_numba import Floats, compile_kernel
 
-REACH = 3  # patches are 7 x 7
-STRAY = 0.6  # what it costs to look as far up or down as the image is high: floors stay floors
-ASIDE = 0.06  # and as far to the side
-SEAM = 0.5  # what a seam's steps cost against how unlike patches are
+PATCH_REACH = 3  # patches are 7 x 7
+VERTICAL_COST = 0.6  # cost of a vertical offset of one image height: floors stay floors
+HORIZONTAL_COST = 0.06  # cost of a horizontal offset of one image height
+SEAM_WEIGHT = 0.5  # weight of seam costs relative to patch distances
 DOWN, ACROSS = (-1, 1, 0, 0), (0, 0, -1, 1)  # the four neighbours
 
 Flags = NDArray[np.bool_]
-Field = NDArray[np.int32]
+PatchField = NDArray[np.int32]
 
 
-@compiled
-def apart(image: Floats, y: int, x: int, v: int, u: int, limit: float) -> float:
-    """How unlike the patches around (y, x) and (v, u) are, where the first is known; infinite if above the limit."""
+@compile_kernel
+def patch_distance(image: Floats, y: int, x: int, v: int, u: int, limit: float) -> float:
+    """Distance between the patches around (y, x) and (v, u), over known pixels of the first; infinite above `limit`."""
     height, width, _ = image.shape
-    stray = STRAY * ((v - y) / height) ** 2 + ASIDE * ((u - x) / width) ** 2
-    top, bottom = max(-REACH, -y), min(REACH, height - 1 - y)
-    left, right = max(-REACH, -x), min(REACH, width - 1 - x)
+    stray = VERTICAL_COST * ((v - y) / height) ** 2 + HORIZONTAL_COST * ((u - x) / width) ** 2
+    top, bottom = max(-PATCH_REACH, -y), min(PATCH_REACH, height - 1 - y)
+    left, right = max(-PATCH_REACH, -x), min(PATCH_REACH, width - 1 - x)
     most = (limit - stray) * (bottom - top + 1) * (right - left + 1)
     total, count = np.float32(0), 0
     for i in range(top, bottom + 1):
@@ -41,23 +41,24 @@ def apart(image: Floats, y: int, x: int, v: int, u: int, limit: float) -> float:
     return total / max(count, 1) + stray
 
 
-@compiled
-def beside(field: Field, y: int, x: int, i: int, j: int) -> tuple[int, int]:
-    """What (y, x) would be taken from if it were of one piece with its neighbour at (y + i, x + j); or (-1, -1)."""
+@compile_kernel
+def neighbour_source(field: PatchField, y: int, x: int, i: int, j: int) -> tuple[int, int]:
+    """The source of (y, x) if it continued the patch of its neighbour at (y + i, x + j); (-1, -1) if there is none."""
     height, width, _ = field.shape
     if not (0 <= y + i < height and 0 <= x + j < width) or field[y + i, x + j, 0] < 0:
         return -1, -1
     return field[y + i, x + j, 0] - i, field[y + i, x + j, 1] - j
 
 
-@compiled
-def can(usable: Flags, v: int, u: int) -> bool:
+@compile_kernel
+def is_usable_patch(usable: Flags, v: int, u: int) -> bool:
+    """Whether (v, u) is inside the image and the centre of a usable patch."""
     return bool(0 <= v < usable.shape[0] and 0 <= u < usable.shape[1] and usable[v, u])
 
 
-@compiled
-def peel(image: Floats, usable: Flags, field: Field) -> None:
-    """Makes up what is not known from its border inwards, each pixel from the patch most like what is round it."""
+@compile_kernel
+def fill_from_border(image: Floats, usable: Flags, field: PatchField) -> None:
+    """Fill unknown pixels from the border inwards, each from the patch that best matches its surroundings."""
     height, width, _ = image.shape
     sources = np.argwhere(usable)
     while np.isnan(image[..., 0]).any():
@@ -69,57 +70,63 @@ def peel(image: Floats, usable: Flags, field: Field) -> None:
                     continue
                 best, found = np.inf, 0
                 for k in range(len(sources)):
-                    cost = apart(now, y, x, sources[k, 0], sources[k, 1], best)
+                    cost = patch_distance(now, y, x, sources[k, 0], sources[k, 1], best)
                     if cost < best:
                         best, found = cost, k
                 field[y, x, 0], field[y, x, 1] = sources[found]
                 image[y, x] = image[field[y, x, 0], field[y, x, 1]]
 
 
-@compiled
-def consider(image: Floats, usable: Flags, field: Field, cost: Floats, pixel: tuple[int, int], v: int, u: int) -> None:
-    """Takes (v, u) for the pixel if it is better than what is there."""
+@compile_kernel
+def try_patch(
+    image: Floats, usable: Flags, field: PatchField, cost: Floats, pixel: tuple[int, int], v: int, u: int
+) -> None:
+    """Use (v, u) as the match of the pixel if it is better than the current one."""
     y, x = pixel
-    if can(usable, v, u) and not (field[y, x, 0] == v and field[y, x, 1] == u):
-        found = apart(image, y, x, v, u, cost[y, x])
+    if is_usable_patch(usable, v, u) and not (field[y, x, 0] == v and field[y, x, 1] == u):
+        found = patch_distance(image, y, x, v, u, cost[y, x])
         if found < cost[y, x]:
             cost[y, x] = found
             field[y, x, 0], field[y, x, 1] = v, u
 
 
-@compiled
-def match(image: Floats, usable: Flags, wanted: Field, field: Field, cost: Floats, rounds: int, seed: int) -> None:
-    """Betters the field from neighbours' finds and at random, nearer and nearer, as PatchMatch does."""
+@compile_kernel
+def improve_matches(
+    image: Floats, usable: Flags, wanted: PatchField, field: PatchField, cost: Floats, rounds: int, seed: int
+) -> None:
+    """Improve the field with PatchMatch: propagate matches of neighbours, and search at random in shrinking windows."""
     dice = seed
     for y, x in wanted:
-        cost[y, x] = apart(image, y, x, field[y, x, 0], field[y, x, 1], np.inf)
+        cost[y, x] = patch_distance(image, y, x, field[y, x, 0], field[y, x, 1], np.inf)
     for turn in range(rounds):
         step = 1 - 2 * (turn % 2)
         for y, x in wanted[::step]:
             for i, j in ((-step, 0), (0, -step)):
-                v, u = beside(field, y, x, i, j)
-                consider(image, usable, field, cost, (y, x), v, u)
+                v, u = neighbour_source(field, y, x, i, j)
+                try_patch(image, usable, field, cost, (y, x), v, u)
             radius = max(usable.shape)
             while radius >= 1:
                 dice = (dice * 1664525 + 1013904223) & 0xFFFFFFFF
                 v = field[y, x, 0] + (dice >> 8) % (2 * radius + 1) - radius
                 dice = (dice * 1664525 + 1013904223) & 0xFFFFFFFF
                 u = field[y, x, 1] + (dice >> 8) % (2 * radius + 1) - radius
-                consider(image, usable, field, cost, (y, x), v, u)
+                try_patch(image, usable, field, cost, (y, x), v, u)
                 radius //= 2
 
 
-@compiled
-def vote(image: Floats, hidden: Field, field: Field, cost: Floats, sure: Floats, spread: float) -> None:
-    """Gives each hidden pixel the mean of what the patches over it say, the best fitting and surest the loudest."""
+@compile_kernel
+def vote_colours(
+    image: Floats, hidden: PatchField, field: PatchField, cost: Floats, sure: Floats, spread: float
+) -> None:
+    """Set each hidden pixel to the mean over the patches that cover it, weighted by match quality and confidence."""
     height, width = cost.shape
     fresh = np.zeros((len(hidden), 3), np.float32)
     for k in range(len(hidden)):
         y, x = hidden[k]
         total = 0.0
-        for i in range(max(-REACH, -y), min(REACH, height - 1 - y) + 1):
-            for j in range(max(-REACH, -x), min(REACH, width - 1 - x) + 1):
-                v, u = beside(field, y, x, i, j)
+        for i in range(max(-PATCH_REACH, -y), min(PATCH_REACH, height - 1 - y) + 1):
+            for j in range(max(-PATCH_REACH, -x), min(PATCH_REACH, width - 1 - x) + 1):
+                v, u = neighbour_source(field, y, x, i, j)
                 weight = sure[y + i, x + j] * np.exp(-cost[y + i, x + j] / spread) + 1e-12
                 total += weight
                 for c in range(3):
@@ -129,13 +136,13 @@ def vote(image: Floats, hidden: Field, field: Field, cost: Floats, sure: Floats,
         image[hidden[k, 0], hidden[k, 1]] = fresh[k]
 
 
-@compiled
-def seams(image: Floats, field: Field, y: int, x: int, v: int, u: int) -> float:
-    """How much would be seen of the seams between (y, x), were it taken from (v, u), and its neighbours."""
+@compile_kernel
+def seam_cost(image: Floats, field: PatchField, y: int, x: int, v: int, u: int) -> float:
+    """Cost of the seams between (y, x), if taken from (v, u), and its neighbours."""
     height, width, _ = image.shape
     total = 0.0
-    for i, j in zip(DOWN, ACROSS):  # noqa: B905  numba knows no strict
-        q, p = beside(field, y, x, i, j)
+    for i, j in zip(DOWN, ACROSS):  # noqa: B905  numba does not support strict
+        q, p = neighbour_source(field, y, x, i, j)
         if (q < 0 and p < 0) or (q == v and p == u):
             continue
         total += 0.002
@@ -146,25 +153,25 @@ def seams(image: Floats, field: Field, y: int, x: int, v: int, u: int) -> float:
     return total
 
 
-@compiled
-def settle(image: Floats, usable: Flags, wanted: Field, field: Field, rounds: int) -> None:
-    """Lets neighbours agree: what is copied comes in larger pieces, whose seams run where they are seen least."""
+@compile_kernel
+def merge_patches(image: Floats, usable: Flags, wanted: PatchField, field: PatchField, rounds: int) -> None:
+    """Let pixels adopt the source of a neighbour, so that copied pieces become larger and seams less visible."""
     for turn in range(rounds):
         for y, x in wanted[:: 1 - 2 * (turn % 2)]:
             v, u = field[y, x]
-            best = apart(image, y, x, v, u, np.inf) + SEAM * seams(image, field, y, x, v, u)
+            best = patch_distance(image, y, x, v, u, np.inf) + SEAM_WEIGHT * seam_cost(image, field, y, x, v, u)
             for i, j in zip(DOWN, ACROSS):  # noqa: B905
-                v, u = beside(field, y, x, i, j)
-                if can(usable, v, u) and not (field[y, x, 0] == v and field[y, x, 1] == u):
-                    energy = apart(image, y, x, v, u, best) + SEAM * seams(image, field, y, x, v, u)
+                v, u = neighbour_source(field, y, x, i, j)
+                if is_usable_patch(usable, v, u) and not (field[y, x, 0] == v and field[y, x, 1] == u):
+                    energy = patch_distance(image, y, x, v, u, best) + SEAM_WEIGHT * seam_cost(image, field, y, x, v, u)
                     if energy < best:
                         best = energy
                         field[y, x, 0], field[y, x, 1] = v, u
 
 
-@compiled
-def steps(image: Floats, known: Flags, hidden: Field, field: Field) -> Floats:
-    """By how much each hidden pixel should differ from all its neighbours together, as it does in what is copied."""
+@compile_kernel
+def target_gradients(image: Floats, known: Flags, hidden: PatchField, field: PatchField) -> Floats:
+    """The sum of differences to its neighbours that each hidden pixel should have, taken from the copied patches."""
     height, width, _ = image.shape
     total = np.zeros((len(hidden), 3), np.float32)
     for k in range(len(hidden)):
@@ -182,11 +189,11 @@ def steps(image: Floats, known: Flags, hidden: Field, field: Field) -> Floats:
     return total
 
 
-@compiled
-def level(out: Floats, hidden: Field, aim: Floats, hold: float, rounds: int) -> None:
-    """Moves hidden pixels of `out` till they differ from their neighbours by `aim`, held back to what they were.
+@compile_kernel
+def solve_brightness(out: Floats, hidden: PatchField, aim: Floats, hold: float, rounds: int) -> None:
+    """Solve for hidden pixels of `out` whose differences to their neighbours are `aim`, in place.
 
-    How hard they are held decides how far a wrong colour at the border runs.
+    `hold` pulls them towards their original values, which limits how far a wrong colour at the border spreads.
     """
     height, width, _ = out.shape
     aim = aim.copy()
@@ -209,11 +216,11 @@ def level(out: Floats, hidden: Field, aim: Floats, hold: float, rounds: int) -> 
                 out[y, x, c] += 1.8 * (total / near - out[y, x, c])
 
 
-@compiled
-def copy(out: Floats, hidden: Flags, field: Field, shade: Floats, times: int) -> None:
-    """Fills hidden pixels of a photo `times` as large as the field, from pixels of its own, plus the shade there.
+@compile_kernel
+def copy_patches(out: Floats, hidden: Flags, field: PatchField, shade: Floats, times: int) -> None:
+    """Fill hidden pixels of a photo `times` as large as the field with the matched pixels plus `shade`, in place.
 
-    Pieces fade into each other over a pixel of the field. What finds nothing to copy stays.
+    Patches blend into each other over one pixel of the field. Pixels without a match are left unchanged.
     """
     height, width = hidden.shape
     for y, x in np.argwhere(hidden):

@@ -1,21 +1,21 @@
-"""The middle of what was seen of each pixel, compiled."""
+"""Compiled per-pixel median over several pictures."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_imitate.geometry.raster_numba import Floats, compiled
+from motion_imitate.geometry.raster_numba import Floats, compile_kernel
 
 Bytes = NDArray[np.uint8]
 Counts = NDArray[np.int32]
 
 
-@compiled
-def middle(
+@compile_kernel
+def masked_median(
     pictures: Bytes, shown: Bytes, gains: Floats, wanted: NDArray[np.bool_], most: int, out: Bytes, count: Counts
 ) -> None:
-    """For each wanted pixel, the median of the first `most` pictures [K, H, W, 3] that show it, into `out`.
+    """For each wanted pixel, write the median of the first `most` pictures [K, H, W, 3] that show it to `out`.
 
-    Each picture is first multiplied by its gain [K, 3]. `count` says how many showed the pixel.
+    Each picture is multiplied by its gain [K, 3] first. `count` receives the number of pictures used.
     """
     found = np.empty((3, len(pictures)), np.float32)
     for y in range(wanted.shape[0]):

@@ -1,14 +1,15 @@
-"""Bodies to fit, pose and draw; BODIES names them."""
+"""Body models: Anny and SMPL. `BODIES` maps each name to its loader."""
 
 from collections.abc import Callable
 
 from motion_imitate.bodies import anny, smpl
-from motion_imitate.bodies.skinning import Skinned
+from motion_imitate.bodies.skinning import SkinnedBody
 
-BODIES: dict[str, Callable[[], Skinned]] = {"anny": anny.load, "smpl": smpl.load}
+BODIES: dict[str, Callable[[], SkinnedBody]] = {"anny": anny.load_anny, "smpl": smpl.load_smpl}
 
 
-def load(name: str = "anny") -> Skinned:
+def load_body(name: str = "anny") -> SkinnedBody:
+    """Load a body model by name; raises ValueError for a name that is not in `BODIES`."""
     if name not in BODIES:
         raise ValueError(f"no body {name!r}; choose one of {', '.join(BODIES)}")
     return BODIES[name]()

@@ -1,20 +1,20 @@
-"""A coarse body out of a fine one, for outlines."""
+"""Simplify a body mesh, for silhouettes."""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def coarse(
+def coarsen_mesh(
     vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], groups: Int[Tensor, " V"], wanted: int
 ) -> tuple[Int[Tensor, " P"], Int[Tensor, "Q 3"]]:
-    """At most `wanted` of the vertices, and triangles between them.
+    """Simplify the mesh to at most `wanted` of its vertices, and the triangles between them.
 
-    A vertex stands for those of its group in its cube of space: an arm never melts into the body it touches.
+    Vertices are merged within a grid cell and a group, so an arm is never merged with the torso that it touches.
     """
     cell = 0.005
     while True:
-        kept, place = cluster(vertices, groups, cell)
+        kept, place = cluster_vertices(vertices, groups, cell)
         if len(kept) <= wanted:
             break
         cell *= 1.1
@@ -23,15 +23,15 @@ def coarse(
     return kept, small[whole]
 
 
-def cluster(
+def cluster_vertices(
     vertices: Float[Tensor, "V 3"], groups: Int[Tensor, " V"], cell: float
 ) -> tuple[Int[Tensor, " P"], Int[Tensor, " V"]]:
-    """The vertex nearest to the middle of each occupied cube, and each vertex's cube."""
+    """The vertex nearest to the centre of each occupied grid cell, and each vertex's cell."""
     cubes = torch.cat([(vertices / cell).floor().long(), groups[:, None]], dim=1)
     _, place, count = torch.unique(cubes, dim=0, return_inverse=True, return_counts=True)
     middle = torch.zeros(len(count), 3).index_add_(0, place, vertices) / count[:, None]
     away = (vertices - middle[place]).norm(dim=1)
-    order = away.argsort(descending=True)  # the nearest is written last
+    order = away.argsort(descending=True)  # so that the nearest is written last
     kept = torch.zeros(len(count), dtype=torch.long)
     kept[place[order]] = order
     return kept, place

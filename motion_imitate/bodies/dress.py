@@ -1,4 +1,4 @@
-"""Clothes and hair as bumps of the naked body: its outline is brought to the outline of the person in photos."""
+"""Model clothes and hair as vertex displacements that match the body's silhouette to the person's in photos."""
 
 from dataclasses import dataclass, replace
 
@@ -9,110 +9,117 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from motion_imitate.bodies.parts import ARMS
-from motion_imitate.bodies.skinning import Skinned, rest_shape
-from motion_imitate.geometry.camera import to_camera, to_image
-from motion_imitate.geometry.mesh import between, edges, vertex_normals
+from motion_imitate.bodies.parts import ARM_PARTS
+from motion_imitate.bodies.skinning import SkinnedBody, rest_shape
+from motion_imitate.geometry.camera import body_to_camera, camera_to_image
+from motion_imitate.geometry.mesh import mesh_edges, solve_vertex_values, vertex_normals
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.types import Body, Camera
 
 
 @dataclass(frozen=True)
 class Dressing:
-    out: float = 0.12  # metres that clothes may stand off the skin, at most
-    shoe: float = 0.03  # and shoes
-    into: float = 0.02  # and the skin be drawn in
-    sleeve: float = 0.01  # round forearms and hands, in parts of the picture's longer side: what is there is theirs
-    rim: float = 0.012  # how near to the body's outline a vertex counts as on it, in parts of the picture's longer side
-    grazing: float = 0.5  # largest cosine between a normal and the line of sight there
-    firm: float = 10.0  # how much the rim's word counts
-    stiff: float = 6.0  # how much a bump spreads to its neighbours
-    twins: float = 0.3  # and to its twin on the other side
-    still: float = 0.2  # how much the skin keeps to itself where no photo says a thing
+    """Limits and weights of the fit of clothes to silhouettes."""
+
+    out: float = 0.12  # metres; maximum distance of clothes from the skin
+    shoe: float = 0.03  # metres; the same for shoes
+    into: float = 0.02  # metres; maximum inward displacement
+    sleeve: float = 0.01  # margin around forearms and hands counted as theirs, as a share of the longer side
+    rim: float = 0.012  # maximum distance of a silhouette vertex from the silhouette, as a share of the longer side
+    grazing: float = 0.5  # maximum cosine between the normal and the line of sight for a silhouette vertex
+    firm: float = 10.0  # weight of silhouette vertices
+    stiff: float = 6.0  # weight of smoothness between neighbouring vertices
+    twins: float = 0.3  # weight of symmetry between mirrored vertices
+    still: float = 0.2  # weight that pulls displacements to zero
     steps: int = 4
-    size: int = 640  # pixels of the longer side at which outlines are compared
+    size: int = 640  # pixels of the longer side at which silhouettes are compared
 
 
-def dress(
-    model: Skinned, body: Body, camera: Camera, mattes: Float[Tensor, "N 1 H W"], how: Dressing = Dressing()
-) -> Skinned:
-    """The model with a template that wears what the person in the photos does; hands and face stay bare."""
-    pairs = edges(model.faces)
+def dress_body(
+    model: SkinnedBody, body: Body, camera: Camera, mattes: Float[Tensor, "N 1 H W"], how: Dressing = Dressing()
+) -> SkinnedBody:
+    """Displace the template along its normals to match the mattes; hands and face are left as they are."""
+    pairs = mesh_edges(model.faces)
     twins = torch.stack([torch.arange(len(model.mirror_vertices)), model.mirror_vertices], 1)
     twins = twins[twins[:, 0] < twins[:, 1]]
     stiff = torch.cat([torch.full((len(pairs),), how.stiff), torch.full((len(twins),), how.twins)])
     pairs = torch.cat([pairs, twins])
     outward = vertex_normals(rest_shape(model.skin, body.shape[:1])[0], model.faces)[0]
-    bare = stays(model)
-    out = torch.where(within(model, "feet"), how.shoe, how.out)
-    small = scaled(mattes, how.size)
+    bare = bare_vertices(model)
+    out = torch.where(region_vertices(model, "feet"), how.shoe, how.out)
+    small = shrink_mattes(mattes, how.size)
     bump = torch.zeros(len(outward))
     for _ in range(how.steps):
-        off, weight = gaps(worn(model, outward * bump[:, None]), body, camera, small, how)
+        off, weight = measure_outline_gaps(add_vertex_bumps(model, outward * bump[:, None]), body, camera, small, how)
         goal = torch.minimum((bump + off).clamp(min=-how.into), out)
         goal = torch.where(bare, 0.0, goal * weight / (weight + how.still))
         weight = torch.where(bare, 5.0, weight + how.still)
-        bump = between(pairs, goal[:, None], weight, stiff)[:, 0].float().clamp(-how.into, how.out)
-    return worn(model, outward * bump[:, None])
+        bump = solve_vertex_values(pairs, goal[:, None], weight, stiff)[:, 0].float().clamp(-how.into, how.out)
+    return add_vertex_bumps(model, outward * bump[:, None])
 
 
-def worn(model: Skinned, bumps: Float[Tensor, "V 3"]) -> Skinned:
+def add_vertex_bumps(model: SkinnedBody, bumps: Float[Tensor, "V 3"]) -> SkinnedBody:
+    """Add displacements to the model's template."""
     return replace(model, skin=replace(model.skin, template=model.skin.template + bumps))
 
 
-def stays(model: Skinned) -> Bool[Tensor, " V"]:
-    """Hands and face."""
-    out = within(model, "hands")
-    head = within(model, "head")
+def bare_vertices(model: SkinnedBody) -> Bool[Tensor, " V"]:
+    """Vertices of the hands and the face, which are never displaced."""
+    out = region_vertices(model, "hands")
+    head = region_vertices(model, "head")
     place = model.skin.template
     low, high = place[head].amin(0), place[head].amax(0)
     in_front = place[:, 2] > low[2] + 0.55 * (high[2] - low[2])
     return out | (head & in_front & (place[:, 1] < low[1] + 0.75 * (high[1] - low[1])))
 
 
-def within(model: Skinned, region: str) -> Bool[Tensor, " V"]:
+def region_vertices(model: SkinnedBody, region: str) -> Bool[Tensor, " V"]:
+    """Vertices of a region's faces."""
     out = torch.zeros(len(model.skin.template), dtype=torch.bool)
     out[model.faces[model.regions[region]]] = True
     return out
 
 
-def scaled(mattes: Float[Tensor, "N 1 H W"], longest: int) -> Float[Tensor, "N 1 h w"]:
+def shrink_mattes(mattes: Float[Tensor, "N 1 H W"], longest: int) -> Float[Tensor, "N 1 h w"]:
+    """Scale mattes down so that their longer side is at most `longest` pixels."""
     scale = min(1.0, longest / max(mattes.shape[-2:]))
     size = [max(1, round(side * scale)) for side in mattes.shape[-2:]]
     return torch.nn.functional.interpolate(mattes, size, mode="area")
 
 
-def gaps(
-    model: Skinned, body: Body, camera: Camera, mattes: Float[Tensor, "N 1 h w"], how: Dressing
+def measure_outline_gaps(
+    model: SkinnedBody, body: Body, camera: Camera, mattes: Float[Tensor, "N 1 h w"], how: Dressing
 ) -> tuple[Float[Tensor, " V"], Float[Tensor, " V"]]:
-    """How many metres each vertex should move outward for the outlines to meet, and how much its word counts."""
-    at = to_camera(model(body)[0], camera)
-    seen = to_image(at, camera)
+    """Distance in metres that each vertex should move outward for the silhouettes to meet, and its weight."""
+    at = body_to_camera(model(body)[0], camera)
+    seen = camera_to_image(at, camera)
     size = (mattes.shape[2], mattes.shape[3])
     half = at.new_tensor([size[1], size[0]]) / 2
     face = rasterize(seen[:, model.faces], size).face
-    own, theirs = signed((face >= 0).float()), signed(mattes[:, 0])
-    arms = torch.isin(model.parts, torch.tensor(ARMS))
+    own, theirs = signed_distance((face >= 0).float()), signed_distance(mattes[:, 0])
+    arms = torch.isin(model.parts, torch.tensor(ARM_PARTS))
     loose = torch.zeros(len(model.skin.template), dtype=torch.bool)
     loose[model.faces[arms]] = True
-    apart = signed(((face >= 0) & arms[face.clamp(min=0)]).float()) - how.sleeve * max(size)
+    apart = signed_distance(((face >= 0) & arms[face.clamp(min=0)]).float()) - how.sleeve * max(size)
     normal = vertex_normals(at, model.faces)
     grazing = ((normal * at).sum(-1) / at.norm(dim=-1)).abs()
     aim = at[..., :2] / at[..., 2:]
     flat = (normal[..., :2] - aim * normal[..., 2:]) * camera.focal[:, None] * half
-    scale = flat.norm(dim=-1) / at[..., 2]  # pixels the outline moves for a metre outward
+    scale = flat.norm(dim=-1) / at[..., 2]  # pixels per metre of outward displacement
     direction = torch.nn.functional.normalize(flat, dim=-1)
     rim = how.rim * max(size)
-    inside = (seen[..., :2].abs() < 0.98).all(-1)  # beyond the picture's edge nothing is known
-    on_rim = (read(own, seen[..., :2]).abs() < rim) & (grazing < how.grazing) & inside & (scale > 1e-6)
-    far, found = march(theirs, own, torch.where(loose, 1e3, 0.0), apart, seen[..., :2], direction / half, how, scale)
+    inside = (seen[..., :2].abs() < 0.98).all(-1)  # nothing is known beyond the image border
+    on_rim = (sample_field(own, seen[..., :2]).abs() < rim) & (grazing < how.grazing) & inside & (scale > 1e-6)
+    far, found = march_to_outline(
+        theirs, own, torch.where(loose, 1e3, 0.0), apart, seen[..., :2], direction / half, how, scale
+    )
     good = (on_rim & found).float() * (1 - grazing)
     off = (far * good / scale.clamp(min=1e-6)).sum(0) / good.sum(0).clamp(min=1e-6)
     return off, how.firm * good.sum(0).clamp(max=1)
 
 
-def signed(mask: Float[Tensor, "N h w"]) -> Float[Tensor, "N h w"]:
-    """Pixels from the edge at one half, negative inside."""
+def signed_distance(mask: Float[Tensor, "N h w"]) -> Float[Tensor, "N h w"]:
+    """Signed distance in pixels to the mask's edge, negative inside."""
     out = []
     for inside in mask.numpy() > 0.5:
         outer = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 5)
@@ -121,11 +128,12 @@ def signed(mask: Float[Tensor, "N h w"]) -> Float[Tensor, "N h w"]:
     return torch.from_numpy(np.stack(out))
 
 
-def read(field: Float[Tensor, "N h w"], at: Float[Tensor, "N V 2"]) -> Float[Tensor, "N V"]:
+def sample_field(field: Float[Tensor, "N h w"], at: Float[Tensor, "N V 2"]) -> Float[Tensor, "N V"]:
+    """Sample a field bilinearly at image points."""
     return grid_sample(field[:, None], at[:, None], padding_mode="border", align_corners=False)[:, 0, 0]
 
 
-def march(
+def march_to_outline(
     theirs: Float[Tensor, "N h w"],
     own: Float[Tensor, "N h w"],
     free: Float[Tensor, " V"],
@@ -135,12 +143,12 @@ def march(
     how: Dressing,
     scale: Float[Tensor, "N V"],
 ) -> tuple[Float[Tensor, "N V"], Bool[Tensor, "N V"]]:
-    """Pixels along each direction to where the person ends, outward or inward; and whether that was found.
+    """Distance in pixels along each direction to the edge of the person's matte, and whether an edge was found.
 
-    Not found where another part of the body lies between: there clothes of the two meet. Nor where `apart` is below 0
-    (by less than `free`): an arm may be there, though the body's is not.
+    An edge does not count if another part of the body lies in between, since the clothes of the two may touch, nor
+    where `apart` is below 0 by more than `free`: an arm may be there in the photo, though not in the fitted body.
     """
-    first = read(theirs, start)
+    first = sample_field(theirs, start)
     outward = first <= 0
     far, found, blocked = torch.zeros_like(first), torch.zeros_like(outward), torch.zeros_like(outward)
     before = first
@@ -149,9 +157,9 @@ def march(
     clear = how.rim * max(theirs.shape[1:]) * 1.5
     for pixels in range(1, int(most.max().clamp(max=400)) + 2):
         at = start + step * (sign * pixels)[..., None]
-        now = read(theirs, at)
-        blocked |= read(apart, at) + free < 0
-        blocked |= outward & ~found & (pixels > clear) & (read(own, at) < -1)
+        now = sample_field(theirs, at)
+        blocked |= sample_field(apart, at) + free < 0
+        blocked |= outward & ~found & (pixels > clear) & (sample_field(own, at) < -1)
         crossed = ~found & ((now > 0) == outward) & (pixels <= most + 1)
         part = before.abs() / (before.abs() + now.abs()).clamp(min=1e-6)
         far = torch.where(crossed, sign * (pixels - 1 + part), far)

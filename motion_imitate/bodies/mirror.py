@@ -1,21 +1,21 @@
-"""Which vertex, face and joint of a symmetric body is the other's mirror image."""
+"""Find the mirror image of each vertex, face and joint of a symmetric body."""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-ROWS = 1024  # distances held at a time
+DISTANCE_ROWS = 1024  # rows of the distance matrix per chunk
 
 
-def twins(points: Float[Tensor, "N 3"]) -> Int[Tensor, " N"]:
-    """Pairs points with the nearest to their mirror image in x = 0; those on it, or with none, with themselves.
+def match_mirror_points(points: Float[Tensor, "N 3"]) -> Int[Tensor, " N"]:
+    """Match each point with its mirror image across x = 0. A point on the plane, or without a partner, maps to itself.
 
-    Pairs are those nearest to each other, then those nearest among the rest: an involution for any points.
+    Mutual nearest neighbours are paired first, then those among the remaining points, so the result is an involution.
     """
     pair = torch.full((len(points),), -1)
     left = torch.arange(len(points))
     while len(left):
-        there = nearest(points[left] * points.new_tensor([-1.0, 1.0, 1.0]), points[left])
+        there = nearest_points(points[left] * points.new_tensor([-1.0, 1.0, 1.0]), points[left])
         mutual = there[there] == torch.arange(len(left))
         if not mutual.any():
             pair[left] = left
@@ -25,21 +25,27 @@ def twins(points: Float[Tensor, "N 3"]) -> Int[Tensor, " N"]:
     return pair
 
 
-def nearest(points: Float[Tensor, "N 3"], among: Float[Tensor, "M 3"]) -> Int[Tensor, " N"]:
-    return torch.cat([torch.cdist(rows.double(), among.double()).argmin(1) for rows in torch.split(points, ROWS)])
+def nearest_points(points: Float[Tensor, "N 3"], among: Float[Tensor, "M 3"]) -> Int[Tensor, " N"]:
+    """Index of the nearest point of `among` for each point."""
+    return torch.cat(
+        [torch.cdist(rows.double(), among.double()).argmin(1) for rows in torch.split(points, DISTANCE_ROWS)]
+    )
 
 
-def twin_faces(faces: Int[Tensor, "F 3"], vertices: Float[Tensor, "V 3"], pair: Int[Tensor, " V"]) -> Int[Tensor, " F"]:
-    """Each face's mirror image: that of its vertices' twins, or the nearest where the mesh has no such face."""
+def match_mirror_faces(
+    faces: Int[Tensor, "F 3"], vertices: Float[Tensor, "V 3"], pair: Int[Tensor, " V"]
+) -> Int[Tensor, " F"]:
+    """Match each face with its mirror image: the face of the mirrored vertices, or the nearest face if the mesh has
+    none."""
     known = {tuple(sorted(f)): i for i, f in enumerate(faces.tolist())}
     found = torch.tensor([known.get(tuple(sorted(f)), -1) for f in pair[faces].tolist()])
     rest = (found < 0).nonzero()[:, 0]
     if len(rest):
-        found[rest] = rest[twins(vertices[faces[rest]].mean(1))]
+        found[rest] = rest[match_mirror_points(vertices[faces[rest]].mean(1))]
     return found
 
 
-def twin_joints(names: tuple[str, ...], left: str, right: str) -> Int[Tensor, " J"]:
-    """By name: `left` and `right` are what tells the sides apart in it."""
+def match_mirror_joints(names: tuple[str, ...], left: str, right: str) -> Int[Tensor, " J"]:
+    """Match joints by name; `left` and `right` are the substrings that tell the sides apart."""
     swap = [n.replace(left, right) if left in n else n.replace(right, left) for n in names]
     return torch.tensor([names.index(n) for n in swap])

@@ -9,7 +9,7 @@ CROWN = 0.86  # of the head's height; hair, if there is any, is seen above it fr
 NAPE = 0.3  # of the head's height, above which there is hair on the back of it
 
 
-def opposite(
+def find_opposite_vertices(
     template: Float[Tensor, "V 3"], limb: Int[Tensor, " V"], head: int, hands: tuple[int, int]
 ) -> tuple[Int[Tensor, " V"], Int[Tensor, " V"]]:
     """Vertices at rest, each of a limb. The back of the head is like the crown of it, the face is like nothing: itself;
@@ -21,8 +21,8 @@ def opposite(
     for number in limb.unique().tolist():
         own = (limb == number).nonzero()[:, 0]
         place = template[own]
-        out[own] = own[hair(place) if number == head else reflected(place)]
-    cheek = (limb == head).nonzero()[:, 0][cheeks(template[limb == head])]
+        out[own] = own[opposite_hair(place) if number == head else reflect_limb(place)]
+    cheek = (limb == head).nonzero()[:, 0][cheek_vertices(template[limb == head])]
     for number in (head, *hands):
         alike[limb == number] = 0
     for number in hands:
@@ -31,7 +31,7 @@ def opposite(
     return out, alike
 
 
-def reflected(place: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
+def reflect_limb(place: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
     """The nearest to where each would be if the limb's front were its back."""
     near = torch.cdist(place[:, :2], place[:, :2]).topk(min(ROUND, len(place)), largest=False).indices
     aim = place.clone()
@@ -39,7 +39,7 @@ def reflected(place: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
     return torch.cdist(aim, place).argmin(1)
 
 
-def hair(place: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
+def opposite_hair(place: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
     low, high = place.amin(0), place.amax(0)
     tall = (place[:, 1] - low[1]) / (high[1] - low[1])
     middle = (low[2] + high[2]) / 2
@@ -50,7 +50,7 @@ def hair(place: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
     return out
 
 
-def cheeks(place: Float[Tensor, "n 3"]) -> Int[Tensor, " c"]:
+def cheek_vertices(place: Float[Tensor, "n 3"]) -> Int[Tensor, " c"]:
     low, high = place.amin(0), place.amax(0)
     part = (place - low) / (high - low)
     aside = (part[:, 0] - 0.5).abs()

@@ -1,1 +1,1 @@
-"""Blend a drawn person over a background, with shadow or body overlay."""
+"""Blend the generated person over a background, with a shadow or a body overlay."""

@@ -1,16 +1,16 @@
-"""The loops over faces and pixels that drawing a body over a picture takes, compiled."""
+"""Compiled per-face and per-pixel loops of the body overlay."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_imitate.geometry.raster_numba import Floats, Ints, compiled
+from motion_imitate.geometry.raster_numba import Floats, Ints, compile_kernel
 
 Bytes = NDArray[np.uint8]
 
 
-@compiled
+@compile_kernel
 def normals_and_front(points: Floats, faces: Ints) -> tuple[Floats, NDArray[np.bool_]]:
-    """For points in camera space: a smooth normal at each [V, 3], and which faces turn their outside to the camera."""
+    """Vertex normals [V, 3] of points in camera space, and which faces face the camera."""
     normals = np.zeros_like(points)
     front = np.empty(len(faces), np.bool_)
     for f in range(len(faces)):
@@ -31,17 +31,17 @@ def normals_and_front(points: Floats, faces: Ints) -> tuple[Floats, NDArray[np.b
     return normals, front
 
 
-@compiled
-def outline(depth: Floats, nearest: Floats, step: float, edge: Bytes, body: Bytes) -> None:
-    """255 in the edge where what lies round about is a step nearer; in the body where it, or its edge, is seen."""
+@compile_kernel
+def find_depth_edges(depth: Floats, nearest: Floats, step: float, edge: Bytes, body: Bytes) -> None:
+    """Set `edge` to 255 where a neighbour is nearer by more than `step`, and `body` to 255 on the body and its edges."""
     for y in range(depth.shape[0]):
         for x in range(depth.shape[1]):
             edge[y, x] = 255 if depth[y, x] - nearest[y, x] > step else 0
             body[y, x] = 255 if depth[y, x] - nearest[y, x] > step or depth[y, x] < np.inf else 0
 
 
-@compiled
-def paint(
+@compile_kernel
+def blend_shaded_body(
     window: Bytes,
     face: Ints,
     weights: Floats,
@@ -52,7 +52,8 @@ def paint(
     ink: Floats,
     opacity: float,
 ) -> None:
-    """Mixes vertex colours into the window [h, w, 3], and ink where there is line or nothing but cover."""
+    """Blend interpolated vertex colours into the window [h, w, 3], and `ink` on lines and where `cover` extends beyond
+    the body."""
     height, width = face.shape
     alpha, part = np.float32(opacity / 255), np.float32(1 / 255)
     for y in range(height):

@@ -1,1 +1,1 @@
-"""Estimators see people in frames."""
+"""Find people in video frames and estimate their pose, body and matte."""

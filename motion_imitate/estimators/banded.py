@@ -1,4 +1,5 @@
-"""Least squares over a clip: frames lean on their two neighbours either side, and all on one shape."""
+"""Banded least squares over a clip: each frame is coupled to two neighbours on either side, and all frames to one
+shape."""
 
 from dataclasses import dataclass
 
@@ -8,32 +9,34 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Normal:
-    """Normal equations of a clip, added up term by term.
+class NormalEquations:
+    """Normal equations of a clip, accumulated term by term.
 
-    The step x and the change of shape y solve [H B; B' C] [x; y] = -[g; h]. H has blocks `diag` on its diagonal,
-    `next` below them (frame t + 1 by frame t) and, below those, the diagonals `after` (frame t + 2 by frame t).
+    The step x and the shape change y solve [H B; B' C] [x; y] = -[g; h]. H has the blocks `diag` on its diagonal, the
+    blocks `next` below them (frame t + 1 by frame t) and, below those, the diagonals `after` (frame t + 2 by frame t).
     """
 
     diag: Float[Tensor, "T D D"]
-    next: Float[Tensor, "T D D"]  # the last is not used
-    after: Float[Tensor, "T D"]  # the last two are not used
+    next: Float[Tensor, "T D D"]  # the last entry is unused
+    after: Float[Tensor, "T D"]  # the last two entries are unused
     gradient: Float[Tensor, "T D"]
     by_shape: Float[Tensor, "T D S"]
     shape: Float[Tensor, "S S"]
     shape_gradient: Float[Tensor, " S"]
 
     @staticmethod
-    def zero(frames: int, size: int, shapes: int) -> "Normal":
+    def zero(frames: int, size: int, shapes: int) -> "NormalEquations":
+        """Empty equations for `frames` frames of `size` pose numbers and `shapes` shape numbers."""
+
         def empty(*of: int) -> Tensor:
             return torch.zeros(*of, dtype=torch.float64)
 
         square = empty(frames, size, size)
         per_frame = empty(frames, size), empty(frames, size), empty(frames, size, shapes)
-        return Normal(square, square.clone(), *per_frame, empty(shapes, shapes), empty(shapes))
+        return NormalEquations(square, square.clone(), *per_frame, empty(shapes, shapes), empty(shapes))
 
     def add(self, error: Tensor, rate: Tensor, weight: Tensor, shape_rate: Tensor, rows: Tensor | slice) -> None:
-        """Add weight * error^2, of errors [T, n] that change by `rate` [T, n, D] and `shape_rate` [T, n, S]."""
+        """Add weight * error^2 for errors [T, n] whose derivatives are `rate` [T, n, D] and `shape_rate` [T, n, S]."""
         weighted = rate * weight[..., None]
         self.diag[rows] += weighted.mT @ rate
         self.gradient[rows] += (weighted.mT @ error[..., None])[..., 0]
@@ -43,12 +46,12 @@ class Normal:
         self.shape_gradient.add_(weighted_shape.T @ error.flatten())
 
     def hold(self, frames: int) -> None:
-        """Keep the first frames where they are."""
+        """Fix the first `frames` frames where they are."""
         self.diag[:frames] += 1e9 * torch.eye(self.diag.shape[1], dtype=self.diag.dtype)
         self.gradient[:frames] = 0
 
     def solve(self, damping: float, free: int) -> tuple[Float[Tensor, "T D"], Float[Tensor, " S"]]:
-        """The step and the change of the first `free` shape numbers; each is damped by a part of its own weight."""
+        """The step and the change of the first `free` shape numbers; damping is relative to the diagonal."""
         damped = self.diag + torch.diag_embed(damping * self.diag.diagonal(dim1=1, dim2=2) + 1e-9)
         by_shape = self.by_shape[..., :free]
         right = torch.cat([-self.gradient[..., None], by_shape], -1)
@@ -69,12 +72,13 @@ def solve_banded(
     after: Float[Tensor, "T D"],
     right: Float[Tensor, "T D R"],
 ) -> Float[Tensor, "T D R"]:
-    """Solve a symmetric positive system whose frames touch the next (blocks) and the one after (diagonals).
+    """Solve a symmetric positive definite system coupled to the next frame by blocks and to the one after by diagonals.
 
-    Frames are taken in pairs, which makes the system block tridiagonal: one Cholesky factor a pair, there and back.
+    Frames are taken in pairs, which makes the system block tridiagonal: one Cholesky factor per pair, then forward and
+    back substitution.
     """
     frames, size = diag.shape[:2]
-    if frames % 2:  # a last frame that asks for nothing completes the pair
+    if frames % 2:  # an idle frame completes the last pair
         idle = torch.eye(size, dtype=diag.dtype)[None]
         below = torch.cat([below[:-1], torch.zeros_like(idle), torch.zeros_like(idle)])
         after = torch.cat([after[:-2], after.new_zeros(min(3, 1 + frames), size)])[: frames + 1]

@@ -1,4 +1,4 @@
-"""One person through the runs of a video, of all who are seen in each."""
+"""Follow one person through the runs of a video."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,87 +10,90 @@ from torch import Tensor
 
 from motion_imitate.types import Sighting
 
-HIPS = [23, 24]
+HIP_INDICES = [23, 24]
 
 
 @dataclass(frozen=True)
 class Following:
-    coast: float = 1.0  # seconds after which somebody who is not seen is no longer expected where they went
-    reach: float = 0.3  # how far from there they may appear, in sides of the square they were seen in
-    speed: float = 0.7  # and how much farther for each second
-    grown: float = 1.7  # by how much they may look larger or smaller
-    pace: float = 0.15  # seconds over which their speed is measured
+    """Thresholds for recognizing the people of one run in the next."""
+
+    coast: float = 1.0  # seconds out of sight after which a person is no longer searched for by position
+    reach: float = 0.3  # how far from the predicted position a person may be, in sides of their crop
+    speed: float = 0.7  # how much farther per second out of sight
+    grown: float = 1.7  # largest allowed change in size, as a factor
+    pace: float = 0.15  # seconds over which the speed is measured
 
 
 @dataclass(frozen=True)
-class Known:
-    """Somebody as last seen. Lengths are image points."""
+class KnownPerson:
+    """A person as last seen. Lengths are in image points."""
 
     points: Float[Tensor, "K 2"]
     visible: Float[Tensor, " K"]
-    side: Float[Tensor, " 2"]  # of the square, along x and y
-    pace: Float[Tensor, " 2"]  # a second
+    side: Float[Tensor, " 2"]  # of the crop, along x and y
+    pace: Float[Tensor, " 2"]  # per second
     since: float  # seconds
     until: float
 
 
-def follow(
+def follow_person(
     runs: Iterable[list[Sighting]], who: str | int = "largest", how: Following = Following()
 ) -> Iterator[Sighting]:
-    """The one who is largest, left, right or number `who` from the left where anybody is first seen; one for each run.
+    """One person's sightings, one per run: the largest, left, right or `who`-th from the left when people first appear.
 
-    A run without them has score 0 and holds their points. When they have been away for longer than `coast`, whoever
-    came since and is about as large is taken for them: people come back, and films are cut.
+    A run without the person has score 0 and holds their last landmarks. After more than `coast` seconds, a new person
+    of about the same size is taken for them, since people return and videos are cut.
     """
-    known: list[Known] = []
+    known: list[KnownPerson] = []
     wanted, held = -1, None
     for run in runs:
         people = [seen for seen in run if bool((seen.score > 0).any())]
-        links = link(known, people, how)
+        links = match_people(known, people, how)
         if wanted < 0 and people:
-            wanted = choose(people, who)
+            wanted = choose_person(people, who)
             links = {i: i for i in range(len(people))}
         elif wanted >= 0 and wanted not in links:
-            links |= come_back(known, wanted, people, links, how)
-        known = updated(known, people, links, how)
+            links |= match_returned_person(known, wanted, people, links, how)
+        known = update_known_people(known, people, links, how)
         if wanted in links:
             held = people[links[wanted]]
             yield held
         else:
-            yield absent(run[0], held)
+            yield absent_sighting(run[0], held)
 
 
-def choose(people: list[Sighting], who: str | int) -> int:
-    """The number of the one who is asked for among people."""
-    across = sorted(range(len(people)), key=lambda i: float(hips(people[i])[0, 0]))
-    named = {"left": across[0], "right": across[-1], "largest": max(across, key=lambda i: size(people[i]))}
+def choose_person(people: list[Sighting], who: str | int) -> int:
+    """The index of the requested person."""
+    across = sorted(range(len(people)), key=lambda i: float(hip_centres(people[i])[0, 0]))
+    named = {"left": across[0], "right": across[-1], "largest": max(across, key=lambda i: person_area(people[i]))}
     if isinstance(who, str):
         if who not in named:
             raise ValueError(f"no person {who!r}; choose largest, left, right, or a number counted from the left")
         return named[who]
     if not 1 <= who <= len(across):
-        raise ValueError(f"no person {who}: where anybody is first seen there are {len(across)}; count from the left")
+        raise ValueError(f"no person {who}; when people first appear there are {len(across)}, counted from the left")
     return across[who - 1]
 
 
-def hips(seen: Sighting) -> Float[Tensor, "T 2"]:
-    return seen.points[:, HIPS].mean(1)
+def hip_centres(seen: Sighting) -> Float[Tensor, "T 2"]:
+    """The middle of the hips, in image points."""
+    return seen.points[:, HIP_INDICES].mean(1)
 
 
-def size(seen: Sighting) -> float:
-    """In parts of the frame's area."""
-    area = sides(seen)[seen.score > 0].prod(1)
+def person_area(seen: Sighting) -> float:
+    """The median area of the person's crop, in image points."""
+    area = crop_sides(seen)[seen.score > 0].prod(1)
     return float(area.median())
 
 
-def sides(seen: Sighting) -> Float[Tensor, "T 2"]:
-    """The square's side in image points, along x and y."""
+def crop_sides(seen: Sighting) -> Float[Tensor, "T 2"]:
+    """The sides of the crop in image points, along x and y."""
     return 2 * seen.crop[:, :, :2].square().sum(2).sqrt()
 
 
-def link(known: list[Known], people: list[Sighting], how: Following) -> dict[int, int]:
-    """Who of the known is who of the people, the likeliest first."""
-    costs = [(cost(k, p, how), i, j) for i, k in enumerate(known) for j, p in enumerate(people)]
+def match_people(known: list[KnownPerson], people: list[Sighting], how: Following) -> dict[int, int]:
+    """Match known people to the people of a run, lowest cost first; maps the index of one to that of the other."""
+    costs = [(match_cost(k, p, how), i, j) for i, k in enumerate(known) for j, p in enumerate(people)]
     links: dict[int, int] = {}
     for price, i, j in sorted(costs):
         if price < math.inf and i not in links and j not in links.values():
@@ -98,14 +101,14 @@ def link(known: list[Known], people: list[Sighting], how: Following) -> dict[int
     return links
 
 
-def cost(known: Known, seen: Sighting, how: Following) -> float:
-    """How unlikely it is that this is the known one; infinite if it can't be."""
+def match_cost(known: KnownPerson, seen: Sighting, how: Following) -> float:
+    """The cost of matching a known person to a sighting; infinite if they can't be the same person."""
     first = int((seen.score > 0).nonzero()[0])
     pause = float(seen.seconds[first]) - known.until
-    growth = grown(known, seen)
+    growth = log_size_change(known, seen)
     expected = known.points + known.pace * min(pause, 2 * how.pace)
     off = (seen.points[first] - expected) / known.side
-    away = float(off[HIPS].mean(0).norm())
+    away = float(off[HIP_INDICES].mean(0).norm())
     if pause > how.coast or away > how.reach + how.speed * pause or growth > math.log(how.grown):
         return math.inf
     near = torch.exp(-off.square().sum(1) / (2 * 0.08**2))
@@ -113,47 +116,50 @@ def cost(known: Known, seen: Sighting, how: Following) -> float:
     return away + growth + 0.5 * (1 - similarity)
 
 
-def grown(known: Known, seen: Sighting) -> float:
-    """The logarithm of how much larger or smaller somebody is than they were."""
+def log_size_change(known: KnownPerson, seen: Sighting) -> float:
+    """The absolute logarithm of a person's change in size."""
     first = int((seen.score > 0).nonzero()[0])
-    return abs(float((sides(seen)[first].prod() / known.side.prod()).log())) / 2
+    return abs(float((crop_sides(seen)[first].prod() / known.side.prod()).log())) / 2
 
 
-def come_back(
-    known: list[Known], wanted: int, people: list[Sighting], links: Mapping[int, int], how: Following
+def match_returned_person(
+    known: list[KnownPerson], wanted: int, people: list[Sighting], links: Mapping[int, int], how: Following
 ) -> dict[int, int]:
-    """The person who is taken for the wanted one after a long absence, unlinked from who it was till now."""
+    """A match for the wanted person after a long absence: somebody who appeared since, of about the same size."""
     lost = known[wanted]
     if not people or float(people[0].seconds[0]) - lost.until <= how.coast:
         return {}
     old = {j for i, j in links.items() if known[i].since <= lost.until}
-    new = [j for j in range(len(people)) if j not in old and grown(lost, people[j]) < math.log(how.grown)]
-    return {wanted: min(new, key=lambda j: grown(lost, people[j]))} if new else {}
+    new = [j for j in range(len(people)) if j not in old and log_size_change(lost, people[j]) < math.log(how.grown)]
+    return {wanted: min(new, key=lambda j: log_size_change(lost, people[j]))} if new else {}
 
 
-def updated(known: list[Known], people: list[Sighting], links: Mapping[int, int], how: Following) -> list[Known]:
-    """What is known after a run: everybody's last place, and those who are new."""
+def update_known_people(
+    known: list[KnownPerson], people: list[Sighting], links: Mapping[int, int], how: Following
+) -> list[KnownPerson]:
+    """The known people after a run: matched ones updated, new ones added."""
     new = [j for j in range(len(people)) if j not in links.values()]
-    last = dict(enumerate(known)) | {i: last_seen(people[j], how) for i, j in links.items()}
+    last = dict(enumerate(known)) | {i: summarize_sighting(people[j], how) for i, j in links.items()}
     last = {i: replace(k, since=known[i].since) if i < len(known) else k for i, k in last.items()}
-    return [last[i] for i in sorted(last)] + [last_seen(people[j], how) for j in new]
+    return [last[i] for i in sorted(last)] + [summarize_sighting(people[j], how) for j in new]
 
 
-def last_seen(seen: Sighting, how: Following) -> Known:
+def summarize_sighting(seen: Sighting, how: Following) -> KnownPerson:
+    """The position, size and velocity of a person at the end of a run."""
     rows = (seen.score > 0).nonzero()[:, 0]
     last = int(rows[-1])
     recent = rows[seen.seconds[rows] >= seen.seconds[last] - how.pace]
     pause = float(seen.seconds[last] - seen.seconds[recent[0]])
-    at = hips(seen)
+    at = hip_centres(seen)
     pace = (at[last] - at[recent[0]]) / pause if pause > 0 else at.new_zeros(2)
     clock = seen.seconds
-    return Known(
-        seen.points[last], seen.visible[last], sides(seen)[last], pace, float(clock[rows[0]]), float(clock[last])
+    return KnownPerson(
+        seen.points[last], seen.visible[last], crop_sides(seen)[last], pace, float(clock[rows[0]]), float(clock[last])
     )
 
 
-def absent(run: Sighting, held: Sighting | None) -> Sighting:
-    """A run in which the person is not: where they were last."""
+def absent_sighting(run: Sighting, held: Sighting | None) -> Sighting:
+    """A sighting with score 0 for a run without the person, at their last position."""
     if held is None:
         return run
     last = (held.score > 0).nonzero()[-1].expand(len(run))

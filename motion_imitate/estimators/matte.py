@@ -1,4 +1,4 @@
-"""Where the person of a still picture is, to the pixel: the pose network's mask, refined by the picture's colours."""
+"""Alpha matte of the person in a still image: the pose network's mask, refined by colour."""
 
 from dataclasses import dataclass
 
@@ -12,55 +12,58 @@ from torch import Tensor
 
 from motion_imitate.types import Sighting
 
-Bytes = NDArray[np.uint8]
+MatteBytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Matting:
-    cut_at: int = 700  # pixels of the longer side of the person at which colours decide
-    band: float = 0.025  # of that side, about the mask's edge, in which they do
-    rounds: int = 4
-    least: float = 0.8  # of the mask that must be kept (IoU); otherwise colours have led astray, and the mask stays
-    crumb: float = 0.02  # of the largest piece; smaller ones are dropped
-    soft: float = 0.3  # of the band over which the edge follows the picture's
-    contrast: float = 1e-4  # squared difference of colour that counts as an edge
+    """Settings of the matte's refinement."""
+
+    cut_at: int = 700  # pixels of the person's longer side at which GrabCut runs
+    band: float = 0.025  # width of the band around the mask's edge that GrabCut decides, as a fraction of that side
+    rounds: int = 4  # GrabCut iterations
+    least: float = 0.8  # least IoU of GrabCut's result with the mask; below it the mask is used
+    crumb: float = 0.02  # pieces smaller than this fraction of the largest are removed
+    soft: float = 0.3  # radius of the guided filter, as a fraction of the band
+    contrast: float = 1e-4  # squared colour difference that counts as an edge
 
 
-def matte(image: Float[Tensor, "3 H W"], seen: Sighting, how: Matting = Matting()) -> Float[Tensor, "1 H W"]:
-    """How much of each pixel is the person. `seen` is the sighting of this one picture."""
-    mask = in_picture(seen, (image.shape[1], image.shape[2]))
-    rows, columns = around(mask > 0.5)
+def estimate_matte(image: Float[Tensor, "3 H W"], seen: Sighting, how: Matting = Matting()) -> Float[Tensor, "1 H W"]:
+    """The person's alpha per pixel; `seen` is the sighting of this one image."""
+    mask = warp_mask_to_image(seen, (image.shape[1], image.shape[2]))
+    rows, columns = padded_mask_slices(mask > 0.5)
     if rows.stop <= rows.start:
         return image.new_zeros(1, *mask.shape)
     part, inside = image[:, rows, columns], mask[rows, columns]
     scale = min(1.0, how.cut_at / max(inside.shape))
     size = (max(8, round(inside.shape[1] * scale)), max(8, round(inside.shape[0] * scale)))
     small = cv2.resize(part.permute(1, 2, 0).cpu().numpy(), size, interpolation=cv2.INTER_AREA)
-    cut = without_crumbs(
-        grab((small * 255).astype(np.uint8), np.asarray(cv2.resize(inside, size), np.float32), how), how.crumb
+    cut = remove_small_pieces(
+        refine_with_grabcut((small * 255).astype(np.uint8), np.asarray(cv2.resize(inside, size), np.float32), how),
+        how.crumb,
     )
-    soft = guided(torch.from_numpy(cut).to(part)[None, None], part[None], 1 / scale, how)
+    soft = upsample_matte(torch.from_numpy(cut).to(part)[None, None], part[None], 1 / scale, how)
     out = image.new_zeros(1, *mask.shape)
     out[:, rows, columns] = soft[0]
     return out
 
 
-def in_picture(seen: Sighting, size: tuple[int, int]) -> NDArray[np.float32]:
-    """The mask of a sighting's first frame over the whole picture."""
+def warp_mask_to_image(seen: Sighting, size: tuple[int, int]) -> NDArray[np.float32]:
+    """The mask of a sighting's first frame, warped to an image of `size` (height, width)."""
     height, width = size
     side = seen.mask.shape[-1]
     crop = seen.crop[0].double().numpy()
     half = np.array([width / 2, height / 2])
     linear = crop[:, :2] * half[:, None] * (2 / side)
     shift = (crop[:, 2] + 1) * half - crop[:, :2].sum(1) * half
-    centred = shift + linear @ [0.5, 0.5] - 0.5  # pixel centres to pixel centres
+    centred = shift + linear @ [0.5, 0.5] - 0.5  # maps pixel centres to pixel centres
     matrix = np.concatenate([linear, centred[:, None]], 1)
     mask = seen.mask[0].numpy().astype(np.float32) / 255
     return np.asarray(cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_CUBIC).clip(0, 1), np.float32)
 
 
-def around(where: NDArray[np.bool_], margin: float = 0.12) -> tuple[slice, slice]:
-    """Rows and columns of what is set, with a margin; empty where nothing is."""
+def padded_mask_slices(where: NDArray[np.bool_], margin: float = 0.12) -> tuple[slice, slice]:
+    """Rows and columns of the mask's bounding box, padded by `margin` of its longer side; empty if the mask is."""
     if not where.any():
         return slice(0, 0), slice(0, 0)
     ends = [(int(line[0]), int(line[-1]) + 1) for line in (np.nonzero(where.any(axis))[0] for axis in (1, 0))]
@@ -69,8 +72,9 @@ def around(where: NDArray[np.bool_], margin: float = 0.12) -> tuple[slice, slice
     return rows, columns
 
 
-def grab(picture: Bytes, mask: NDArray[np.float32], how: Matting) -> NDArray[np.float32]:
-    """GrabCut in a band about the mask's edge."""
+def refine_with_grabcut(picture: MatteBytes, mask: NDArray[np.float32], how: Matting) -> NDArray[np.float32]:
+    """A binary mask from GrabCut in a band around the mask's edge; the mask itself where GrabCut departs too far from
+    it."""
     band = max(3, round(how.band * max(mask.shape)))
     square = np.ones((band, band), np.uint8)
     person = (mask > 0.5).astype(np.uint8)
@@ -87,8 +91,8 @@ def grab(picture: Bytes, mask: NDArray[np.float32], how: Matting) -> NDArray[np.
     return (cut if kept >= how.least else person).astype(np.float32)
 
 
-def without_crumbs(cut: NDArray[np.float32], least: float) -> NDArray[np.float32]:
-    """Small loose pieces dropped, and small holes closed."""
+def remove_small_pieces(cut: NDArray[np.float32], least: float) -> NDArray[np.float32]:
+    """The mask without small loose pieces and small holes."""
     for value in (1, 0):
         count, label, stats, _ = cv2.connectedComponentsWithStats((cut == value).astype(np.uint8), connectivity=4)
         area = stats[:, cv2.CC_STAT_AREA]
@@ -98,8 +102,8 @@ def without_crumbs(cut: NDArray[np.float32], least: float) -> NDArray[np.float32
     return cut
 
 
-def guided(cut: Tensor, picture: Tensor, larger: float, how: Matting) -> Tensor:
-    """The cut at the picture's size, so many times its own; its edge where the picture has one."""
+def upsample_matte(cut: Tensor, picture: Tensor, larger: float, how: Matting) -> Tensor:
+    """Upsample the mask to the image, `larger` times its size, by a guided filter that follows the image's edges."""
     large = torch.nn.functional.interpolate(cut, picture.shape[-2:], mode="bilinear")
     side = 2 * max(2, round(larger * max(cut.shape) * how.band * how.soft)) + 1
     return guided_blur(picture, large, side, how.contrast, subsample=max(1, round(larger))).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""The shipped networks as functions from an array to arrays, by LiteRT or by torch: one file serves both."""
+"""The shipped networks as functions from an array to arrays, run by LiteRT or by torch from the same file."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -14,37 +14,37 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from motion_imitate.estimators.tflite import Graph, Step, read_graph
-from motion_imitate.quiet_stderr import hushed
-from motion_imitate.weights import MissingWeights, find
+from motion_imitate.estimators.tflite import GraphNode, TfliteGraph, read_tflite_graph
+from motion_imitate.quiet_stderr import quiet_stderr
+from motion_imitate.weights import MissingWeights, find_asset
 
-Floats = NDArray[np.float32]
-Net = Callable[[Floats], list[Floats]]
-"""From pictures [B, H, W, C] to the network's outputs, each with B first. Several threads may call it at once."""
+NetFloats = NDArray[np.float32]
+InferenceNet = Callable[[NetFloats], list[NetFloats]]
+"""Maps images [B, H, W, C] to the network's outputs, each with B first. Safe to call from several threads."""
 
-ACTIVATIONS: dict[int, Callable[[Tensor], Tensor]] = {0: lambda x: x, 1: F.relu, 3: F.relu6}
+TFLITE_ACTIVATIONS: dict[int, Callable[[Tensor], Tensor]] = {0: lambda x: x, 1: F.relu, 3: F.relu6}
 
 
-def load_net(name: str, device: torch.device | str = "cpu", runtime: str = "auto", threads: int = 1) -> Net:
-    """The network of the asset `name`.tflite. "auto" takes LiteRT on the CPU where it is installed, else torch."""
+def load_net(name: str, device: torch.device | str = "cpu", runtime: str = "auto", threads: int = 1) -> InferenceNet:
+    """Load the network `name`.tflite. "auto" picks LiteRT on the CPU if it is installed, else torch."""
     litert = find_spec("ai_edge_litert") is not None
     on_cpu = torch.device(device).type == "cpu"
     if runtime == "auto":
         runtime = "litert" if litert and on_cpu else "torch"
-    path = find(f"{name}.tflite")
+    path = find_asset(f"{name}.tflite")
     if runtime == "torch":
-        return torch_net(path, torch.device(device))
+        return load_torch_net(path, torch.device(device))
     if runtime != "litert":
         raise ValueError(f"no runtime {runtime!r} for networks; choose auto, litert or torch")
     if not litert or not on_cpu:
         why = "it is not installed (pip install ai-edge-litert)" if on_cpu else f"it runs on the CPU, not on {device}"
         raise ValueError(f"the runtime litert can't be used here: {why}; choose the runtime torch")
-    return litert_net(path, threads)
+    return load_litert_net(path, threads)
 
 
 @contextmanager
-def sound(path: Path) -> Iterator[None]:
-    """A network that cannot be read is a file that is not the one that was shipped."""
+def report_damaged_network(path: Path) -> Iterator[None]:
+    """Turn errors of reading or building a network into a MissingWeights error that names the file."""
     try:
         yield
     except (ValueError, RuntimeError, IndexError, KeyError, struct.error) as error:
@@ -52,20 +52,20 @@ def sound(path: Path) -> Iterator[None]:
 
 
 @cache
-def litert_net(path: Path, threads: int) -> Net:
-    """An interpreter serves one caller at a time: there are as many as ever called at once. They take long to make,
-    and are kept."""
+def load_litert_net(path: Path, threads: int) -> InferenceNet:
+    """Run a network by LiteRT. Each concurrent caller gets an interpreter of its own; they are slow to build, so idle
+    ones are kept."""
     from ai_edge_litert.interpreter import Interpreter
 
     idle: list[Any] = []
 
     def made() -> Any:
-        with hushed(b"Created TensorFlow Lite XNNPACK delegate"), sound(path):
+        with quiet_stderr(b"Created TensorFlow Lite XNNPACK delegate"), report_damaged_network(path):
             net = Interpreter(model_path=str(path), num_threads=threads)
             net.allocate_tensors()
         return net
 
-    def run(pictures: Floats) -> list[Floats]:
+    def run(pictures: NetFloats) -> list[NetFloats]:
         try:
             net = idle.pop()
         except IndexError:
@@ -82,11 +82,12 @@ def litert_net(path: Path, threads: int) -> Net:
     return run
 
 
-def torch_net(path: Path, device: torch.device) -> Net:
-    with sound(path):
-        net = TorchNet(read_graph(path)).to(device).eval()
+def load_torch_net(path: Path, device: torch.device) -> InferenceNet:
+    """Run a network by torch on `device`."""
+    with report_damaged_network(path):
+        net = TfliteModule(read_tflite_graph(path)).to(device).eval()
 
-    def run(pictures: Floats) -> list[Floats]:
+    def run(pictures: NetFloats) -> list[NetFloats]:
         with torch.inference_mode():
             outputs = net(torch.from_numpy(np.ascontiguousarray(pictures, np.float32)).to(device))
         return [x.float().cpu().numpy() for x in outputs]
@@ -94,14 +95,14 @@ def torch_net(path: Path, device: torch.device) -> Net:
     return run
 
 
-class TorchNet(nn.Module):
-    """A .tflite graph as a module. Everything is laid out [B, H, W, C] as in the file; convolutions turn it and back,
-    which costs nothing: to them it is the channels-last format."""
+class TfliteModule(nn.Module):
+    """A .tflite graph as a module. Tensors are laid out [B, H, W, C] as in the file; convolutions permute to [B, C, H,
+    W] and back, which is free: the result is channels-last memory."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: TfliteGraph) -> None:
         super().__init__()
         self.graph = graph
-        self.runs = [ready(step, graph) for step in graph.steps]
+        self.runs = [build_operation(step, graph) for step in graph.steps]
         for number, value in graph.constants.items():
             self.register_buffer(f"c{number}", torch.from_numpy(np.array(value)))
         last = {number: at for at, step in enumerate(graph.steps) for number in step.inputs}
@@ -118,21 +119,25 @@ class TorchNet(nn.Module):
         return [known[number] for number in self.graph.outputs]
 
 
-Run = Callable[[list[Tensor]], Tensor]
+NodeFunction = Callable[[list[Tensor]], Tensor]
 
 
-def ready(step: Step, graph: Graph) -> Run:
-    if step.operation not in READY:
-        raise ValueError(f"the network has an {step.operation}; torch runs only {', '.join(READY)}")
-    return READY[step.operation](step, graph)
+def build_operation(step: GraphNode, graph: TfliteGraph) -> NodeFunction:
+    """Build the function of one graph node; raises ValueError for an unsupported operation."""
+    if step.operation not in OPERATION_BUILDERS:
+        raise ValueError(
+            f"the network has an unsupported node, {step.operation}; torch runs only {', '.join(OPERATION_BUILDERS)}"
+        )
+    return OPERATION_BUILDERS[step.operation](step, graph)
 
 
-def convolution(step: Step, graph: Graph) -> Run:
+def build_convolution(step: GraphNode, graph: TfliteGraph) -> NodeFunction:
+    """Build a convolution, plain or depthwise, with its activation."""
     o, (height, width) = step.options, graph.constants[step.inputs[1]].shape[1:3]
     stride, dilation = (o["stride_y"], o["stride_x"]), (o["dilation_y"], o["dilation_x"])
     reach = ((height - 1) * dilation[0] + 1, (width - 1) * dilation[1] + 1)
     each = step.operation == "convolve_depthwise"
-    activation = ACTIVATIONS[o["activation"]]
+    activation = TFLITE_ACTIVATIONS[o["activation"]]
 
     def run(x: list[Tensor]) -> Tensor:
         picture, weight = x[:2]
@@ -152,7 +157,7 @@ def convolution(step: Step, graph: Graph) -> Run:
 
 
 def same_padding(picture: Tensor, reach: tuple[int, int], stride: tuple[int, int]) -> list[int]:
-    """Left, right, top, bottom, so that the output has the input's size over the stride, rounded up."""
+    """TensorFlow's SAME padding as left, right, top, bottom."""
     out = []
     for size, r, s in ((picture.shape[2], reach[1], stride[1]), (picture.shape[1], reach[0], stride[0])):
         total = max((-(-size // s) - 1) * s + r - size, 0)
@@ -160,10 +165,10 @@ def same_padding(picture: Tensor, reach: tuple[int, int], stride: tuple[int, int
     return out
 
 
-def max_pool(step: Step, graph: Graph) -> Run:
+def build_max_pool(step: GraphNode, graph: TfliteGraph) -> NodeFunction:
     o = step.options
     reach, stride = (o["height"], o["width"]), (o["stride_y"], o["stride_x"])
-    activation = ACTIVATIONS[o["activation"]]
+    activation = TFLITE_ACTIVATIONS[o["activation"]]
 
     def run(x: list[Tensor]) -> Tensor:
         around = same_padding(x[0], reach, stride) if o["padding"] == 0 else [0, 0, 0, 0]
@@ -173,8 +178,8 @@ def max_pool(step: Step, graph: Graph) -> Run:
     return run
 
 
-def resize(step: Step, graph: Graph) -> Run:
-    """Bilinear, in TensorFlow's three ways of matching pixels."""
+def build_resize(step: GraphNode, graph: TfliteGraph) -> NodeFunction:
+    """Build a bilinear resize, in any of TensorFlow's three conventions for pixel positions."""
     height, width = graph.constants[step.inputs[1]].tolist()
     o = step.options
 
@@ -183,14 +188,14 @@ def resize(step: Step, graph: Graph) -> Run:
         if o["align_corners"] or o["half_pixels"]:
             y = F.interpolate(picture, (height, width), mode="bilinear", align_corners=bool(o["align_corners"]))
         else:
-            y = stretch(stretch(picture, 2, height), 3, width)
+            y = resize_axis(resize_axis(picture, 2, height), 3, width)
         return y.permute(0, 2, 3, 1)
 
     return run
 
 
-def stretch(picture: Tensor, axis: int, size: int) -> Tensor:
-    """Bilinear along one axis, where output pixel i lies at input pixel i * input size / output size."""
+def resize_axis(picture: Tensor, axis: int, size: int) -> Tensor:
+    """Resize bilinearly along one axis; output pixel i samples input position i * input size / output size."""
     now = picture.shape[axis]
     at = torch.arange(size, device=picture.device, dtype=picture.dtype) * (now / size)
     low = at.floor().long()
@@ -199,17 +204,18 @@ def stretch(picture: Tensor, axis: int, size: int) -> Tensor:
     return picture.index_select(axis, low) * (1 - part) + picture.index_select(axis, high) * part
 
 
-def pad(step: Step, graph: Graph) -> Run:
+def build_pad(step: GraphNode, graph: TfliteGraph) -> NodeFunction:
     widths = [int(w) for pair in graph.constants[step.inputs[1]][::-1] for w in pair]
     return lambda x: F.pad(x[0], widths)
 
 
-def reshape(step: Step, graph: Graph) -> Run:
+def build_reshape(step: GraphNode, graph: TfliteGraph) -> NodeFunction:
     shape = graph.shapes[step.output][1:]
     return lambda x: x[0].reshape(len(x[0]), *shape)
 
 
-def depth_to_space(step: Step, graph: Graph) -> Run:
+def build_depth_to_space(step: GraphNode, graph: TfliteGraph) -> NodeFunction:
+    """Build the rearrangement of channels into blocks of pixels."""
     block = step.options["block"]
 
     def run(x: list[Tensor]) -> Tensor:
@@ -220,26 +226,26 @@ def depth_to_space(step: Step, graph: Graph) -> Run:
     return run
 
 
-def add(step: Step, graph: Graph) -> Run:
-    activation = ACTIVATIONS[step.options["activation"]]
+def build_add(step: GraphNode, graph: TfliteGraph) -> NodeFunction:
+    activation = TFLITE_ACTIVATIONS[step.options["activation"]]
     return lambda x: activation(x[0] + x[1])
 
 
-def concatenate(step: Step, graph: Graph) -> Run:
+def build_concatenate(step: GraphNode, graph: TfliteGraph) -> NodeFunction:
     return lambda x: torch.cat(x, step.options["axis"])
 
 
-READY: dict[str, Callable[[Step, Graph], Run]] = {
-    "add": add,
-    "concatenate": concatenate,
-    "convolve": convolution,
-    "convolve_depthwise": convolution,
-    "depth_to_space": depth_to_space,
-    "max_pool": max_pool,
-    "pad": pad,
+OPERATION_BUILDERS: dict[str, Callable[[GraphNode, TfliteGraph], NodeFunction]] = {
+    "add": build_add,
+    "concatenate": build_concatenate,
+    "convolve": build_convolution,
+    "convolve_depthwise": build_convolution,
+    "depth_to_space": build_depth_to_space,
+    "max_pool": build_max_pool,
+    "pad": build_pad,
     "prelu": lambda step, graph: lambda x: torch.where(x[0] >= 0, x[0], x[0] * x[1]),
     "relu": lambda step, graph: lambda x: F.relu(x[0]),
-    "reshape": reshape,
-    "resize": resize,
+    "reshape": build_reshape,
+    "resize": build_resize,
     "sigmoid": lambda step, graph: lambda x: torch.sigmoid(x[0]),
 }

@@ -1,4 +1,4 @@
-"""Turned squares cut out of pictures. Points are in pixels here: (0, 0) is the outer corner of the top-left pixel."""
+"""Rotated square crops of images. Points are in pixels: (0, 0) is the outer corner of the top-left pixel."""
 
 import math
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-Floats = NDArray[np.float32]
-Picture = NDArray[np.uint8]  # [H, W, 3], RGB
+RoiFloats = NDArray[np.float32]
+RgbImage = NDArray[np.uint8]  # [H, W, 3], RGB
 
 
-def picture(frame: Tensor) -> Picture:
-    """A frame [3, H, W] as OpenCV wants it; free if that is how it lies in memory already."""
+def frame_to_rgb(frame: Tensor) -> RgbImage:
+    """A frame [3, H, W] as an OpenCV image; no copy if the frame's memory is already laid out that way."""
     array = frame.permute(1, 2, 0).numpy()
     if array.flags.c_contiguous:
         return array
@@ -22,45 +22,46 @@ def picture(frame: Tensor) -> Picture:
 
 @dataclass(frozen=True)
 class Roi:
-    """A square: its centre, its side, and by how much it is turned (radians, clockwise as seen)."""
+    """A square crop: centre, side and rotation (radians, clockwise on screen)."""
 
     x: float
     y: float
     side: float
     turn: float
 
-    def axes(self) -> Floats:
-        """Columns: the square's right and down in the picture."""
+    def axes(self) -> RoiFloats:
+        """Columns: the square's right and down directions in the image."""
         c, s = math.cos(self.turn), math.sin(self.turn)
         return np.array([[c, -s], [s, c]], np.float32)
 
-    def matrix(self, size: int) -> Floats:
-        """[2, 3], from pixels of the crop, `size` pixels wide, to the picture's."""
+    def matrix(self, size: int) -> RoiFloats:
+        """The matrix [2, 3] from pixels of the crop, `size` pixels wide, to pixels of the image."""
         linear = self.axes() * (self.side / size)
         shift = np.array([self.x, self.y], np.float32) - linear.sum(1) * size / 2
         return np.concatenate([linear, shift[:, None]], 1).astype(np.float32)
 
-    def out(self, points: Floats, size: int) -> Floats:
-        """Points in the crop's pixels, in the picture's."""
+    def out(self, points: RoiFloats, size: int) -> RoiFloats:
+        """Points in the crop's pixels, converted to the image's pixels."""
         matrix = self.matrix(size)
         return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
 
-    def moved(self, by: Floats) -> "Roi":
+    def moved(self, by: RoiFloats) -> "Roi":
+        """The same square, shifted by `by` pixels."""
         return Roi(self.x + float(by[0]), self.y + float(by[1]), self.side, self.turn)
 
 
-def around(centre: Floats, rim: Floats, scale: float) -> Roi:
-    """The square round a circle through `rim`, `scale` times as large, turned so that `rim` is straight up."""
+def roi_around_circle(centre: RoiFloats, rim: RoiFloats, scale: float) -> Roi:
+    """The square around a circle through `rim`, scaled by `scale` and rotated so that `rim` points up."""
     x, y = (rim - centre).tolist()
     turn = math.atan2(x, -y)
     return Roi(float(centre[0]), float(centre[1]), 2 * scale * math.hypot(x, y), turn)
 
 
-def crop(image: Picture, roi: Roi, size: int) -> Picture:
-    """The square's content, black where it reaches outside the picture."""
+def crop_roi(image: RgbImage, roi: Roi, size: int) -> RgbImage:
+    """The content of the square at `size` pixels, black outside the image."""
     matrix = roi.matrix(size)
     step = int(roi.side / size)
-    if step >= 2:  # bilinear sampling alone would skip pixels
+    if step >= 2:  # downsample by area first: bilinear sampling alone would skip pixels
         reach = int(roi.side * 0.75) + 2
         left, top = max(0, int(roi.x) - reach), max(0, int(roi.y) - reach)
         part = image[top : int(roi.y) + reach, left : int(roi.x) + reach]
@@ -70,7 +71,7 @@ def crop(image: Picture, roi: Roi, size: int) -> Picture:
         image = np.asarray(cv2.resize(part[: high * step, : wide * step], (wide, high), interpolation=cv2.INTER_AREA))
         matrix[:, 2] -= [left, top]
         matrix /= step
-    half = np.array([0.5, 0.5], np.float32)  # OpenCV puts (0, 0) on the centre of a pixel
+    half = np.array([0.5, 0.5], np.float32)  # OpenCV puts (0, 0) at the centre of a pixel
     matrix[:, 2] += matrix[:, :2] @ half - half
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(cv2.warpAffine(image, matrix, (size, size), flags=flags), np.uint8)

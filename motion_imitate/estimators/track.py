@@ -1,4 +1,4 @@
-"""The people of a run, each looked at where the last look says, found by the detector at first and when lost."""
+"""Track the people of a run: each is looked for where the last look predicts; the detector finds new and lost people."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,176 +7,219 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_imitate.estimators.blazepose import CENTRE, SIZE, TORSO, Candidate, Look, alike, similarity
-from motion_imitate.estimators.roi import Floats, Picture, Roi
+from motion_imitate.estimators.blazepose import (
+    CENTRE_POINT,
+    LANDMARK_INPUT_SIZE,
+    TORSO_LANDMARKS,
+    PersonCandidate,
+    PersonLandmarks,
+    landmark_similarity,
+    rois_match,
+)
+from motion_imitate.estimators.roi import RgbImage, Roi, RoiFloats
 
-ON_MASK = (*TORSO, 13, 14, 25, 26)  # joints that lie on the person wherever they are seen
+MASK_LANDMARKS = (*TORSO_LANDMARKS, 13, 14, 25, 26)  # joints that lie on the person's mask wherever they are visible
 
-Search = Callable[[Picture], list[Candidate]]
-Glance = Callable[[Picture, Roi, Sequence[Look]], Look]
-"""A look at a square of a picture in which the people of some other looks are hidden."""
+PersonDetector = Callable[[RgbImage], list[PersonCandidate]]
+LandmarkDetector = Callable[[RgbImage, Roi, Sequence[PersonLandmarks]], PersonLandmarks]
+"""Landmarks in a square crop of an image, with the people of the given looks masked out."""
 
 
 @dataclass(frozen=True)
 class Tracking:
-    people: int = 3  # at most
-    score: float = 0.5  # below it, a look shows nobody
-    torso: float = 0.3  # least visibility of shoulders and hips of somebody who is followed
-    jump: float = 0.2  # sides of the square that a person may move between looks, or
-    speed: float = 3.0  # sides a second
-    same: float = 0.5  # similarity from which two looks show one person
-    mixed: float = 0.3  # similarity from which they show parts of one
-    double: float = 0.75  # similarity from which the detector is taken to have found somebody twice
-    retry: int = 5  # looks from one search for somebody who is lost to the next
-    coast: int = 12  # looks after which nobody looks for a lost person any more
-    # somebody new has to be clearer than somebody known
+    """Thresholds for following people through a run and for accepting new ones."""
+
+    people: int = 3  # most people tracked
+    score: float = 0.5  # below it, a look shows no person
+    torso: float = 0.3  # least mean visibility of the shoulders and hips of a tracked person
+    jump: float = 0.2  # crop sides that a person may move between looks, or
+    speed: float = 3.0  # crop sides per second
+    same: float = 0.5  # similarity above which two looks show one person
+    mixed: float = 0.3  # similarity above which they show parts of one person
+    double: float = 0.75  # similarity above which a detection is a duplicate
+    retry: int = 5  # looks between detector runs while a person is lost
+    coast: int = 12  # looks after which a lost person is given up
+    # new people must pass stricter thresholds
     new_score: float = 0.8
     new_torso: float = 0.8
-    new_off_mask: int = 1  # joints that may lie off the person's own mask
-    new_stable: float = 0.6  # similarity of a second look to the first
-    new_fill: tuple[float, float] = (0.03, 0.6)  # part of the square that the mask fills
+    new_off_mask: int = 1  # most joints that may lie off the person's own mask
+    new_stable: float = 0.6  # least similarity of a second look to the first
+    new_fill: tuple[float, float] = (0.03, 0.6)  # allowed fraction of the crop that the mask fills
 
 
 @dataclass
-class Trail:
-    """One person, look by look."""
+class PersonTrack:
+    """One person's looks, by frame, and where to look next."""
 
-    looks: dict[int, Look]
+    looks: dict[int, PersonLandmarks]
     roi: Roi  # where to look next
-    pace: Floats = field(default_factory=lambda: np.zeros(2, np.float32))  # pixels from look to look
-    lost: int = 0  # looks since the person was last seen
+    pace: RoiFloats = field(default_factory=lambda: np.zeros(2, np.float32))  # pixels per look
+    lost: int = 0  # looks since the person was last found
 
-    def take(self, at: int, seen: Look) -> None:
+    def record_look(self, at: int, seen: PersonLandmarks) -> None:
+        """Add a look at frame `at` and predict the next crop from it."""
         if self.looks and not self.lost:
-            self.pace = (self.pace + seen.points[CENTRE] - self.last.points[CENTRE]) / 2
+            self.pace = (self.pace + seen.points[CENTRE_POINT] - self.last.points[CENTRE_POINT]) / 2
         self.looks[at], self.roi, self.lost = seen, seen.next_roi().moved(self.pace), 0
 
-    def miss(self) -> None:
+    def record_miss(self) -> None:
+        """Note that the person was not seen and move the next crop on at a decaying speed."""
         self.lost += 1
         self.pace = self.pace * 0.8
         self.roi = self.roi.moved(self.pace)
 
-    def surprise(self, seen: Look) -> float:
-        """How far a look is from where the person was expected, in pixels."""
-        return float(np.hypot(*(seen.points[CENTRE] - self.last.points[CENTRE] - self.pace * (1 + self.lost))))
+    def prediction_error(self, seen: PersonLandmarks) -> float:
+        """Distance in pixels between a look and the predicted position."""
+        return float(
+            np.hypot(*(seen.points[CENTRE_POINT] - self.last.points[CENTRE_POINT] - self.pace * (1 + self.lost)))
+        )
 
     @property
-    def last(self) -> Look:
+    def last(self) -> PersonLandmarks:
+        """The latest look."""
         return next(reversed(self.looks.values()))
 
 
-def trails(
-    images: Sequence[Picture], seconds: Sequence[float], search: Search, glance: Glance, how: Tracking = Tracking()
-) -> list[Trail]:
-    """Everybody in the run, and the looks at them by the image's number."""
-    known: list[Trail] = []
+def track_people(
+    images: Sequence[RgbImage],
+    seconds: Sequence[float],
+    search: PersonDetector,
+    glance: LandmarkDetector,
+    how: Tracking = Tracking(),
+) -> list[PersonTrack]:
+    """Tracks of all people in the run; looks are keyed by the index of the image."""
+    known: list[PersonTrack] = []
     doubtful = False
     for at, image in enumerate(images):
         followed = [t for t in known if t.lost <= how.coast]
-        go_on(followed, at, image, seconds, glance, how)
+        update_tracks(followed, at, image, seconds, glance, how)
         missing = doubtful or not followed or any(t.lost for t in followed)
         if at == 0 or (missing and at % how.retry == 0):
-            doubtful = meet(known, at, image, search, glance, how)
+            doubtful = add_new_people(known, at, image, search, glance, how)
     for trail in known:
-        look_back(trail, images, seconds, glance, how)
+        track_backwards(trail, images, seconds, glance, how)
     return known
 
 
-def go_on(known: list[Trail], at: int, image: Picture, seconds: Sequence[float], glance: Glance, how: Tracking) -> None:
-    """Look for everybody where they should be; whoever is hidden by another, behind that one."""
+def update_tracks(
+    known: list[PersonTrack],
+    at: int,
+    image: RgbImage,
+    seconds: Sequence[float],
+    glance: LandmarkDetector,
+    how: Tracking,
+) -> None:
+    """Look for every tracked person at the predicted crop; a person hidden by others is looked for with those masked
+    out."""
     seen = [glance(image, trail.roi, ()) for trail in known]
     pauses = [seconds[at] - seconds[at - 1 - trail.lost] for trail in known]
-    held = [holds(s, t.last, pause, how) for s, t, pause in zip(seen, known, pauses, strict=True)]
+    held = [continues_track(s, t.last, pause, how) for s, t, pause in zip(seen, known, pauses, strict=True)]
     for a, b in combinations(range(len(known)), 2):
-        if held[a] and held[b] and similarity(seen[a], seen[b]) > how.same:
-            held[max(a, b, key=lambda i: known[i].surprise(seen[i]))] = False
+        if held[a] and held[b] and landmark_similarity(seen[a], seen[b]) > how.same:
+            held[max(a, b, key=lambda i: known[i].prediction_error(seen[i]))] = False
     sure = [s for s, h in zip(seen, held, strict=True) if h]
     for i, trail in enumerate(known):
-        rivals = [s for s in sure if close(trail.roi, s.roi)]
+        rivals = [s for s in sure if rois_are_near(trail.roi, s.roi)]
         if not held[i] and rivals:
             seen[i] = glance(image, trail.roi, rivals)
-            held[i] = holds(seen[i], trail.last, pauses[i], how) and not known_one(seen[i], rivals, how)
+            held[i] = continues_track(seen[i], trail.last, pauses[i], how) and not matches_any_look(
+                seen[i], rivals, how
+            )
         if held[i]:
-            trail.take(at, seen[i])
+            trail.record_look(at, seen[i])
         else:
-            trail.miss()
+            trail.record_miss()
 
 
-def holds(seen: Look, before: Look, pause: float, how: Tracking) -> bool:
-    """Whether a look shows the person that was seen `pause` seconds from it."""
-    moved = np.hypot(*(seen.points[CENTRE] - before.points[CENTRE]))
+def continues_track(seen: PersonLandmarks, before: PersonLandmarks, pause: float, how: Tracking) -> bool:
+    """Whether a look shows the same person as one taken `pause` seconds away."""
+    moved = np.hypot(*(seen.points[CENTRE_POINT] - before.points[CENTRE_POINT]))
     near = moved < before.roi.side * max(how.jump, how.speed * abs(pause))
-    return bool(near and seen.score >= how.score and seen.visible[list(TORSO)].mean() >= how.torso)
+    return bool(near and seen.score >= how.score and seen.visible[list(TORSO_LANDMARKS)].mean() >= how.torso)
 
 
-def known_one(seen: Look, others: Sequence[Look], how: Tracking) -> bool:
-    return any(similarity(seen, other) > how.same for other in others)
+def matches_any_look(seen: PersonLandmarks, others: Sequence[PersonLandmarks], how: Tracking) -> bool:
+    """Whether a look shows the same person as one of `others`."""
+    return any(landmark_similarity(seen, other) > how.same for other in others)
 
 
-def meet(known: list[Trail], at: int, image: Picture, search: Search, glance: Glance, how: Tracking) -> bool:
-    """Search the image; go on with those who were lost, and start trails of those who are new. Is anybody in doubt?"""
+def add_new_people(
+    known: list[PersonTrack], at: int, image: RgbImage, search: PersonDetector, glance: LandmarkDetector, how: Tracking
+) -> bool:
+    """Run the detector, resume lost tracks and start new ones; returns whether a candidate remains unclear."""
     doubtful = False
     for candidate in search(image):
         here = [t.looks[at] for t in known if at in t.looks]
         if len(here) == how.people:
             break
-        if any(alike(seen.roi, candidate.roi) for seen in here):
+        if any(rois_match(seen.roi, candidate.roi) for seen in here):
             continue
         first = glance(image, candidate.roi, ())
-        rivals = [seen for seen in here if similarity(first, seen) > how.mixed]
-        if first.score < how.score or any(similarity(first, seen) > how.double for seen in rivals):
+        rivals = [seen for seen in here if landmark_similarity(first, seen) > how.mixed]
+        if first.score < how.score or any(landmark_similarity(first, seen) > how.double for seen in rivals):
             continue
         if rivals:
             first = glance(image, glance(image, candidate.roi, rivals).next_roi(), rivals)
         again = glance(image, first.next_roi(), rivals)
-        if any(similarity(again, seen) > how.mixed for seen in here):
+        if any(landmark_similarity(again, seen) > how.mixed for seen in here):
             doubtful = True
             continue
-        lost = [t for t in known if t.lost and close(t.roi, again.roi) and holds(again, t.last, 1.0, how)]
+        lost = [
+            t for t in known if t.lost and rois_are_near(t.roi, again.roi) and continues_track(again, t.last, 1.0, how)
+        ]
         if lost:
-            lost[0].take(at, again)
-        elif convincing(first, again, rivals, image.shape[:2], how):
-            known.append(Trail({at: again}, again.next_roi()))
+            lost[0].record_look(at, again)
+        elif is_new_person(first, again, rivals, image.shape[:2], how):
+            known.append(PersonTrack({at: again}, again.next_roi()))
         else:
             doubtful = True
     return doubtful
 
 
-def close(a: Roi, b: Roi) -> bool:
+def rois_are_near(a: Roi, b: Roi) -> bool:
+    """Whether the centres of two crops are less than half a side apart."""
     return bool(np.hypot(a.x - b.x, a.y - b.y) < 0.5 * max(a.side, b.side))
 
 
-def convincing(first: Look, again: Look, rivals: Sequence[Look], size: tuple[int, int], how: Tracking) -> bool:
-    """Whether two looks at somebody new, the second where the first one says, show a person, maybe behind rivals."""
-    joints = again.points[list(ON_MASK)]
+def is_new_person(
+    first: PersonLandmarks,
+    again: PersonLandmarks,
+    rivals: Sequence[PersonLandmarks],
+    size: tuple[int, int],
+    how: Tracking,
+) -> bool:
+    """Whether two looks, the second at the crop that the first predicts, show a new person, possibly behind `rivals`."""
+    joints = again.points[list(MASK_LANDMARKS)]
     part = joints / np.array(size[::-1])
     inside = np.all((part > 0.02) & (part < 0.98), axis=1)
-    if inside[: len(TORSO)].sum() < 2:
+    if inside[: len(TORSO_LANDMARKS)].sum() < 2:
         return False
-    torso = again.visible[list(TORSO)][inside[: len(TORSO)]].mean()
-    stable = similarity(first, again) >= how.new_stable and again.score >= how.new_score
+    torso = again.visible[list(TORSO_LANDMARKS)][inside[: len(TORSO_LANDMARKS)]].mean()
+    stable = landmark_similarity(first, again) >= how.new_stable and again.score >= how.new_score
     fill = (again.mask > 0).mean()
-    bare = ~np.any([on_mask(seen, joints) for seen in (again, *rivals)], axis=0)[inside]
+    bare = ~np.any([points_on_mask(seen, joints) for seen in (again, *rivals)], axis=0)[inside]
     clear = torso >= how.new_torso and bare.sum() <= how.new_off_mask
     return bool(clear and stable and how.new_fill[0] < fill < how.new_fill[1])
 
 
-def on_mask(seen: Look, points: Floats) -> NDArray[np.bool_]:
-    """Which of the points lie on the person who is seen."""
-    matrix = seen.roi.matrix(SIZE)
+def points_on_mask(seen: PersonLandmarks, points: RoiFloats) -> NDArray[np.bool_]:
+    """Which points lie on the mask of the person."""
+    matrix = seen.roi.matrix(LANDMARK_INPUT_SIZE)
     pixel = np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).round().astype(int)
-    x, y = pixel.clip(0, SIZE - 1)
-    return np.asarray((seen.mask[y, x] > 0) & np.all((pixel >= 0) & (pixel < SIZE), axis=0))
+    x, y = pixel.clip(0, LANDMARK_INPUT_SIZE - 1)
+    return np.asarray((seen.mask[y, x] > 0) & np.all((pixel >= 0) & (pixel < LANDMARK_INPUT_SIZE), axis=0))
 
 
-def look_back(trail: Trail, images: Sequence[Picture], seconds: Sequence[float], glance: Glance, how: Tracking) -> None:
-    """Follow somebody who was found late towards the start of the run."""
+def track_backwards(
+    trail: PersonTrack, images: Sequence[RgbImage], seconds: Sequence[float], glance: LandmarkDetector, how: Tracking
+) -> None:
+    """Extend a track towards the start of the run."""
     first = min(trail.looks)
     before = trail.looks[first]
-    earlier: dict[int, Look] = {}
+    earlier: dict[int, PersonLandmarks] = {}
     for at in range(first - 1, -1, -1):
         seen = glance(images[at], before.next_roi(), ())
-        if not holds(seen, before, seconds[at + 1] - seconds[at], how):
+        if not continues_track(seen, before, seconds[at + 1] - seconds[at], how):
             break
         earlier[at] = before = seen
     trail.looks = dict(sorted((earlier | trail.looks).items()))

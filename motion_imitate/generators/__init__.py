@@ -1,1 +1,1 @@
-"""What draws a person: each a `types.Generator`."""
+"""Generators, which draw a person: each implements `types.Generator`."""

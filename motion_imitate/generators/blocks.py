@@ -1,5 +1,7 @@
-"""What the networks are built of: layers, residual blocks, up-sampling, and liquid warping blocks, which bring in what
-the photos show."""
+"""Layers of the networks: convolutions, residual blocks, upsampling, and liquid warping blocks.
+
+A liquid warping block merges features of the photos, warped to the view, into the features of the view.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +11,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import instance_norm, relu
 
-from motion_imitate.geometry.flow import resize, warp
+from motion_imitate.geometry.flow import resize_flow, warp_image
 
-NORMS: dict[str, Callable[[int], nn.Module]] = {
+NORM_LAYERS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda channels: nn.Identity(),
     "instance": lambda channels: nn.InstanceNorm2d(channels),
     "instance affine": lambda channels: nn.InstanceNorm2d(channels, affine=True),
@@ -20,13 +22,16 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 @dataclass(frozen=True)
-class Style:
+class LayerStyle:
+    """Normalization and convolution kind of a layer."""
+
     norm: str = "none"
     bias: bool = False
-    separable: bool = False  # a convolution is one of each channel by itself, then one of each pixel by itself
+    separable: bool = False  # depthwise convolution, then pointwise
 
 
-def convolution(inputs: int, outputs: int, kernel: int, stride: int, style: Style) -> nn.Module:
+def plain_or_separable_conv(inputs: int, outputs: int, kernel: int, stride: int, style: LayerStyle) -> nn.Module:
+    """A same-padded convolution, split into depthwise and pointwise if the style is separable."""
     if not style.separable:
         return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=style.bias)
     return nn.Sequential(
@@ -35,62 +40,68 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int, style: Styl
     )
 
 
-def layer(inputs: int, outputs: int, kernel: int, stride: int, style: Style) -> nn.Sequential:
+def conv_norm_relu(inputs: int, outputs: int, kernel: int, stride: int, style: LayerStyle) -> nn.Sequential:
+    """Convolution, normalization and ReLU."""
     return nn.Sequential(
-        convolution(inputs, outputs, kernel, stride, style), NORMS[style.norm](outputs), nn.ReLU(inplace=True)
+        plain_or_separable_conv(inputs, outputs, kernel, stride, style),
+        NORM_LAYERS[style.norm](outputs),
+        nn.ReLU(inplace=True),
     )
 
 
-def doubling(inputs: int, outputs: int, kernel: int, style: Style) -> nn.Sequential:
-    """To twice the size: by a transposed convolution, or if its kernel is 1 by drawing it larger smoothly."""
+def upsample_block(inputs: int, outputs: int, kernel: int, style: LayerStyle) -> nn.Sequential:
+    """Double the size: by a transposed convolution, or by bilinear upsampling if `kernel` is 1."""
     if kernel > 1:
         first: nn.Module = nn.ConvTranspose2d(inputs, outputs, kernel, 2, 1, kernel % 2, bias=style.bias)
-        return nn.Sequential(first, NORMS[style.norm](outputs), nn.ReLU(inplace=True))
+        return nn.Sequential(first, NORM_LAYERS[style.norm](outputs), nn.ReLU(inplace=True))
     larger = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
     first = nn.Conv2d(inputs, outputs, 1, bias=style.bias)
-    return nn.Sequential(first, NORMS[style.norm](outputs), nn.ReLU(inplace=True), larger)
+    return nn.Sequential(first, NORM_LAYERS[style.norm](outputs), nn.ReLU(inplace=True), larger)
 
 
-class Residual(nn.Module):
-    """What goes in, and what two convolutions make of it."""
+class ResidualBlock(nn.Module):
+    """A residual block of two convolutions."""
 
-    def __init__(self, channels: int, style: Style) -> None:
+    def __init__(self, channels: int, style: LayerStyle) -> None:
         super().__init__()
         self.change = nn.Sequential(
-            *layer(channels, channels, 3, 1, style),
-            convolution(channels, channels, 3, 1, style),
-            NORMS[style.norm](channels),
+            *conv_norm_relu(channels, channels, 3, 1, style),
+            plain_or_separable_conv(channels, channels, 3, 1, style),
+            NORM_LAYERS[style.norm](channels),
         )
 
     def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B C h w"]:
         return x + self.change(x)
 
 
-def at_size(
+def resize_flows(
     flows: Float[Tensor, "B K H W 2"], valid: Bool[Tensor, "B K H W"] | Float[Tensor, "B K H W"], size: tuple[int, int]
 ) -> tuple[Float[Tensor, "B K h w 2"], Float[Tensor, "B K h w"]]:
-    """Each flow at another size, and how much of it is valid there."""
+    """Each flow at another size, and the share of valid pixels behind each value."""
     if size == flows.shape[2:4] and valid.is_floating_point():
         return flows, valid
-    flow, share = resize(flows.flatten(0, 1), valid.flatten(0, 1), size)
+    flow, share = resize_flow(flows.flatten(0, 1), valid.flatten(0, 1), size)
     return flow.unflatten(0, valid.shape[:2]), share.unflatten(0, valid.shape[:2])
 
 
-def warped(
+def warp_features(
     features: Float[Tensor, "P N C a b"], flows: Float[Tensor, "B K h w 2"], share: Float[Tensor, "B K h w"]
 ) -> Float[Tensor, "B K C h w"]:
-    """What each way reads, by its share: way k reads photo k % N. P people have as many views each, in turn."""
+    """Features that each way reads, times its share; way k reads photo k % N.
+
+    The views of P people come in order, the same number for each person.
+    """
     people, photos = features.shape[:2]
     views, ways, height, width = share.shape
-    # the ways that read one photo are read at once, one below the other
+    # stack the ways that read one photo, to warp them in one call
     stack = flows.view(people, views // people, ways // photos, photos, height, width, 2).permute(0, 3, 1, 2, 4, 5, 6)
-    read = warp(features.flatten(0, 1), stack.reshape(people * photos, -1, width, 2))
+    read = warp_image(features.flatten(0, 1), stack.reshape(people * photos, -1, width, 2))
     read = read.view(people, photos, -1, views // people, ways // photos, height, width).permute(0, 3, 4, 1, 2, 5, 6)
     return read.reshape(views, ways, -1, height, width) * share[:, :, None]
 
 
-class Sum(nn.Module):
-    """The liquid warping block of the paper: what the photos show is added."""
+class SumWarpingBlock(nn.Module):
+    """The liquid warping block of the paper: add the warped features of all photos."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -99,9 +110,11 @@ class Sum(nn.Module):
         return x + read.sum(1)
 
 
-class Attention(nn.Module):
-    """The attentional block of the follow-up: each pixel asks which photo to believe, and what they show says how to
-    scale and shift what is there, over its mean and deviation."""
+class AttentionWarpingBlock(nn.Module):
+    """The attentional block of the follow-up paper.
+
+    Each pixel attends to the photos; the attended features scale and shift the instance-normalized features.
+    """
 
     def __init__(self, channels: int, hidden: int = 128) -> None:
         super().__init__()
@@ -110,7 +123,7 @@ class Attention(nn.Module):
         self.scale, self.shift = (nn.Conv2d(hidden, channels, 3, padding=1) for _ in range(2))
 
     def weights(self, x: Float[Tensor, "B C h w"], read: Float[Tensor, "B K C h w"]) -> Float[Tensor, "B K h w"]:
-        """How far each way is believed; together 1."""
+        """Attention to each way; sums to 1."""
         keys = self.key(read.flatten(0, 1)).view_as(read)
         alike = (self.query(x)[:, None] * keys).sum(2)
         return (alike / x.shape[1] ** 0.5).softmax(1)
@@ -122,4 +135,4 @@ class Attention(nn.Module):
         return torch.addcmul(self.shift(seen), instance_norm(x), 1 + self.scale(seen))
 
 
-JOINS: dict[str, Callable[[int], nn.Module]] = {"sum": Sum, "attention": Attention}
+WARPING_BLOCKS: dict[str, Callable[[int], nn.Module]] = {"sum": SumWarpingBlock, "attention": AttentionWarpingBlock}

@@ -1,4 +1,4 @@
-"""Tells true pictures from made ones, patch by patch: what the generators learn against."""
+"""The patch discriminator that generators are trained against."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,21 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Patches:
-    inputs: int = 6  # a picture and the surface it is to show
+class DiscriminatorConfig:
+    """Layers of the discriminator."""
+
+    inputs: int = 6  # an image and the surface map it should show
     width: int = 64
     halvings: int = 4
-    widest: int = 8  # times the width
+    widest: int = 8  # largest multiple of the width
     slope: float = 0.2
 
 
 class Discriminator(nn.Module):
-    """The conditional PatchGAN of the Liquid Warping GAN. Pictures are in [-1, 1] here, as the networks make them; the
-    mark of a true patch is to be 1, of a made one -1."""
+    """The conditional PatchGAN of the Liquid Warping GAN. Images are in [-1, 1]; the target score is 1 for a real
+    patch, -1 for a generated one."""
 
-    def __init__(self, how: Patches = Patches()) -> None:
+    def __init__(self, how: DiscriminatorConfig = DiscriminatorConfig()) -> None:
         super().__init__()
         widths = [how.width * min(2**k, how.widest) for k in range(how.halvings + 1)]
         layers: list[nn.Module] = [nn.Conv2d(how.inputs, widths[0], 4, 2, 1), nn.LeakyReLU(how.slope, inplace=True)]

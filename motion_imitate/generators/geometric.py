@@ -14,23 +14,29 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from motion_imitate.generators.hair_and_cloth import (
-    Around,
-    Carry,
-    Fringing,
-    Limbs,
-    Skin,
-    closed,
-    closest,
-    fringe,
-    pixels,
+    BodySurroundings,
+    FringeSettings,
+    LimbPlacements,
+    LimbTransforms,
+    VisibleBodyPixels,
+    carry_fringe,
+    close_cover_cracks,
+    closest_wanted_pixels,
+    pixels_of_part,
 )
-from motion_imitate.geometry.flow import in_space, inside, nearest, on_picture, warp
-from motion_imitate.geometry.mesh import between, edges
+from motion_imitate.geometry.flow import (
+    from_homogeneous_points,
+    inside_image,
+    sample_nearest,
+    to_homogeneous_points,
+    warp_image,
+)
+from motion_imitate.geometry.mesh import mesh_edges, solve_vertex_values
 from motion_imitate.types import Drawn, Source, View
 
 
 @dataclass(frozen=True)
-class Carrying:
+class GeometricSettings:
     slack: float = 0.02  # metres that something nearer may be before it hides what is behind it
     apart: float = 0.2  # metres that loose limbs are taken to be nearer than they are
     wide: int = 2  # how many times as far as others they may stain
@@ -43,11 +49,11 @@ class Carrying:
     back: float = 0.3  # what the other side's, front for back, count where no twin is seen
     even: float = 3.0  # how smoothly the other side is laid there
     spread: float = 0.05  # how far colours reach into what is not seen
-    fringe: Fringing = field(default_factory=Fringing)
+    fringe: FringeSettings = field(default_factory=FringeSettings)
 
 
 @dataclass(frozen=True)
-class Cloth:
+class GeometricCode:
     """What is kept of the photos. V vertices, F faces."""
 
     space: Float[Tensor, "N V 3"]  # where photos show the vertices, as of `flow.in_space`
@@ -56,11 +62,11 @@ class Cloth:
     depth: Float[Tensor, "N h w"]  # how far away what is seen is, there or in a pixel next to it
     near: Float[Tensor, "N h w"]  # how far away what stands out nearest is, there or round about
     fill: Float[Tensor, "V 3"]  # a colour for every vertex
-    around: Around
-    limbs: Limbs
+    around: BodySurroundings
+    limbs: LimbPlacements
 
 
-class Geometric:
+class GeometricGenerator:
     """A Generator. It knows the mesh: faces, each vertex's twin on the other side, what is opposite to it and whether
     that has the same pattern, each face's limb."""
 
@@ -71,7 +77,7 @@ class Geometric:
         opposite: tuple[Int[Tensor, " V"], Int[Tensor, " V"]],
         limbs: Int[Tensor, " F"],
         loose: tuple[int, ...] = (),
-        how: Carrying = Carrying(),
+        how: GeometricSettings = GeometricSettings(),
     ) -> None:
         """`loose` are limbs that hang beside others, as arms do: next to them may be their colours, however near."""
         self.faces, self.twins, self.limbs, self.how = faces, twins, limbs, how
@@ -79,34 +85,36 @@ class Geometric:
         self.hanging = torch.zeros(len(twins), dtype=torch.bool)
         self.hanging[faces[self.loose]] = True
         self.opposite, self.alike = opposite
-        self.pairs = edges(faces)
+        self.pairs = mesh_edges(faces)
         self.limb_of = torch.zeros(len(twins), dtype=torch.int64)
         self.limb_of[faces.flatten()] = limbs.repeat_interleave(3)
 
-    def encode(self, source: Source) -> Cloth:
+    def encode(self, source: Source) -> GeometricCode:
         how = self.how
         at = self.vertices(source.view)
         depth = source.view.raster.depth[:, None]
-        size = foreshortened(source.view.corners)
+        size = foreshortened_face_sizes(source.view.corners)
         front = (size > 0).float()
-        near = self.before(source.view, pixels(how.stain, depth))
-        clear = (nearest(near, at[:, None, :, :2])[:, 0] + how.slack >= at[..., 2]) | self.hanging
+        near = self.before(source.view, pixels_of_part(how.stain, depth))
+        clear = (sample_nearest(near, at[:, None, :, :2])[:, 0] + how.slack >= at[..., 2]) | self.hanging
         seen = clear * self.at_vertices(front, torch.ones_like(front))
-        matte = warp(source.matte, at[:, None, :, :2])[:, 0, 0]
+        matte = warp_image(source.matte, at[:, None, :, :2])[:, 0, 0]
         good = seen * ((matte - 0.5) / (how.firm - 0.5)).clamp(0, 1)
-        colours = warp(source.image, at[:, None, :, :2])[:, :, 0].mT
-        around = Around.of(self.limbs_seen(source.view), source.matte, how.fringe)
-        limbs = Limbs.of(at[..., :2], self.limb_of, (source.matte.shape[2], source.matte.shape[3]))
+        colours = warp_image(source.image, at[:, None, :, :2])[:, :, 0].mT
+        around = BodySurroundings.of(self.limbs_seen(source.view), source.matte, how.fringe)
+        limbs = LimbPlacements.of(at[..., :2], self.limb_of, (source.matte.shape[2], source.matte.shape[3]))
         close = max_pool2d(depth, 3, 1, 1)[:, 0]
-        space = in_space(at)
+        space = to_homogeneous_points(at)
         large = self.at_vertices(size.clamp(min=0), torch.ones_like(size))
         back = self.evened(torch.cat([space, good[..., None]], -1))
-        return Cloth(space, back, large, close, near, self.filled(colours, good), around, limbs)
+        return GeometricCode(space, back, large, close, near, self.filled(colours, good), around, limbs)
 
     def evened(self, values: Float[Tensor, "N V C"]) -> Float[Tensor, "N V C"]:
         """Those of what is opposite, without the jumps from one vertex to the next."""
         weight, stiff = torch.ones(len(self.opposite)), torch.full((len(self.pairs),), self.how.even)
-        return torch.stack([between(self.pairs, each[self.opposite], weight, stiff).float() for each in values])
+        return torch.stack(
+            [solve_vertex_values(self.pairs, each[self.opposite], weight, stiff).float() for each in values]
+        )
 
     def filled(self, colours: Float[Tensor, "N V 3"], good: Float[Tensor, "N V"]) -> Float[Tensor, "V 3"]:
         """The photos' colours where they are good, elsewhere the twins', then what is opposite; and what is between."""
@@ -123,7 +131,7 @@ class Geometric:
         mean = (own * sure[:, None]).sum(0) / sure.sum().clamp(min=1e-6)
         known = torch.where(weight[:, None] > 0, known / weight.clamp(min=1e-6)[:, None], mean)
         stiff = torch.full((len(self.pairs),), self.how.spread)
-        return between(self.pairs, known, weight + 1e-6, stiff).float().clamp(0, 1)
+        return solve_vertex_values(self.pairs, known, weight + 1e-6, stiff).float().clamp(0, 1)
 
     def across(self, own: Float[Tensor, "V 3"], sure: Float[Tensor, " V"]) -> Float[Tensor, "V 3"]:
         """The colours of what is opposite; where that is another limb, as for hands, the usual one there."""
@@ -144,7 +152,10 @@ class Geometric:
         face, depth, slack = view.raster.face, view.raster.depth, self.how.slack
         loose = (face >= 0) & self.loose[face.clamp(min=0)]
         ahead = torch.where(loose, depth - self.how.apart, torch.inf)
-        return torch.minimum(rims(depth[:, None], reach, slack), rims(ahead[:, None], self.how.wide * reach, slack))
+        return torch.minimum(
+            nearest_rim_depth(depth[:, None], reach, slack),
+            nearest_rim_depth(ahead[:, None], self.how.wide * reach, slack),
+        )
 
     def at_vertices(self, of_faces: Float[Tensor, "B F"], count: Float[Tensor, "#B F"]) -> Float[Tensor, "B V"]:
         """The mean of the faces round each vertex that count, 0 where none does."""
@@ -153,78 +164,80 @@ class Geometric:
         total = total.index_add(2, self.faces.flatten(), each)
         return total[0] / total[1].clamp(min=1e-6)
 
-    def draw(self, code: Cloth, target: View) -> Drawn:
+    def draw(self, code: GeometricCode, target: View) -> Drawn:
         items = [self.draw_one(code, target[t : t + 1]) for t in range(len(target))]
         return Drawn(*(torch.cat([getattr(d, name) for d in items]) for name in vars(items[0])))
 
-    def draw_one(self, code: Cloth, target: View) -> Drawn:
+    def draw_one(self, code: GeometricCode, target: View) -> Drawn:
         how, photos = self.how, len(code.space)
         body = target.raster.face[0] >= 0
         size = (body.shape[0], body.shape[1])
         on = body.flatten().nonzero()[:, 0]  # the pixels that show the body, by number
         face = target.raster.face.flatten()[on]
         ways, colour = self.read(code, target, face, target.raster.weights.view(-1, 3)[on])
-        at = on_picture(ways[..., :3])
+        at = from_homogeneous_points(ways[..., :3])
         trust = ways[..., 3]
         trust[: 2 * photos] *= self.unhidden(code, at[: 2 * photos], on, target)
-        first, second, third = (sharpened(some) for some in trust.split(photos))
+        first, second, third = (sharpen_photo_trust(some) for some in trust.split(photos))
         second = second * (1 - first.sum(0)).clamp(min=0)
         third = third * (1 - first.sum(0) - second.sum(0)).clamp(min=0)
-        inner = closest(~body)[1]
-        rim = nearest(code.around.rim, at[:photos, None, :, :2])[:, 0]
+        inner = closest_wanted_pixels(~body)[1]
+        rim = sample_nearest(code.around.rim, at[:photos, None, :, :2])[:, 0]
         trim = (first * rim).sum(0) * (1 - inner.flatten()[on] / (how.rim * max(size))).clamp(min=0)
         cell = torch.full((body.numel(),), -1).index_copy(0, on, torch.arange(len(on)))
-        carry = Carry.of(self.vertices(target)[0, :, :2], code.limbs, self.limb_of, size)
-        skin = Skin(cell.view(size), inner, self.limbs[face], at[:photos, :, :2], trust[:photos])
-        extra = fringe(code.around, carry, skin, how.fringe)
+        carry = LimbTransforms.of(self.vertices(target)[0, :, :2], code.limbs, self.limb_of, size)
+        skin = VisibleBodyPixels(cell.view(size), inner, self.limbs[face], at[:photos, :, :2], trust[:photos])
+        extra = carry_fringe(code.around, carry, skin, how.fringe)
         cell[extra.where] = torch.arange(len(on), len(on) + len(extra.where))
-        whole = closed((cell >= 0).view(size))
-        source, far = closest((cell >= 0).view(size))  # edges are softened, so what lies next to them needs a colour
+        whole = close_cover_cracks((cell >= 0).view(size))
+        source, far = closest_wanted_pixels(
+            (cell >= 0).view(size)
+        )  # edges are softened, so what lies next to them needs a colour
         cell = torch.where((far <= 2).flatten(), cell[source], -1)
-        flow = laid(torch.cat([at[..., :2], extra.flow.repeat(3, 1, 1)], 1), cell)
+        flow = gather_by_cell(torch.cat([at[..., :2], extra.flow.repeat(3, 1, 1)], 1), cell)
         rest = torch.nn.functional.pad(torch.cat([second, third]), (0, len(extra.where)))
         trust = torch.cat([torch.cat([first, extra.trust], 1), rest])
-        trim = laid(torch.cat([trim, torch.ones(len(extra.where))])[None, :, None], cell).view(size)
+        trim = gather_by_cell(torch.cat([trim, torch.ones(len(extra.where))])[None, :, None], cell).view(size)
         return Drawn(
-            laid(torch.cat([colour, colour[extra.root]])[None], cell).mT.view(1, 3, *size),
-            softened(whole.float(), trim)[None, None],
+            gather_by_cell(torch.cat([colour, colour[extra.root]])[None], cell).mT.view(1, 3, *size),
+            soften_cover_edges(whole.float(), trim)[None, None],
             flow.view(1, -1, *size, 2),
-            laid(trust[..., None], cell).view(1, -1, *size),
+            gather_by_cell(trust[..., None], cell).view(1, -1, *size),
             trim[None, None],
         )
 
     def read(
-        self, code: Cloth, target: View, face: Int[Tensor, " P"], weights: Float[Tensor, "P 3"]
+        self, code: GeometricCode, target: View, face: Int[Tensor, " P"], weights: Float[Tensor, "P 3"]
     ) -> tuple[Float[Tensor, "K P 4"], Float[Tensor, "P 3"]]:
         """For places on faces: where photos show them, as of `flow.in_space`, and how well; after the photos' own ways
         those of the twins, then of what is opposite. And the colours where no photo does."""
         how = self.how
-        shown = foreshortened(target.corners)
+        shown = foreshortened_face_sizes(target.corners)
         front = (shown > 0).float()
         large = self.at_vertices(shown, front)
         known = code.size / large.clamp(min=1e-9)  # as large in a photo as here: 1
         own, twin, back = (
-            torch.cat([space, smoothstep(size, how.poor, how.rich)[..., None]], -1)
+            torch.cat([space, smoothstep_between(size, how.poor, how.rich)[..., None]], -1)
             for space, size in (
                 (code.space, known),
                 (code.space[:, self.twins], code.size[:, self.twins] / large.clamp(min=1e-9)),
                 (code.back[..., :3], self.alike * code.size[:, self.opposite] / large.clamp(min=1e-9)),
             )
         )
-        back[..., 3] *= smoothstep(code.back[..., 3], 0.2, 0.8)
+        back[..., 3] *= smoothstep_between(code.back[..., 3], 0.2, 0.8)
         ways = torch.cat([own, twin, back]).permute(1, 0, 2).flatten(1)
         table = torch.cat([ways, code.fill], 1)
         mixed = torch.bmm(weights[:, None], table[self.faces[face]])[:, 0]
         return mixed[:, :-3].unflatten(1, (-1, 4)).permute(1, 0, 2).contiguous(), mixed[:, -3:]
 
-    def stain(self, code: Cloth, target: View) -> int:
+    def stain(self, code: GeometricCode, target: View) -> int:
         """How many pixels of the view are as many of the photo's view as may be stained."""
-        here, there = self.vertices(target)[0, :, 1], on_picture(code.space)[..., 1]
+        here, there = self.vertices(target)[0, :, 1], from_homogeneous_points(code.space)[..., 1]
         taller = here.std() * target.raster.face.shape[1] / (there.std(1).mean() * code.near.shape[1])
-        return max(1, min(32, round(pixels(self.how.stain, code.near) * float(taller))))
+        return max(1, min(32, round(pixels_of_part(self.how.stain, code.near) * float(taller))))
 
     def unhidden(
-        self, code: Cloth, at: Float[Tensor, "K P 3"], on: Int[Tensor, " P"], target: View
+        self, code: GeometricCode, at: Float[Tensor, "K P 3"], on: Int[Tensor, " P"], target: View
     ) -> Float[Tensor, "K P"]:
         """How far photos show what lies there, and not something nearer.
 
@@ -234,39 +247,41 @@ class Geometric:
         depth = target.raster.depth
         rim = self.before(target, self.stain(code, target))
         here = (rim + reach < depth).flatten()[on] | self.loose[target.raster.face.flatten()[on]]
-        close, beside = (nearest(near.repeat(ways, 1, 1), at[:, None, :, :2])[:, 0] for near in (code.depth, code.near))
-        shown = (at[..., 2] <= close + reach) & inside(at[..., :2])
+        close, beside = (
+            sample_nearest(near.repeat(ways, 1, 1), at[:, None, :, :2])[:, 0] for near in (code.depth, code.near)
+        )
+        shown = (at[..., 2] <= close + reach) & inside_image(at[..., :2])
         clean = at[..., 2] <= beside + reach
         size = (depth.shape[1], depth.shape[2])
         sheet = at.new_ones(len(at), size[0] * size[1]).index_copy(1, on, (shown & (clean | here)).float())
-        return blurred(sheet.view(-1, *size)).flatten(1)[:, on]
+        return blur_sheets(sheet.view(-1, *size)).flatten(1)[:, on]
 
 
-def laid(values: Float[Tensor, "K P C"], cell: Int[Tensor, " HW"]) -> Float[Tensor, "K HW C"]:
+def gather_by_cell(values: Float[Tensor, "K P C"], cell: Int[Tensor, " HW"]) -> Float[Tensor, "K HW C"]:
     """Each pixel's value by its number; 0 where that is -1."""
     return torch.nn.functional.pad(values, (0, 0, 0, 1))[:, cell]
 
 
-def softened(cover: Float[Tensor, "H W"], trim: Float[Tensor, "H W"]) -> Float[Tensor, "H W"]:
+def soften_cover_edges(cover: Float[Tensor, "H W"], trim: Float[Tensor, "H W"]) -> Float[Tensor, "H W"]:
     """The cover with soft edges, but where a photo's matte makes the edge."""
-    return torch.lerp(blurred(cover[None])[0], cover, trim)
+    return torch.lerp(blur_sheets(cover[None])[0], cover, trim)
 
 
-def blurred(sheets: Float[Tensor, "K H W"]) -> Float[Tensor, "K H W"]:
+def blur_sheets(sheets: Float[Tensor, "K H W"]) -> Float[Tensor, "K H W"]:
     """The mean of each pixel and those next to it."""
     return torch.from_numpy(
         np.stack([cv2.blur(sheet, (3, 3), borderType=cv2.BORDER_REPLICATE) for sheet in sheets.numpy()])
     )
 
 
-def foreshortened(corners: Float[Tensor, "B F 3 3"]) -> Float[Tensor, "B F"]:
+def foreshortened_face_sizes(corners: Float[Tensor, "B F 3 3"]) -> Float[Tensor, "B F"]:
     """How large faces are shown for what they are, beside all faces of the view; negative from behind."""
     (x0, y0, _), (x1, y1, _), (x2, y2, _) = (corner.unbind(-1) for corner in corners.unbind(-2))
     area = ((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)) * corners[..., 2].mean(-1) ** 2
     return -area / area.abs().sum(1, keepdim=True).clamp(min=1e-12)
 
 
-def rims(depth: Float[Tensor, "N 1 h w"], reach: int, slack: float) -> Float[Tensor, "N h w"]:
+def nearest_rim_depth(depth: Float[Tensor, "N 1 h w"], reach: int, slack: float) -> Float[Tensor, "N h w"]:
     """The least depth, in a square round each pixel, of what stands out before something `slack` metres behind it."""
     square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     out = []
@@ -276,12 +291,12 @@ def rims(depth: Float[Tensor, "N 1 h w"], reach: int, slack: float) -> Float[Ten
     return torch.from_numpy(np.stack(out))
 
 
-def smoothstep(x: Tensor, low: float, high: float) -> Tensor:
+def smoothstep_between(x: Tensor, low: float, high: float) -> Tensor:
     t = ((x - low) / (high - low)).clamp(0, 1)
     return t * t * (3 - 2 * t)
 
 
-def sharpened(trust: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
+def sharpen_photo_trust(trust: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
     """Shares of the photos: the best is taken, not the mean of all; together at most 1."""
     power = trust.square().square().square()
-    return power / power.sum(0).clamp(min=1e-12) * smoothstep(trust.amax(0), 0.2, 0.8)
+    return power / power.sum(0).clamp(min=1e-12) * smoothstep_between(trust.amax(0), 0.2, 0.8)

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from motion_imitate.geometry.flow import nearest, warp
+from motion_imitate.geometry.flow import sample_nearest, warp_image
 
 
 @dataclass(frozen=True)
-class Fringing:
+class FringeSettings:
     reach: float = 0.05  # how far something may stick out, in parts of the view's longer side
     edge: float = 0.005  # how far from both outlines what it sticks out from may be
     apart: float = 0.015  # of the photo; limbs that would take a pixel to places farther apart than that part there
@@ -21,7 +21,7 @@ class Fringing:
 
 
 @dataclass(frozen=True)
-class Around:
+class BodySurroundings:
     """A photo's surroundings of the body, at the size of its view."""
 
     bare: Float[Tensor, "N h w"]  # 1 where no body is
@@ -30,17 +30,17 @@ class Around:
     matte: Float[Tensor, "N 1 H W"]
 
     @staticmethod
-    def of(limbs: Int[Tensor, "N h w"], matte: Float[Tensor, "N 1 H W"], how: Fringing) -> "Around":
+    def of(limbs: Int[Tensor, "N h w"], matte: Float[Tensor, "N 1 H W"], how: FringeSettings) -> "BodySurroundings":
         """`limbs` are the limbs that are seen, -1 where none is."""
-        edge = pixels(how.edge, limbs)
+        edge = pixels_of_part(how.edge, limbs)
         bare = (limbs < 0).float()
         rim = torch.nn.functional.max_pool2d(bare, 2 * edge + 1, 1, edge)
-        filled = [each.flatten()[closest(each >= 0)[0]].view(each.shape) for each in limbs]
-        return Around(bare, rim, torch.stack(filled).float(), matte)
+        filled = [each.flatten()[closest_wanted_pixels(each >= 0)[0]].view(each.shape) for each in limbs]
+        return BodySurroundings(bare, rim, torch.stack(filled).float(), matte)
 
 
 @dataclass(frozen=True)
-class Limbs:
+class LimbPlacements:
     """Where photos show the vertices of each limb."""
 
     middle: Float[Tensor, "N L 2"]
@@ -49,15 +49,15 @@ class Limbs:
     mean: Float[Tensor, "L V"]  # what a mean over a limb's vertices is made of
 
     @staticmethod
-    def of(at: Float[Tensor, "N V 2"], limb: Int[Tensor, " V"], size: tuple[int, int]) -> "Limbs":
+    def of(at: Float[Tensor, "N V 2"], limb: Int[Tensor, " V"], size: tuple[int, int]) -> "LimbPlacements":
         member = torch.nn.functional.one_hot(limb).mT.float()
         mean = member / member.sum(1, keepdim=True).clamp(min=1)
         middle, wide = mean @ at, at.new_tensor([size[1], size[0]])
-        return Limbs(middle, (at - middle[:, limb]) * wide, wide, mean)
+        return LimbPlacements(middle, (at - middle[:, limb]) * wide, wide, mean)
 
 
 @dataclass(frozen=True)
-class Carry:
+class LimbTransforms:
     """For each limb, the turn, scale and shift that take the view's image points to each photo's."""
 
     turn: Float[Tensor, "N L 2 2"]
@@ -66,7 +66,9 @@ class Carry:
     like: Float[Tensor, "N L"]  # 1 where turn, scale and shift alone take all of a limb's vertices there, 0 where none
 
     @staticmethod
-    def of(now: Float[Tensor, "V 2"], then: Limbs, limb: Int[Tensor, " V"], size: tuple[int, int]) -> "Carry":
+    def of(
+        now: Float[Tensor, "V 2"], then: LimbPlacements, limb: Int[Tensor, " V"], size: tuple[int, int]
+    ) -> "LimbTransforms":
         """From where a view of (height, width) shows vertices to where photos do."""
         wide = now.new_tensor([size[1], size[0]])
         here = then.mean @ now
@@ -76,7 +78,7 @@ class Carry:
         along, across, theirs = (then.mean @ torch.stack([(x * y).sum(-1), cross, (y * y).sum(-1)], -1)).unbind(-1)
         like = (along.square() + across.square()) / (power * theirs.clamp(min=1e-9))
         turn = torch.stack([torch.stack([along, -across], -1), torch.stack([across, along], -1)], -2)
-        return Carry(turn / power[:, None, None] * (wide / then.size[:, None]), here, then.middle, like)
+        return LimbTransforms(turn / power[:, None, None] * (wide / then.size[:, None]), here, then.middle, like)
 
     def stepped(self, limb: Int[Tensor, " P"], step: Float[Tensor, "P 2"]) -> Float[Tensor, "N P 2"]:
         return torch.einsum("npab,pb->npa", self.turn[:, limb], step)
@@ -88,7 +90,7 @@ class Carry:
 
 
 @dataclass(frozen=True)
-class Skin:
+class VisibleBodyPixels:
     """The body as a view shows it, in P pixels."""
 
     cell: Int[Tensor, "H W"]  # which of them it is, -1 for none
@@ -99,49 +101,53 @@ class Skin:
 
 
 @dataclass(frozen=True)
-class Fringe:
+class FringePixels:
     where: Int[Tensor, " E"]  # pixels of the view, by number
     root: Int[Tensor, " E"]  # what each sticks out of, among the body's pixels
     flow: Float[Tensor, "N E 2"]
     trust: Float[Tensor, "N E"]
 
 
-def fringe(around: Around, carry: Carry, skin: Skin, how: Fringing) -> Fringe:
+def carry_fringe(
+    around: BodySurroundings, carry: LimbTransforms, skin: VisibleBodyPixels, how: FringeSettings
+) -> FringePixels:
     """What sticks out of a body, each pixel from one photo."""
     body = skin.cell >= 0
     height, width = body.shape
     sure = body.flatten().clone()
     sure[body.flatten()] = skin.trust.amax(0) > 0.5
-    root, far = closest(sure.view(height, width))
-    edge = skin.inner.flatten()[root].view(height, width) <= pixels(how.edge, body)
+    root, far = closest_wanted_pixels(sure.view(height, width))
+    edge = skin.inner.flatten()[root].view(height, width) <= pixels_of_part(how.edge, body)
     where = (~body & (far <= how.reach * max(body.shape)) & edge).flatten().nonzero()[:, 0]
-    at, start = (centres(number, height, width) for number in (where, root[where]))
+    at, start = (pixel_centre_points(number, height, width) for number in (where, root[where]))
     root = skin.cell.flatten()[root[where]].clamp(min=0)
     limb, origin = skin.limb[root], skin.flow[:, root]
     there = origin + carry.stepped(limb, at - start)
-    other = nearest(around.limb, there[:, None])[:, 0].long()
+    other = sample_nearest(around.limb, there[:, None])[:, 0].long()
     apart = (carry.taken(other, at) - carry.taken(limb.expand_as(other), at)).norm(dim=-1)
-    worth = skin.trust[:, root] * warp(around.matte, there[:, None])[:, 0, 0] * (apart <= 2 * how.apart)
-    worth = worth * nearest(around.bare, there[:, None])[:, 0] * nearest(around.rim, origin[:, None])[:, 0]
+    worth = skin.trust[:, root] * warp_image(around.matte, there[:, None])[:, 0, 0] * (apart <= 2 * how.apart)
+    worth = (
+        worth * sample_nearest(around.bare, there[:, None])[:, 0] * sample_nearest(around.rim, origin[:, None])[:, 0]
+    )
     worth = worth * (carry.like[:, limb] > how.alike)
-    held = attached(where[worth.amax(0) > how.least], body)
+    held = pixels_attached_to_body(where[worth.amax(0) > how.least], body)
     kept = torch.isin(where, held)
     chosen = torch.nn.functional.one_hot(worth.argmax(0), len(worth)).mT.to(worth)
-    return Fringe(where[kept], root[kept], there[:, kept], chosen[:, kept])
+    return FringePixels(where[kept], root[kept], there[:, kept], chosen[:, kept])
 
 
-def pixels(part: float, view: Tensor) -> int:
+def pixels_of_part(part: float, view: Tensor) -> int:
     """A part of a view's longer side, at least one."""
     return max(1, round(part * max(view.shape[-2:])))
 
 
-def centres(number: Int[Tensor, " P"], height: int, width: int) -> Float[Tensor, "P 2"]:
+def pixel_centre_points(number: Int[Tensor, " P"], height: int, width: int) -> Float[Tensor, "P 2"]:
     """Image points of pixels' centres."""
     pixel = torch.stack([number % width, number // width], -1) + 0.5
     return pixel * pixel.new_tensor([2 / width, 2 / height]) - 1
 
 
-def closest(wanted: Bool[Tensor, "H W"]) -> tuple[Int[Tensor, " HW"], Float[Tensor, "H W"]]:
+def closest_wanted_pixels(wanted: Bool[Tensor, "H W"]) -> tuple[Int[Tensor, " HW"], Float[Tensor, "H W"]]:
     """Each pixel's nearest one that is wanted, by its number, and how far that is; 0 and infinity if none is."""
     mask = wanted.numpy().astype(np.uint8)
     if not mask.any():
@@ -152,13 +158,13 @@ def closest(wanted: Bool[Tensor, "H W"]) -> tuple[Int[Tensor, " HW"], Float[Tens
     return torch.from_numpy(numbers[label]).flatten(), torch.from_numpy(far)
 
 
-def closed(covered: Bool[Tensor, "H W"]) -> Bool[Tensor, "H W"]:
+def close_cover_cracks(covered: Bool[Tensor, "H W"]) -> Bool[Tensor, "H W"]:
     """Without the cracks."""
     mask = covered.numpy().astype(np.uint8)
     return torch.from_numpy(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0)
 
 
-def attached(pixels: Int[Tensor, " P"], body: Bool[Tensor, "H W"]) -> Int[Tensor, " Q"]:
+def pixels_attached_to_body(pixels: Int[Tensor, " P"], body: Bool[Tensor, "H W"]) -> Int[Tensor, " Q"]:
     """Those of the pixels that do not hang in the air."""
     ground = body.flatten().clone()
     ground[pixels] = True

@@ -1,4 +1,4 @@
-"""Builds a generator by name for a body model, with its weights."""
+"""Load a generator by name for a body model, with its weights."""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -10,68 +10,79 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from motion_imitate import bodies
-from motion_imitate.bodies.opposite import opposite
-from motion_imitate.bodies.parts import ARMS, LIMBS
-from motion_imitate.generators.geometric import Geometric
-from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF
-from motion_imitate.generators.painter import Painter, middles
-from motion_imitate.generators.retouch import Retouch
+from motion_imitate.bodies.opposite import find_opposite_vertices
+from motion_imitate.bodies.parts import ARM_PARTS, PART_LIMBS
+from motion_imitate.generators.geometric import GeometricGenerator
+from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, SID, TSF
+from motion_imitate.generators.painter import Painter, face_uv_points
+from motion_imitate.generators.retouch import RetouchGenerator
 from motion_imitate.types import BodyModel, Generator
-from motion_imitate.weights import find
-from motion_imitate.weights import read as stored
+from motion_imitate.weights import find_asset
+from motion_imitate.weights import read_weights as stored
 
 
-def geometric(model: BodyModel) -> Geometric:
-    limbs = torch.tensor(LIMBS)
-    return Geometric(
-        model.faces, model.mirror_vertices, opposites(model.name), limbs[model.parts], tuple(LIMBS[k] for k in ARMS)
+def load_geometric_generator(model: BodyModel) -> GeometricGenerator:
+    """The generator that carries the photo's own pixels on the body; it has no weights."""
+    limbs = torch.tensor(PART_LIMBS)
+    return GeometricGenerator(
+        model.faces,
+        model.mirror_vertices,
+        load_opposite_vertices(model.name),
+        limbs[model.parts],
+        tuple(PART_LIMBS[k] for k in ARM_PARTS),
     )
 
 
 @cache
-def opposites(name: str) -> tuple[Int[Tensor, " V"], Int[Tensor, " V"]]:
-    """Of the bare body: what the dressed one has on would be taken for its limbs."""
-    model = cast(BodyModel, bodies.load(name))
+def load_opposite_vertices(name: str) -> tuple[Int[Tensor, " V"], Int[Tensor, " V"]]:
+    """For each vertex, the one opposite to it front to back, and 1 where that has the same pattern.
+
+    Cached by body name. Computed on the bare body, because clothes would be mistaken for limbs.
+    """
+    model = cast(BodyModel, bodies.load_body(name))
     limb = torch.zeros(len(model.mirror_vertices), dtype=torch.int64)
-    limb[model.faces.flatten()] = torch.tensor(LIMBS)[model.parts].repeat_interleave(3)
-    return opposite(model.skin.template, limb, LIMBS[24], (LIMBS[3], LIMBS[4]))
+    limb[model.faces.flatten()] = torch.tensor(PART_LIMBS)[model.parts].repeat_interleave(3)
+    return find_opposite_vertices(model.skin.template, limb, PART_LIMBS[24], (PART_LIMBS[3], PART_LIMBS[4]))
 
 
-def liquid_warping(model: BodyModel, weights: Path | None = None) -> Retouch | Painter:
-    """Networks that mend what the geometric generator draws, or those of the published forms, which paint the person
-    themselves: as the weights are. Those that ship mend."""
-    shape, source, target = trained(weights or find("liquid_warping.safetensors"))
+def load_liquid_warping_generator(model: BodyModel, weights: Path | None = None) -> RetouchGenerator | Painter:
+    """Networks that correct the geometric generator, or a published form that paints the whole person.
+
+    The weights decide which; the shipped weights correct.
+    """
+    shape, source, target = load_trained_networks(weights or find_asset("liquid_warping.safetensors"))
     if shape == "small":
-        return Retouch(geometric(model), source, target, places(model))
-    return Painter(source, target, middles(model.uv))
+        return RetouchGenerator(load_geometric_generator(model), source, target, template_face_positions(model))
+    return Painter(source, target, face_uv_points(model.uv))
 
 
 @cache
-def trained(weights: Path) -> tuple[str, SID, TSF]:
+def load_trained_networks(weights: Path) -> tuple[str, SID, TSF]:
+    """Name of the network shape, SID and TSF stored in a weights file; cached by path."""
     about, tensors = stored(weights)
     shape = about.get("shape")
-    if shape not in SHAPES:
-        raise ValueError(f"{weights} does not say which networks it is of; give weights.safetensors of `train`")
-    source, target = SID(SHAPES[shape]), TSF(SHAPES[shape])
+    if shape not in NETWORK_SHAPES:
+        raise ValueError(f"{weights} does not say which networks it holds; give weights.safetensors of `train`")
+    source, target = SID(NETWORK_SHAPES[shape]), TSF(NETWORK_SHAPES[shape])
     for net, name in ((source, "source."), (target, "target.")):
         net.load_state_dict({k.removeprefix(name): v.float() for k, v in tensors.items() if k.startswith(name)})
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return shape, source, target
 
 
-def places(model: BodyModel) -> Float[Tensor, "F 3"]:
-    """Where each face is on the resting body: the middle of it all is 0, and 1 half its height away."""
+def template_face_positions(model: BodyModel) -> Float[Tensor, "F 3"]:
+    """Centroid of each face on the resting body, from the middle of its bounding box; 1 is half the body's height."""
     at = model.skin.template
     middle = (at.amax(0) + at.amin(0)) / 2
     return (at[model.faces].mean(1) - middle) / (at[:, 1].amax() - at[:, 1].amin()) * 2
 
 
 RENDERERS: dict[str, Callable[[BodyModel], Generator]] = {  # type: ignore[type-arg]
-    "geometric": geometric,
-    "liquid-warping": liquid_warping,
+    "geometric": load_geometric_generator,
+    "liquid-warping": load_liquid_warping_generator,
 }
 
 
-def renderers(weights: Path | None) -> dict[str, Callable[[BodyModel], Generator]]:  # type: ignore[type-arg]
-    """All of them, with these weights if they are given."""
-    return RENDERERS | {"liquid-warping": partial(liquid_warping, weights=weights)}
+def renderers_with_weights(weights: Path | None) -> dict[str, Callable[[BodyModel], Generator]]:  # type: ignore[type-arg]
+    """Every generator by name; `weights`, if given, replaces the shipped liquid-warping weights."""
+    return RENDERERS | {"liquid-warping": partial(load_liquid_warping_generator, weights=weights)}

@@ -1,1 +1,1 @@
-"""Cameras, rotations, meshes, flow and the rasteriser."""
+"""Cameras, rotations, meshes, flow and the rasterizer."""

@@ -1,6 +1,6 @@
-"""What a view shows at each pixel, and where another view of the same body shows it.
+"""Correspondence between two views of the same body.
 
-A flow holds, for each pixel of one view, the image point of another that shows the same spot of the body.
+A flow holds, for each pixel of one view, the image point of the other view that shows the same point of the body.
 """
 
 import torch
@@ -11,13 +11,15 @@ from torch.nn.functional import interpolate as resized
 
 from motion_imitate.types import Raster, View
 
-NOWHERE = -2.0  # an image point outside every picture
+OUTSIDE_IMAGE = -2.0  # an image coordinate outside the image
 
 
-def interpolate(values: Float[Tensor, "#B F 3 C"], raster: Raster, empty: float = 0) -> Float[Tensor, "B H W C"]:
-    """Values at face corners, read at each pixel; `empty` where no face is seen."""
+def interpolate_on_raster(
+    values: Float[Tensor, "#B F 3 C"], raster: Raster, empty: float = 0
+) -> Float[Tensor, "B H W C"]:
+    """Interpolate values at face corners to each pixel; `empty` where no face is visible."""
     count, channels = values.shape[1], values.shape[3]
-    hit = (raster.face >= 0).flatten().nonzero()[:, 0]  # pixels by number, which is quicker than by row and column
+    hit = (raster.face >= 0).flatten().nonzero()[:, 0]  # flat indices are faster than rows and columns
     face = raster.face.flatten()[hit]
     if len(values) > 1:
         face = face + hit // raster.face[0].numel() * count
@@ -27,32 +29,44 @@ def interpolate(values: Float[Tensor, "#B F 3 C"], raster: Raster, empty: float 
     return picture.view(*raster.face.shape, channels)
 
 
-def in_space(corners: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
-    """Image x, y and depth as a point that may be mixed with others in straight lines; `on_picture` undoes it."""
+def to_homogeneous_points(corners: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
+    """Convert image x, y and depth to points that can be interpolated linearly.
+
+    `from_homogeneous_points` is the inverse.
+    """
     return torch.cat([corners[..., :2] * corners[..., 2:], corners[..., 2:]], -1)
 
 
-def on_picture(points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
+def from_homogeneous_points(points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
+    """Convert points from `to_homogeneous_points` back to image x, y and depth."""
     return torch.cat([points[..., :2] / points[..., 2:].clamp(min=1e-6), points[..., 2:]], -1)
 
 
-def correspond(source: View, target: View) -> Float[Tensor, "B H W 3"]:
-    """For each pixel of the target: where the source shows that spot, and how far from the source's camera it is."""
-    points = on_picture(interpolate(in_space(source.corners), target.raster))
-    return points.masked_fill(target.raster.face[..., None] < 0, NOWHERE)
+def correspond_views(source: View, target: View) -> Float[Tensor, "B H W 3"]:
+    """For each target pixel, the image point and depth of the same body point in the source view.
+
+    -2, outside the image, where the target shows no body. Points hidden in the source are not excluded.
+    """
+    points = from_homogeneous_points(interpolate_on_raster(to_homogeneous_points(source.corners), target.raster))
+    return points.masked_fill(target.raster.face[..., None] < 0, OUTSIDE_IMAGE)
 
 
-def visible(at: Float[Tensor, "B H W 3"], source: View, slack: float = 0.02) -> Bool[Tensor, "B H W"]:
-    """Whether the source shows those points, or something nearer; `slack` in metres."""
-    return inside(at[..., :2]) & (at[..., 2] > 0) & (at[..., 2] <= nearest(source.raster.depth, at[..., :2]) + slack)
+def visible_at_points(at: Float[Tensor, "B H W 3"], source: View, slack: float = 0.02) -> Bool[Tensor, "B H W"]:
+    """Whether each point is inside the source image and not hidden by a nearer surface; `slack` is in metres."""
+    return (
+        inside_image(at[..., :2])
+        & (at[..., 2] > 0)
+        & (at[..., 2] <= sample_nearest(source.raster.depth, at[..., :2]) + slack)
+    )
 
 
-def inside(at: Float[Tensor, "*n 2"]) -> Bool[Tensor, "*n"]:
+def inside_image(at: Float[Tensor, "*n 2"]) -> Bool[Tensor, "*n"]:
+    """Whether image points are inside the image."""
     return (at.abs() <= 1).all(-1)
 
 
-def nearest(picture: Float[Tensor, "B h w"], at: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B H W"]:
-    """The picture's pixel that each image point lies in, or the one next to it at the border."""
+def sample_nearest(picture: Float[Tensor, "B h w"], at: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B H W"]:
+    """Sample the pixel that contains each image point; points outside read the border."""
     height, width = picture.shape[1:]
     column = ((at[..., 0] + 1) * width / 2).floor().long().clamp(0, width - 1)
     row = ((at[..., 1] + 1) * height / 2).floor().long().clamp(0, height - 1)
@@ -60,23 +74,25 @@ def nearest(picture: Float[Tensor, "B h w"], at: Float[Tensor, "B H W 2"]) -> Fl
     return picture[batch, row, column]
 
 
-def warp(image: Float[Tensor, "B C h w"], flow: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B C H W"]:
-    """The image read where the flow says; black outside."""
+def warp_image(image: Float[Tensor, "B C h w"], flow: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B C H W"]:
+    """Sample the image at the flow's points, bilinearly; black outside."""
     return grid_sample(image, flow, align_corners=False)
 
 
-def resize(
+def resize_flow(
     flow: Float[Tensor, "B H W 2"],
     valid: Bool[Tensor, "B H W"] | Float[Tensor, "B H W"],
     size: tuple[int, int],
 ) -> tuple[Float[Tensor, "B h w 2"], Float[Tensor, "B h w"]]:
-    """A flow at another size, and how much of what each of its pixels was made from is valid: the rest has no say.
-    It may be valid in parts."""
+    """Resize a flow, averaging valid pixels only.
+
+    Returns the flow and the valid fraction of each new pixel. `valid` may be fractional.
+    """
     share = valid.to(flow)[:, None]
     if size == flow.shape[1:3]:
-        return flow.masked_fill(share[:, 0, ..., None] <= 0, NOWHERE), share[:, 0]
+        return flow.masked_fill(share[:, 0, ..., None] <= 0, OUTSIDE_IMAGE), share[:, 0]
     both = torch.cat([flow.permute(0, 3, 1, 2) * share, share], 1)
     scaled = resized(both, size, mode="bilinear", align_corners=False)
     part = scaled[:, 2]
     mixed = scaled[:, :2] / part[:, None].clamp(min=1e-6)
-    return mixed.permute(0, 2, 3, 1).masked_fill(part[..., None] <= 0, NOWHERE), part
+    return mixed.permute(0, 2, 3, 1).masked_fill(part[..., None] <= 0, OUTSIDE_IMAGE), part

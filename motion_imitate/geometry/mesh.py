@@ -1,4 +1,4 @@
-"""Fields over the vertices of a mesh: who is next to whom, and values that are smooth between those that are known."""
+"""Edges, normals and smooth per-vertex values of a mesh."""
 
 import warnings
 
@@ -7,29 +7,29 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def edges(faces: Int[Tensor, "F 3"]) -> Int[Tensor, "E 2"]:
-    """Pairs of neighbouring vertices, each once."""
+def mesh_edges(faces: Int[Tensor, "F 3"]) -> Int[Tensor, "E 2"]:
+    """Pairs of neighbouring vertices, each pair once."""
     pairs = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=1).values
     count = int(faces.max()) + 1
-    number = (pairs[:, 0] * count + pairs[:, 1]).unique()  # far quicker than of rows
+    number = (pairs[:, 0] * count + pairs[:, 1]).unique()  # much faster than unique(dim=0)
     return torch.stack([number // count, number % count], 1)
 
 
-def between(
+def solve_vertex_values(
     pairs: Int[Tensor, "E 2"],
     known: Float[Tensor, "V C"],
     weight: Float[Tensor, " V"],
     stiff: Float[Tensor, " E"],
     rounds: int = 400,
 ) -> Float[Tensor, "V C"]:
-    """The values x that minimise sum(weight * (x - known)**2) + sum(stiff * (difference along a pair)**2).
+    """Solve for the values x that minimise sum(weight * (x - known)**2) + sum(stiff * (difference along an edge)**2).
 
-    By conjugate gradients; every connected piece needs some weight.
+    Uses conjugate gradients. Every connected component needs some weight.
     """
     known, weight, stiff = known.double(), weight.double(), stiff.double()
     one, other = pairs.unbind(1)
     diagonal = weight.clone().index_add_(0, one, stiff).index_add_(0, other, stiff)
-    pulls = matrix(pairs, diagonal, stiff)
+    pulls = stiffness_matrix(pairs, diagonal, stiff)
     weight, diagonal = weight[:, None], diagonal[:, None]
     x = known.clone()
     rest = weight * known - pulls @ x
@@ -48,19 +48,20 @@ def between(
     return x
 
 
-def matrix(pairs: Int[Tensor, "E 2"], diagonal: Float[Tensor, " V"], stiff: Float[Tensor, " E"]) -> Tensor:
-    """[V, V], sparse and symmetric: the diagonal, and minus how stiff each pair is."""
+def stiffness_matrix(pairs: Int[Tensor, "E 2"], diagonal: Float[Tensor, " V"], stiff: Float[Tensor, " E"]) -> Tensor:
+    """Sparse symmetric [V, V] matrix with the given diagonal and minus the stiffness of each edge."""
     own = torch.arange(len(diagonal), device=pairs.device)
     rows = torch.cat([own, pairs[:, 0], pairs[:, 1]])
     columns = torch.cat([own, pairs[:, 1], pairs[:, 0]])
     values = torch.cat([diagonal, -stiff, -stiff])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that rows of a sparse matrix are kept together is said to be new
+        warnings.simplefilter("ignore", UserWarning)  # torch warns that CSR support is in beta
         size = (len(diagonal), len(diagonal))
         return torch.sparse_coo_tensor(torch.stack([rows, columns]), values, size).coalesce().to_sparse_csr()
 
 
 def vertex_normals(at: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "B V 3"]:
+    """Unit vertex normals, averaged over the adjacent faces by area."""
     a, b, c = at[:, faces].unbind(2)
     normal = torch.linalg.cross(b - a, c - a)
     total = torch.zeros_like(at)

@@ -1,1 +1,1 @@
-"""Measures of motion and of pictures."""
+"""Metrics for motion and images."""

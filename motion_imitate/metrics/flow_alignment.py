@@ -1,4 +1,4 @@
-"""A picture moved to fit another: what is left of the difference is not of place."""
+"""Align a picture to the ground truth by a small optical flow, so that metrics ignore small displacements."""
 
 from dataclasses import dataclass
 
@@ -9,40 +9,43 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from motion_imitate.estimators.matte import around
+from motion_imitate.estimators.matte import padded_mask_slices
 
 
 @dataclass(frozen=True)
-class Sliding:
-    most: float = 0.04  # of the person's longer side, that anything is moved
-    even: float = 0.01  # of it, over which what lies side by side moves alike
+class FlowAlignment:
+    """Limits of the flow."""
+
+    most: float = 0.04  # maximum displacement, as a fraction of the person's longer side
+    even: float = 0.01  # blur of the flow, as a fraction of the same
 
 
-def slid(
+def align_by_flow(
     picture: Float[Tensor, "B 3 H W"],
     truth: Float[Tensor, "B 3 H W"],
     where: Bool[Tensor, "B 1 H W"],
-    how: Sliding = Sliding(),
+    how: FlowAlignment = FlowAlignment(),
 ) -> Float[Tensor, "B 3 H W"]:
-    """What pictures show, moved to where the truth shows it if that is near; `where` is the person."""
-    pairs = zip(inked(picture), inked(truth), where[:, 0].numpy(), strict=True)
-    moved = [carried(made, offset(made, real, longest(person), how)) for made, real, person in pairs]
+    """Move what the pictures show to where the truth shows it, within the limits; `where` is the person."""
+    pairs = zip(pictures_to_arrays(picture), pictures_to_arrays(truth), where[:, 0].numpy(), strict=True)
+    moved = [remap_picture(made, limited_flow(made, real, person_extent(person), how)) for made, real, person in pairs]
     return torch.from_numpy(np.stack(moved)).permute(0, 3, 1, 2).to(picture)
 
 
-def inked(pictures: Float[Tensor, "B 3 H W"]) -> NDArray[np.float32]:
+def pictures_to_arrays(pictures: Float[Tensor, "B 3 H W"]) -> NDArray[np.float32]:
+    """Convert to arrays [B, H, W, 3]."""
     return np.ascontiguousarray(pictures.permute(0, 2, 3, 1).float().numpy())
 
 
-def longest(person: NDArray[np.bool_]) -> int:
-    """Pixels that the person takes up, upright or across."""
-    return max(part.stop - part.start for part in around(person, 0.0))
+def person_extent(person: NDArray[np.bool_]) -> int:
+    """Longer side of the person's bounding box, in pixels."""
+    return max(part.stop - part.start for part in padded_mask_slices(person, 0.0))
 
 
-def offset(
-    made: NDArray[np.float32], real: NDArray[np.float32], side: int, how: Sliding = Sliding()
+def limited_flow(
+    made: NDArray[np.float32], real: NDArray[np.float32], side: int, how: FlowAlignment = FlowAlignment()
 ) -> NDArray[np.float32]:
-    """For each pixel of the real picture, how many pixels away the made one shows the same, [H, W, 2]."""
+    """Smoothed and limited optical flow from the real to the generated picture, [H, W, 2], in pixels."""
     one, other = (cv2.cvtColor((x * 255 + 0.5).clip(0, 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for x in (real, made))
     start = np.zeros((*real.shape[:2], 2), np.float32)
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(one, other, start)
@@ -51,8 +54,8 @@ def offset(
     return np.asarray(cv2.GaussianBlur(bounded, (0, 0), max(how.even * side, 0.5)), np.float32)
 
 
-def carried(picture: NDArray[np.float32], away: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each pixel read so far away."""
+def remap_picture(picture: NDArray[np.float32], away: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sample the picture at each pixel plus its offset."""
     rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
     at = (columns + away[..., 0], rows + away[..., 1])
     return np.asarray(cv2.remap(picture, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)

@@ -1,4 +1,4 @@
-"""How far pictures of a person are from the truth. Pictures are RGB in [0, 1]; `where` is what counts of them."""
+"""Image metrics against the ground truth. Pictures are RGB in [0, 1]; `where` masks the pixels that are evaluated."""
 
 from collections.abc import Callable
 from math import log2
@@ -10,18 +10,18 @@ from kornia.filters import gaussian_blur2d
 from kornia.metrics import ssim as ssim_map
 from torch import Tensor
 
-from motion_imitate.training.losses import Features, mean_weighed, perceptual
+from motion_imitate.training.losses import FeatureExtractor, perceptual_loss, weighted_pixel_mean
 from motion_imitate.types import Drawn
 
-WINDOW = 11  # pixels that structure is compared over, by a Gaussian of 1.5 pixels
-SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # what structure counts at full size, at half, ... (Wang 2003)
-STEADY = 1e-4  # that keeps the likeness of two black pictures from being 0 / 0
-LOOKED_AT = 320  # pixels of the longer side of the person as a backbone looks at them
-MARGIN = 0.1  # of the person's longer side, round them
+SSIM_WINDOW = 11  # pixels; Gaussian window with a sigma of 1.5 pixels
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # weights of the scales: full size, half, ... (Wang 2003)
+SSIM_EPSILON = 1e-4  # avoids 0 / 0 for two black pictures
+BACKBONE_SIDE = 320  # longer side of the person, in pixels, in the input of the backbone
+PERSON_MARGIN = 0.1  # margin around the person, as a fraction of their longer side
 
 
-def mean_where(values: Float[Tensor, "B C H W"], where: Bool[Tensor, "B 1 H W"] | None) -> Float[Tensor, " B"]:
-    """The mean over the pixels that count; NaN where none does."""
+def masked_mean(values: Float[Tensor, "B C H W"], where: Bool[Tensor, "B 1 H W"] | None) -> Float[Tensor, " B"]:
+    """Mean over the masked pixels; NaN if there are none."""
     if where is None:
         return values.mean((1, 2, 3))
     inside = where.expand_as(values)
@@ -31,90 +31,100 @@ def mean_where(values: Float[Tensor, "B C H W"], where: Bool[Tensor, "B 1 H W"] 
 def psnr(
     picture: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"], where: Bool[Tensor, "B 1 H W"] | None = None
 ) -> Float[Tensor, " B"]:
-    """Decibels; infinite where they are the same."""
-    return -10 * torch.log10(mean_where((picture - truth).square(), where))
+    """PSNR in decibels; infinite for identical pictures."""
+    return -10 * torch.log10(masked_mean((picture - truth).square(), where))
 
 
 def ssim(
     picture: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"], where: Bool[Tensor, "B 1 H W"] | None = None
 ) -> Float[Tensor, " B"]:
-    """Structural similarity, 1 where they are the same. Windows reach beyond what counts, their centres do not."""
-    return mean_where(ssim_map(picture, truth, WINDOW, eps=0.0), where)
+    """Structural similarity, 1 for identical pictures. Windows are centred on masked pixels and may extend beyond them."""
+    return masked_mean(ssim_map(picture, truth, SSIM_WINDOW, eps=0.0), where)
 
 
 def ms_ssim(
     picture: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"], where: Bool[Tensor, "B 1 H W"] | None = None
 ) -> Float[Tensor, " B"]:
-    """Structural similarity over five scales, 1 where they are the same; light is compared at the coarsest alone.
+    """Multi-scale structural similarity over five scales, 1 for identical pictures.
 
-    Below 176 pixels there are fewer scales, each of which counts for more.
+    Luminance is compared at the coarsest scale only. Pictures below 176 pixels use fewer scales, with larger weights.
     """
-    count = max(1, min(len(SCALES), int(log2(min(picture.shape[2:]) / WINDOW)) + 1))
-    more = sum(SCALES) / sum(SCALES[:count])
+    count = max(1, min(len(MS_SSIM_WEIGHTS), int(log2(min(picture.shape[2:]) / SSIM_WINDOW)) + 1))
+    more = sum(MS_SSIM_WEIGHTS) / sum(MS_SSIM_WEIGHTS[:count])
     counts = None if where is None else where.to(picture)
     alike = picture.new_ones(len(picture))
-    for scale, weight in enumerate(SCALES[:count]):
-        similar = ssim_map(picture, truth, WINDOW, eps=0.0)
+    for scale, weight in enumerate(MS_SSIM_WEIGHTS[:count]):
+        similar = ssim_map(picture, truth, SSIM_WINDOW, eps=0.0)
         if scale + 1 < count:
-            similar = similar / same_light(picture, truth)
-        alike = alike * mean_weighed(similar, counts).clamp(min=0) ** (weight * more)
-        picture, truth = halved(picture), halved(truth)
-        counts = None if counts is None else halved(counts)
+            similar = similar / luminance_similarity(picture, truth)
+        alike = alike * weighted_pixel_mean(similar, counts).clamp(min=0) ** (weight * more)
+        picture, truth = halve_picture(picture), halve_picture(truth)
+        counts = None if counts is None else halve_picture(counts)
     return alike if where is None else torch.where(where.any((1, 2, 3)), alike, torch.nan)
 
 
-def same_light(picture: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
-    """The part of structural similarity that is of brightness."""
-    a, b = (gaussian_blur2d(x, (WINDOW, WINDOW), (1.5, 1.5)) for x in (picture, truth))
-    return (2 * a * b + STEADY) / (a.square() + b.square() + STEADY)
+def luminance_similarity(
+    picture: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"]
+) -> Float[Tensor, "B 3 H W"]:
+    """The luminance term of structural similarity."""
+    a, b = (gaussian_blur2d(x, (SSIM_WINDOW, SSIM_WINDOW), (1.5, 1.5)) for x in (picture, truth))
+    return (2 * a * b + SSIM_EPSILON) / (a.square() + b.square() + SSIM_EPSILON)
 
 
-def halved(picture: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
+def halve_picture(picture: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
+    """Halve the size by averaging."""
     return F.avg_pool2d(picture, 2, ceil_mode=True, count_include_pad=False)
 
 
 def perceptual_distance(
-    features: Features,
+    features: FeatureExtractor,
     picture: Float[Tensor, "B 3 H W"],
     truth: Float[Tensor, "B 3 H W"],
     where: Bool[Tensor, "B 1 H W"],
 ) -> Float[Tensor, " B"]:
-    """How differently what counts looks to a backbone, always at one size: 0 where it is the same, NaN for nothing."""
+    """Perceptual distance of the masked area in a backbone's features, at a fixed size.
+
+    0 for identical pictures, NaN for an empty mask.
+    """
     return torch.stack(
-        [looked_at(features, p[None], t[None], w[None]) for p, t, w in zip(picture, truth, where, strict=True)]
+        [
+            crop_perceptual_distance(features, p[None], t[None], w[None])
+            for p, t, w in zip(picture, truth, where, strict=True)
+        ]
     )
 
 
-def looked_at(
-    features: Features,
+def crop_perceptual_distance(
+    features: FeatureExtractor,
     picture: Float[Tensor, "1 3 H W"],
     truth: Float[Tensor, "1 3 H W"],
     where: Bool[Tensor, "1 1 H W"],
 ) -> Float[Tensor, ""]:
+    """Perceptual distance of one picture, cropped to the mask and resized."""
     if not where.any():
         return picture.new_tensor(torch.nan)
     ends = [line.nonzero()[[0, -1], 0].tolist() for line in (where[0, 0].any(1), where[0, 0].any(0))]
-    pad = round(MARGIN * max(last + 1 - first for first, last in ends))
+    pad = round(PERSON_MARGIN * max(last + 1 - first for first, last in ends))
     rows, columns = (slice(max(0, first - pad), last + 1 + pad) for first, last in ends)
     parts = [x[:, :, rows, columns] for x in (picture, truth, where.to(picture))]
     high, wide = parts[0].shape[2:]
-    size = [max(1, round(n * LOOKED_AT / max(high, wide))) for n in (high, wide)]
+    size = [max(1, round(n * BACKBONE_SIDE / max(high, wide))) for n in (high, wide)]
     seen, goal, counts = (F.interpolate(x, size, mode="bilinear", antialias=True) for x in parts)
-    return perceptual(features, seen, goal, counts)[0]
+    return perceptual_loss(features, seen, goal, counts)[0]
 
 
 def face_distance(
     identity: Callable[[Tensor], Tensor], faces: Float[Tensor, "B 3 150 150"], truth: Float[Tensor, "B 3 150 150"]
 ) -> Float[Tensor, " B"]:
-    """Of aligned faces, to the face network: below 0.6 it takes them for one person's."""
+    """Distance of aligned faces in the identity network; below 0.6 it considers them the same person."""
     return (identity(faces) - identity(truth)).norm(dim=1)
 
 
-def flicker(
+def flicker_error(
     pictures: Float[Tensor, "T 3 H W"], truth: Float[Tensor, "T 3 H W"], where: Bool[Tensor, "T-1 1 H W"] | None = None
 ) -> Float[Tensor, "T-1"]:
-    """How far each change from a picture to the next is from the truth's; 0 for the truth, and for a constant fault."""
-    return mean_where((pictures.diff(dim=0) - truth.diff(dim=0)).abs(), where)
+    """Mean absolute error of the change between consecutive pictures; 0 for the truth plus a constant error."""
+    return masked_mean((pictures.diff(dim=0) - truth.diff(dim=0)).abs(), where)
 
 
 def pose_error(
@@ -123,9 +133,9 @@ def pose_error(
     visible: Bool[Tensor, "B K"],
     size: tuple[int, int],
 ) -> Float[Tensor, " B"]:
-    """Mean distance of the points that the truth shows, in parts of how far those lie apart upright or across.
+    """Mean distance of the visible points, relative to the longer side of their bounding box.
 
-    Image points of pictures of (height, width); NaN where fewer than two are shown.
+    Image points of pictures of (height, width); NaN if fewer than two are visible.
     """
     pixels = truth.new_tensor([size[1], size[0]]) / 2
     apart = ((points - truth) * pixels).norm(dim=-1)
@@ -137,11 +147,11 @@ def pose_error(
     return torch.where(visible.sum(1) > 1, mean / (high - low).amax(1), torch.nan)
 
 
-def coverage(drawn: Drawn, photos: int) -> Float[Tensor, "B 4"]:
-    """What of the person is read from where photos show it, from where they show its twin, from what else is like it,
-    and made up. Sums to 1.
+def photo_coverage(drawn: Drawn, photos: int) -> Float[Tensor, "B 4"]:
+    """Fractions of the person read from photos that show it, from the mirrored side, from similar areas, and generated.
 
-    The first `photos` ways to read are of the body's own side, the next as many of the other, the rest of what is like.
+    The fractions sum to 1. The first `photos` reads are of the body's own side, the next `photos` of the mirrored side,
+    the rest of similar areas.
     """
     person = drawn.cover[:, 0]
     ways = (slice(photos), slice(photos, 2 * photos), slice(2 * photos, None))

@@ -1,1 +1,1 @@
-"""Motions: smoothing, retargeting, ground contact, storage."""
+"""Motion processing: smoothing, retargeting, ground contact and motion files."""

@@ -1,4 +1,4 @@
-"""Rows of numbers in a temporary file: however many there are, they take no memory."""
+"""Arrays in a temporary file, for data too large for memory."""
 
 import os
 from collections.abc import Iterator
@@ -11,22 +11,24 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-from motion_imitate.files import trouble
+from motion_imitate.files import raise_output_errors
 
-STRETCH = 512  # rows at a time
+CHUNK_ROWS = 512  # rows per chunk
 
 
-class Rows:
-    """As an array of numpy's, as far as its rows are read from the first to the last; all are of the first's shape."""
+class DiskArray:
+    """An append-only array in a temporary file, of which slices of rows can be read. All rows have the first row's
+    shape."""
 
     def __init__(self, kind: DTypeLike = np.float32, folder: Path | None = None) -> None:
         self.dtype, self.folder, self.shape = np.dtype(kind), folder or Path(gettempdir()), tuple[int, ...]((0,))
-        with trouble(self.folder):
-            self.file = TemporaryFile(dir=self.folder)  # noqa: SIM115 - which is gone when this is
+        with raise_output_errors(self.folder):
+            self.file = TemporaryFile(dir=self.folder)  # noqa: SIM115 - closed, and so deleted, with this object
 
     def append(self, rows: NDArray[Any] | Tensor) -> None:
+        """Append rows to the file."""
         array = np.ascontiguousarray(rows, self.dtype)
-        with trouble(self.folder):
+        with raise_output_errors(self.folder):
             self.file.seek(0, os.SEEK_END)
             self.file.write(array.data if array.size else b"")
         self.shape = (len(self) + len(array), *array.shape[1:])
@@ -46,7 +48,7 @@ class Rows:
         return len(self.shape)
 
 
-def stretches(array: NDArray[Any] | Rows) -> Iterator[NDArray[Any]]:
-    """All rows, some at a time."""
-    for k in range(0, len(array), STRETCH):
-        yield array[k : k + STRETCH]
+def iter_row_chunks(array: NDArray[Any] | DiskArray) -> Iterator[NDArray[Any]]:
+    """Yield all rows, CHUNK_ROWS at a time."""
+    for k in range(0, len(array), CHUNK_ROWS):
+        yield array[k : k + CHUNK_ROWS]

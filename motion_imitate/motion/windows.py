@@ -1,4 +1,4 @@
-"""A motion's frames with the frames around them, by seconds, from a stream of runs of which few are held."""
+"""Sliding time windows over a stream of runs, and interpolation in time."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -7,20 +7,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate.geometry.rotations import between
-from motion_imitate.types import Body, Camera, Motion, cat
+from motion_imitate.geometry.rotations import interpolate_rotations
+from motion_imitate.types import Body, Camera, Motion, cat_batched
 
-RIDGE = 1e-9  # of a fit to fewer frames than it has coefficients
+FIT_RIDGE = 1e-9  # regularizes a fit to fewer frames than it has coefficients
 
 
-def surrounded(runs: Iterable[Motion], reach: float) -> Iterator[tuple[Motion, slice]]:
-    """The motion in order, each stretch among at least all frames within `reach` seconds of it: frames, which are due.
+def iter_motion_windows(runs: Iterable[Motion], reach: float) -> Iterator[tuple[Motion, slice]]:
+    """Yield windows and the slice of each that is due: due frames come in order, with all frames within `reach`
+    seconds.
 
-    What is due differs with the cuts between runs; the frames within `reach` of a frame do not. Only those are held.
+    Which frames are due at once depends on how the stream is divided into runs; the frames within `reach` of a frame
+    don't. Only those are kept in memory.
     """
     held, done = None, 0
     for run in runs:
-        held = run if held is None else cat([held, run])
+        held = run if held is None else cat_batched([held, run])
         ready = int((held.seconds + reach < held.seconds[-1:]).sum()) if len(held) else 0
         if ready > done:
             yield held, slice(done, ready)
@@ -30,12 +32,12 @@ def surrounded(runs: Iterable[Motion], reach: float) -> Iterator[tuple[Motion, s
         yield held, slice(done, len(held))
 
 
-def local_fit(
+def local_fit_weights(
     seconds: Float[Tensor, " M"], at: Float[Tensor, " N"], reach: float, trust: Float[Tensor, " M"], order: int
 ) -> tuple[Float[Tensor, "N M"], Float[Tensor, "N M"]]:
-    """Weights whose sums over frames give the value, and the slope per second, of a polynomial fitted round each `at`.
+    """Weights over frames that give the value, and the slope per second, of a polynomial fitted around each `at`.
 
-    Frames count by nearness (not at all from `reach` on) times trust; a polynomial up to `order` passes unchanged.
+    Frames are weighted by nearness (0 beyond `reach`) times trust. A polynomial up to `order` is reproduced exactly.
     """
     away = (seconds[None] - at[:, None]) / reach
     weight = (1 - away**2).clamp(min=0) ** 2 * trust
@@ -43,25 +45,25 @@ def local_fit(
     normal = torch.einsum("nm,nmi,nmj->nij", weight, powers, powers)
     ridge = torch.eye(order + 1, dtype=away.dtype, device=away.device)
     ridge[0, 0] = 0
-    solved = torch.linalg.solve(normal + RIDGE * weight.sum(1)[:, None, None] * ridge, powers.mT * weight[:, None])
+    solved = torch.linalg.solve(normal + FIT_RIDGE * weight.sum(1)[:, None, None] * ridge, powers.mT * weight[:, None])
     return solved[:, 0], solved[:, 1] / reach
 
 
-def mixed(a: Motion, b: Motion, part: Float[Tensor, " B"]) -> Motion:
-    """Frame by frame from a (part 0) to b (part 1): turns the shortest way, all else in a straight line."""
+def interpolate_motions(a: Motion, b: Motion, part: Float[Tensor, " B"]) -> Motion:
+    """Interpolate frame by frame from a (part 0) to b (part 1): rotations by the shortest path, all else linearly."""
 
     def line(x: Tensor, y: Tensor) -> Tensor:
         return torch.lerp(x, y, part.to(x).view(-1, *[1] * (x.dim() - 1)))
 
-    body = Body(between(a.body.pose, b.body.pose, part[:, None]), line(a.body.shape, b.body.shape))
+    body = Body(interpolate_rotations(a.body.pose, b.body.pose, part[:, None]), line(a.body.shape, b.body.shape))
     camera = Camera(*(line(getattr(a.camera, k), getattr(b.camera, k)) for k in ("focal", "centre", "place")))
     return Motion(body, camera, line(a.confidence, b.confidence), line(a.seconds, b.seconds))
 
 
-def at(motion: Motion, seconds: Float[Tensor, " N"]) -> Motion:
-    """The motion at other moments, between its frames; before the first and after the last it stands still."""
+def resample_motion(motion: Motion, seconds: Float[Tensor, " N"]) -> Motion:
+    """Resample the motion at other times; before the first and after the last frame the pose is held."""
     wanted = seconds.to(motion.seconds).contiguous()
     after = torch.searchsorted(motion.seconds.contiguous(), wanted).clamp(1, max(len(motion) - 1, 1))
     a, b = motion[after - 1], motion[after.clamp(max=len(motion) - 1)]
     part = (wanted - a.seconds) / (b.seconds - a.seconds).clamp(min=torch.finfo(wanted.dtype).tiny)
-    return replace(mixed(a, b, part.clamp(0, 1).to(motion.body.pose)), seconds=wanted)
+    return replace(interpolate_motions(a, b, part.clamp(0, 1).to(motion.body.pose)), seconds=wanted)

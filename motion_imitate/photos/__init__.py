@@ -1,1 +1,1 @@
-"""Photos: reading, headers and the people in them."""
+"""Read photos: file headers, pixels, and the people in them."""

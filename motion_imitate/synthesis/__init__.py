@@ -1,1 +1,1 @@
-"""People made up from a body model and recorded motion, with the truth about them known exactly."""
+"""Synthetic people from a body model and recorded motion, with exact ground truth."""

@@ -1,4 +1,4 @@
-"""People in clothes, hair and skins of a data folder of MakeHuman's, some of them dyed or in generated fabrics."""
+"""People in clothes, hair and skins from a MakeHuman data folder; some clothes are dyed or get a generated fabric."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -12,33 +12,34 @@ from torch import Tensor
 
 from motion_imitate.bodies.skinning import rest_shape
 from motion_imitate.synthesis import fabrics, wardrobe
-from motion_imitate.synthesis.actor import Layer, nearest_faces
-from motion_imitate.synthesis.figure import Figure
-from motion_imitate.synthesis.hair import hairline, shade
-from motion_imitate.synthesis.held_out import Part, part_of
-from motion_imitate.synthesis.person import EYEBALLS, SOLID, Tuck, tucked
-from motion_imitate.synthesis.tailor import dyed, halves
-from motion_imitate.synthesis.wardrobe import Garment, Whole, hang, hung_weights
+from motion_imitate.synthesis.actor import MeshLayer, nearest_body_faces
+from motion_imitate.synthesis.figure import MeasuredBody
+from motion_imitate.synthesis.hair import hairline_distance, sample_hair_colour
+from motion_imitate.synthesis.held_out import HeldOutSplit, select_split
+from motion_imitate.synthesis.person import FIRST_EYEBALL_VERTEX, SOLID_ALPHA, SkinTuck, tuck_skin
+from motion_imitate.synthesis.tailor import dye_texture, split_suit
+from motion_imitate.synthesis.wardrobe import Garment, MakeHumanMesh, garment_weights, hang_garment
 
 Random = np.random.Generator
-TEXELS = 512  # of a texture's side, at most
-SUITS, SHOES = "*suit*", "shoes*"
-ONE = "work"  # in the name of suits whose halves are worn with no other's
-BALD = 0.05
-FABRIC = 0.45  # how often a garment is in a generated fabric
-DYED = 0.35  # and how often it is dyed
+MAX_TEXTURE_SIDE = 512  # longest side of a texture
+SUIT_FOLDERS, SHOE_FOLDERS = "*suit*", "shoes*"
+MATCHED_SUIT = "work"  # in the name of suits whose halves are only worn together
+BALD_CHANCE = 0.05
+FABRIC_CHANCE = 0.45  # share of clothes in a generated fabric
+DYE_CHANCE = 0.35  # share of garments that are dyed
 
 
 @lru_cache(maxsize=64)
-def asset(folder: Path) -> Garment:
-    return wardrobe.read(folder)
+def load_garment(folder: Path) -> Garment:
+    """The garment in an asset folder, cached."""
+    return wardrobe.read_garment(folder)
 
 
 @lru_cache(maxsize=64)
-def texture(material: wardrobe.Material) -> Float[Tensor, "4 H W"]:
-    """At most TEXELS wide; shades of folds painted in."""
-    full = wardrobe.paint(material)
-    scale = min(1.0, TEXELS / max(full.shape[1:]))
+def load_garment_texture(material: wardrobe.GarmentMaterial) -> Float[Tensor, "4 H W"]:
+    """The material's texture with fold shading, scaled down to MAX_TEXTURE_SIDE."""
+    full = wardrobe.load_material_texture(material)
+    scale = min(1.0, MAX_TEXTURE_SIDE / max(full.shape[1:]))
     if scale == 1:
         return full
     size = (round(full.shape[2] * scale), round(full.shape[1] * scale))
@@ -46,96 +47,108 @@ def texture(material: wardrobe.Material) -> Float[Tensor, "4 H W"]:
     return torch.from_numpy(small).permute(2, 0, 1)
 
 
-def pick(random: Random, folder: Path, pattern: str = "*", part: Part = "all") -> Path:
+def pick_asset_folder(random: Random, folder: Path, pattern: str = "*", part: HeldOutSplit = "all") -> Path:
+    """A random asset folder that matches the pattern and belongs to the split."""
     found = sorted(p for p in folder.glob(pattern) if p.is_dir() and any(p.glob("*.mhmat")))
     if not found:
         raise FileNotFoundError(
-            f"no {pattern} in {folder}; --makehuman must be a data folder of MakeHuman's, with clothes/, hair/, skins/"
+            f"no {pattern} in {folder}; --makehuman must be a MakeHuman data folder with clothes/, hair/ and skins/"
         )
-    some = part_of(found, part)
+    some = select_split(found, part)
     return some[int(random.integers(len(some)))]
 
 
 @lru_cache(maxsize=2)
-def whole_of(name: str) -> Whole:
+def cached_makehuman_mesh(name: str) -> MakeHumanMesh:
+    """The MakeHuman base mesh for a body model, cached."""
     from motion_imitate import bodies
 
-    return wardrobe.whole(bodies.load(name))
+    return wardrobe.load_makehuman_mesh(bodies.load_body(name))
 
 
-def layers(random: Random, who: Figure, folder: Path, part: Part = "all") -> list[Layer]:
-    mesh = whole_of(who.body.name)
+def build_wardrobe_layers(
+    random: Random, who: MeasuredBody, folder: Path, part: HeldOutSplit = "all"
+) -> list[MeshLayer]:
+    """Skin, clothes, eyes and hair from a wardrobe, hung on the body."""
+    mesh = cached_makehuman_mesh(who.body.name)
     base = rest_shape(mesh.skin, who.shape[None])[0][0]
-    clothes = dressed(random, who, folder, part)
-    locks = random.random() >= BALD
-    colour = shade(random)
-    heads = hairy(random, folder, colour, locks, part)
+    clothes = choose_clothes(random, who, folder, part)
+    locks = random.random() >= BALD_CHANCE
+    colour = sample_hair_colour(random)
+    heads = choose_eyes_and_hair(random, folder, colour, locks, part)
     worn = [*clothes, *heads]
-    hung = [hang(garment, base) for _, garment, _ in worn]
+    hung = [hang_garment(garment, base) for _, garment, _ in worn]
     cloth = [at for at, (kind, _, _) in zip(hung, worn, strict=True) if kind == "clothes"]
-    naked = tucked(who.base.at, who.body.faces, torch.cat(cloth), Tuck()) if cloth else who.base.at
+    naked = tuck_skin(who.base.at, who.body.faces, torch.cat(cloth), SkinTuck()) if cloth else who.base.at
     gone = torch.zeros(len(base), dtype=torch.bool)
     for _, garment, _ in worn:
         gone[garment.hides] = True
-    seen = ~gone[mesh.places][who.body.faces].all(1) & ~(who.body.faces >= EYEBALLS).all(1)
-    skin = complexion(random, who, folder, colour, locks, part)
+    seen = ~gone[mesh.places][who.body.faces].all(1) & ~(who.body.faces >= FIRST_EYEBALL_VERTEX).all(1)
+    skin = paint_wardrobe_skin(random, who, folder, colour, locks, part)
     body = who.body
     made = [
-        Layer("skin", naked, who.base.weights, body.faces[seen], body.uv[seen], body.parts[seen], body.iuv[seen], skin)
+        MeshLayer(
+            "skin", naked, who.base.weights, body.faces[seen], body.uv[seen], body.parts[seen], body.iuv[seen], skin
+        )
     ]
     for at, (kind, garment, paint) in zip(hung, worn, strict=True):
-        made.append(hanging(who, kind, garment, at, hung_weights(garment, mesh.skin.weights), paint))
+        made.append(build_garment_layer(who, kind, garment, at, garment_weights(garment, mesh.skin.weights), paint))
     return made
 
 
-def complexion(
-    random: Random, who: Figure, folder: Path, colour: Float[np.ndarray, "3"], locks: bool, part: Part
+def paint_wardrobe_skin(
+    random: Random, who: MeasuredBody, folder: Path, colour: Float[np.ndarray, "3"], locks: bool, part: HeldOutSplit
 ) -> np.ndarray:
-    """A skin, its scalp of the hair's colour where there is hair."""
-    path = pick(random, folder / "skins", "*_*ale*", part)
+    """A skin texture; the scalp takes the hair's colour unless the person is bald."""
+    path = pick_asset_folder(random, folder / "skins", "*_*ale*", part)
     while "suit" in path.name:
-        path = pick(random, folder / "skins", "*_*ale*", part)
-    paint = texture(wardrobe.read_material(wardrobe.only(path, ".mhmat")))[:3]
+        path = pick_asset_folder(random, folder / "skins", "*_*ale*", part)
+    paint = load_garment_texture(wardrobe.read_mhmat(wardrobe.find_asset_file(path, ".mhmat")))[:3]
     paint = paint * torch.from_numpy(random.uniform(0.88, 1.08) * (1 + random.normal(0, 0.02, (3, 1, 1)))).float()
     pixels = np.asarray(paint.clamp(0, 1).permute(1, 2, 0).numpy() * 255, np.uint8)
     if not locks:
         return pixels
-    from motion_imitate.synthesis.complexion import soft, spread
+    from motion_imitate.synthesis.complexion import interpolate_to_texels, soft_step
 
-    edge = hairline(random, who, False)
-    inside = spread(edge[:, None], who, len(pixels))[:, 0].reshape(pixels.shape[:2])
-    share = 0.85 * soft(0.006 - inside, 0.004)[..., None]
+    edge = hairline_distance(random, who, False)
+    inside = interpolate_to_texels(edge[:, None], who, len(pixels))[:, 0].reshape(pixels.shape[:2])
+    share = 0.85 * soft_step(0.006 - inside, 0.004)[..., None]
     return np.asarray(pixels * (1 - share) + 255 * colour * 0.8 * share, np.uint8)
 
 
-Worn = tuple[str, Garment, np.ndarray]  # as `person.Worn`, textures as bytes, of three channels where solid
+TexturedGarment = tuple[str, Garment, np.ndarray]  # as `person.WornGarment`, textures as uint8, RGB where solid
 
 
-def packed(paint: Float[Tensor, "4 H W"]) -> np.ndarray:
-    kept = paint if float(paint[3].min()) < SOLID else paint[:3]
+def texture_to_bytes(paint: Float[Tensor, "4 H W"]) -> np.ndarray:
+    """The texture as uint8 [H, W, 3], or with alpha where it is not solid."""
+    kept = paint if float(paint[3].min()) < SOLID_ALPHA else paint[:3]
     return np.asarray((kept.clamp(0, 1) * 255 + 0.5).byte().permute(1, 2, 0).numpy())
 
 
-def dressed(random: Random, who: Figure, folder: Path, part: Part) -> list[Worn]:
-    """The upper half of a suit, the lower of that or another, and shoes."""
-    one = asset(pick(random, folder / "clothes", SUITS, part))
-    other = one if random.random() < 0.4 else asset(pick(random, folder / "clothes", SUITS, part))
-    upper, lower = halves(one, who.body, who.shape)[0], halves(other, who.body, who.shape)[1]
-    if ONE in one.name or ONE in other.name:
-        one, upper = (one, one) if ONE in one.name else (other, other)
+def choose_clothes(random: Random, who: MeasuredBody, folder: Path, part: HeldOutSplit) -> list[TexturedGarment]:
+    """The upper half of a suit, the lower half of the same or another suit, and shoes."""
+    one = load_garment(pick_asset_folder(random, folder / "clothes", SUIT_FOLDERS, part))
+    other = (
+        one
+        if random.random() < 0.4
+        else load_garment(pick_asset_folder(random, folder / "clothes", SUIT_FOLDERS, part))
+    )
+    upper, lower = split_suit(one, who.body, who.shape)[0], split_suit(other, who.body, who.shape)[1]
+    if MATCHED_SUIT in one.name or MATCHED_SUIT in other.name:
+        one, upper = (one, one) if MATCHED_SUIT in one.name else (other, other)
         lower = replace(one, faces=one.faces[:0], uv=one.uv[:0])
-    elif not len(upper.faces) or not len(lower.faces):  # in one piece
+    elif not len(upper.faces) or not len(lower.faces):  # a one-piece suit
         upper, lower = one, replace(one, faces=one.faces[:0], uv=one.uv[:0])
-    shoes = asset(pick(random, folder / "clothes", SHOES, part))
+    shoes = load_garment(pick_asset_folder(random, folder / "clothes", SHOE_FOLDERS, part))
     wear = [("clothes", lower), ("clothes", upper), ("shoes", shoes)]
-    return [(kind, *coloured(random, kind, garment)) for kind, garment in wear if len(garment.faces)]
+    return [(kind, *recolour_garment(random, kind, garment)) for kind, garment in wear if len(garment.faces)]
 
 
-def coloured(random: Random, kind: str, garment: Garment) -> tuple[Garment, np.ndarray]:
-    """As it is, dyed, or of a generated fabric under the shade of its own folds."""
-    paint, choice = texture(garment.material), random.random()
-    if choice < FABRIC and kind == "clothes":
-        cloth = fabrics.denim(random) if random.random() < 0.15 else fabrics.cloth(random)
+def recolour_garment(random: Random, kind: str, garment: Garment) -> tuple[Garment, np.ndarray]:
+    """The garment with its own texture, dyed, or in a generated fabric shaded by its own folds."""
+    paint, choice = load_garment_texture(garment.material), random.random()
+    if choice < FABRIC_CHANCE and kind == "clothes":
+        cloth = fabrics.make_denim_texture(random) if random.random() < 0.15 else fabrics.make_cloth_texture(random)
         grey = paint[:3].mean(0).numpy()
         small = cv2.GaussianBlur(grey, (0, 0), 12)
         relief = np.clip(
@@ -143,52 +156,55 @@ def coloured(random: Random, kind: str, garment: Garment) -> tuple[Garment, np.n
         )
         tiled = cloth[np.arange(grey.shape[0])[:, None] % len(cloth), np.arange(grey.shape[1]) % len(cloth)]
         pixels = np.asarray(np.clip(tiled * relief[..., None], 0, 255), np.uint8)
-        if float(paint[3].min()) < SOLID:
-            pixels = np.concatenate([pixels, packed(paint)[..., 3:]], 2)
+        if float(paint[3].min()) < SOLID_ALPHA:
+            pixels = np.concatenate([pixels, texture_to_bytes(paint)[..., 3:]], 2)
         return garment, pixels
-    if choice < FABRIC + DYED:
-        first, second = fabrics.two(random)
+    if choice < FABRIC_CHANCE + DYE_CHANCE:
+        first, second = fabrics.sample_contrasting_colours(random)
         dark, light = sorted((first, second), key=lambda c: float(c.sum()))
-        paint = dyed(
+        paint = dye_texture(
             paint, tuple((dark * 0.5).tolist()), tuple(np.clip(light * 1.2, 0, 1).tolist()), random.uniform(0, 0.4)
         )
-    return garment, packed(paint)
+    return garment, texture_to_bytes(paint)
 
 
-def hairy(random: Random, folder: Path, colour: Float[np.ndarray, "3"], locks: bool, part: Part) -> list[Worn]:
-    """Eyes, brows, lashes and hair, all dyed alike."""
-    eyes = asset(folder / "eyes" / "low-poly")
+def choose_eyes_and_hair(
+    random: Random, folder: Path, colour: Float[np.ndarray, "3"], locks: bool, part: HeldOutSplit
+) -> list[TexturedGarment]:
+    """Eyes, brows, lashes and hair; all but the eyes dyed in one colour."""
+    eyes = load_garment(folder / "eyes" / "low-poly")
     irises = sorted((folder / "eyes" / "materials").glob("*.mhmat"))
-    iris = texture(wardrobe.read_material(irises[int(random.integers(len(irises)))]))
-    found: list[Worn] = [("eyes", eyes, packed(iris)[..., :3])]
+    iris = load_garment_texture(wardrobe.read_mhmat(irises[int(random.integers(len(irises)))]))
+    found: list[TexturedGarment] = [("eyes", eyes, texture_to_bytes(iris)[..., :3])]
     wanted = [("brows", "eyebrows"), ("lashes", "eyelashes"), *([("hair", "hair")] if locks else [])]
     for kind, name in wanted:
-        garment = asset(pick(random, folder / name, part=part))
-        paint = texture(garment.material)
+        garment = load_garment(pick_asset_folder(random, folder / name, part=part))
+        paint = load_garment_texture(garment.material)
         if kind == "hair":
             mean = float((paint[:3] * paint[3]).sum() / (3 * paint[3].sum()).clamp(min=1))
             light = np.clip(colour / max(mean, 0.08), 0, 1.6)
-            paint = dyed(paint, tuple((colour * 0.25).tolist()), tuple(light.tolist()), 0.1)
+            paint = dye_texture(paint, tuple((colour * 0.25).tolist()), tuple(light.tolist()), 0.1)
         elif kind == "brows":
-            paint = dyed(paint, tuple((colour * 0.4).tolist()), tuple(colour.tolist()))
-        found.append((kind, garment, packed(paint)))
+            paint = dye_texture(paint, tuple((colour * 0.4).tolist()), tuple(colour.tolist()))
+        found.append((kind, garment, texture_to_bytes(paint)))
     return found
 
 
-def hanging(
-    who: Figure, kind: str, garment: Garment, at: Float[Tensor, "N 3"], weights: Tensor, paint: np.ndarray
-) -> Layer:
+def build_garment_layer(
+    who: MeasuredBody, kind: str, garment: Garment, at: Float[Tensor, "N 3"], weights: Tensor, paint: np.ndarray
+) -> MeshLayer:
+    """A garment as a layer, without fully transparent faces."""
     faces, uv = garment.faces, garment.uv
     if paint.shape[2] == 4:
-        kept = anything(uv, paint)
+        kept = opaque_faces(uv, paint)
         faces, uv = faces[kept], uv[kept]
-    source = under(who, at)[faces[:, 0]]
+    source = faces_under_cloth(who, at)[faces[:, 0]]
     body = who.body
-    return Layer(kind, at, weights, faces, uv, body.parts[source], body.iuv[source], paint)
+    return MeshLayer(kind, at, weights, faces, uv, body.parts[source], body.iuv[source], paint)
 
 
-def anything(uv: Float[Tensor, "F 3 2"], paint: np.ndarray, least: int = 20) -> Bool[Tensor, " F"]:
-    """Faces of which there is something: at a corner, between two or in the middle."""
+def opaque_faces(uv: Float[Tensor, "F 3 2"], paint: np.ndarray, least: int = 20) -> Bool[Tensor, " F"]:
+    """Faces whose texture is visible at a corner, an edge's middle or the centre."""
     points = torch.cat([uv, (uv + uv.roll(1, 1)) / 2, uv.mean(1, keepdim=True)], 1) % 1
     height, width = paint.shape[:2]
     column = (points[..., 0] * width).long().clamp(max=width - 1)
@@ -196,6 +212,6 @@ def anything(uv: Float[Tensor, "F 3 2"], paint: np.ndarray, least: int = 20) -> 
     return (torch.from_numpy(paint[..., 3].copy())[row, column] > least).any(1)
 
 
-def under(who: Figure, at: Float[Tensor, "N 3"]) -> Int[Tensor, " N"]:
-    """The body's face that each vertex lies over."""
-    return nearest_faces(at, who.base.at, who.body.faces, 9)
+def faces_under_cloth(who: MeasuredBody, at: Float[Tensor, "N 3"]) -> Int[Tensor, " N"]:
+    """The body face nearest to each vertex."""
+    return nearest_body_faces(at, who.base.at, who.body.faces, 9)

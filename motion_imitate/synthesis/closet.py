@@ -1,4 +1,4 @@
-"""Random people, dressed: out of nothing but the body itself, or from a data folder of MakeHuman's."""
+"""Random dressed people, with generated clothes or from a MakeHuman data folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,85 +8,101 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate.bodies.skinning import Skinned
+from motion_imitate.bodies.skinning import SkinnedBody
 from motion_imitate.synthesis import complexion, hair
-from motion_imitate.synthesis.actor import Actor, Layer, assembled, seen_faces
-from motion_imitate.synthesis.figure import Figure, figure
-from motion_imitate.synthesis.held_out import Part
-from motion_imitate.synthesis.outfits import Item, outfit
+from motion_imitate.synthesis.actor import Actor, MeshLayer, assemble_actor, uncovered_faces
+from motion_imitate.synthesis.figure import MeasuredBody, measure_body
+from motion_imitate.synthesis.held_out import HeldOutSplit
+from motion_imitate.synthesis.outfits import OutfitItem, make_outfit
 
 Random = np.random.Generator
-MOST = 2.2  # standard deviations that a number of the shape strays
-POINTS = "blazepose33"
+MAX_SHAPE_DEVIATION = 2.2  # in standard deviations
+KEYPOINT_SET = "blazepose33"
 
 
 @dataclass(frozen=True)
-class Closet:
-    """Whom to draw. Without a wardrobe everybody wears generated clothes; with one, `own` of them do, and the others
-    what is in that part of it."""
+class ClothingSettings:
+    """Where clothes come from.
+
+    Without a wardrobe all clothes are generated; with one, a share `own` of the people wear generated clothes and the
+    others wear assets from the split `part`.
+    """
 
     wardrobe: Path | None = None
     own: float = 0.4
-    part: Part = "all"
+    part: HeldOutSplit = "all"
 
 
-def person(body: Skinned, random: Random, how: Closet = Closet()) -> Actor:
-    """Somebody; the same for the same state of `random`."""
-    who = figure(body, shape(random, len(body.skin.shape_dirs)))
+def make_actor(body: SkinnedBody, random: Random, how: ClothingSettings = ClothingSettings()) -> Actor:
+    """A random dressed person, reproducible from the state of `random`."""
+    who = measure_body(body, sample_body_shape(random, len(body.skin.shape_dirs)))
     if how.wardrobe is not None and random.random() >= how.own:
-        from motion_imitate.synthesis.borrowed import layers as borrowed
+        from motion_imitate.synthesis.borrowed import build_wardrobe_layers as borrowed
 
-        return assembled(body, who.shape, joints(who), borrowed(random, who, how.wardrobe, how.part), marks(who))
-    return assembled(body, who.shape, joints(who), layers(random, who), marks(who))
+        return assemble_actor(
+            body,
+            who.shape,
+            rest_joint_array(who),
+            borrowed(random, who, how.wardrobe, how.part),
+            rest_mark_vertices(who),
+        )
+    return assemble_actor(
+        body, who.shape, rest_joint_array(who), build_generated_layers(random, who), rest_mark_vertices(who)
+    )
 
 
-def shape(random: Random, count: int) -> Float[Tensor, " S"]:
-    return torch.from_numpy(np.clip(random.normal(0, 1, count), -MOST, MOST)).float()
+def sample_body_shape(random: Random, count: int) -> Float[Tensor, " S"]:
+    """Random shape parameters, clipped to MAX_SHAPE_DEVIATION."""
+    return torch.from_numpy(np.clip(random.normal(0, 1, count), -MAX_SHAPE_DEVIATION, MAX_SHAPE_DEVIATION)).float()
 
 
-def joints(who: Figure) -> Float[Tensor, "J 3"]:
+def rest_joint_array(who: MeasuredBody) -> Float[Tensor, "J 3"]:
+    """Rest positions of the joints, in the body's order."""
     return torch.stack(list(who.joints.values()))
 
 
-def layers(random: Random, who: Figure) -> list[Layer]:
-    """Skin, clothes and hair made for the body."""
-    skin, shade = complexion.tone(random), hair.shade(random)
-    clothes = outfit(random, who)
-    locks, scalp = hair.hair(random, who, shade)
-    texture = complexion.painted(random, who, skin, shade, scalp)
-    seen = seen_faces(who.body.faces, clothes.hidden)
-    return [skin_layer(who, seen, texture), *(item_layer(who, item) for item in [*clothes.items, *locks])]
+def build_generated_layers(random: Random, who: MeasuredBody) -> list[MeshLayer]:
+    """Generated skin, clothes and hair."""
+    skin, shade = complexion.sample_skin_tone(random), hair.sample_hair_colour(random)
+    clothes = make_outfit(random, who)
+    locks, scalp = hair.make_hair(random, who, shade)
+    texture = complexion.paint_skin_texture(random, who, skin, shade, scalp)
+    seen = uncovered_faces(who.body.faces, clothes.hidden)
+    return [build_skin_layer(who, seen, texture), *(build_item_layer(who, item) for item in [*clothes.items, *locks])]
 
 
-def skin_layer(who: Figure, seen: Tensor, texture: np.ndarray) -> Layer:
+def build_skin_layer(who: MeasuredBody, seen: Tensor, texture: np.ndarray) -> MeshLayer:
+    """The uncovered skin as a layer."""
     body = who.body
-    return Layer(
+    return MeshLayer(
         *("skin", who.base.at, who.base.weights, body.faces[seen], body.uv[seen]),
         *(body.parts[seen], body.iuv[seen], texture),
     )
 
 
-def item_layer(who: Figure, item: Item) -> Layer:
+def build_item_layer(who: MeasuredBody, item: OutfitItem) -> MeshLayer:
+    """A generated garment or hair piece as a layer."""
     piece, body = item.piece, who.body
-    return Layer(
+    return MeshLayer(
         *(item.kind, piece.at, piece.weights, piece.faces, piece.uv / item.metres),
         *(body.parts[piece.source], body.iuv[piece.source], item.texture),
     )
 
 
-def marks(who: Figure) -> tuple[Float[Tensor, "M 3"], Float[Tensor, "M J"]]:
-    """Vertices that keypoints are blends of, and those of the face."""
+def rest_mark_vertices(who: MeasuredBody) -> tuple[Float[Tensor, "M 3"], Float[Tensor, "M J"]]:
+    """Rest positions and weights of the vertices used for keypoints and the face box."""
     chosen = mark_vertices(who.body)
     return who.base.at[chosen], who.body.skin.weights[chosen]
 
 
-def mark_vertices(body: Skinned) -> Tensor:
-    blended = body.keypoints(POINTS).abs().amax(0) > 0
+def mark_vertices(body: SkinnedBody) -> Tensor:
+    """Indices of the vertices that keypoints blend, and those of the face."""
+    blended = body.keypoints(KEYPOINT_SET).abs().amax(0) > 0
     return (blended | face_vertices(body)).nonzero()[:, 0]
 
 
-def face_vertices(body: Skinned) -> Tensor:
-    """From chin to brow, in front of the ears; true where a vertex is of it."""
+def face_vertices(body: SkinnedBody) -> Tensor:
+    """Mask of the vertices between chin and brow, in front of the ears."""
     head = torch.zeros(len(body.skin.template), dtype=torch.bool)
     head[body.faces[torch.isin(body.parts, torch.tensor([23, 24]))]] = True
     at = body.skin.template

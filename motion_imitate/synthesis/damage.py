@@ -1,4 +1,4 @@
-"""What cameras and codecs do to pictures."""
+"""Image degradation: noise, blur, JPEG and colour casts."""
 
 from dataclasses import dataclass
 
@@ -7,29 +7,30 @@ import numpy as np
 from jaxtyping import Float
 
 Random = np.random.Generator
-Picture = Float[np.ndarray, "3 H W"]
+ColourImage = Float[np.ndarray, "3 H W"]
 
 
 @dataclass(frozen=True)
 class Damage:
-    """How often each happens to a damaged view, and how much at most."""
+    """Chance of each effect on a degraded view, and its greatest strength."""
 
-    views: int = 1  # of a sample's views, from the first: those that are damaged; others stay clean
+    views: int = 1  # how many views of a sample are degraded, from the first; the others stay clean
     noise: tuple[float, float] = (0.6, 0.03)
     blur: tuple[float, float] = (0.35, 1.1)  # pixels
-    jpeg: tuple[float, int] = (0.5, 45)  # the lowest quality
-    cast: tuple[float, float] = (0.6, 0.12)  # of the whole sample: all views have it
+    jpeg: tuple[float, int] = (0.5, 45)  # lowest quality
+    cast: tuple[float, float] = (0.6, 0.12)  # colour cast, the same for all views of a sample
 
 
-def cast(random: Random, how: Damage) -> Float[np.ndarray, "3 1 1"]:
-    """A gain for each colour."""
+def sample_colour_cast(random: Random, how: Damage) -> Float[np.ndarray, "3 1 1"]:
+    """Random gain of each colour channel."""
     if random.random() > how.cast[0]:
         return np.ones((3, 1, 1), np.float32)
     gain = np.exp(random.normal(-0.5 * how.cast[1], how.cast[1]) + random.normal(0, how.cast[1] / 3, (3, 1, 1)))
     return np.asarray(gain, np.float32)
 
 
-def damaged(random: Random, picture: Picture, how: Damage) -> Picture:
+def degrade_image(random: Random, picture: ColourImage, how: Damage) -> ColourImage:
+    """The image with random blur, noise and JPEG compression."""
     image = np.ascontiguousarray(picture.transpose(1, 2, 0))
     if random.random() < how.blur[0]:
         image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.3, how.blur[1]))

@@ -1,4 +1,4 @@
-"""Soft shadows on a floor that is never seen: made of a person's vertices, not of their faces."""
+"""Soft ground shadows on a floor that is not rendered, splatted from a person's vertices."""
 
 import cv2
 import numpy as np
@@ -6,15 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate.geometry.camera import to_image
+from motion_imitate.geometry.camera import camera_to_image
 from motion_imitate.types import Camera
 
-COARSE = 4  # pixels of the picture to one of the shadow's
-EVERY = 5  # vertices to one that counts
-FADE = 0.5  # metres above the floor at which half of the shadow is left
+SHADOW_DOWNSCALE = 4  # image pixels per shadow pixel
+SHADOW_VERTEX_STEP = 5  # only every fifth vertex is used
+SHADOW_FADE_HEIGHT = 0.5  # metres above the floor at which the shadow is half as dark
 
 
-def shadow(
+def render_ground_shadow(
     at: Float[Tensor, "B N 3"],
     camera: Camera,
     tilt: Float[Tensor, "B 3 3"],
@@ -22,19 +22,22 @@ def shadow(
     size: tuple[int, int],
     dark: float,
 ) -> Float[Tensor, "B 1 H W"]:
-    """What is left of the light on the floor under people in camera space, whose feet are on it or above."""
+    """Share of the light that remains on the floor, 1 outside the shadow.
+
+    `at` is in camera space; the lowest vertex touches the floor.
+    """
     out = []
     up = tilt[:, :, 1] * at.new_tensor([1.0, -1.0, -1.0])
     for k in range(len(at)):
-        points = at[k, ::EVERY]
+        points = at[k, ::SHADOW_VERTEX_STEP]
         height = points @ up[k]
         height = height - height.min()
         slope = (towards @ up[k]).clamp(min=0.35)
-        out.append(one(points, height, up[k], towards / slope, camera[k : k + 1], size, dark))
+        out.append(render_view_shadow(points, height, up[k], towards / slope, camera[k : k + 1], size, dark))
     return torch.from_numpy(np.stack(out))[:, None]
 
 
-def one(
+def render_view_shadow(
     points: Float[Tensor, "M 3"],
     height: Float[Tensor, " M"],
     up: Tensor,
@@ -43,10 +46,11 @@ def one(
     size: tuple[int, int],
     dark: float,
 ) -> Float[np.ndarray, "H W"]:
-    small = (size[0] // COARSE, size[1] // COARSE)
+    """The shadow of one view, blurred at a low resolution."""
+    small = (size[0] // SHADOW_DOWNSCALE, size[1] // SHADOW_DOWNSCALE)
     heap = np.zeros(small[0] * small[1], np.float32)
-    for way, share, fade in ((along, 0.35, FADE), (up, 1.0, 0.06)):
-        flat = to_image((points - height[:, None] * way)[None], camera)[0]
+    for way, share, fade in ((along, 0.35, SHADOW_FADE_HEIGHT), (up, 1.0, 0.06)):
+        flat = camera_to_image((points - height[:, None] * way)[None], camera)[0]
         column, row = ((flat[:, 0] + 1) / 2 * small[1]).floor(), ((flat[:, 1] + 1) / 2 * small[0]).floor()
         good = (column >= 0) & (column < small[1]) & (row >= 0) & (row < small[0]) & (flat[:, 2] > 0.1)
         index = (row * small[1] + column)[good].long().numpy()

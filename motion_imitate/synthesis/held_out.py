@@ -1,15 +1,17 @@
-"""What is learnt from, and what is held out to see what was learnt: one of each five of a kind."""
+"""Split of assets into training and held-out sets: every fifth is held out."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeVar
 
-T = TypeVar("T")
-Part = Literal["all", "learn", "held"]
-EACH = 5
+AssetT = TypeVar("AssetT")
+HeldOutSplit = Literal["all", "learn", "held"]
+HELD_OUT_PERIOD = 5
 
 
-def part_of(found: Sequence[T], part: Part) -> list[T]:
-    """Those of that part; of fewer than five, all, whatever the part."""
-    if part == "all" or len(found) < EACH:
+def select_split(found: Sequence[AssetT], part: HeldOutSplit) -> list[AssetT]:
+    """The items of the split; all of them where there are fewer than five."""
+    if part == "all" or len(found) < HELD_OUT_PERIOD:
         return list(found)
-    return [one for number, one in enumerate(found) if (number % EACH == EACH - 1) == (part == "held")]
+    return [
+        one for number, one in enumerate(found) if (number % HELD_OUT_PERIOD == HELD_OUT_PERIOD - 1) == (part == "held")
+    ]

@@ -1,4 +1,4 @@
-"""One lamp, a sky and a floor: the light that made-up people are drawn in quickly, and what the lamp does not reach."""
+"""Fast lighting of synthetic people: one key light with a shadow map, a sky and a floor."""
 
 from dataclasses import dataclass
 
@@ -12,33 +12,33 @@ from motion_imitate.synthesis.actor import Actor
 
 
 @dataclass(frozen=True)
-class Glare:
-    """Light in camera space: the same for all views of a sample."""
+class SceneLight:
+    """Lighting in camera space, shared by all views of a sample."""
 
     towards: Float[Tensor, "3"]
     key: Float[Tensor, "3"]
     sky: Float[Tensor, "3"]
     floor: Float[Tensor, "3"]
-    shade: float = 0.8  # how dark the key's shadows are; 0 casts none
-    size: int = 160  # pixels of the picture that the lamp sees
+    shade: float = 0.8  # darkness of the key light's shadows; 0 casts none
+    size: int = 160  # side of the shadow map in pixels
 
 
-def halfway(light: Glare) -> Float[Tensor, "3"]:
-    """Between the lamp and the camera."""
+def half_vector(light: SceneLight) -> Float[Tensor, "3"]:
+    """Unit vector halfway between the key light and the camera."""
     return normalize(light.towards + light.towards.new_tensor([0, 0, -1.0]), dim=0)
 
 
 @dataclass(frozen=True)
-class Shadow:
-    """What a far lamp sees of each view's person."""
+class ShadowMap:
+    """Depth of each view's person as seen from the distant key light."""
 
     axes: Float[Tensor, "3 3"]  # across, down, away from the lamp
     middle: Float[Tensor, "B 3"]
     reach: Float[Tensor, " B"]
     depth: Float[Tensor, "B S S"]
 
-    def dark(self, spots: Float[Tensor, "P 3"], view: Int[Tensor, " P"]) -> Float[Tensor, " P"]:
-        """How much of the lamp's light does not come to them: the mean of what four neighbouring rays say."""
+    def blocked_share(self, spots: Float[Tensor, "P 3"], view: Int[Tensor, " P"]) -> Float[Tensor, " P"]:
+        """Share of the key light that is blocked at each point, interpolated over four shadow-map texels."""
         size = self.depth.shape[1]
         seen = (spots - self.middle[view]) @ self.axes.mT
         flat = (seen[:, :2] / self.reach[view, None] + 1) * (size / 2) - 0.5
@@ -52,7 +52,8 @@ class Shadow:
         return (a * (1 - x) + b * x) * (1 - y) + (c * (1 - x) + d * x) * y
 
 
-def lamp(actor: Actor, at: Float[Tensor, "B N 3"], light: Glare) -> Shadow | None:
+def render_shadow_map(actor: Actor, at: Float[Tensor, "B N 3"], light: SceneLight) -> ShadowMap | None:
+    """The shadow map of each view, or None where the light casts no shadows."""
     if light.shade <= 0:
         return None
     across = normalize(torch.linalg.cross(light.towards, light.towards.new_tensor([0.1, 1.0, 0.2])), dim=0)
@@ -62,4 +63,4 @@ def lamp(actor: Actor, at: Float[Tensor, "B N 3"], light: Glare) -> Shadow | Non
     seen = (at - middle[:, None]) @ axes.mT
     flat = torch.cat([seen[..., :2] / reach[:, None, None], seen[..., 2:] + 50], -1)
     depth = rasterize(flat[:, actor.faces[: actor.sheer]], (light.size, light.size)).depth - 50
-    return Shadow(axes, middle, reach, depth)
+    return ShadowMap(axes, middle, reach, depth)

@@ -1,7 +1,7 @@
-"""The light of a studio: lamps and a white sky, all of it a number of far rays.
+"""Studio lighting: lamps and a white sky, sampled as distant rays.
 
-Each ray has a picture of what it meets first, and lights nothing behind that. So shade in folds, soft shadows and the
-dark under shoes are one thing.
+Each ray has a depth map of the first surface it hits and lights nothing behind it. This gives soft shadows, shaded
+folds and contact shadows alike.
 """
 
 from collections.abc import Iterator
@@ -15,56 +15,60 @@ from torch.nn.functional import normalize
 
 from motion_imitate.geometry.raster import rasterize
 
-GOLDEN = pi * (3 - 5**0.5)
-FAR = 50.0  # metres from which rays look
+GOLDEN_ANGLE = pi * (3 - 5**0.5)
+RAY_DISTANCE = 50.0  # metres from which rays start
 
 
 @dataclass(frozen=True)
-class Lamp:
-    turn: float  # degrees to the person's left of straight ahead
-    height: float  # degrees above the floor
+class StudioLamp:
+    """A round lamp at infinite distance."""
+
+    turn: float  # azimuth in degrees, towards the person's left
+    height: float  # elevation in degrees
     power: float
     colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    wide: float = 12.0  # degrees from its middle to its edge: how soft its shadows are
+    wide: float = 12.0  # angular radius in degrees; wider gives softer shadows
     rays: int = 20
 
 
 @dataclass(frozen=True)
-class Lights:
-    lamps: tuple[Lamp, ...] = (
-        Lamp(-38.0, 40.0, 1.15, (1.0, 0.97, 0.93), 18.0, 72),
-        Lamp(55.0, 18.0, 0.22, (0.94, 0.97, 1.0), 25.0, 24),
-        Lamp(150.0, 38.0, 0.4, (1.0, 0.98, 0.95), 20.0, 24),
+class StudioLights:
+    """The lamps, sky and floor of a studio."""
+
+    lamps: tuple[StudioLamp, ...] = (
+        StudioLamp(-38.0, 40.0, 1.15, (1.0, 0.97, 0.93), 18.0, 72),
+        StudioLamp(55.0, 18.0, 0.22, (0.94, 0.97, 1.0), 25.0, 24),
+        StudioLamp(150.0, 38.0, 0.4, (1.0, 0.98, 0.95), 20.0, 24),
     )
     sky: float = 0.5
     sky_rays: int = 90
-    floor: float = 0.16  # light that comes back from below
-    shadow: int = 640  # pixels of the pictures that rays see
+    floor: float = 0.16  # light reflected by the floor
+    shadow: int = 640  # side of a depth map in pixels
 
 
 @dataclass(frozen=True)
-class Finish:
-    """How a kind of thing takes light."""
+class SurfaceFinish:
+    """How a kind of surface reflects light."""
 
-    wrap: tuple[float, float, float] = (0.0, 0.0, 0.0)  # how far light creeps round, by colour
+    wrap: tuple[float, float, float] = (0.0, 0.0, 0.0)  # how far light wraps around, per colour channel
     gloss: float = 0.0
     sharp: float = 20.0
 
 
 FINISHES = {
-    "skin": Finish((0.3, 0.14, 0.1), 0.035, 14.0),
-    "clothes": Finish((0.05, 0.05, 0.05), 0.0),
-    "shoes": Finish((0.0, 0.0, 0.0), 0.05, 24.0),
-    "hair": Finish((0.2, 0.2, 0.2), 0.018, 16.0),
-    "eyes": Finish((0.2, 0.2, 0.2), 0.12, 220.0),
-    "brows": Finish((0.3, 0.2, 0.15), 0.0),
-    "lashes": Finish((0.3, 0.2, 0.15), 0.0),
+    "skin": SurfaceFinish((0.3, 0.14, 0.1), 0.035, 14.0),
+    "clothes": SurfaceFinish((0.05, 0.05, 0.05), 0.0),
+    "shoes": SurfaceFinish((0.0, 0.0, 0.0), 0.05, 24.0),
+    "hair": SurfaceFinish((0.2, 0.2, 0.2), 0.018, 16.0),
+    "eyes": SurfaceFinish((0.2, 0.2, 0.2), 0.12, 220.0),
+    "brows": SurfaceFinish((0.3, 0.2, 0.15), 0.0),
+    "lashes": SurfaceFinish((0.3, 0.2, 0.15), 0.0),
 }
 
 
 @dataclass(frozen=True)
-class Ray:
-    """Far light from one side, and the depth at which it meets something."""
+class LightRay:
+    """Distant light from one direction, with the depth at which it first hits something."""
 
     towards: Float[Tensor, "3"]  # the light
     colour: Float[Tensor, "3"]
@@ -72,20 +76,20 @@ class Ray:
     middle: Float[Tensor, "3"]
     reach: float
     depth: Float[Tensor, "S S"]
-    glints: bool  # whether it is seen mirrored in what shines
+    glints: bool  # whether it makes specular highlights
 
 
 @dataclass(frozen=True)
-class Rays:
-    """All the light there is."""
+class StudioRays:
+    """All rays of a studio, and the light reflected by its floor."""
 
-    far: tuple[Ray, ...]
+    far: tuple[LightRay, ...]
     floor: float
 
 
 @dataclass(frozen=True)
-class Spots:
-    """Points to be lit."""
+class LitPoints:
+    """Surface points to be shaded."""
 
     at: Float[Tensor, "P 3"]
     normal: Float[Tensor, "P 3"]
@@ -95,50 +99,52 @@ class Spots:
     gloss: Float[Tensor, "P 2"]
 
 
-def linear(colour: Tensor) -> Tensor:
-    """Light, from the numbers of a picture."""
+def linear_light(colour: Tensor) -> Tensor:
+    """Linear light from image values (gamma 2.2)."""
     return colour.clamp(min=0) ** 2.2
 
 
-def shown(light: Tensor) -> Tensor:
-    """The numbers of a picture, from light; what is brighter than white comes near it softly."""
+def tone_map_studio(light: Tensor) -> Tensor:
+    """Image values from linear light; highlights above 0.8 are compressed towards white."""
     knee = 0.8
     soft = knee + (1 - knee) * (1 - torch.exp(-(light - knee) / (1 - knee)))
     return torch.where(light > knee, soft, light).clamp(0, 1) ** (1 / 2.2)
 
 
-def directions(how: Lights) -> Iterator[tuple[Tensor, Tensor, bool]]:
-    """Where rays come from, in body space, their light, and whether they glint."""
+def light_ray_directions(how: StudioLights) -> Iterator[tuple[Tensor, Tensor, bool]]:
+    """For each ray, the direction it comes from in body space, its light, and whether it makes highlights."""
     for lamp in how.lamps:
         a, b = radians(lamp.turn), radians(lamp.height)
         middle = torch.tensor([sin(a) * cos(b), sin(b), cos(a) * cos(b)])
         side = torch.tensor([cos(a), 0.0, -sin(a)])
         up = torch.linalg.cross(side, middle)
         for k in range(lamp.rays):
-            out, turn = radians(lamp.wide) * ((k + 0.5) / lamp.rays) ** 0.5, k * GOLDEN
+            out, turn = radians(lamp.wide) * ((k + 0.5) / lamp.rays) ** 0.5, k * GOLDEN_ANGLE
             towards = middle + out * (cos(turn) * side + sin(turn) * up)
             yield normalize(towards, dim=0), torch.tensor(lamp.colour) * (lamp.power / lamp.rays), True
     for k in range(how.sky_rays):
-        y = 1 - (k + 0.5) / how.sky_rays  # even over the upper half of the sphere
+        y = 1 - (k + 0.5) / how.sky_rays  # uniform over the upper hemisphere
         flat = (1 - y * y) ** 0.5
-        towards = torch.tensor([flat * cos(k * GOLDEN), y, flat * sin(k * GOLDEN)])
+        towards = torch.tensor([flat * cos(k * GOLDEN_ANGLE), y, flat * sin(k * GOLDEN_ANGLE)])
         yield towards, torch.full((3,), 2 * how.sky / how.sky_rays), False
 
 
-def cast(corners: Float[Tensor, "F 3 3"], towards: Tensor, colour: Tensor, glints: bool, size: int) -> Ray:
-    """What a ray meets of faces in body space."""
+def build_light_ray(
+    corners: Float[Tensor, "F 3 3"], towards: Tensor, colour: Tensor, glints: bool, size: int
+) -> LightRay:
+    """A light ray with the depth map of the given faces in body space."""
     low, high = corners.flatten(0, 1).aminmax(dim=0)
     middle, reach = (low + high) / 2, float((high - low).norm()) / 2 * 1.02
     across = normalize(torch.linalg.cross(towards, towards.new_tensor([0.1, 1.0, 0.2])), dim=0)
     axes = torch.stack([across, torch.linalg.cross(across, towards), -towards])
     seen = (corners - middle) @ axes.mT
-    flat = torch.cat([seen[..., :2] / reach, seen[..., 2:] + FAR], -1)
-    depth = rasterize(flat[None], (size, size)).depth[0] - FAR
-    return Ray(towards, colour, axes, middle, reach, depth, glints)
+    flat = torch.cat([seen[..., :2] / reach, seen[..., 2:] + RAY_DISTANCE], -1)
+    depth = rasterize(flat[None], (size, size)).depth[0] - RAY_DISTANCE
+    return LightRay(towards, colour, axes, middle, reach, depth, glints)
 
 
-def reached(ray: Ray, at: Float[Tensor, "P 3"], slack: float = 0.008) -> Bool[Tensor, " P"]:
-    """Whether the ray comes to each point."""
+def unshadowed_points(ray: LightRay, at: Float[Tensor, "P 3"], slack: float = 0.008) -> Bool[Tensor, " P"]:
+    """Whether each point is lit by the ray."""
     size = len(ray.depth)
     flat = (at - ray.middle) @ (ray.axes.mT * (size / 2 / ray.reach))
     column, row = (flat[:, :2] + size / 2).long().unbind(1)
@@ -148,13 +154,13 @@ def reached(ray: Ray, at: Float[Tensor, "P 3"], slack: float = 0.008) -> Bool[Te
     return free
 
 
-def shone(corners: Float[Tensor, "F 3 3"], how: Lights) -> Rays:
-    """The lights, with what they meet."""
-    return Rays(tuple(cast(corners, *ray, how.shadow) for ray in directions(how)), how.floor)
+def build_studio_rays(corners: Float[Tensor, "F 3 3"], how: StudioLights) -> StudioRays:
+    """All rays of the lights, with the depth maps of the given faces."""
+    return StudioRays(tuple(build_light_ray(corners, *ray, how.shadow) for ray in light_ray_directions(how)), how.floor)
 
 
-def lit(spots: Spots, rays: Rays) -> Float[Tensor, "P 3"]:
-    """The light that comes from each spot."""
+def shade_points(spots: LitPoints, rays: StudioRays) -> Float[Tensor, "P 3"]:
+    """Light reflected from each point towards the camera."""
     normal = spots.normal
     below = rays.floor * (0.5 - 0.5 * normal[:, 1:2])
     diffuse = below.expand(-1, 3).clone()
@@ -163,7 +169,7 @@ def lit(spots: Spots, rays: Rays) -> Float[Tensor, "P 3"]:
     scale, shift = 1 / (1 + spots.wrap), spots.wrap / (1 + spots.wrap)
     power, sharp = spots.gloss.unbind(1)
     for ray in rays.far:
-        free = reached(ray, lifted)
+        free = unshadowed_points(ray, lifted)
         facing = normal @ ray.towards
         diffuse += torch.addcmul(shift, facing[:, None], scale).clamp_(min=0) * (free[:, None] * ray.colour)
         if ray.glints:

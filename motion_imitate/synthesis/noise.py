@@ -1,12 +1,15 @@
-"""Smooth random fields, in one number for each texel or point."""
+"""Smooth random noise on textures and at points."""
 
 import cv2
 import numpy as np
 from jaxtyping import Float
 
 
-def field(random: np.random.Generator, size: int, fine: float, octaves: int) -> Float[np.ndarray, "H W"]:
-    """About standard normal; `fine` bumps across, each octave with twice as many half as high; repeats at its edges."""
+def noise_field(random: np.random.Generator, size: int, fine: float, octaves: int) -> Float[np.ndarray, "H W"]:
+    """Seamless noise, about standard normal.
+
+    `fine` is the number of bumps across; each octave has twice as many at half the height.
+    """
     total, power = np.zeros((size, size)), 0.0
     for octave in range(octaves):
         cells = int(np.clip(round(fine * 2**octave), 2, size))
@@ -20,10 +23,10 @@ def field(random: np.random.Generator, size: int, fine: float, octaves: int) -> 
     return np.asarray(total / power**0.5)
 
 
-def at_points(
+def noise_at_points(
     random: np.random.Generator, points: Float[np.ndarray, "N 3"], fine: float, octaves: int = 2
 ) -> Float[np.ndarray, " N"]:
-    """About standard normal, at points in metres; `fine` bumps a metre."""
+    """Noise at points in metres, about standard normal; `fine` bumps per metre."""
     total, power = np.zeros(len(points)), 0.0
     for octave in range(octaves):
         ways = random.normal(0, 1, (3, 6)) * fine * 2**octave * np.pi

@@ -1,6 +1,6 @@
-"""Training samples: one made-up person in two or more poses before cameras, and all that is true about them.
+"""Training samples: one synthetic person in two or more poses and views, with ground truth.
 
-A sample depends on its settings, its seed and its number alone; one person serves for many samples.
+A sample depends only on its settings, seed and number; one person is used for many samples.
 """
 
 from collections.abc import Iterator
@@ -13,158 +13,176 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from motion_imitate.bodies.skinning import Skinned
-from motion_imitate.geometry.camera import to_image
-from motion_imitate.geometry.flow import NOWHERE
+from motion_imitate.bodies.skinning import SkinnedBody
+from motion_imitate.geometry.camera import camera_to_image
+from motion_imitate.geometry.flow import OUTSIDE_IMAGE
 from motion_imitate.synthesis import damage, mocap, scenery
-from motion_imitate.synthesis.actor import Actor, posed
-from motion_imitate.synthesis.closet import Closet, person
+from motion_imitate.synthesis.actor import Actor, pose_actor
+from motion_imitate.synthesis.closet import ClothingSettings, make_actor
 from motion_imitate.synthesis.damage import Damage
-from motion_imitate.synthesis.ground import shadow
-from motion_imitate.synthesis.lamp import Glare
-from motion_imitate.synthesis.marks import Marks
-from motion_imitate.synthesis.poses import Errors, Framing, Poses, Posing, looked_at
-from motion_imitate.synthesis.shader import Shot, shoot
+from motion_imitate.synthesis.ground import render_ground_shadow
+from motion_imitate.synthesis.lamp import SceneLight
+from motion_imitate.synthesis.marks import KeypointLocator
+from motion_imitate.synthesis.poses import CameraFraming, EstimatorErrors, PoseSampler, PosingSettings, frame_views
+from motion_imitate.synthesis.shader import RenderedViews, render_actor
 from motion_imitate.types import Batched, Body, BodyModel, Camera
 
 Random = np.random.Generator
-PERSON, SAMPLE = 1, 2  # what a seed is for
+PERSON_STREAM, SAMPLE_STREAM = 1, 2  # keep the random streams of people and samples apart
 
 
 @dataclass(frozen=True)
-class Sample(Batched):
-    """N views of one person; what is said of the mesh means the dressed one, in the middles of pixels."""
+class SyntheticSample(Batched):
+    """N views of one person; mesh fields describe the dressed mesh at pixel centres."""
 
     image: Float[Tensor, "N 3 H W"]
     matte: Float[Tensor, "N 1 H W"]
     background: Float[Tensor, "N 3 H W"]  # the scene without the person or their shadow
-    shadow: Float[Tensor, "N 1 H W"]  # what of the background's light is left there
+    shadow: Float[Tensor, "N 1 H W"]  # share of the background's light that remains
     body: Body
     camera: Camera
-    seen_body: Body  # the same as an estimator would see them
+    seen_body: Body  # the same with simulated estimator errors
     seen_camera: Camera
-    flow: Float[Tensor, "N H W 2"]  # image points of the first view; NOWHERE where this view has nobody
-    visible: Float[Tensor, "N H W"]  # 1 where the first view shows that spot
-    part: Int[Tensor, "N H W"]  # 1 to 24, 0 where nobody is
+    flow: Float[Tensor, "N H W 2"]  # image points of the first view; NOWHERE where this view shows no person
+    visible: Float[Tensor, "N H W"]  # 1 where the first view shows the same point
+    part: Int[Tensor, "N H W"]  # 1 to 24; 0 for the background
     uv: Float[Tensor, "N H W 2"]
     points: Float[Tensor, "N 33 2"]  # blazepose33
     points_seen: Float[Tensor, "N 33"]
     face: Float[Tensor, "N 4"]  # left, top, right, bottom, in image points
-    face_turned: Float[Tensor, " N"]  # 1: it looks into the camera; below 0: away
+    face_turned: Float[Tensor, " N"]  # 1: looks into the camera; below 0: away
 
 
 @dataclass(frozen=True)
-class Lighting:
+class LightingSettings:
+    """Ranges and chances of the random lighting."""
+
     key: tuple[float, float] = (0.4, 1.1)
     ambient: tuple[float, float] = (0.3, 0.7)
-    floor: tuple[float, float] = (0.3, 0.9)  # what comes back from below, of the ambient
+    floor: tuple[float, float] = (0.3, 0.9)  # as a share of the ambient light
     tint: float = 0.06
-    shade: float = 0.7  # how often the key casts shadows
-    ground: float = 0.7  # how often there is a shadow on the ground
+    shade: float = 0.7  # chance that the key light casts shadows
+    ground: float = 0.7  # chance of a ground shadow
 
 
 @dataclass(frozen=True)
-class Casting:
-    """From one set of people to the next: sample n is of any of the set's `people`, which serves `each` times as many
-    samples as it has people."""
+class PeoplePool:
+    """How people are reused: `people` * `each` samples in a row show random people of one set of `people`."""
 
     people: int = 8
     each: int = 24
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SampleSettings:
+    """Settings of a synthetic dataset."""
+
     size: tuple[int, int] = (256, 256)
     views: int = 2
     motions: Path | None = None
     backgrounds: Path | None = None
-    closet: Closet = field(default_factory=Closet)
-    casting: Casting = field(default_factory=Casting)
-    posing: Posing = field(default_factory=Posing)
-    framing: Framing = field(default_factory=Framing)
-    errors: Errors = field(default_factory=Errors)
-    lighting: Lighting = field(default_factory=Lighting)
+    closet: ClothingSettings = field(default_factory=ClothingSettings)
+    casting: PeoplePool = field(default_factory=PeoplePool)
+    posing: PosingSettings = field(default_factory=PosingSettings)
+    framing: CameraFraming = field(default_factory=CameraFraming)
+    errors: EstimatorErrors = field(default_factory=EstimatorErrors)
+    lighting: LightingSettings = field(default_factory=LightingSettings)
     damage: Damage = field(default_factory=Damage)
 
 
-class Pairs:
-    """Samples by number, the same ones for the same seed."""
+class SyntheticDataset:
+    """Samples by number, reproducible from the seed."""
 
-    def __init__(self, body: Skinned, how: Sampling = Sampling(), seed: int = 0) -> None:
+    def __init__(self, body: SkinnedBody, how: SampleSettings = SampleSettings(), seed: int = 0) -> None:
         self.body, self.how, self.seed = body, how, seed
         wardrobe = how.closet.wardrobe
         if wardrobe is not None and not (wardrobe / "clothes").is_dir():
-            raise FileNotFoundError(f"no folder clothes in {wardrobe}; give a data folder of MakeHuman's")
-        bank = None if how.motions is None else mocap.library(cast(BodyModel, body), how.motions, part=how.closet.part)
-        self.poses = Poses(body, bank, how.posing)
-        self.photos = () if how.backgrounds is None else scenery.photos(how.backgrounds)
-        self.marks = Marks.of(body)
+            raise FileNotFoundError(f"no clothes/ folder in {wardrobe}; give a MakeHuman data folder")
+        bank = (
+            None
+            if how.motions is None
+            else mocap.load_pose_bank(cast(BodyModel, body), how.motions, part=how.closet.part)
+        )
+        self.poses = PoseSampler(body, bank, how.posing)
+        self.photos = () if how.backgrounds is None else scenery.find_backdrop_photos(how.backgrounds)
+        self.marks = KeypointLocator.of(body)
         self.cast: dict[int, Actor] = {}
 
-    def __getitem__(self, number: int) -> Sample:
-        random = np.random.default_rng([SAMPLE, self.seed, number])
+    def __getitem__(self, number: int) -> SyntheticSample:
+        random = np.random.default_rng([SAMPLE_STREAM, self.seed, number])
         casting = self.how.casting
         row = number // (casting.people * casting.each)
         return self.of(self.actor(row * casting.people + int(random.integers(casting.people))), random)
 
-    def run(self, start: int, stop: int) -> Iterator[Sample]:
+    def run(self, start: int, stop: int) -> Iterator[SyntheticSample]:
+        """Samples `start` to `stop`."""
         for number in range(start, stop):
             yield self[number]
 
     def actor(self, number: int) -> Actor:
-        """The person of that number; those of the set he is in are kept."""
+        """The person with that number; people of the current set are cached."""
         if number not in self.cast:
             first = number - number % self.how.casting.people
             self.cast = {k: v for k, v in self.cast.items() if k >= first}
-            self.cast[number] = person(self.body, np.random.default_rng([PERSON, self.seed, number]), self.how.closet)
+            self.cast[number] = make_actor(
+                self.body, np.random.default_rng([PERSON_STREAM, self.seed, number]), self.how.closet
+            )
         return self.cast[number]
 
     @torch.no_grad()
-    def of(self, actor: Actor, random: Random) -> Sample:
-        """Some views of somebody."""
+    def of(self, actor: Actor, random: Random) -> SyntheticSample:
+        """A sample of random views of the person."""
         how = self.how
-        pose = self.poses.few(random, how.views)
-        at, normals, marks = posed(actor, pose)
-        tilt, camera = looked_at(random, at[:, ::7], actor.upper[::7], how.size, how.framing)
+        pose = self.poses.sample_poses(random, how.views)
+        at, normals, marks = pose_actor(actor, pose)
+        tilt, camera = frame_views(random, at[:, ::7], actor.upper[::7], how.size, how.framing)
         at, normals, marks = (x @ tilt.mT for x in (at, normals, marks))
         body = Body(torch.cat([tilt[:, None] @ pose[:, :1], pose[:, 1:]], 1), actor.shape.expand(how.views, -1))
-        light = glare(random, how.lighting)
-        shot = shoot(actor, at, normals, marks, camera, light, how.size)
-        return self.sample(actor, random, shot, body, camera, light, tilt)
+        light = sample_scene_light(random, how.lighting)
+        shot = render_actor(actor, at, normals, marks, camera, light, how.size)
+        return self.compose_sample(actor, random, shot, body, camera, light, tilt)
 
-    def sample(
-        self, actor: Actor, random: Random, shot: Shot, body: Body, camera: Camera, light: Glare, tilt: Tensor
-    ) -> Sample:
+    def compose_sample(
+        self,
+        actor: Actor,
+        random: Random,
+        shot: RenderedViews,
+        body: Body,
+        camera: Camera,
+        light: SceneLight,
+        tilt: Tensor,
+    ) -> SyntheticSample:
+        """Composite the rendered views over backdrops and collect the ground truth."""
         how = self.how
-        behind = self.backdrops(random)
+        behind = self.sample_view_backdrops(random)
         dark = torch.ones_like(shot.cover)
         if random.random() < how.lighting.ground:
-            dark = shadow(shot.at, camera, tilt, light.towards, how.size, random.uniform(0.2, 0.75))
-        gain = torch.from_numpy(damage.cast(random, how.damage))
+            dark = render_ground_shadow(shot.at, camera, tilt, light.towards, how.size, random.uniform(0.2, 0.75))
+        gain = torch.from_numpy(damage.sample_colour_cast(random, how.damage))
         image = ((shot.colour + (1 - shot.cover) * behind * dark) * gain).clamp(0, 1)
         for k in range(min(how.damage.views, how.views)):
-            image[k] = torch.from_numpy(damage.damaged(random, image[k].numpy(), how.damage))
+            image[k] = torch.from_numpy(damage.degrade_image(random, image[k].numpy(), how.damage))
         seen_body, seen_camera = self.poses.wrong(random, body, camera, how.errors)
-        flow, visible = traced(actor, shot, camera)
-        part, uv = charted(actor, shot)
+        flow, visible = flow_to_first_view(actor, shot, camera)
+        part, uv = render_part_coordinates(actor, shot)
         points, points_seen, face, turned = self.marks.seen(shot, body, camera, actor.parents)
-        return Sample(
+        return SyntheticSample(
             *(image, shot.cover, (behind * gain).clamp(0, 1), dark, body, camera, seen_body, seen_camera),
             *(flow, visible, part, uv, points, points_seen, face, turned),
         )
 
-    def backdrops(self, random: Random) -> Float[Tensor, "N 3 H W"]:
-        """One scene for all views, or every other time one for each."""
-        scenes = [scenery.scene(random, self.how.size, self.photos)]
+    def sample_view_backdrops(self, random: Random) -> Float[Tensor, "N 3 H W"]:
+        """One backdrop for all views, or, every second time, one for each."""
+        scenes = [scenery.sample_backdrop(random, self.how.size, self.photos)]
         for _ in range(self.how.views - 1):
             scenes.append(scenes[0])
         if self.how.views > 1 and random.random() < 0.5:
-            scenes[1:] = [scenery.scene(random, self.how.size, self.photos) for _ in scenes[1:]]
+            scenes[1:] = [scenery.sample_backdrop(random, self.how.size, self.photos) for _ in scenes[1:]]
         return torch.from_numpy(np.stack(scenes))
 
 
-def glare(random: Random, how: Lighting) -> Glare:
-    """A lamp or the sun somewhere in front, aside or a little behind, from above; and a sky and a floor."""
+def sample_scene_light(random: Random, how: LightingSettings) -> SceneLight:
+    """Random lighting: a key light from above, in front, aside or a little behind, with sky and floor."""
     turn, high = random.normal(0, 1.1), random.uniform(0.15, 1.3)
     towards = [np.sin(turn) * np.cos(high), -np.sin(high), -np.cos(turn) * np.cos(high)]
     warm = 1 + how.tint * random.normal(0, 1) * np.array([1, 0, -1])
@@ -173,22 +191,22 @@ def glare(random: Random, how: Lighting) -> Glare:
     floor = sky * random.uniform(*how.floor)
     shade = random.uniform(0.4, 1) * float(random.random() < how.shade)
     lamp, sun, above, below = (torch.from_numpy(np.asarray(x)).float() for x in (towards, key, sky, floor))
-    return Glare(lamp, sun, above, below, shade)
+    return SceneLight(lamp, sun, above, below, shade)
 
 
-def traced(
-    actor: Actor, shot: Shot, camera: Camera, slack: float = 0.015
+def flow_to_first_view(
+    actor: Actor, shot: RenderedViews, camera: Camera, slack: float = 0.015
 ) -> tuple[Float[Tensor, "N H W 2"], Float[Tensor, "N H W"]]:
-    """Where the first view shows what each view does, and whether it does."""
+    """For each pixel, where the first view shows the same point of the mesh, and whether it is visible there."""
     raster, count = shot.raster, len(shot.at)
     height, width = raster.face.shape[1:]
-    flow = shot.at.new_full((count, height, width, 2), NOWHERE)
+    flow = shot.at.new_full((count, height, width, 2), OUTSIDE_IMAGE)
     visible = shot.at.new_zeros(count, height, width)
     hit = (raster.face >= 0).nonzero(as_tuple=True)
     place = (shot.at[0][actor.faces[raster.face[hit]]] * raster.weights[hit][..., None]).sum(1)
-    point = to_image(place[None], camera[:1])[0]
+    point = camera_to_image(place[None], camera[:1])[0]
     flow[hit] = point[:, :2]
-    pixel = torch.stack([(point[:, 0] + 1) * width, (point[:, 1] + 1) * height], 1)  # half pixels: those of samples
+    pixel = torch.stack([(point[:, 0] + 1) * width, (point[:, 1] + 1) * height], 1)  # in half pixels, the sample grid
     index = pixel.round().long()
     inside = (point[:, :2].abs() < 1).all(1)
     fine = shot.depth.shape[1:]
@@ -197,7 +215,8 @@ def traced(
     return flow, visible
 
 
-def charted(actor: Actor, shot: Shot) -> tuple[Int[Tensor, "N H W"], Float[Tensor, "N H W 2"]]:
+def render_part_coordinates(actor: Actor, shot: RenderedViews) -> tuple[Int[Tensor, "N H W"], Float[Tensor, "N H W 2"]]:
+    """Body part number and part coordinates at each pixel centre."""
     raster = shot.raster
     hit = (raster.face >= 0).nonzero(as_tuple=True)
     face = raster.face[hit]
@@ -208,6 +227,6 @@ def charted(actor: Actor, shot: Shot) -> tuple[Int[Tensor, "N H W"], Float[Tenso
     return part, uv
 
 
-def damage_free(how: Sampling) -> Sampling:
-    """The same people, poses and scenes, without noise, blur, codecs and casts."""
+def without_damage(how: SampleSettings) -> SampleSettings:
+    """The same settings without noise, blur, compression and colour casts."""
     return replace(how, damage=Damage(0, cast=(0.0, 0.0)))

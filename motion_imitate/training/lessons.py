@@ -1,4 +1,4 @@
-"""What networks learn from: photos of made-up people, views of them that are to be drawn, and how those really look."""
+"""Training samples: photos of synthetic people, views to draw of them, and the ground truth of those views."""
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, cast
@@ -9,173 +9,207 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate.background.fill import grown
-from motion_imitate.bodies.dress import dress
-from motion_imitate.compositing.compose import palette
+from motion_imitate.background.fill import dilate_mattes
+from motion_imitate.bodies.dress import dress_body
+from motion_imitate.compositing.compose import build_palette
 from motion_imitate.generators import liquid_warping
-from motion_imitate.generators.load import geometric
-from motion_imitate.generators.load import places as places_of
-from motion_imitate.generators.painter import middles, surface, ways
-from motion_imitate.generators.retouch import Draft, Looked, Retouching, draft, look_at
+from motion_imitate.generators.load import load_geometric_generator
+from motion_imitate.generators.load import template_face_positions as places_of
+from motion_imitate.generators.painter import face_uv_points, flows_to_photos, uv_surface_map
+from motion_imitate.generators.retouch import (
+    PersonCrops,
+    RetouchDraft,
+    RetouchSettings,
+    crop_person,
+    make_retouch_draft,
+)
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import look
-from motion_imitate.synthesis.pairs import Pairs, Sample
-from motion_imitate.types import Batched, Body, BodyModel, Source, View, cat
-from motion_imitate.weights import packed, unpacked
+from motion_imitate.imitate import view_of_body
+from motion_imitate.synthesis.pairs import SyntheticDataset, SyntheticSample
+from motion_imitate.types import Batched, Body, BodyModel, Source, View, cat_batched
+from motion_imitate.weights import tensors_from_bytes, tensors_to_bytes
 
-LESSON = 3  # what a seed is for
-OFF = 7  # pixels round the person in which a photo's background is not believed
+SAMPLE_RANDOM_STREAM = 3  # keeps these random numbers apart from other uses of the seed
+BACKGROUND_MARGIN_PIXELS = 7  # pixels around the person in which a photo's background is not trusted
 
 
 @dataclass(frozen=True)
-class Truth(Batched):
+class GroundTruth(Batched):
+    """What V views really look like."""
+
     image: Float[Tensor, "V 3 H W"]
     matte: Float[Tensor, "V 1 H W"]
     behind: Float[Tensor, "V 3 H W"]
-    face: Float[Tensor, "V 4"]  # left, top, right, bottom, in image points; NaN where none is seen
+    face: Float[Tensor, "V 4"]  # left, top, right, bottom, in image points; NaN where no face is visible
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One person: the photos, and V views that are to be drawn of the body in their clothes."""
+class TrainingScene:
+    """One person: the photos, and V views to draw of the dressed body."""
 
     source: Source
     model: BodyModel
     target: View
-    truth: Truth
+    truth: GroundTruth
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """One person: N photos, V views to be mended."""
+class RetouchSample:
+    """One person: N photos, and V views for the networks to correct."""
 
-    looked: Looked
+    looked: PersonCrops
     palette: Float[Tensor, "N 4 H W"]
-    drafts: Draft
-    truth: Truth
+    drafts: RetouchDraft
+    truth: GroundTruth
 
-    def to(self, device: str) -> "Lesson":
-        return Lesson(self.looked.to(device), self.palette.to(device), self.drafts.to(device), self.truth.to(device))
+    def to(self, device: str) -> "RetouchSample":
+        """The sample on another device."""
+        return RetouchSample(
+            self.looked.to(device), self.palette.to(device), self.drafts.to(device), self.truth.to(device)
+        )
 
     def packed(self) -> bytes:
-        return packed(named(self, ""))
+        """The sample as bytes, to send between processes."""
+        return tensors_to_bytes(flatten_tensors(self, ""))
 
     @classmethod
-    def unpacked(cls, data: bytes) -> "Lesson":
-        return cast(Lesson, built(cls, unpacked(data), ""))
+    def unpacked(cls, data: bytes) -> "RetouchSample":
+        """Inverse of `packed`."""
+        return cast(RetouchSample, unflatten_tensors(cls, tensors_from_bytes(data), ""))
 
 
 @dataclass(frozen=True)
-class Sitting(Batched):
-    """Views to be painted before the background of the first photo."""
+class PaintingSample(Batched):
+    """Views to paint over the background of the first photo."""
 
-    pairs: liquid_warping.Pairs
-    truth: Truth
+    pairs: liquid_warping.LiquidWarpingBatch
+    truth: GroundTruth
 
     def packed(self) -> bytes:
-        return packed(named(self, ""))
+        """The sample as bytes, to send between processes."""
+        return tensors_to_bytes(flatten_tensors(self, ""))
 
     @classmethod
-    def unpacked(cls, data: bytes) -> "Sitting":
-        return cast(Sitting, built(cls, unpacked(data), ""))
+    def unpacked(cls, data: bytes) -> "PaintingSample":
+        """Inverse of `packed`."""
+        return cast(PaintingSample, unflatten_tensors(cls, tensors_from_bytes(data), ""))
 
 
 @dataclass(frozen=True)
-class Teaching:
+class TrainingSampleSettings:
+    """How samples are made from synthetic people: photos per person and errors of the matte."""
+
     photos: int = 1
-    blur: tuple[float, float] = (0.4, 1.6)  # pixels by which a matte is softer than the truth
-    off: float = 0.25  # of the way from its edge's outside to its inside that it is wrong
-    facing: float = 0.7  # how often the photo is the view that shows most of the face
-    still: float = 0.0  # how often the photo itself is a view: who has not moved is to be left alone
-    retouch: Retouching = field(default_factory=Retouching)
+    blur: tuple[float, float] = (0.4, 1.6)  # range of the Gaussian that blurs the matte, in pixels
+    off: float = 0.25  # largest offset of the matte's values
+    facing: float = 0.7  # probability that the photo is the view that shows most of the face
+    still: float = 0.0  # probability that one view is the photo itself, so that networks leave it unchanged
+    retouch: RetouchSettings = field(default_factory=RetouchSettings)
 
 
-def lesson(pairs: Pairs, number: int, how: Teaching = Teaching()) -> Lesson:
-    """What the geometric generator makes of a scene."""
-    one = scene(pairs, number, how)
-    generator = geometric(one.model)
+def make_retouch_sample(
+    pairs: SyntheticDataset, number: int, how: TrainingSampleSettings = TrainingSampleSettings()
+) -> RetouchSample:
+    """The sample of that number, with what the geometric generator draws of it."""
+    one = make_training_scene(pairs, number, how)
+    generator = load_geometric_generator(one.model)
     drawn = generator.draw(generator.encode(one.source), one.target)
-    places, read = places_of(one.model), palette(one.source)
-    return Lesson(look_at(one.source, places, how.retouch), read, draft(drawn, read, one.target, places), one.truth)
+    places, read = places_of(one.model), build_palette(one.source)
+    return RetouchSample(
+        crop_person(one.source, places, how.retouch),
+        read,
+        make_retouch_draft(drawn, read, one.target, places),
+        one.truth,
+    )
 
 
-def sitting(pairs: Pairs, number: int, how: Teaching = Teaching()) -> Sitting:
-    """A scene as the published networks are given it."""
-    one = scene(pairs, number, how)
-    source, places = one.source, middles(one.model.uv)
-    flow, valid = ways(source.view, one.target)
+def make_painting_sample(
+    pairs: SyntheticDataset, number: int, how: TrainingSampleSettings = TrainingSampleSettings()
+) -> PaintingSample:
+    """The sample of that number as input of the published networks."""
+    one = make_training_scene(pairs, number, how)
+    source, places = one.source, face_uv_points(one.model.uv)
+    flow, valid = flows_to_photos(source.view, one.target)
 
     def each(photos: Float[Tensor, "N C H W"]) -> Float[Tensor, "V N C H W"]:
         return photos.expand(len(one.truth), *photos.shape)
 
     behind = source.background[:1]
-    given = liquid_warping.Pairs(
+    given = liquid_warping.LiquidWarpingBatch(
         each(source.image),
         each(source.matte),
-        each(surface(source.view, places)),
-        each(1 - grown((source.matte[:1] > 0.5).to(behind), OFF))[:, 0],
-        surface(one.target, places),
+        each(uv_surface_map(source.view, places)),
+        each(1 - dilate_mattes((source.matte[:1] > 0.5).to(behind), BACKGROUND_MARGIN_PIXELS))[:, 0],
+        uv_surface_map(one.target, places),
         flow,
         valid,
     )
     there = one.truth.image + (1 - one.truth.matte) * (behind - one.truth.behind)
-    return Sitting(given, replace(one.truth, image=there.clamp(0, 1), behind=behind.expand_as(there)))
+    return PaintingSample(given, replace(one.truth, image=there.clamp(0, 1), behind=behind.expand_as(there)))
 
 
-def scene(pairs: Pairs, number: int, how: Teaching = Teaching()) -> Scene:
-    """The sample of that number; the photo's body is as wrong as an estimator's, the views' poses are the true ones."""
-    random = np.random.default_rng([LESSON, pairs.seed, number])
-    sample = ordered(pairs[number], random, how)
+def make_training_scene(
+    pairs: SyntheticDataset, number: int, how: TrainingSampleSettings = TrainingSampleSettings()
+) -> TrainingScene:
+    """The scene of that number. The photos' bodies have an estimator's errors; the views' poses are exact."""
+    random = np.random.default_rng([SAMPLE_RANDOM_STREAM, pairs.seed, number])
+    sample = order_by_facing(pairs[number], random, how)
     photos, views = slice(how.photos), slice(how.photos, None)
-    mattes = torch.stack([guessed(matte, random, how) for matte in sample.matte[photos]])
+    mattes = torch.stack([perturb_matte(matte, random, how) for matte in sample.matte[photos]])
     body = sample.seen_body[photos]
     body = replace(body, shape=body.shape.mean(0, keepdim=True).expand_as(body.shape))
     camera, size = sample.seen_camera[photos], (sample.image.shape[2], sample.image.shape[3])
-    model = cast(BodyModel, dress(pairs.body, body, camera, mattes))
-    view = look(model, rasterize, body, camera, size)
+    model = cast(BodyModel, dress_body(pairs.body, body, camera, mattes))
+    view = view_of_body(model, rasterize, body, camera, size)
     source = Source(sample.image[photos], mattes, sample.background[photos], body, camera, view)
     wanted = Body(sample.body.pose[views], body.shape[:1].expand(len(sample) - how.photos, -1))
-    seen_by, truth = sample.camera[views], truth_of(sample, views)
+    seen_by, truth = sample.camera[views], ground_truth_of_views(sample, views)
     if random.random() < how.still:
-        wanted, seen_by = cat([body[:1], wanted[1:]]), cat([camera[:1], seen_by[1:]])
-        truth = cat([truth_of(sample, slice(1)), truth[1:]])
-    target = look(model, rasterize, wanted, seen_by, size)
-    return Scene(source, model, target, truth)
+        wanted, seen_by = cat_batched([body[:1], wanted[1:]]), cat_batched([camera[:1], seen_by[1:]])
+        truth = cat_batched([ground_truth_of_views(sample, slice(1)), truth[1:]])
+    target = view_of_body(model, rasterize, wanted, seen_by, size)
+    return TrainingScene(source, model, target, truth)
 
 
-def truth_of(sample: Sample, views: slice) -> Truth:
+def ground_truth_of_views(sample: SyntheticSample, views: slice) -> GroundTruth:
+    """Ground truth of some views; the background includes the person's shadow."""
     dark = sample.background[views] * sample.shadow[views]
-    return Truth(sample.image[views], sample.matte[views], dark, seen_face(sample)[views])
+    return GroundTruth(sample.image[views], sample.matte[views], dark, visible_face_boxes(sample)[views])
 
 
-def ordered(sample: Sample, random: np.random.Generator, how: Teaching) -> Sample:
-    """The views, those first that show the face best, or as they are."""
+def order_by_facing(
+    sample: SyntheticSample, random: np.random.Generator, how: TrainingSampleSettings
+) -> SyntheticSample:
+    """With probability `how.facing`, the sample sorted to show most of the face first; else the sample as it is."""
     if random.random() >= how.facing:
         return sample
     return sample[sample.face_turned.argsort(descending=True, stable=True)]
 
 
-def guessed(matte: Float[Tensor, "1 H W"], random: np.random.Generator, how: Teaching) -> Float[Tensor, "1 H W"]:
-    """A matte as one would estimate it: softer, and a little too large or too small."""
+def perturb_matte(
+    matte: Float[Tensor, "1 H W"], random: np.random.Generator, how: TrainingSampleSettings
+) -> Float[Tensor, "1 H W"]:
+    """The matte as an estimator would return it: softer, and slightly too large or too small."""
     soft = cv2.GaussianBlur(matte[0].numpy(), (0, 0), random.uniform(*how.blur))
     return torch.from_numpy(soft)[None].sub(random.uniform(-how.off, how.off)).sub(0.5).mul(1.6).add(0.5).clamp(0, 1)
 
 
-def seen_face(sample: Sample) -> Float[Tensor, "N 4"]:
-    """Faces that look away are none."""
+def visible_face_boxes(sample: SyntheticSample) -> Float[Tensor, "N 4"]:
+    """Boxes of the faces; NaN for a face that looks away."""
     return torch.where(sample.face_turned[:, None] > 0.2, sample.face, torch.nan)
 
 
-def named(noun: object, before: str) -> dict[str, Tensor]:
-    """The tensors of dataclasses in dataclasses."""
+def flatten_tensors(noun: object, before: str) -> dict[str, Tensor]:
+    """The tensors of nested dataclasses by dotted path, each path prefixed with `before`."""
     if isinstance(noun, Tensor):
         return {before: noun}
     assert is_dataclass(noun)
-    return {k: v for f in fields(noun) for k, v in named(getattr(noun, f.name), f"{before}.{f.name}").items()}
+    return {k: v for f in fields(noun) for k, v in flatten_tensors(getattr(noun, f.name), f"{before}.{f.name}").items()}
 
 
-def built(kind: Any, tensors: dict[str, Tensor], before: str) -> Any:
+def unflatten_tensors(kind: Any, tensors: dict[str, Tensor], before: str) -> Any:
+    """Inverse of `flatten_tensors`: rebuild a dataclass of type `kind`."""
     if not is_dataclass(kind):
         return tensors[before]
     made: Any = kind
-    return made(**{f.name: built(f.type, tensors, f"{before}.{f.name}") for f in fields(kind)})
+    return made(**{f.name: unflatten_tensors(f.type, tensors, f"{before}.{f.name}") for f in fields(kind)})

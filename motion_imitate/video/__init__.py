@@ -1,17 +1,16 @@
-"""Videos in and out. Only this package knows PyAV."""
+"""Read, write, probe and join video files. Only this package imports PyAV."""
 
 from motion_imitate.files import OutputError
 from motion_imitate.video.errors import Damaged, Limits, NoFrames, NotAVideo, NoVideoStream, TooLarge, VideoError
 from motion_imitate.video.formats import Encoding
 from motion_imitate.video.joining import join
-from motion_imitate.video.probing import Info, probe
+from motion_imitate.video.probing import VideoInfo, probe
 from motion_imitate.video.reading import read
 from motion_imitate.video.writing import write
 
 __all__ = [
     "Damaged",
     "Encoding",
-    "Info",
     "Limits",
     "NoFrames",
     "NoVideoStream",
@@ -19,6 +18,7 @@ __all__ = [
     "OutputError",
     "TooLarge",
     "VideoError",
+    "VideoInfo",
     "join",
     "probe",
     "read",

@@ -1,47 +1,49 @@
-"""What can be wrong with a video, and how much of a video is taken on."""
+"""Video errors, and the limits on what is decoded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 
 class VideoError(Exception):
-    """Anything wrong with a video, in or out: one sentence that says what to do."""
+    """Base class of all video errors. The message is one sentence that says what to do."""
 
 
 class NotAVideo(VideoError):
-    """The path leads to something else, or to a video that cannot be opened."""
+    """The path is not a video file, or the video cannot be opened."""
 
 
 class NoVideoStream(VideoError):
-    """The file opens, but nothing in it can be seen."""
+    """The file opens but has no video stream that can be decoded."""
 
 
 class NoFrames(VideoError):
-    """There is a video stream, and not one frame comes out of it."""
+    """There is a video stream, but no frame can be decoded from it."""
 
 
 class Damaged(VideoError):
-    """More is missing or unreadable than was allowed."""
+    """More of the video is missing or unreadable than the limits allow."""
 
 
 class TooLarge(VideoError):
-    """More pixels or more seconds than was allowed."""
+    """The video has more pixels or lasts longer than the limits allow."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    pixels: int = 4096 * 4096  # of one frame
+    """How large, long or damaged a video may be before it is refused."""
+
+    pixels: int = 4096 * 4096  # per frame
     seconds: float = 4 * 3600
     damage: float = 0.1  # share of the packets that may be unreadable
-    strict: bool = False  # a cut-off or damaged file is then an error, otherwise a warning
+    strict: bool = False  # raise an error for a cut-off or damaged file instead of a warning
 
 
-def ignored(warning: str) -> None:
-    """For those who do not want to hear."""
+def ignore_warning(warning: str) -> None:
+    """Discard a warning."""
 
 
-def once(warn: Callable[[str], None]) -> Callable[[str], None]:
-    """`warn`, but never twice with the same words."""
+def warn_once(warn: Callable[[str], None]) -> Callable[[str], None]:
+    """Wrap `warn` so that it drops messages it has already passed on."""
     said: set[str] = set()
 
     def say(warning: str) -> None:

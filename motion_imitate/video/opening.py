@@ -1,4 +1,5 @@
-"""Opening a file that may be anything: only regular files, only video, never another file or host that it names."""
+"""Open untrusted video files safely: only regular files, only video formats, and no other file or host that they refer
+to."""
 
 import stat
 from collections.abc import Iterable
@@ -16,49 +17,50 @@ from av.video.stream import VideoStream
 
 from motion_imitate.video.errors import Limits, NotAVideo, NoVideoStream, TooLarge
 
-FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,h264,hevc,mxf,nut"  # no lists
+DEMUXER_WHITELIST = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,h264,hevc,mxf,nut"  # no playlists
 )
-TIMELESS = {
+RAW_STREAM_FORMATS = {
     "h264",
     "hevc",
     "mpegvideo",
-}  # formats that hold a bare stream: no times, and an average rate that is made up
-PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")  # how picture files begin
-RATES = (Fraction(1, 10), Fraction(1000))
-USUAL_RATE = Fraction(25)
-ASPECTS = (Fraction(1, 8), Fraction(8))
+}  # raw streams: no timestamps, and an invented average rate
+IMAGE_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")  # first bytes of image files
+FRAME_RATE_RANGE = (Fraction(1, 10), Fraction(1000))
+DEFAULT_FRAME_RATE = Fraction(25)
+PIXEL_ASPECT_RANGE = (Fraction(1, 8), Fraction(8))
 
 if TYPE_CHECKING:
     VideoPacket = Packet[VideoStream]
     SoundPacket = Packet[AudioStream]
-else:  # at run time it takes no parameters
+else:  # not generic at run time
     VideoPacket = SoundPacket = Packet
 
-S = TypeVar("S", bound=Stream)
+StreamType = TypeVar("StreamType", bound=Stream)
 
 
 @dataclass(frozen=True)
-class Clip:
-    """An open video file; `container` is to be closed."""
+class OpenVideo:
+    """An open video file. The caller closes `container`."""
 
     path: Path
     container: InputContainer
     stream: VideoStream
     rate: Fraction
     aspect: Fraction  # width of a pixel over its height
-    end: float | None  # seconds on the file's own clock, as it claims
-    whole: bool  # no part of the file says that it is longer than the file
+    end: float | None  # seconds on the file's clock, as it claims
+    whole: bool  # no MP4 box extends past the end of the file
     oddities: tuple[str, ...]
 
 
-def fraction(x: object) -> Fraction | None:
-    """A rational of any PyAV (None or 0/1 where unset) as a Fraction."""
+def to_fraction(x: object) -> Fraction | None:
+    """Convert a PyAV rational to a Fraction; None if it is unset (None or 0/1)."""
     numerator, denominator = getattr(x, "numerator", 0), getattr(x, "denominator", 0)
     return Fraction(numerator, denominator) if numerator and denominator else None
 
 
 def open_container(path: Path) -> InputContainer:
+    """Open a regular, non-empty file in an allowed format; raises NotAVideo otherwise."""
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
@@ -67,61 +69,66 @@ def open_container(path: Path) -> InputContainer:
     if not stat.S_ISREG(status.st_mode):
         raise NotAVideo(f"{path} is not a regular file; give the path of a video file")
     if not status.st_size:
-        raise NotAVideo(f"{path} is empty; give a video that was copied or downloaded whole")
-    try:  # absolute, so that no name is taken for a protocol or an option
+        raise NotAVideo(f"{path} is empty; give a complete copy of the video")
+    try:  # absolute, so that a name is never parsed as a protocol or an option
         return av.open(
-            str(path.absolute()), options={"protocol_whitelist": "file", "format_whitelist": FORMATS}, mode="r"
+            str(path.absolute()),
+            options={"protocol_whitelist": "file", "format_whitelist": DEMUXER_WHITELIST},
+            mode="r",
         )
     except PermissionError:
-        raise NotAVideo(f"{path} may not be read; give yourself the right to, or copy it") from None
+        raise NotAVideo(f"{path} may not be read; change its permissions, or copy it") from None
     except (av.FFmpegError, OSError, ValueError):
         with path.open("rb") as file:
-            if file.read(8).startswith(PICTURES):
-                raise NotAVideo(f"{path} is a picture; give a video") from None
+            if file.read(8).startswith(IMAGE_SIGNATURES):
+                raise NotAVideo(f"{path} is an image; give a video") from None
         raise NotAVideo(
-            f"{path} is not a video that can be opened, or it is cut off before its index; "
+            f"{path} is not a video that can be opened, or it is cut off; "
             "give an MP4, MOV, MKV, WebM, AVI, TS, MPEG, FLV, OGG or GIF file that plays"
         ) from None
 
 
-def known(streams: Iterable[S]) -> list[S]:
-    """The streams that there is a decoder for, the file's default first; cover pictures are not streams here."""
+def decodable_streams(streams: Iterable[StreamType]) -> list[StreamType]:
+    """Streams that can be decoded, the file's default stream first. Cover images are left out."""
     usable = [s for s in streams if s.codec_context is not None and not s.disposition & Disposition.attached_pic]
     return sorted(usable, key=lambda s: not s.disposition & Disposition.default)
 
 
-def open_clip(path: Path, limits: Limits = Limits()) -> Clip:
-    """The file, and the stream to look at; everything that its header alone gives away is refused here."""
+def open_video(path: Path, limits: Limits = Limits()) -> OpenVideo:
+    """Open a video and select its video stream. What the header shows to be unusable or over the limits is refused
+    here."""
     container = open_container(path)
     try:
-        return chosen(path, container, limits)
+        return select_video_stream(path, container, limits)
     except BaseException:
         container.close()
         raise
 
 
-def chosen(path: Path, container: InputContainer, limits: Limits) -> Clip:
-    streams = [s for s in known(container.streams.video) if s.width and s.height]
+def select_video_stream(path: Path, container: InputContainer, limits: Limits) -> OpenVideo:
+    """Select the video stream, and check its size and duration against the limits."""
+    streams = [s for s in decodable_streams(container.streams.video) if s.width and s.height]
     if not streams:
-        raise NoVideoStream(f"{path} holds no moving picture that can be decoded; give a video, not sound or a cover")
+        raise NoVideoStream(f"{path} has no video stream that can be decoded; give a video, not a sound file")
     stream = streams[0]
-    check_size(path, stream.width, stream.height, limits)
-    # the same option given to the container would have no effect
+    check_frame_size(path, stream.width, stream.height, limits)
+    # as an option of the container it would have no effect
     stream.codec_context.options = {"max_pixels": str(limits.pixels)}
     stream.thread_type = "AUTO"
-    length = lasts(container, stream)
+    length = claimed_duration(container, stream)
     if length and length > limits.seconds:
         raise TooLarge(
-            f"{path} lasts {length:.0f} s, over the limit of {limits.seconds:.0f} s; cut it, or raise the limit"
+            f"{path} lasts {length:.0f} s, over the limit of {limits.seconds:.0f} s; shorten it, or raise the limit"
         )
-    rate, oddities = rate_of(container, stream)
-    begin = float((stream.start_time or 0) * (fraction(stream.time_base) or 0))
+    rate, oddities = find_frame_rate(container, stream)
+    begin = float((stream.start_time or 0) * (to_fraction(stream.time_base) or 0))
     end = begin + length if length else None
-    whole = "mp4" not in container.format.name or boxes_fit(path)
-    return Clip(path, container, stream, rate, aspect_of(stream), end, whole, oddities)
+    whole = "mp4" not in container.format.name or mp4_boxes_fit(path)
+    return OpenVideo(path, container, stream, rate, pixel_aspect_ratio(stream), end, whole, oddities)
 
 
-def check_size(path: Path, width: int, height: int, limits: Limits) -> None:
+def check_frame_size(path: Path, width: int, height: int, limits: Limits) -> None:
+    """Raise TooLarge if a frame has more pixels than allowed."""
     if width * height > limits.pixels:
         raise TooLarge(
             f"{path} has frames of {width}x{height}, over the limit of {limits.pixels} pixels; "
@@ -129,41 +136,45 @@ def check_size(path: Path, width: int, height: int, limits: Limits) -> None:
         )
 
 
-def lasts(container: InputContainer, stream: VideoStream) -> float | None:
-    """Seconds from first to last, as the file claims."""
-    base = fraction(stream.time_base)
+def claimed_duration(container: InputContainer, stream: VideoStream) -> float | None:
+    """Duration in seconds from first to last frame, as the file claims; None if it claims none."""
+    base = to_fraction(stream.time_base)
     if stream.duration and base and stream.duration > 0:
         return float(stream.duration * base)
     if container.duration and container.duration > 0:
-        until = "matroska" in container.format.name  # which says when it ends, not how long it is
+        until = "matroska" in container.format.name  # Matroska gives the end time, not the duration
         return (container.duration - (container.start_time or 0) * until) / 1e6
     return None
 
 
-def boxes_fit(path: Path) -> bool:
-    """Whether the boxes that an MP4 is made of, one after the other, end where the file does."""
+def mp4_boxes_fit(path: Path) -> bool:
+    """Whether an MP4's top-level boxes end within the file; False if the file is truncated."""
     at, size = 0, path.stat().st_size
     with path.open("rb") as file:
         while at + 8 <= size:
             file.seek(at)
             head = file.read(16)
             length = int.from_bytes(head[:4])
-            if length == 0:  # until the end of the file
+            if length == 0:  # the box extends to the end of the file
                 return True
             at += max(8, int.from_bytes(head[8:]) if length == 1 else length)
     return at <= size
 
 
-def rate_of(container: InputContainer, stream: VideoStream) -> tuple[Fraction, tuple[str, ...]]:
-    average, guess = fraction(stream.average_rate), fraction(stream.guessed_rate)
-    rate = guess or average if container.format.name in TIMELESS else average or guess
+def find_frame_rate(container: InputContainer, stream: VideoStream) -> tuple[Fraction, tuple[str, ...]]:
+    """The average frame rate, and a warning if it is missing or implausible and the default is used instead."""
+    average, guess = to_fraction(stream.average_rate), to_fraction(stream.guessed_rate)
+    rate = guess or average if container.format.name in RAW_STREAM_FORMATS else average or guess
     if rate is None:
-        return USUAL_RATE, (f"no frame rate: taken as {USUAL_RATE} a second",)
-    if not RATES[0] <= rate <= RATES[1]:
-        return USUAL_RATE, (f"a frame rate of {float(rate):g} a second: taken as {USUAL_RATE}",)
+        return DEFAULT_FRAME_RATE, (f"the video has no frame rate; {DEFAULT_FRAME_RATE} per second is assumed",)
+    if not FRAME_RATE_RANGE[0] <= rate <= FRAME_RATE_RANGE[1]:
+        return DEFAULT_FRAME_RATE, (
+            f"the frame rate of {float(rate):g} per second is implausible; {DEFAULT_FRAME_RATE} is assumed",
+        )
     return rate, ()
 
 
-def aspect_of(stream: VideoStream) -> Fraction:
-    aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
-    return aspect if ASPECTS[0] < aspect < ASPECTS[1] else Fraction(1)
+def pixel_aspect_ratio(stream: VideoStream) -> Fraction:
+    """A pixel's width over its height; 1 if unset or implausible."""
+    aspect = to_fraction(stream.sample_aspect_ratio) or Fraction(1)
+    return aspect if PIXEL_ASPECT_RANGE[0] < aspect < PIXEL_ASPECT_RANGE[1] else Fraction(1)

@@ -1,51 +1,54 @@
-"""What a video is, without reading more than its header and its first picture."""
+"""Read a video's properties from its header and first frame."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from motion_imitate.video.decoding import Tally, pictures, verdict
-from motion_imitate.video.errors import Limits, ignored
-from motion_imitate.video.opening import known, lasts, open_clip
-from motion_imitate.video.reading import HDR, quarter_turns, upright_size
+from motion_imitate.video.decoding import DecodeTally, check_decode_result, decode_frames
+from motion_imitate.video.errors import Limits, ignore_warning
+from motion_imitate.video.opening import claimed_duration, decodable_streams, open_video
+from motion_imitate.video.reading import HDR_TRANSFERS, quarter_turns, upright_frame_size
 
 
 @dataclass(frozen=True)
-class Info:
+class VideoInfo:
+    """Properties of a video as its header and first frame give them."""
+
     path: Path
-    width: int  # as seen: upright, with square pixels
+    width: int  # as displayed: upright, with square pixels
     height: int
-    rate: Fraction  # frames a second, on the average
+    rate: Fraction  # average frames per second
     duration: float | None  # seconds, as the file claims
     frames: int | None  # as the file claims
     codec: str
-    sound: str | None  # its codec
-    rotation: int  # degrees that players turn the stored picture to the left
+    sound: str | None  # sound codec
+    rotation: int  # counterclockwise degrees that players rotate the stored frames by
     hdr: bool
     interlaced: bool
     warnings: tuple[str, ...]
 
 
-def probe(path: Path, limits: Limits = Limits()) -> Info:
-    clip, tally = open_clip(path, limits), Tally()
+def probe(path: Path, limits: Limits = Limits()) -> VideoInfo:
+    """Read a video's properties; only the header and the first frame are decoded."""
+    clip, tally = open_video(path, limits), DecodeTally()
     with clip.container as container:
-        frame = next(pictures(clip, limits, tally), None)
+        frame = next(decode_frames(clip, limits, tally), None)
         if frame is None:
-            verdict(clip, limits, tally, ignored)
+            check_decode_result(clip, limits, tally, ignore_warning)
         assert frame is not None
-        height, width = upright_size(clip, frame)
-        sound = known(container.streams.audio)
-        return Info(
+        height, width = upright_frame_size(clip, frame)
+        sound = decodable_streams(container.streams.audio)
+        return VideoInfo(
             path=path,
             width=width,
             height=height,
             rate=clip.rate,
-            duration=lasts(container, clip.stream),
+            duration=claimed_duration(container, clip.stream),
             frames=clip.stream.frames or None,
             codec=clip.stream.codec_context.codec.canonical_name,
             sound=sound[0].codec_context.codec.canonical_name if sound else None,
             rotation=quarter_turns(frame) * 90,
-            hdr=frame.color_trc in HDR,
+            hdr=frame.color_trc in HDR_TRANSFERS,
             interlaced=frame.interlaced_frame,
             warnings=clip.oddities,
         )

@@ -1,4 +1,4 @@
-"""Runs of upright RGB pictures with true times, out of any video."""
+"""Read any video as runs of upright RGB frames with timestamps."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
@@ -12,14 +12,21 @@ from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpola
 from numpy.typing import NDArray
 
 from motion_imitate.types import Frames
-from motion_imitate.video.decoding import Tally, pictures, progressive, timed, verdict, within
-from motion_imitate.video.errors import Limits, ignored, once
-from motion_imitate.video.opening import Clip, check_size, open_clip
+from motion_imitate.video.decoding import (
+    DecodeTally,
+    assign_timestamps,
+    check_decode_result,
+    check_timestamp_limit,
+    decode_frames,
+    deinterlace_frames,
+)
+from motion_imitate.video.errors import Limits, ignore_warning, warn_once
+from motion_imitate.video.opening import OpenVideo, check_frame_size, open_video
 
-HDR = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
-MATRICES = {0, 1, 4, 5, 6, 7, 9}  # of the colours that can be converted; 2 is untagged, others are rare or broken
-HD = 720  # lines from which on a video of another matrix is taken for BT.709, as players do; BT.601 below
-Picture = NDArray[np.uint8]  # [H, W, 3]
+HDR_TRANSFERS = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
+COLOUR_MATRICES = {0, 1, 4, 5, 6, 7, 9}  # that can be converted; 2 is untagged, others are rare or broken
+BT709_MIN_LINES = 720  # lines; video without a known matrix is read as BT.709 from here on, below as BT.601
+RgbPicture = NDArray[np.uint8]  # [H, W, 3]
 
 
 def read(
@@ -27,32 +34,34 @@ def read(
     run: int = 16,
     size: tuple[int, int] | None = None,
     limits: Limits = Limits(),
-    warn: Callable[[str], None] = ignored,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> Iterator[Frames]:
-    """The video in runs of `run` frames, the last one shorter, scaled to `size` (height, width) where it is given.
+    """Yield the video in runs of `run` frames (the last may be shorter), scaled to `size` (height, width) if given.
 
-    Upright, with square pixels, without combs, in BT.709. `seconds` count from the first frame, in float64.
-    `data` is a permuted view: `.permute(0, 2, 3, 1).numpy()` costs nothing.
-    What can be refused by looking at the header is refused at the call.
+    Frames are upright, deinterlaced, in BT.709 and have square pixels. `seconds` count from the first frame, in
+    float64. `data` is a permuted view: `.permute(0, 2, 3, 1).numpy()` does not copy. Files that the header shows to be
+    unusable are refused at the call, before the first run is requested.
     """
-    return runs(open_clip(path, limits), run, size, limits, once(warn))
+    return read_frame_runs(open_video(path, limits), run, size, limits, warn_once(warn))
 
 
-def runs(
-    clip: Clip, run: int, size: tuple[int, int] | None, limits: Limits, say: Callable[[str], None]
+def read_frame_runs(
+    clip: OpenVideo, run: int, size: tuple[int, int] | None, limits: Limits, say: Callable[[str], None]
 ) -> Iterator[Frames]:
-    tally = Tally()
+    """Generate the runs of an open video, and close it at the end."""
+    tally = DecodeTally()
     with clip.container:
         for oddity in clip.oddities:
             say(oddity)
-        whole = progressive(pictures(clip, limits, tally), tally, say)
-        coming = shown(timed(whole, clip.rate, tally, say), clip, size, limits, tally, say)
+        whole = deinterlace_frames(decode_frames(clip, limits, tally), tally, say)
+        coming = convert_frames(assign_timestamps(whole, clip.rate, tally, say), clip, size, limits, tally, say)
         for first in coming:
-            yield gathered(chain([first], islice(coming, run - 1)), run)
-        verdict(clip, limits, tally, say)
+            yield stack_frame_run(chain([first], islice(coming, run - 1)), run)
+        check_decode_result(clip, limits, tally, say)
 
 
-def gathered(some: Iterable[tuple[float, Picture]], run: int) -> Frames:
+def stack_frame_run(some: Iterable[tuple[float, RgbPicture]], run: int) -> Frames:
+    """Stack up to `run` frames into one contiguous buffer."""
     seconds: list[float] = []
     data = np.empty(0, np.uint8)
     for now, picture in some:
@@ -63,60 +72,62 @@ def gathered(some: Iterable[tuple[float, Picture]], run: int) -> Frames:
     return Frames(held.permute(0, 3, 1, 2), torch.tensor(seconds, dtype=torch.float64))
 
 
-def shown(
+def convert_frames(
     frames: Iterable[tuple[float, VideoFrame]],
-    clip: Clip,
+    clip: OpenVideo,
     size: tuple[int, int] | None,
     limits: Limits,
-    tally: Tally,
+    tally: DecodeTally,
     say: Callable[[str], None],
-) -> Iterator[tuple[float, Picture]]:
-    """Each picture upright, all of one size; a picture is good until the next is asked for."""
+) -> Iterator[tuple[float, RgbPicture]]:
+    """Convert each frame to an upright RGB array of one size. Each is valid only until the next is requested."""
     reformatter = VideoReformatter()
     stored: tuple[int, int] | None = None
     for now, frame in frames:
-        size = size or upright_size(clip, frame)
+        size = size or upright_frame_size(clip, frame)
         stored = stored or (frame.height, frame.width)
-        check_size(clip.path, size[1], size[0], limits)
+        check_frame_size(clip.path, size[1], size[0], limits)
         if stored != (frame.height, frame.width):
-            say("the frame size changes inside the video: all were scaled to the first")
-        if frame.color_trc in HDR:
-            say("the video is HDR: its colours were brought to the normal range")
+            say("the frame size changes inside the video; all were scaled to the first size")
+        if frame.color_trc in HDR_TRANSFERS:
+            say("the video is HDR; its colours were converted to standard range")
         try:
-            picture = rgb(reformatter, frame, size)
-        except (OSError, ValueError, av.FFmpegError):  # colours that nothing can convert
+            picture = to_rgb_array(reformatter, frame, size)
+        except (OSError, ValueError, av.FFmpegError):  # colours that cannot be converted
             tally.unreadable += 1
             continue
-        yield within(now, clip, limits), picture
+        yield check_timestamp_limit(now, clip, limits), picture
 
 
 def quarter_turns(frame: VideoFrame) -> int:
-    """How often the stored picture is to be turned to the left, to stand upright."""
+    """Counterclockwise quarter turns that bring the stored frame upright."""
     return round((frame.rotation or 0) / 90) % 4
 
 
-def upright_size(clip: Clip, frame: VideoFrame) -> tuple[int, int]:
-    """Height and width as they are meant to be seen."""
+def upright_frame_size(clip: OpenVideo, frame: VideoFrame) -> tuple[int, int]:
+    """Height and width of the frame as displayed: upright, with square pixels."""
     width = max(1, round(frame.width * clip.aspect))
     return (width, frame.height) if quarter_turns(frame) % 2 else (frame.height, width)
 
 
-def matrix(frame: VideoFrame) -> Colorspace | None:
-    if frame.format.is_rgb or frame.colorspace in MATRICES:
+def source_colour_matrix(frame: VideoFrame) -> Colorspace | None:
+    """The colour matrix to assume where the frame has none that can be converted; None keeps the frame's own."""
+    if frame.format.is_rgb or frame.colorspace in COLOUR_MATRICES:
         return None
-    return Colorspace.ITU709 if frame.height >= HD else Colorspace.ITU601
+    return Colorspace.ITU709 if frame.height >= BT709_MIN_LINES else Colorspace.ITU601
 
 
-def rgb(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[int, int]) -> Picture:
+def to_rgb_array(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[int, int]) -> RgbPicture:
+    """Convert a frame to an upright RGB array of the given size; HDR is tone-mapped to BT.709."""
     turns = quarter_turns(frame)
     height, width = size[::-1] if turns % 2 else size
-    hdr = frame.color_trc in HDR
+    hdr = frame.color_trc in HDR_TRANSFERS
     picture = reformatter.reformat(
         frame,
         width=width,
         height=height,
         format="rgb24",
-        src_colorspace=matrix(frame),
+        src_colorspace=source_colour_matrix(frame),
         interpolation=Interpolation.AREA if (height, width) != (frame.height, frame.width) else None,
         dst_colorspace=Colorspace.ITU709 if hdr else None,
         dst_color_trc=ColorTrc.BT709 if hdr else None,

@@ -1,4 +1,4 @@
-"""`motion-imitate batch`: a folder of videos, all of them made, whatever becomes of some."""
+"""`motion-imitate batch`: render a folder of videos; a failed video doesn't stop the others."""
 
 import sqlite3
 from contextlib import suppress
@@ -7,83 +7,99 @@ from time import monotonic
 from typing import Any
 
 from motion_imitate.files import OutputError
-from pipelines.batch.find_items import items_of
-from pipelines.batch.forecast import forecast
-from pipelines.batch.html_report import report
-from pipelines.batch.item import INSIDE, Item, keyed
-from pipelines.batch.manifest import FAILED, QUEUED, SKIPPED, TABLE, Ledger, opened
-from pipelines.batch.options import Batching
-from pipelines.batch.progress import board
-from pipelines.batch.scheduler import Work, hands_of
-from pipelines.imitate.command import refuse_wishes
-from pipelines.imitate.options import Drawing
-from pipelines.motion.options import Looking
-from pipelines.output_path import Refused
+from pipelines.batch.find_items import find_batch_items
+from pipelines.batch.forecast import forecast_batch
+from pipelines.batch.html_report import write_html_report
+from pipelines.batch.item import BATCH_STATE_FOLDER, BatchItem, with_cache_key
+from pipelines.batch.manifest import FAILED, MANIFEST_FILE, QUEUED, SKIPPED, Manifest, open_manifest
+from pipelines.batch.options import BatchOptions
+from pipelines.batch.progress import show_batch_progress
+from pipelines.batch.scheduler import Scheduler, open_worker_pool
+from pipelines.imitate.command import check_imitate_options
+from pipelines.imitate.options import RenderOptions
+from pipelines.motion.options import BaseEstimationOptions
+from pipelines.output_path import UsageError
 from pipelines.reporter import FAILED as SOME_FAILED
-from pipelines.reporter import OK, Talk
+from pipelines.reporter import OK, Reporter
 
 REPORT = "report.html"
 
 
-def batch(
-    given: Path, out: Path, how: Batching, drawing: Drawing, looking: Looking, overwrite: bool, talk: Talk
+def run_batch(
+    given: Path,
+    out: Path,
+    how: BatchOptions,
+    drawing: RenderOptions,
+    looking: BaseEstimationOptions,
+    overwrite: bool,
+    talk: Reporter,
 ) -> int:
-    """The exit code."""
+    """Run the batch command; return its exit code."""
     if how.gpus_per_worker and how.on == "local":
-        raise Refused("--gpus-per-worker shares out the GPUs of Ray; give --on ray, too, or --device cuda alone")
-    items = items_of(given, how.source, out, drawing, looking)
+        raise UsageError("--gpus-per-worker is an option of Ray; add --on ray, or give --device cuda alone")
+    items = find_batch_items(given, how.source, out, drawing, looking)
     for item in {(item.drawing, item.looking): item for item in items}.values():
-        refuse_wishes(item.imitating(), item.seeing())
+        check_imitate_options(item.imitate_options(), item.motion_options())
     try:
-        return done(items, out, how, overwrite, talk)
+        return run_batch_items(items, out, how, overwrite, talk)
     except sqlite3.Error as error:
-        raise OutputError(f"{out / TABLE} cannot be written ({error}); free some space, then go on") from error
+        raise OutputError(
+            f"{out / MANIFEST_FILE} cannot be written ({error}); free some space, then run it again"
+        ) from error
 
 
-def done(items: list[Item], out: Path, how: Batching, overwrite: bool, talk: Talk) -> int:
+def run_batch_items(items: list[BatchItem], out: Path, how: BatchOptions, overwrite: bool, talk: Reporter) -> int:
+    """Process the unfinished items, write the HTML report and return the exit code."""
     begun = monotonic()
-    with opened(out) as book:
-        motions = out / INSIDE / "motions"
+    with open_manifest(out) as book:
+        motions = out / BATCH_STATE_FOLDER / "motions"
         motions.mkdir(exist_ok=True)
-        items = [keyed(item, book.contents, motions) for item in items]
-        book.plan(items, how.retry_failed, overwrite)
+        items = [with_cache_key(item, book.cached_digest, motions) for item in items]
+        book.plan_items(items, how.retry_failed, overwrite)
         left = [item for item, row in zip(items, book.rows(items), strict=True) if row["state"] == QUEUED]
         left = left[: how.limit]
         if how.dry_run:
-            return told(left, items, book, how, talk)
+            return report_dry_run(left, items, book, how, talk)
         try:
-            with board(len(items), book.counts(items), talk) as seen, hands_of(how, len(left)) as hands:
-                for _ in Work(book, hands, how.patience, seen).all(left):
+            with (
+                show_batch_progress(len(items), book.count_states(items), talk) as seen,
+                open_worker_pool(how, len(left)) as hands,
+            ):
+                for _ in Scheduler(book, hands, how.patience, seen).run(left):
                     pass
         finally:
-            book.rest()
-            with suppress(OutputError):  # where there is no room for it, whatever is missing has been told
-                report(out / REPORT, book.rows(items), monotonic() - begun)
-        counts = book.counts(items)
+            book.requeue_running()
+            with suppress(OutputError):  # on a full disk, the cause has been reported already
+                write_html_report(out / REPORT, book.rows(items), monotonic() - begun)
+        counts = book.count_states(items)
         record: dict[str, Any] = {"output": str(out), "items": len(items), **counts}
         record |= {"seconds": round(monotonic() - begun, 1), "report": str(out / REPORT)}
         said = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-        talk.result(record, f"{out}: {len(items)} videos: {said}; {out / REPORT} shows them")
+        talk.result(record, f"{out}: {len(items)} videos: {said}; see {out / REPORT}")
         return SOME_FAILED if counts[FAILED] or counts[SKIPPED] else OK
 
 
-def told(left: list[Item], items: list[Item], book: Ledger, how: Batching, talk: Talk) -> int:
-    """What would be done."""
-    counts = book.counts(items)
-    expected = forecast(left, how, talk)
+def report_dry_run(
+    left: list[BatchItem], items: list[BatchItem], book: Manifest, how: BatchOptions, talk: Reporter
+) -> int:
+    """Print what a run would do and how long it would take; return the exit code."""
+    counts = book.count_states(items)
+    expected = forecast_batch(left, how, talk)
     record = {"items": len(items), **counts, **expected, "would_do": [item.id for item in left]}
-    lines = [f"{item.id}: {' + '.join(str(p) for p in item.photos)} does what {item.clip} does" for item in left]
+    lines = [f"{item.id}: {' + '.join(str(p) for p in item.photos)} driven by {item.clip}" for item in left]
     if expected["seconds"] is None:
-        lines.append(f"{len(left)} of {len(items)} videos; how long it takes cannot be told: none could be tried")
+        lines.append(f"{len(left)} of {len(items)} videos; no time estimate: no clip could be tried")
     else:
         lines.append(
-            f"{len(left)} of {len(items)} videos, {expected['frames']} frames: about {clock(expected['seconds'])} with "
+            f"{len(left)} of {len(items)} videos, {expected['frames']} frames: "
+            f"about {format_duration(expected['seconds'])} with "
             f"{expected['workers']} workers"
         )
     talk.result(record, "\n".join(lines))
     return OK
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
+    """A duration in seconds, minutes or hours, whichever fits."""
     minutes = round(seconds / 60)
     return f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"

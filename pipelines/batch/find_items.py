@@ -1,4 +1,4 @@
-"""What a batch is to make: items, from a folder of videos and photos, or from a list in a file."""
+"""Find the items of a batch: in a folder of videos and photos, or in a CSV or JSONL list."""
 
 import csv
 import json
@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from pipelines.batch.item import INSIDE, Item, placed, readable
-from pipelines.imitate.options import Drawing, suffixes
-from pipelines.motion.options import Looking
-from pipelines.output_path import Refused
+from pipelines.batch.item import BATCH_STATE_FOLDER, BatchItem, decodable_name, resolve_drawing_paths
+from pipelines.imitate.options import RenderOptions, allowed_suffixes
+from pipelines.motion.options import BaseEstimationOptions
+from pipelines.output_path import UsageError
 
-VIDEOS = (
+BATCH_VIDEO_SUFFIXES = (
     ".avi",
     ".flv",
     ".gif",
@@ -31,84 +31,89 @@ VIDEOS = (
     ".webm",
     ".wmv",
 )
-PHOTOS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-LISTS = (".csv", ".jsonl")
+BATCH_PHOTO_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+BATCH_LIST_SUFFIXES = (".csv", ".jsonl")
 
 
-def items_of(given: Path, sources: Sequence[Path], out: Path, drawing: Drawing, looking: Looking) -> list[Item]:
-    """In the order of their names, or of their lines. All paths are absolute: others may work at them elsewhere."""
+def find_batch_items(
+    given: Path, sources: Sequence[Path], out: Path, drawing: RenderOptions, looking: BaseEstimationOptions
+) -> list[BatchItem]:
+    """The batch's items, in the order of their file names or list lines. All paths are absolute, so that workers
+    elsewhere can use them."""
     given, out, sources = given.resolve(), out.resolve(), [source.resolve() for source in sources]
-    drawing = placed(drawing, Path.cwd())
+    drawing = resolve_drawing_paths(drawing, Path.cwd())
     if not given.exists():
-        raise Refused(f"there is no {given}; give a folder of videos, or a list of them (.csv or .jsonl)")
+        raise UsageError(f"there is no {given}; give a folder of videos, or a list of them (.csv or .jsonl)")
     if given == out:
-        raise Refused(f"{out} holds the videos themselves; choose another folder for the results, which may lie in it")
+        raise UsageError(f"{out} is the input folder; choose another folder for the results, such as a subfolder of it")
     if given.is_dir():
-        found = crossed(given, photos_in(sources), out, drawing, looking)
-    elif given.suffix.lower() in LISTS:
-        found = listed(given, photos_in(sources) if sources else [], out, drawing, looking)
+        found = cross_clips_with_photos(given, find_source_photos(sources), out, drawing, looking)
+    elif given.suffix.lower() in BATCH_LIST_SUFFIXES:
+        found = read_item_list(given, find_source_photos(sources) if sources else [], out, drawing, looking)
     else:
-        raise Refused(f"{given} is neither a folder of videos nor a list of them (.csv or .jsonl)")
-    apart(found)
+        raise UsageError(f"{given} is neither a folder of videos nor a list of them (.csv or .jsonl)")
+    check_item_outputs(found)
     return found
 
 
-def apart(items: Sequence[Item]) -> None:
-    """Refuses results that would take the place of each other, or of what they are made from."""
+def check_item_outputs(items: Sequence[BatchItem]) -> None:
+    """Refuse outputs that would overwrite an input or each other, or have the wrong suffix."""
     twice = [name for name, count in Counter(item.out for item in items).items() if count > 1]
     if twice:
-        raise Refused(f"two videos would be written to {twice[0]}; give each its own name in the list")
+        raise UsageError(f"two videos would be written to {twice[0]}; give each its own name in the list")
     inputs = {path.resolve() for item in items for path in (item.clip, *item.photos)}
     if over := [item.out for item in items if item.out.resolve() in inputs]:
-        raise Refused(f"{over[0]} is also an input; choose another folder for the results")
+        raise UsageError(f"{over[0]} is also an input; choose another folder for the results")
     every = {item.out for item in items}
     for item in items:
         if inside := every.intersection(item.out.parents):
-            raise Refused(f"{item.out} would lie in {inside.pop()}, which is a video; name it otherwise")
-        if item.out.suffix.lower() not in suffixes(item.drawing):
-            kinds = " or ".join(suffixes(item.drawing))
-            raise Refused(f"{item.out} would be a {kinds} file; name it so, such as {item.out.stem}{kinds[:4]}")
+            raise UsageError(f"{item.out} would lie in {inside.pop()}, another output video; give it another name")
+        if item.out.suffix.lower() not in allowed_suffixes(item.drawing):
+            kinds = " or ".join(allowed_suffixes(item.drawing))
+            raise UsageError(f"{item.out} must be a {kinds} file; name it so, such as {item.out.stem}{kinds[:4]}")
 
 
-def photos_in(sources: Sequence[Path]) -> list[Path]:
-    """The photos, and those of folders."""
+def find_source_photos(sources: Sequence[Path]) -> list[Path]:
+    """The given photos and the photos in the given folders, each once."""
     if not sources:
-        raise Refused("give a photo, several, or a folder of them: --source PHOTO")
+        raise UsageError("no photos were given; give photos, or folders of photos, with --source")
     found: list[Path] = []
     for source in sources:
-        inside = below(source, PHOTOS) if source.is_dir() else [source]
+        inside = find_files_below(source, BATCH_PHOTO_SUFFIXES) if source.is_dir() else [source]
         if not inside:
-            raise Refused(f"there are no photos in {source}; those end in {', '.join(PHOTOS)}")
+            raise UsageError(f"there are no photos in {source}; photos end in {', '.join(BATCH_PHOTO_SUFFIXES)}")
         if not source.exists():
-            raise Refused(f"there is no photo {source}; --source takes pictures, and folders of them")
+            raise UsageError(f"there is no photo {source}; --source takes photos and folders of photos")
         found += inside
     return list(dict.fromkeys(found))
 
 
-def below(folder: Path, kinds: tuple[str, ...]) -> list[Path]:
-    """The files of a folder, and of folders in it, that are not hidden."""
+def find_files_below(folder: Path, kinds: tuple[str, ...]) -> list[Path]:
+    """The sorted files of these types in a folder and its subfolders; hidden ones are skipped."""
     every = (path for path in folder.rglob("*") if path.suffix.lower() in kinds and path.is_file())
     return sorted(path for path in every if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
-def crossed(folder: Path, photos: list[Path], out: Path, drawing: Drawing, looking: Looking) -> list[Item]:
-    """Everybody does everything: OUT/CLIP.mp4 for one photo, OUT/PHOTO/CLIP.mp4 for several."""
-    clips = [path for path in below(folder, VIDEOS) if out not in path.parents]
+def cross_clips_with_photos(
+    folder: Path, photos: list[Path], out: Path, drawing: RenderOptions, looking: BaseEstimationOptions
+) -> list[BatchItem]:
+    """One item per clip and photo: OUT/CLIP.mp4 for one photo, OUT/PHOTO/CLIP.mp4 for several."""
+    clips = [path for path in find_files_below(folder, BATCH_VIDEO_SUFFIXES) if out not in path.parents]
     if not clips:
-        raise Refused(f"there are no videos in {folder}; those end in {', '.join(VIDEOS)}")
-    people = dict(zip(photos, distinct(photos, [Path(photo.name) for photo in photos]), strict=True))
-    names = dict(zip(clips, distinct(clips, [clip.relative_to(folder) for clip in clips]), strict=True))
+        raise UsageError(f"there are no videos in {folder}; videos end in {', '.join(BATCH_VIDEO_SUFFIXES)}")
+    people = dict(zip(photos, distinct_output_names(photos, [Path(photo.name) for photo in photos]), strict=True))
+    names = dict(zip(clips, distinct_output_names(clips, [clip.relative_to(folder) for clip in clips]), strict=True))
     suffix = ".mov" if drawing.background == "alpha" else ".mp4"
     found = []
-    for clip in clips:  # each clip's items follow each other: its motion is looked at once
+    for clip in clips:  # keep a clip's items together, so that its motion is estimated once
         for photo in photos:
             name = (people[photo] / names[clip] if len(photos) > 1 else names[clip]).as_posix() + suffix
-            found.append(Item(readable(name), (photo,), clip, out / name, drawing, looking))
+            found.append(BatchItem(decodable_name(name), (photo,), clip, out / name, drawing, looking))
     return found
 
 
-def distinct(paths: Sequence[Path], names: Sequence[Path]) -> Iterator[Path]:
-    """Names without their suffixes; with them where they would be the same, and then with a number."""
+def distinct_output_names(paths: Sequence[Path], names: Sequence[Path]) -> Iterator[Path]:
+    """Names without suffix; the suffix is kept where names would collide, then a number is added."""
     short = Counter(name.with_suffix("") for name in names)
     seen: Counter[Path] = Counter()
     for name in names:
@@ -117,42 +122,45 @@ def distinct(paths: Sequence[Path], names: Sequence[Path]) -> Iterator[Path]:
         yield own if seen[own] == 1 else own.with_name(f"{own.name}_{seen[own]}")
 
 
-def listed(file: Path, photos: list[Path], out: Path, drawing: Drawing, looking: Looking) -> list[Item]:
-    """A line each; paths are from where the list is, outputs below OUT. Other columns are options of `imitate`."""
+def read_item_list(
+    file: Path, photos: list[Path], out: Path, drawing: RenderOptions, looking: BaseEstimationOptions
+) -> list[BatchItem]:
+    """One item per line: inputs are relative to the list, outputs to OUT; other columns are options of `imitate`."""
     if len(photos) > 1:
-        raise Refused("a list has a source in each line; give one --source at most, for lines without")
+        raise UsageError("a list names a source in each line; give one --source at most, for lines without one")
     found = []
-    for number, row in enumerate(rows(file), 1):
+    for number, row in enumerate(read_list_rows(file), 1):
         where = f"line {number} of {file}"
         if not isinstance(row, dict) or None in row:
-            raise Refused(f"{where} is not what the columns are; they are source, driving, output and options")
+            raise UsageError(f"{where} does not match the columns; they are source, driving, output and options")
         given = {k: v for k, v in row.items() if v not in (None, "")}
         own = given.pop("source", None)
         several = own if isinstance(own, list) else str(own).split(";") if own else []
         if not all(isinstance(one, str) and one for one in [*several, given.get("driving", "a name")]):
-            raise Refused(f"{where}: source and driving are names of files")
+            raise UsageError(f"{where}: source and driving must be file names")
         people = tuple(file.parent / one for one in several) or tuple(photos)
         if not people:
-            raise Refused(f"{where} has no source; name a photo there, or give --source")
+            raise UsageError(f"{where} has no source; name a photo there, or give --source")
         if "driving" not in given:
-            raise Refused(f"{where} has no driving video; the columns are source, driving, output and options")
+            raise UsageError(f"{where} has no driving video; the columns are source, driving, output and options")
         clip = file.parent / given.pop("driving")
-        wished, seen = chosen(given, drawing, looking, where)
+        wished, seen = parse_row_options(given, drawing, looking, where)
         if "background" in given or "weights" in given:
-            wished = placed(wished, file.parent)
+            wished = resolve_drawing_paths(wished, file.parent)
         suffix = ".mov" if wished.background == "alpha" else ".mp4"
         name = Path(str(given.get("output") or clip.with_suffix(suffix).name))
-        if name.is_absolute() or ".." in name.parts or name.parts[:1] == (INSIDE,):
-            raise Refused(f"{where}: the output {name} is not below the folder of results; name it from there")
+        if name.is_absolute() or ".." in name.parts or name.parts[:1] == (BATCH_STATE_FOLDER,):
+            raise UsageError(f"{where}: the output {name} is not below the output folder; give a path relative to it")
         if "\0" in f"{clip}{name}{people}":
-            raise Refused(f"{where}: a name of a file has a character of no text in it")
-        found.append(Item(readable(name.as_posix()), people, clip, out / name, wished, seen))
+            raise UsageError(f"{where}: a file name contains a NUL character; remove it")
+        found.append(BatchItem(decodable_name(name.as_posix()), people, clip, out / name, wished, seen))
     if not found:
-        raise Refused(f"{file} is empty; give a line for each video")
+        raise UsageError(f"{file} is empty; give a line for each video")
     return found
 
 
-def rows(file: Path) -> Iterator[Any]:
+def read_list_rows(file: Path) -> Iterator[Any]:
+    """The list's rows as dictionaries, or as whatever a JSON line holds."""
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             if file.suffix.lower() == ".csv":
@@ -160,34 +168,38 @@ def rows(file: Path) -> Iterator[Any]:
             else:
                 yield from (json.loads(line) for line in lines if line.strip())
     except (ValueError, csv.Error) as error:
-        raise Refused(f"{file} cannot be read as {file.suffix[1:].upper()} ({error}); correct it") from None
+        raise UsageError(f"{file} cannot be read as {file.suffix[1:].upper()} ({error}); correct it") from None
 
 
-def chosen(given: dict[str, Any], drawing: Drawing, looking: Looking, where: str) -> tuple[Drawing, Looking]:
-    """The options of a line, read as those of the command line are, over those of the command."""
+def parse_row_options(
+    given: dict[str, Any], drawing: RenderOptions, looking: BaseEstimationOptions, where: str
+) -> tuple[RenderOptions, BaseEstimationOptions]:
+    """The command's options, overridden by those of a list line, which are parsed as on the command line."""
     wished = {k.strip().replace("-", "_"): v for k, v in given.items() if k != "output"}
     known = [*vars(drawing), *vars(looking)]
     if unknown := [name for name in wished if name not in known]:
-        raise Refused(f"{where}: there is no option {unknown[0]!r} for a line; there are {', '.join(known)}")
+        raise UsageError(f"{where}: there is no option {unknown[0]!r} for a line; choose from {', '.join(known)}")
     parser = App(result_action="return_value", exit_on_error=False, print_error=False)
     flat = Parameter(name="*")
 
     @parser.default
     def options(
-        *, drawing: Annotated[Drawing, flat] = Drawing(), looking: Annotated[Looking, flat] = Looking()
-    ) -> tuple[Drawing, Looking]:
+        *,
+        drawing: Annotated[RenderOptions, flat] = RenderOptions(),
+        looking: Annotated[BaseEstimationOptions, flat] = BaseEstimationOptions(),
+    ) -> tuple[RenderOptions, BaseEstimationOptions]:
         return drawing, looking
 
     try:
-        own = parser([word for name, value in wished.items() for word in words(name, value)])
+        own = parser([word for name, value in wished.items() for word in option_as_arguments(name, value)])
     except CycloptsError as error:
-        raise Refused(f"{where}: {' '.join(str(error).split())}") from None
+        raise UsageError(f"{where}: {' '.join(str(error).split())}") from None
     drawn, seen = ({name: getattr(one, name) for name in wished if name in vars(one)} for one in own)
     return replace(drawing, **drawn), replace(looking, **seen)
 
 
-def words(name: str, value: object) -> list[str]:
-    """An option as it is written on the command line."""
+def option_as_arguments(name: str, value: object) -> list[str]:
+    """An option in command-line form; a false flag is omitted."""
     option = f"--{name.replace('_', '-')}"
     if str(value).lower() in ("true", "false"):
         return [option] if str(value).lower() == "true" else []

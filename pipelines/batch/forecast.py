@@ -1,4 +1,4 @@
-"""How long a batch will take: two seconds of one video of each size are made, and thrown away."""
+"""Estimate how long a batch will take, by rendering two seconds of one video of each size."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -8,19 +8,19 @@ from time import monotonic
 from typing import Any
 
 from motion_imitate.video import VideoError, probe
-from pipelines.batch.item import Item
-from pipelines.batch.local_workers import fitting, local
-from pipelines.batch.options import Batching
-from pipelines.batch.outcome import Outcome
-from pipelines.reporter import Talk
+from pipelines.batch.item import BatchItem
+from pipelines.batch.local_workers import default_local_workers, local_worker_pool
+from pipelines.batch.options import BatchOptions
+from pipelines.batch.outcome import ItemOutcome
+from pipelines.reporter import Reporter
 
-TRIED = 2.0  # seconds of a clip
+TRIAL_SECONDS = 2.0  # seconds of each trial clip
 
 
-def forecast(items: list[Item], how: Batching, talk: Talk) -> dict[str, Any]:
-    """Seconds, frames and workers; seconds are None where nothing could be tried."""
-    workers = max(1, min(how.workers or fitting(), len(items)))
-    sized: dict[tuple[int, int], list[tuple[Item, int]]] = defaultdict(list)
+def forecast_batch(items: list[BatchItem], how: BatchOptions, talk: Reporter) -> dict[str, Any]:
+    """The expected seconds, frames and workers of a batch; seconds is None if no clip could be tried."""
+    workers = max(1, min(how.workers or default_local_workers(), len(items)))
+    sized: dict[tuple[int, int], list[tuple[BatchItem, int]]] = defaultdict(list)
     for item in items:
         try:
             info = probe(item.clip)
@@ -29,7 +29,7 @@ def forecast(items: list[Item], how: Batching, talk: Talk) -> dict[str, Any]:
             continue
         sized[info.height, info.width].append((item, info.frames or 0))
     frames = sum(count for some in sized.values() for _, count in some)
-    tried = {size: pace(some[0][0], how.patience) for size, some in sized.items()}
+    tried = {size: measure_clip_pace(some[0][0], how.patience) for size, some in sized.items()}
     known = [value for value in tried.values() if value]
     if not known:
         return {"seconds": None, "frames": frames, "workers": workers}
@@ -38,16 +38,16 @@ def forecast(items: list[Item], how: Batching, talk: Talk) -> dict[str, Any]:
     return {"seconds": round(start + took / workers, 1), "frames": frames, "workers": workers}
 
 
-def pace(item: Item, patience: float) -> tuple[float, float] | None:
-    """Frames a second of a process that has made something already, and the seconds that it takes until then."""
+def measure_clip_pace(item: BatchItem, patience: float) -> tuple[float, float] | None:
+    """Frames per second of a warmed-up process, and the seconds it takes to warm up; None if the trial failed."""
     took: list[float] = []
-    with TemporaryDirectory() as folder, local(1, 1) as hands:
-        tried = replace(item, out=Path(folder) / f"tried{item.out.suffix}", motion=None, limit=TRIED)
-        for _ in range(2):  # first, the process starts and gets to know the photo
+    with TemporaryDirectory() as folder, local_worker_pool(1, 1) as hands:
+        tried = replace(item, out=Path(folder) / f"tried{item.out.suffix}", motion=None, limit=TRIAL_SECONDS)
+        for _ in range(2):  # the first run also starts the process and prepares the photo
             begun = monotonic()
             hands.start(tried)
             ended = hands.wait(patience)
-            if not ended or not isinstance(ended[0][1], Outcome) or not ended[0][1].frames:
+            if not ended or not isinstance(ended[0][1], ItemOutcome) or not ended[0][1].frames:
                 return None
             took.append(monotonic() - begun)
             frames = ended[0][1].frames

@@ -1,4 +1,4 @@
-"""What came of a batch, as one page that needs nothing else."""
+"""The report of a batch: one self-contained HTML page."""
 
 from base64 import b64encode
 from collections import Counter
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from motion_imitate.files import put
+from motion_imitate.files import write_bytes_atomically
 
-PAGE = """<!doctype html>
+PAGE_TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>
 :root {{ color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif }}
@@ -24,36 +24,38 @@ img {{ height: 96px; display: block; border-radius: 4px }}
 small {{ opacity: .75; display: block; white-space: pre-line }}
 </style></head><body>
 <h1>{title}</h1><p>{summary}</p>
-<table><thead><tr><th>video</th><th>frames of it</th><th>state</th><th>frames</th><th>seconds</th><th>frames/s</th>
-<th>MiB</th><th>tries</th><th>where</th></tr></thead><tbody>
+<table><thead><tr><th>video</th><th>preview</th><th>state</th><th>frames</th><th>seconds</th><th>frames/s</th>
+<th>MiB</th><th>attempts</th><th>machine</th></tr></thead><tbody>
 {rows}
 </tbody></table></body></html>
 """
-ROW = """<tr><td>{name}<small>{driving} &larr; {source}</small></td><td>{strip}</td>
+ROW_TEMPLATE = """<tr><td>{name}<small>{driving} &larr; {source}</small></td><td>{strip}</td>
 <td><span class="{state}">{state}</span><small>{reason}</small><small>{warnings}</small></td>
 <td class="number">{frames}</td><td class="number">{seconds}</td><td class="number">{pace}</td>
 <td class="number">{peak}</td><td class="number">{attempts}</td><td>{node}</td></tr>"""
 
 
-def report(path: Path, rows: Iterable[Any], seconds: float) -> None:
-    given = sorted(rows, key=lambda row: row["state"] != "failed")  # what needs somebody comes first
+def write_html_report(path: Path, rows: Iterable[Any], seconds: float) -> None:
+    """Write the page from manifest rows; failed items come first."""
+    given = sorted(rows, key=lambda row: row["state"] != "failed")  # failed items come first
     states = Counter(row["state"] for row in given)
     summary = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     made = sum(row["frames"] or 0 for row in given)
-    page = PAGE.format(
+    page = PAGE_TEMPLATE.format(
         title=f"{len(given)} videos",
         summary=escape(f"{summary}; {made} frames; the last run took {seconds:.0f} s"),
-        rows="\n".join(line(row) for row in given),
+        rows="\n".join(html_report_row(row) for row in given),
     )
-    put(path, page.encode())
+    write_bytes_atomically(path, page.encode())
 
 
-def line(row: Any) -> str:
+def html_report_row(row: Any) -> str:
+    """The HTML table row of a manifest row."""
     done = row["state"] == "done"
     took = row["frames"] / row["seconds"] if row["frames"] and row["seconds"] else None
     name = escape(row["id"])
     strip = b64encode(row["strip"]).decode() if row["strip"] else ""
-    return ROW.format(
+    return ROW_TEMPLATE.format(
         name=f'<a href="{quote(row["id"])}">{name}</a>' if done else name,
         driving=escape(row["driving"]),
         source=escape(row["source"].replace(";", ", ")),
@@ -61,14 +63,15 @@ def line(row: Any) -> str:
         state=row["state"],
         reason=escape(row["reason"] or ""),
         warnings=escape(row["warnings"] or ""),
-        frames=shown(row["frames"]),
-        seconds=shown(row["seconds"], 1),
-        pace=shown(took, 1),
-        peak=shown(row["peak_mib"]),
+        frames=format_html_number(row["frames"]),
+        seconds=format_html_number(row["seconds"], 1),
+        pace=format_html_number(took, 1),
+        peak=format_html_number(row["peak_mib"]),
         attempts=row["attempts"],
         node=escape(row["node"] or ""),
     )
 
 
-def shown(value: float | None, digits: int = 0) -> str:
+def format_html_number(value: float | None, digits: int = 0) -> str:
+    """The number as text; empty for None."""
     return "" if value is None else f"{value:.{digits}f}"

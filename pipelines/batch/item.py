@@ -8,78 +8,84 @@ from functools import lru_cache
 from math import inf
 from pathlib import Path
 
-from motion_imitate.weights import find
-from pipelines.imitate.options import Drawing, Imitating
-from pipelines.motion.options import Looking, Seeing
+from motion_imitate.weights import find_asset
+from pipelines.imitate.options import ImitateOptions, RenderOptions
+from pipelines.motion.options import BaseEstimationOptions, EstimationOptions
 
-SCENES = ("photo", "driving", "alpha")  # backgrounds that are no files
-INSIDE = ".batch"  # of a folder of results
+BACKGROUND_KEYWORDS = ("photo", "driving", "alpha")  # backgrounds that are not files
+BATCH_STATE_FOLDER = ".batch"  # subfolder of the output folder
 
 
 @dataclass(frozen=True)
-class Item:
-    """A video that is to be made."""
+class BatchItem:
+    """A video to render, with its inputs, options and output."""
 
-    id: str  # the output below the batch's folder
+    id: str  # output path relative to the batch's folder
     photos: tuple[Path, ...]
     clip: Path
     out: Path
-    drawing: Drawing
-    looking: Looking
-    key: str = ""  # of all that the output depends on
-    motion: Path | None = None  # where the clip's motion is stored, for all who do the same
-    limit: float = inf  # seconds of the clip
-    since: float | None = None  # where `motion` is the person's own, of a part of a video: the second that begins it
+    drawing: RenderOptions
+    looking: BaseEstimationOptions
+    key: str = ""  # hash of everything that the output depends on
+    motion: Path | None = None  # file of the clip's motion, shared by its items
+    limit: float = inf  # seconds of the clip to render
+    since: float | None = None  # for a segment, whose `motion` is retargeted already: the video's first second
 
-    def imitating(self) -> Imitating:
-        return Imitating(**vars(self.drawing))
+    def imitate_options(self) -> ImitateOptions:
+        """The options of `imitate` for this item."""
+        return ImitateOptions(**vars(self.drawing))
 
-    def seeing(self) -> Seeing:
-        return Seeing(**vars(self.looking), workers=1, threads=1)
+    def motion_options(self) -> EstimationOptions:
+        """The motion options for this item, with one worker and one thread."""
+        return EstimationOptions(**vars(self.looking), workers=1, threads=1)
 
 
-def placed(drawing: Drawing, here: Path) -> Drawing:
-    """Files are found from anywhere."""
+def resolve_drawing_paths(drawing: RenderOptions, here: Path) -> RenderOptions:
+    """The options with file paths resolved against a folder."""
     weights = drawing.weights and here / drawing.weights
     scene = here / drawing.background
-    named = drawing.background not in SCENES and there(scene)
+    named = drawing.background not in BACKGROUND_KEYWORDS and is_existing_file(scene)
     return replace(drawing, weights=weights, background=str(scene) if named else drawing.background)
 
 
-def there(path: Path) -> bool:
-    """Whether it is a file; a name that cannot be one is none."""
+def is_existing_file(path: Path) -> bool:
+    """Whether the path is a file; False also for a name that no file can have."""
     try:
         return path.is_file()
     except (OSError, ValueError):
         return False
 
 
-def readable(text: str) -> str:
-    """Names of files may be bytes that are no text."""
+def decodable_name(text: str) -> str:
+    """The name with undecodable bytes replaced."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def keyed(item: Item, contents: Callable[[Path], str], motions: Path) -> Item:
-    """With its key, and a place for its clip's motion."""
+def with_cache_key(item: BatchItem, contents: Callable[[Path], str], motions: Path) -> BatchItem:
+    """The item with its cache key and the path where its clip's motion is stored."""
     clip = contents(item.clip)
     behind = Path(item.drawing.background)
     photos = [contents(photo) for photo in item.photos]
     settings = {"drawing": asdict(item.drawing), "looking": asdict(item.looking)}
     others = [contents(path) for path in (behind, item.drawing.weights) if path and path.is_file()]
     wishes = json.dumps(settings, sort_keys=True, default=str)
-    key = digest([version(), clip, *photos, *others, wishes, item.out.suffix])
-    motion = motions / f"{digest([version(), clip, json.dumps(settings['looking'], sort_keys=True)])}.npz"
-    streams = item.drawing.background == "driving" or item.drawing.preview  # which need more, or less, than the motion
+    key = digest_of_parts([version_with_weights(), clip, *photos, *others, wishes, item.out.suffix])
+    motion = (
+        motions
+        / f"{digest_of_parts([version_with_weights(), clip, json.dumps(settings['looking'], sort_keys=True)])}.npz"
+    )
+    streams = item.drawing.background == "driving" or item.drawing.preview  # these need more, or less, than the motion
     return replace(item, key=key, motion=None if streams else motion)
 
 
-def digest(parts: Iterable[str]) -> str:
+def digest_of_parts(parts: Iterable[str]) -> str:
+    """A short SHA-256 of some strings."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 @lru_cache(maxsize=1)
-def version() -> str:
-    """Of the program and its weights."""
-    from pipelines.provenance import maker
+def version_with_weights() -> str:
+    """The version of the program and its weights, for cache keys."""
+    from pipelines.provenance import software_name
 
-    return f"{maker()} {hashlib.sha256(find('manifest.json').read_bytes()).hexdigest()}"
+    return f"{software_name()} {hashlib.sha256(find_asset('manifest.json').read_bytes()).hexdigest()}"

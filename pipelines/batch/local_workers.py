@@ -1,4 +1,4 @@
-"""Processes of this machine that work at items of a batch, one each at a time; one that is lost is replaced."""
+"""Worker processes on this machine, one batch item each at a time; a lost worker is replaced."""
 
 import os
 import socket
@@ -13,76 +13,81 @@ from threading import Thread
 from time import sleep
 from typing import Any, Protocol
 
-from pipelines.batch.item import Item
-from pipelines.batch.outcome import Outcome
-from pipelines.streaming.memory import give_back
+from pipelines.batch.item import BatchItem
+from pipelines.batch.outcome import ItemOutcome
+from pipelines.streaming.memory import return_freed_memory
 
-ROOM = 1.5  # GiB that a process may take
-WATCHED = 0.5  # seconds between two looks whether whoever asked is still there
+WORKER_MEMORY_GIB = 1.5  # memory of a worker process
+PARENT_POLL_SECONDS = 0.5  # between checks that the parent process is alive
 
 
 @dataclass(frozen=True)
-class Lost:
-    """The process that worked at an item is no more."""
+class WorkerLost:
+    """The process that worked on an item is gone."""
 
     reason: str
-    counted: bool = True  # as an attempt: not where its whole machine was lost
+    counted: bool = True  # as an attempt; False if the whole machine was lost
 
 
-class Hands(Protocol):
+class WorkerPool(Protocol):
+    """Workers that process batch items, one each at a time."""
+
     workers: int
 
-    def free(self) -> int:
-        """How many wait for work."""
+    def idle_workers(self) -> int:
+        """How many workers are idle."""
 
-    def start(self, item: Item) -> str:
-        """Where it is being made now."""
+    def start(self, item: BatchItem) -> str:
+        """Start an item on an idle worker; return the name of its machine."""
 
-    def wait(self, seconds: float) -> list[tuple[Item, Outcome | Lost]]:
-        """What has ended, if anything does within the seconds."""
+    def wait(self, seconds: float) -> list[tuple[BatchItem, ItemOutcome | WorkerLost]]:
+        """The items that ended, as soon as any does or after the timeout."""
 
-    def end(self, item: Item) -> None:
-        """Stops whoever works at it, on the spot; it is not told of by `wait`."""
+    def end(self, item: BatchItem) -> None:
+        """Kill the item's worker; `wait` does not report the item."""
 
 
 @dataclass
-class Hand:
+class LocalWorker:
+    """A worker process, its pipe and its current item."""
+
     process: BaseProcess
     pipe: Connection
-    item: Item | None = None
+    item: BatchItem | None = None
 
 
-class Local:
-    """Hands on this machine."""
+class LocalWorkerPool:
+    """A `WorkerPool` of processes on this machine."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self.context = get_context("spawn")
-        self.hands: list[Hand] = []
+        self.hands: list[LocalWorker] = []
 
-    def hired(self) -> Hand:
+    def start_worker(self) -> LocalWorker:
+        """Start a worker process."""
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=serve, args=(theirs, os.getpid()), daemon=True)
+        process = self.context.Process(target=serve_batch_items, args=(theirs, os.getpid()), daemon=True)
         process.start()
         theirs.close()
-        return Hand(process, ours)
+        return LocalWorker(process, ours)
 
-    def free(self) -> int:
+    def idle_workers(self) -> int:
         return self.workers - sum(hand.item is not None for hand in self.hands)
 
-    def start(self, item: Item) -> str:
+    def start(self, item: BatchItem) -> str:
         idle = [hand for hand in self.hands if hand.item is None]
-        hand = idle[0] if idle else self.hired()
+        hand = idle[0] if idle else self.start_worker()
         if not idle:
             self.hands.append(hand)
         hand.item = item
-        with suppress(OSError):  # it died meanwhile, which `wait` tells
+        with suppress(OSError):  # it has died, which `wait` reports
             hand.pipe.send(item)
         return socket.gethostname()
 
-    def wait(self, seconds: float) -> list[tuple[Item, Outcome | Lost]]:
-        busy: dict[Any, Hand] = {hand.pipe: hand for hand in self.hands if hand.item is not None}
-        ended: list[tuple[Item, Outcome | Lost]] = []
+    def wait(self, seconds: float) -> list[tuple[BatchItem, ItemOutcome | WorkerLost]]:
+        busy: dict[Any, LocalWorker] = {hand.pipe: hand for hand in self.hands if hand.item is not None}
+        ended: list[tuple[BatchItem, ItemOutcome | WorkerLost]] = []
         for pipe in wait(list(busy), seconds):
             hand = busy[pipe]
             item, hand.item = hand.item, None
@@ -91,65 +96,67 @@ class Local:
                 ended.append((item, hand.pipe.recv()))
             except (EOFError, OSError):
                 hand.process.join(5)
-                ended.append((item, Lost(f"the process that worked at it {fate(hand.process.exitcode)}")))
-                self.drop(hand)
+                ended.append((item, WorkerLost(f"the worker process {describe_worker_exit(hand.process.exitcode)}")))
+                self.kill_worker(hand)
         return ended
 
-    def end(self, item: Item) -> None:
+    def end(self, item: BatchItem) -> None:
         for hand in [hand for hand in self.hands if hand.item is item]:
-            self.drop(hand)
+            self.kill_worker(hand)
 
-    def drop(self, hand: Hand) -> None:
+    def kill_worker(self, hand: LocalWorker) -> None:
+        """Kill a worker and remove it from the pool."""
         self.hands.remove(hand)
         hand.process.kill()
         hand.process.join()
         hand.pipe.close()
 
 
-def fate(code: int | None) -> str:
+def describe_worker_exit(code: int | None) -> str:
+    """How a worker process ended, from its exit code."""
     if code is not None and code < 0:
-        return f"was killed ({Signals(-code).name}); if the memory was full, give fewer --workers or a smaller --size"
+        return f"was killed ({Signals(-code).name}); if memory ran out, give fewer --workers or a smaller --size"
     return f"ended by itself (exit code {code})"
 
 
 @contextmanager
-def local(workers: int | None, items: int) -> Iterator[Local]:
-    """No more than there are items."""
-    hands = Local(max(1, min(workers or fitting(), items)))
+def local_worker_pool(workers: int | None, items: int) -> Iterator[LocalWorkerPool]:
+    """A pool of at most as many workers as items; its workers are killed on exit."""
+    hands = LocalWorkerPool(max(1, min(workers or default_local_workers(), items)))
     try:
         yield hands
     finally:
         for hand in list(hands.hands):
-            hands.drop(hand)
+            hands.kill_worker(hand)
 
 
-def fitting() -> int:
-    """As many as there are processors, if the memory has room for them."""
+def default_local_workers() -> int:
+    """The number of processors, or fewer if memory is short."""
     most = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         most = len(os.sched_getaffinity(0))
     with suppress(ValueError, OSError, AttributeError):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-        most = min(most, int(memory / ROOM))
+        most = min(most, int(memory / WORKER_MEMORY_GIB))
     return max(1, most)
 
 
-def serve(pipe: Connection, parent: int) -> None:
-    """In the process: items come, outcomes go, until nobody asks any more."""
-    signal(SIGINT, SIG_IGN)  # Ctrl-C is for whoever asked, who ends this too
-    Thread(target=leave_with, args=(parent,), daemon=True).start()
-    give_back()
-    from pipelines.batch.worker_job import Performer
-    from pipelines.streaming.threads import alone
+def serve_batch_items(pipe: Connection, parent: int) -> None:
+    """Run in the worker process: receive items and send outcomes until the pipe closes."""
+    signal(SIGINT, SIG_IGN)  # the parent handles Ctrl-C and ends this process
+    Thread(target=exit_with_parent, args=(parent,), daemon=True).start()
+    return_freed_memory()
+    from pipelines.batch.worker_job import ItemRunner
+    from pipelines.streaming.threads import without_threads
 
-    perform = Performer()
-    with alone(), suppress(EOFError, OSError):
+    perform = ItemRunner()
+    with without_threads(), suppress(EOFError, OSError):
         while True:
             pipe.send(perform(pipe.recv()))
 
 
-def leave_with(parent: int) -> None:
-    """Whoever asked may be killed; then nobody wants what is being made, and somebody else may begin to make it."""
+def exit_with_parent(parent: int) -> None:
+    """Exit when the parent process is gone, because another run may start on the same item."""
     while os.getppid() == parent:
-        sleep(WATCHED)
+        sleep(PARENT_POLL_SECONDS)
     os._exit(1)

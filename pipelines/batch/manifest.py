@@ -1,4 +1,4 @@
-"""What became of each item of a batch: a table in a file, which survives whatever happens to the program."""
+"""The manifest of a batch: a SQLite table with the state of each item, which survives a crash."""
 
 import json
 import os
@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from motion_imitate.files import put
-from motion_imitate.weights import sha256
-from pipelines.batch.item import INSIDE, Item, readable
-from pipelines.batch.outcome import DONE, Outcome, told
-from pipelines.output_path import Refused
+from motion_imitate.files import write_bytes_atomically
+from motion_imitate.weights import file_sha256
+from pipelines.batch.item import BATCH_STATE_FOLDER, BatchItem, decodable_name
+from pipelines.batch.outcome import DONE, ItemOutcome, read_outcome_record
+from pipelines.output_path import UsageError
 
-TABLE = "manifest.sqlite"
+MANIFEST_FILE = "manifest.sqlite"
 QUEUED, RUNNING, FAILED, SKIPPED = "queued", "running", "failed", "skipped"
 STATES = (DONE, FAILED, SKIPPED, RUNNING, QUEUED)
-KEPT = ("frames", "seconds", "peak_mib", "node")  # of what is told beside a result
-SCHEMA = """
+SIDECAR_COLUMNS = ("frames", "seconds", "peak_mib", "node")  # restored from the record beside a result
+MANIFEST_SCHEMA = """
 create table if not exists items (
     id text primary key, source text, driving text, output text, key text, state text, attempts integer default 0,
     kind text, reason text, frames integer, seconds real, peak_mib real, node text, started text, finished text,
@@ -32,44 +32,49 @@ create table if not exists files (path text primary key, size integer, changed i
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Manifest:
+    """The open manifest of an output folder."""
+
     folder: Path
     table: sqlite3.Connection
 
-    def contents(self, path: Path) -> str:
-        """The SHA-256 of a file, which is read only if it has changed since."""
+    def cached_digest(self, path: Path) -> str:
+        """The SHA-256 of a file, cached until its size or modification time changes."""
         try:
             about = path.stat()
             if not path.is_file():
                 return "no file"
-            name, size, changed = readable(str(path.absolute())), about.st_size, about.st_mtime_ns
+            name, size, changed = decodable_name(str(path.absolute())), about.st_size, about.st_mtime_ns
             same = "select sha256 from files where path = ? and size = ? and changed = ?"
             if known := self.table.execute(same, (name, size, changed)).fetchone():
                 return str(known[0])
-            found = sha256(path)
-        except OSError:  # whoever works at it says what is wrong
+            found = file_sha256(path)
+        except OSError:  # the worker reports what is wrong
             return "unreadable"
         self.table.execute("insert or replace into files values (?, ?, ?, ?)", (name, size, changed, found))
         return found
 
-    def plan(self, items: Sequence[Item], again: bool, over: bool) -> None:
-        """What is left of earlier runs stays as it is; the rest is queued. `again`: what has failed, too; `over`: what
-        stands where a result belongs, too."""
-        self.rest()
+    def plan_items(self, items: Sequence[BatchItem], again: bool, over: bool) -> None:
+        """Queue what an earlier run has not finished.
+
+        `again` also queues failed items; `over` also queues items whose output is a file of another origin.
+        """
+        self.requeue_running()
         self.table.execute("begin")
         for item in items:
-            self.queue(item, again, over)
+            self.queue_item(item, again, over)
         self.table.execute("commit")
 
-    def rest(self) -> None:
-        """What was running when nobody was there any more is queued; that it was begun does not count."""
+    def requeue_running(self) -> None:
+        """Queue the items that an interrupted run left running, without counting that attempt."""
         left = "update items set state = ?, attempts = max(0, attempts - 1) where state = ?"
         self.table.execute(left, (QUEUED, RUNNING))
 
-    def queue(self, item: Item, again: bool, over: bool) -> None:
+    def queue_item(self, item: BatchItem, again: bool, over: bool) -> None:
+        """Set an item's state before a run, from its manifest row and its output."""
         row = self.row(item.id)
         before = row["state"] if row is not None and row["key"] == item.key else None
-        made = told(item.out)
+        made = read_outcome_record(item.out)
         there = item.out.exists()
         state = QUEUED
         if there and (before == DONE or made.get("key") == item.key):
@@ -82,34 +87,39 @@ class Ledger:
             return
         fresh = {
             "id": item.id,
-            "source": readable(";".join(map(str, item.photos))),
-            "driving": readable(str(item.clip)),
-            "output": readable(str(item.out)),
+            "source": decodable_name(";".join(map(str, item.photos))),
+            "driving": decodable_name(str(item.clip)),
+            "output": decodable_name(str(item.out)),
             "key": item.key,
             "state": state,
-            "reason": "a file that is not of this batch is there; -y replaces it" if state == SKIPPED else None,
+            "reason": "the output exists and is not of this batch; -y replaces it" if state == SKIPPED else None,
         }
-        self.put(fresh | ({k: made[k] for k in KEPT if k in made} if state == DONE else {}))
+        self.put(fresh | ({k: made[k] for k in SIDECAR_COLUMNS if k in made} if state == DONE else {}))
 
     def put(self, values: dict[str, Any]) -> None:
+        """Insert or replace a row."""
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         self.table.execute(f"insert or replace into items ({names}) values ({marks})", tuple(values.values()))
 
     def row(self, id: str) -> Any:
+        """The row of an item, or None."""
         return self.table.execute("select * from items where id = ?", (id,)).fetchone()
 
-    def rows(self, items: Iterable[Item]) -> Iterator[Any]:
+    def rows(self, items: Iterable[BatchItem]) -> Iterator[Any]:
+        """The rows of the items, in order."""
         yield from (self.row(item.id) for item in items)
 
-    def begin(self, item: Item, node: str) -> None:
-        self.change(item, state=RUNNING, node=node, started=now(), attempts=self.row(item.id)["attempts"] + 1)
+    def begin(self, item: BatchItem, node: str) -> None:
+        """Record that an item has started; this counts as an attempt."""
+        self.change(item, state=RUNNING, node=node, started=utc_timestamp(), attempts=self.row(item.id)["attempts"] + 1)
 
-    def back(self, item: Item, reason: str, counted: bool) -> None:
-        """To be tried again; an attempt that came to nothing by no fault of the item does not count."""
+    def back(self, item: BatchItem, reason: str, counted: bool) -> None:
+        """Queue an item for another attempt; the last attempt is only counted if `counted`."""
         attempts = self.row(item.id)["attempts"] - (not counted)
         self.change(item, state=QUEUED, kind="system", reason=reason, attempts=attempts)
 
-    def end(self, item: Item, outcome: Outcome) -> None:
+    def end(self, item: BatchItem, outcome: ItemOutcome) -> None:
+        """Record an item's final outcome."""
         done = outcome.kind == DONE
         self.change(
             item,
@@ -120,70 +130,81 @@ class Ledger:
             seconds=outcome.seconds,
             peak_mib=outcome.peak_mib,
             node=outcome.node,
-            finished=now(),
+            finished=utc_timestamp(),
             warnings="\n".join(outcome.warnings) or None,
             strip=outcome.strip or None,
         )
 
-    def change(self, item: Item, **values: Any) -> None:
+    def change(self, item: BatchItem, **values: Any) -> None:
+        """Update some columns of an item's row."""
         names = ", ".join(f"{name} = ?" for name in values)
         self.table.execute(f"update items set {names} where id = ?", (*values.values(), item.id))
 
-    def counts(self, items: Sequence[Item]) -> dict[str, int]:
+    def count_states(self, items: Sequence[BatchItem]) -> dict[str, int]:
+        """The number of items in each state."""
         states = [row["state"] for row in self.rows(items)]
         return {state: states.count(state) for state in STATES}
 
 
-def now() -> str:
+def utc_timestamp() -> str:
+    """The current time in UTC, in ISO format."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Ledger]:
-    """The table of a folder; nobody else may have it meanwhile."""
+def open_manifest(folder: Path) -> Iterator[Manifest]:
+    """Open the manifest of an output folder, created if missing, and lock it against other batches."""
     try:
-        (folder / INSIDE).mkdir(parents=True, exist_ok=True)
+        (folder / BATCH_STATE_FOLDER).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Refused(f"the folder {folder} cannot be made ({error.strerror}); choose another") from None
-    with alone_in(folder / INSIDE):
+        raise UsageError(f"the folder {folder} cannot be created ({error.strerror}); choose another") from None
+    with hold_batch_lock(folder / BATCH_STATE_FOLDER):
         try:
-            table = sqlite3.connect(folder / TABLE, isolation_level=None)  # each change is kept at once
+            table = sqlite3.connect(folder / MANIFEST_FILE, isolation_level=None)  # autocommit
             table.row_factory = sqlite3.Row
             table.execute("pragma journal_mode = wal")
-            table.executescript(SCHEMA)
+            table.executescript(MANIFEST_SCHEMA)
         except sqlite3.DatabaseError as error:
-            raise Refused(f"{folder / TABLE} is not a table of a batch ({error}); choose another folder") from None
+            raise UsageError(
+                f"{folder / MANIFEST_FILE} is not a batch manifest ({error}); choose another folder"
+            ) from None
         try:
-            yield Ledger(folder, table)
+            yield Manifest(folder, table)
         finally:
             with suppress(sqlite3.Error):
                 table.close()
 
 
 @contextmanager
-def alone_in(inside: Path) -> Iterator[None]:
-    """The system itself lets go of the lock when the process ends, however it ends."""
+def hold_batch_lock(inside: Path) -> Iterator[None]:
+    """Hold the lock of a batch; the system releases it however the process ends."""
     driver = inside / "driver.json"
-    with closing(locked(inside, driver)):
-        put(driver, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now()}).encode())
+    with closing(acquire_batch_lock(inside, driver)):
+        write_bytes_atomically(
+            driver, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": utc_timestamp()}).encode()
+        )
         try:
             yield
         finally:
             driver.unlink(missing_ok=True)
 
 
-def locked(inside: Path, driver: Path) -> sqlite3.Connection:
+def acquire_batch_lock(inside: Path, driver: Path) -> sqlite3.Connection:
+    """Lock the folder; refuse it if another batch holds the lock."""
     try:
         lock = sqlite3.connect(inside / "lock.sqlite", timeout=0, isolation_level=None)
         lock.execute("begin exclusive")
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-            raise Refused(f"{who(driver)} is at work in {inside.parent}; wait for it, or stop it ({error})") from None
-        raise Refused(f"{inside} is not a folder a batch can use ({error}); choose another folder") from None
+            raise UsageError(
+                f"{describe_lock_owner(driver)} is using {inside.parent}; wait for it, or stop it ({error})"
+            ) from None
+        raise UsageError(f"{inside} is not a folder a batch can use ({error}); choose another folder") from None
     return lock
 
 
-def who(driver: Path) -> str:
+def describe_lock_owner(driver: Path) -> str:
+    """The batch that holds the lock, for an error message."""
     try:
         about = json.loads(driver.read_text())
         return f"another batch (process {about['pid']} on {about['host']}, since {about['since']})"

@@ -1,4 +1,4 @@
-"""How a batch is done: the options of `motion-imitate batch`. Light to import."""
+"""The options of `motion-imitate batch`. This module must stay fast to import."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,22 +9,24 @@ from cyclopts.validators import Number
 
 
 @dataclass(frozen=True)
-class Batching:
+class BatchOptions:
+    """How a batch is run."""
+
     source: Annotated[tuple[Path, ...], Parameter(negative=(), consume_multiple=True)] = ()
-    """Photos, each of another person, or folders of them: everybody does what is done in every video."""
+    """Photos, one per person, or folders of photos. Each person is rendered for every video."""
     on: Literal["local", "ray"] = "local"
-    """Where videos are made: in processes of this machine, or of Ray (extra [ray]), which may have many."""
+    """Where workers run: in processes on this machine, or on Ray (extra [ray]), which may span many machines."""
     workers: Annotated[int | None, Parameter(validator=Number(gte=1, lte=4096))] = None
-    """Processes, each of which makes one video at a time; if not given, as many as processors and memory allow."""
+    """Worker processes, one video each at a time; by default as many as processors and memory allow."""
     gpus_per_worker: Annotated[float, Parameter(validator=Number(gte=0, lte=64))] = 0
-    """GPUs that each process of Ray is lent, or its share of one, such as 0.5."""
+    """GPUs for each Ray worker; a fraction, such as 0.5, shares one."""
     address: str | None = None
-    """A Ray that is running, such as auto or HOST:6379; else RAY_ADDRESS; else one is started and ended."""
+    """Address of a running Ray, such as auto or HOST:6379. Default: RAY_ADDRESS, or a temporary local Ray."""
     retry_failed: Annotated[bool, Parameter(negative=())] = False
-    """Try again what failed in an earlier run."""
+    """Retry items that failed in an earlier run."""
     dry_run: Annotated[bool, Parameter(negative=())] = False
-    """Only tell what would be done, and how long it would take, from two seconds of each size of video."""
+    """List what would be done and estimate the time, by trying two seconds of one video of each size."""
     limit: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
-    """Do so many videos at most, of those that are left."""
+    """Process at most this many of the remaining videos."""
     patience: Annotated[float, Parameter(validator=Number(gt=0))] = 300
-    """Seconds that a video may take, and one more for each of its frames, before its process is taken to hang."""
+    """Timeout per video: this many seconds plus one per frame."""

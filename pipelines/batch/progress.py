@@ -1,5 +1,4 @@
-"""What is seen of a batch while it goes on: a table that lives where stdout is a terminal, else a line of JSON for each
-item that is done."""
+"""The progress of a batch: a live table where stdout is a terminal, else a JSON line for each finished item."""
 
 import json
 import sys
@@ -9,45 +8,52 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from pipelines.batch.item import Item
-from pipelines.reporter import Talk
+from pipelines.batch.item import BatchItem
+from pipelines.reporter import Reporter
 
-TOLD = ("id", "state", "attempts", "kind", "reason", "frames", "seconds", "peak_mib", "node")
+PROGRESS_COLUMNS = ("id", "state", "attempts", "kind", "reason", "frames", "seconds", "peak_mib", "node")
 
 
-class Board:
-    """Nothing is shown."""
+class BatchProgress:
+    """Receives the events of a batch; this base class shows nothing."""
 
-    def began(self, item: Item) -> None:
+    def start_item(self, item: BatchItem) -> None:
+        """An item has started."""
         pass
 
-    def left(self, item: Item) -> None:
-        """It did not come to an end, and will be tried again."""
+    def requeue_item(self, item: BatchItem) -> None:
+        """An item did not finish and will be retried."""
 
-    def ended(self, item: Item, row: Any) -> None:
+    def finish_item(self, item: BatchItem, row: Any) -> None:
+        """An item has finished; `row` is its manifest row."""
         pass
 
 
 @contextmanager
-def board(total: int, counts: dict[str, int], talk: Talk) -> Iterator[Board]:
+def show_batch_progress(total: int, counts: dict[str, int], talk: Reporter) -> Iterator[BatchProgress]:
+    """The progress display for the reporter's settings and for stdout."""
     if talk.quiet:
-        yield Board()
+        yield BatchProgress()
     elif talk.json or not sys.stdout.isatty():
-        yield Lines()
+        yield JsonLinesProgress()
     else:
-        live = Live(total, counts)
+        live = LiveProgressTable(total, counts)
         with live.screen:
             yield live
 
 
 @dataclass(frozen=True)
-class Lines(Board):
-    def ended(self, item: Item, row: Any) -> None:
-        print(json.dumps({name: row[name] for name in TOLD if row[name] is not None}), flush=True)
+class JsonLinesProgress(BatchProgress):
+    """Prints a JSON line for each finished item."""
+
+    def finish_item(self, item: BatchItem, row: Any) -> None:
+        print(json.dumps({name: row[name] for name in PROGRESS_COLUMNS if row[name] is not None}), flush=True)
 
 
 @dataclass
-class Live(Board):
+class LiveProgressTable(BatchProgress):
+    """A table of running items and counts, updated on the terminal."""
+
     total: int
     counts: dict[str, int]
     running: dict[str, float] = field(default_factory=dict)
@@ -55,22 +61,23 @@ class Live(Board):
     def __post_init__(self) -> None:
         from rich.live import Live as Screen
 
-        self.begun, self.now = monotonic(), 0  # items that ended since
+        self.begun, self.now = monotonic(), 0  # items finished since then
         self.screen = Screen(get_renderable=self.picture, refresh_per_second=2)
 
-    def began(self, item: Item) -> None:
+    def start_item(self, item: BatchItem) -> None:
         self.running[item.id] = monotonic()
 
-    def left(self, item: Item) -> None:
+    def requeue_item(self, item: BatchItem) -> None:
         self.running.pop(item.id, None)
 
-    def ended(self, item: Item, row: Any) -> None:
+    def finish_item(self, item: BatchItem, row: Any) -> None:
         self.running.pop(item.id, None)
         self.counts[row["state"]] += 1
         self.counts["queued"] -= 1
         self.now += 1
 
     def picture(self) -> Any:
+        """The table as it is now, for `rich`."""
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 

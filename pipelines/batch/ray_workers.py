@@ -1,4 +1,4 @@
-"""Processes of Ray that work at items of a batch, here or on many machines; one that is lost is replaced."""
+"""Worker processes on Ray, on one or many machines, one batch item each at a time; a lost worker is replaced."""
 
 import socket
 import sys
@@ -9,116 +9,128 @@ from math import floor
 from time import monotonic, sleep
 from typing import Any
 
-from pipelines.batch.item import Item
-from pipelines.batch.local_workers import Lost
-from pipelines.batch.options import Batching
-from pipelines.batch.outcome import Outcome
-from pipelines.streaming.memory import give_back
-from pipelines.streaming.ray_actors import PATIENCE, ended, said
-from pipelines.streaming.ray_cluster import RayError, cluster, refuse_gpus
+from pipelines.batch.item import BatchItem
+from pipelines.batch.local_workers import WorkerLost
+from pipelines.batch.options import BatchOptions
+from pipelines.batch.outcome import ItemOutcome
+from pipelines.streaming.memory import return_freed_memory
+from pipelines.streaming.ray_actors import ACTOR_START_SECONDS, kill_actors, last_error_line
+from pipelines.streaming.ray_cluster import RayError, check_ray_gpus, connect_ray
 
-NOTICED = 30.0  # seconds until Ray surely knows that a node is gone
+NODE_LOSS_SECONDS = 30.0  # until Ray reliably reports a lost node
 
 
 @dataclass
-class Hand:
+class RayWorker:
+    """A Ray actor, its machine and its current item."""
+
     actor: Any
-    ready: Any  # what Ray has promised: where the process is, once it stands
-    node: tuple[str, str] | None = None  # Ray's name of the machine, and its own
-    item: Item | None = None
-    doing: Any = None  # the promised outcome
+    ready: Any  # Ray reference to the process's location, once it has started
+    node: tuple[str, str] | None = None  # Ray's ID of the machine, and its host name
+    item: BatchItem | None = None
+    doing: Any = None  # Ray reference to the outcome
 
 
-class OnRay:
-    """Hands that Ray holds. Their processes never restart by themselves: what they were at is begun anew instead."""
+class RayWorkerPool:
+    """A `WorkerPool` of Ray actors.
+
+    The actors never restart by themselves: the pool replaces them, and their items are started again.
+    """
 
     def __init__(self, ray: Any, workers: int, gpus: float) -> None:
         self.ray, self.workers = ray, workers
         how = {"num_cpus": 1, "num_gpus": gpus, "max_restarts": 0, "max_task_retries": 0}
-        self.remote = ray.remote(scheduling_strategy="SPREAD", **how)(Worker)
-        self.hands = [self.hired() for _ in range(workers)]
-        self.since = monotonic()  # when anybody was last there
+        self.remote = ray.remote(scheduling_strategy="SPREAD", **how)(BatchItemActor)
+        self.hands = [self.start_worker() for _ in range(workers)]
+        self.since = monotonic()  # when any worker was last ready
 
-    def hired(self) -> Hand:
+    def start_worker(self) -> RayWorker:
+        """Create a worker; Ray starts its process when there is room."""
         actor = self.remote.remote(sys.path)
-        return Hand(actor, actor.where.remote())
+        return RayWorker(actor, actor.where.remote())
 
-    def free(self) -> int:
-        self.meet(0)
+    def idle_workers(self) -> int:
+        """How many workers are ready and idle."""
+        self.register_ready_workers(0)
         return sum(hand.node is not None and hand.item is None for hand in self.hands)
 
-    def meet(self, seconds: float) -> None:
-        """Whoever has come to stand. Those whom there is no room for may come later, when others have left."""
+    def register_ready_workers(self, seconds: float) -> None:
+        """Register workers that have become ready; the others may become ready later, when there is room."""
         new = {hand.ready: hand for hand in self.hands if hand.node is None}
         there = self.ray.wait([*new], num_returns=len(new), timeout=seconds)[0] if new else []
         for promise in there:
             try:
                 new[promise].node = self.ray.get(promise)
             except self.ray.exceptions.RayError as error:
-                raise RayError(f"a worker of Ray cannot be made: {said(error)}") from error
+                raise RayError(f"a Ray worker cannot be started: {last_error_line(error)}") from error
         if len(new) - len(there) < len(self.hands):
             self.since = monotonic()
-        elif monotonic() - self.since > PATIENCE:
-            raise RayError(f"none of {self.workers} workers of Ray was there after {PATIENCE:.0f} s; is it busy?")
+        elif monotonic() - self.since > ACTOR_START_SECONDS:
+            raise RayError(
+                f"none of {self.workers} Ray workers was ready after {ACTOR_START_SECONDS:.0f} s; is Ray busy?"
+            )
 
-    def start(self, item: Item) -> str:
+    def start(self, item: BatchItem) -> str:
         hand = next(hand for hand in self.hands if hand.node is not None and hand.item is None)
         hand.item, hand.doing = item, hand.actor.perform.remote(item)
         assert hand.node is not None
         return hand.node[1]
 
-    def wait(self, seconds: float) -> list[tuple[Item, Outcome | Lost]]:
+    def wait(self, seconds: float) -> list[tuple[BatchItem, ItemOutcome | WorkerLost]]:
         busy = {hand.doing: hand for hand in self.hands if hand.item is not None}
         if not busy:
-            self.meet(seconds)
+            self.register_ready_workers(seconds)
             return []
         over, _ = self.ray.wait([*busy], num_returns=1, timeout=seconds)
-        return [self.ended(busy[promise]) for promise in over]
+        return [self.finish_item(busy[promise]) for promise in over]
 
-    def ended(self, hand: Hand) -> tuple[Item, Outcome | Lost]:
+    def finish_item(self, hand: RayWorker) -> tuple[BatchItem, ItemOutcome | WorkerLost]:
+        """The item and outcome of a worker that has ended; a dead worker is replaced."""
         item, promise = hand.item, hand.doing
         assert item is not None
         hand.item = hand.doing = None
         try:
             return item, self.ray.get(promise)
         except self.ray.exceptions.RayActorError as error:
-            here, why = self.fate(hand, error)
+            here, why = self.diagnose_loss(hand, error)
             self.ray.kill(hand.actor)
-            self.hands[self.hands.index(hand)] = self.hired()
-            what = "the process that worked at it died" if here else "the machine that worked at it was lost"
-            return item, Lost(f"{what} ({why})", counted=here)
+            self.hands[self.hands.index(hand)] = self.start_worker()
+            what = "the worker process died" if here else "the worker's machine was lost"
+            return item, WorkerLost(f"{what} ({why})", counted=here)
 
-    def fate(self, hand: Hand, error: Exception) -> tuple[bool, str]:
-        """Whether the machine is still there, and what Ray says. It takes Ray a while to be sure that one is gone."""
-        until = monotonic() + NOTICED
+    def diagnose_loss(self, hand: RayWorker, error: Exception) -> tuple[bool, str]:
+        """Whether the worker's machine is alive, and Ray's reason. Ray takes a while to report a lost machine."""
+        until = monotonic() + NODE_LOSS_SECONDS
         while isinstance(error, self.ray.exceptions.ActorUnavailableError) and monotonic() < until:
             sleep(0.5)
             try:
-                self.ray.get(hand.actor.where.remote(), timeout=NOTICED)
-                return False, "it could not be reached for a while"
+                self.ray.get(hand.actor.where.remote(), timeout=NODE_LOSS_SECONDS)
+                return False, "it was unreachable for a while"
             except self.ray.exceptions.RayError as later:
                 error = later
         assert hand.node is not None
         alive = any(node["Alive"] and node["NodeID"] == hand.node[0] for node in self.ray.nodes())
-        return alive and "node has died" not in str(error), said(error)
+        return alive and "node has died" not in str(error), last_error_line(error)
 
-    def end(self, item: Item) -> None:
+    def end(self, item: BatchItem) -> None:
         for k, hand in enumerate(self.hands):
             if hand.item is item:
                 self.ray.kill(hand.actor)
-                self.hands[k] = self.hired()
+                self.hands[k] = self.start_worker()
 
     def close(self) -> None:
-        ended(self.ray, (hand.actor for hand in self.hands))
+        """Kill all workers."""
+        kill_actors(self.ray, (hand.actor for hand in self.hands))
 
 
 @contextmanager
-def on_ray(how: Batching, items: int) -> Iterator[OnRay]:
-    with cluster(how.address) as ray:
+def ray_worker_pool(how: BatchOptions, items: int) -> Iterator[RayWorkerPool]:
+    """A pool of at most as many workers as items, for as long as Ray is connected."""
+    with connect_ray(how.address) as ray:
         nodes = ray.nodes()
-        workers = max(1, min(how.workers or fitting(nodes, how.gpus_per_worker), items))
-        refuse_gpus(nodes, workers, how.gpus_per_worker)
-        hands = OnRay(ray, workers, how.gpus_per_worker)
+        workers = max(1, min(how.workers or default_ray_workers(nodes, how.gpus_per_worker), items))
+        check_ray_gpus(nodes, workers, how.gpus_per_worker)
+        hands = RayWorkerPool(ray, workers, how.gpus_per_worker)
         try:
             yield hands
         finally:
@@ -126,30 +138,32 @@ def on_ray(how: Batching, items: int) -> Iterator[OnRay]:
                 hands.close()
 
 
-def fitting(nodes: Iterable[Any], gpus: float) -> int:
-    """As many as there are processors; and GPUs, if they want any."""
+def default_ray_workers(nodes: Iterable[Any], gpus: float) -> int:
+    """The cluster's number of processors, or the number of GPU shares if GPUs are requested."""
     there = [node["Resources"] for node in nodes if node["Alive"]]
     processors = int(sum(has.get("CPU", 0) for has in there))
     return min(processors, floor(sum(has.get("GPU", 0) for has in there) / gpus)) if gpus else processors
 
 
-class Worker:
-    """What runs in a process of Ray."""
+class BatchItemActor:
+    """The actor that runs in a Ray process."""
 
     def __init__(self, path: list[str]) -> None:
         sys.path.extend(place for place in path if place not in sys.path)
-        give_back()
-        from pipelines.batch.worker_job import Performer
+        return_freed_memory()
+        from pipelines.batch.worker_job import ItemRunner
 
-        self.performer = Performer()
+        self.performer = ItemRunner()
 
     def where(self) -> tuple[str, str]:
+        """Ray's ID of the machine, and its host name."""
         import ray
 
         return ray.get_runtime_context().get_node_id(), socket.gethostname()
 
-    def perform(self, item: Item) -> Outcome:
-        from pipelines.streaming.threads import alone
+    def perform(self, item: BatchItem) -> ItemOutcome:
+        """Render an item without starting threads."""
+        from pipelines.streaming.threads import without_threads
 
-        with alone():
+        with without_threads():
             return self.performer(item)

@@ -1,4 +1,4 @@
-"""Working through items with hands that may be lost: whatever becomes of some, all are brought to an end."""
+"""Runs batch items on workers that may be lost; failed items are retried, and the others go on."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -7,76 +7,79 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from motion_imitate.files import sweep
+from motion_imitate.files import remove_stale_parts
 from motion_imitate.video import VideoError, probe
-from pipelines.batch.item import Item
-from pipelines.batch.local_workers import Hands, Lost, local
-from pipelines.batch.manifest import Ledger
-from pipelines.batch.options import Batching
-from pipelines.batch.outcome import SYSTEM, Outcome
-from pipelines.batch.progress import Board
+from pipelines.batch.item import BatchItem
+from pipelines.batch.local_workers import WorkerLost, WorkerPool, local_worker_pool
+from pipelines.batch.manifest import Manifest
+from pipelines.batch.options import BatchOptions
+from pipelines.batch.outcome import SYSTEM_FAULT, ItemOutcome
+from pipelines.batch.progress import BatchProgress
 
-ATTEMPTS = 3  # at an item, where not the item is at fault
-NOBODY = Board()  # who looks
-LOOKED = 0.5  # seconds between two looks at who takes too long
+MAX_ATTEMPTS = 3  # per item, if the item itself is not at fault
+NO_PROGRESS = BatchProgress()  # shows nothing
+SCHEDULER_POLL_SECONDS = 0.5  # between checks for timeouts
 
 
-def hands_of(how: Batching, items: int) -> AbstractContextManager[Hands]:
+def open_worker_pool(how: BatchOptions, items: int) -> AbstractContextManager[WorkerPool]:
+    """The worker pool that the options ask for: local, or on Ray."""
     if how.on == "local":
-        return local(how.workers, items)
-    from pipelines.batch.ray_workers import on_ray
+        return local_worker_pool(how.workers, items)
+    from pipelines.batch.ray_workers import ray_worker_pool
 
-    return on_ray(how, items)
+    return ray_worker_pool(how, items)
 
 
 @dataclass(frozen=True)
-class Work:
-    book: Ledger
-    hands: Hands
-    patience: float
-    board: Board = NOBODY
+class Scheduler:
+    """Runs items on a worker pool, with retries and a timeout of `patience` seconds plus one per frame."""
 
-    def all(self, items: Sequence[Item]) -> Iterator[Item]:
-        """Each as soon as it has come to an end, a good one or not."""
-        waiting, running = deque(items), dict[str, tuple[Item, float]]()
+    book: Manifest
+    hands: WorkerPool
+    patience: float
+    board: BatchProgress = NO_PROGRESS
+
+    def run(self, items: Sequence[BatchItem]) -> Iterator[BatchItem]:
+        """Run the items; yield each one when it is finished, whether it succeeded or failed."""
+        waiting, running = deque(items), dict[str, tuple[BatchItem, float]]()
         while waiting or running:
-            while self.hands.free() and (item := ready(waiting, running)):
+            while self.hands.idle_workers() and (item := take_ready_item(waiting, running)):
                 node = self.hands.start(item)
                 self.book.begin(item, node)
-                running[item.id] = (item, monotonic() + self.patience + (frames_of(item.clip) or 0))
-                self.board.began(item)
-            ended = self.hands.wait(LOOKED)
+                running[item.id] = (item, monotonic() + self.patience + (clip_frame_count(item.clip) or 0))
+                self.board.start_item(item)
+            ended = self.hands.wait(SCHEDULER_POLL_SECONDS)
             for item, deadline in [*running.values()]:
                 if monotonic() > deadline and not any(item is one for one, _ in ended):
                     self.hands.end(item)
-                    ended.append((item, Lost(f"it was not done after {self.patience:.0f} s and one for each frame")))
+                    ended.append((item, WorkerLost(f"it was not done after {self.patience:.0f} s plus one per frame")))
             for item, result in ended:
                 del running[item.id]
-                if self.settle(item, result):
+                if self.record_result(item, result):
                     yield item
                 else:
                     waiting.append(item)  # after all others
 
-    def settle(self, item: Item, result: Outcome | Lost) -> bool:
-        """Whether that is the end of it."""
-        if isinstance(result, Lost):
-            sweep(item.out)
-        last = self.book.row(item.id)["attempts"] >= ATTEMPTS
-        counted = result.counted if isinstance(result, Lost) else result.kind == SYSTEM
-        failed = isinstance(result, Lost) or result.kind == SYSTEM
+    def record_result(self, item: BatchItem, result: ItemOutcome | WorkerLost) -> bool:
+        """Record an item's result; return False if it is to be retried."""
+        if isinstance(result, WorkerLost):
+            remove_stale_parts(item.out)
+        last = self.book.row(item.id)["attempts"] >= MAX_ATTEMPTS
+        counted = result.counted if isinstance(result, WorkerLost) else result.kind == SYSTEM_FAULT
+        failed = isinstance(result, WorkerLost) or result.kind == SYSTEM_FAULT
         if failed and not (counted and last):
             self.book.back(item, result.reason, counted)
-            self.board.left(item)
+            self.board.requeue_item(item)
             return False
-        if isinstance(result, Lost):
-            result = Outcome(SYSTEM, f"{result.reason}; so {ATTEMPTS} times")
+        if isinstance(result, WorkerLost):
+            result = ItemOutcome(SYSTEM_FAULT, f"{result.reason}; tried {MAX_ATTEMPTS} times")
         self.book.end(item, result)
-        self.board.ended(item, self.book.row(item.id))
+        self.board.finish_item(item, self.book.row(item.id))
         return True
 
 
-def ready(waiting: deque[Item], running: dict[str, tuple[Item, float]]) -> Item | None:
-    """The next one whose motion nobody else is just looking at."""
+def take_ready_item(waiting: deque[BatchItem], running: dict[str, tuple[BatchItem, float]]) -> BatchItem | None:
+    """Remove and return the next item whose motion no running item is computing; None if there is none."""
     looked_at = {item.motion for item, _ in running.values() if item.motion and not item.motion.exists()}
     for item in waiting:
         if item.motion not in looked_at:
@@ -85,7 +88,8 @@ def ready(waiting: deque[Item], running: dict[str, tuple[Item, float]]) -> Item 
     return None
 
 
-def frames_of(clip: Path) -> int | None:
+def clip_frame_count(clip: Path) -> int | None:
+    """The clip's number of frames; None if unknown or unreadable."""
     try:
         return probe(clip).frames
     except (VideoError, OSError):

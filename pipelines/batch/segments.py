@@ -1,4 +1,4 @@
-"""One long video by many: its motion is found as a whole, stretches of it are drawn apart, and joined as they are."""
+"""Render one long video in segments: estimate its motion as a whole, render segments in parallel, and join them."""
 
 import json
 import shutil
@@ -10,133 +10,148 @@ from typing import TypeVar, cast
 
 from torch import Tensor
 
-from motion_imitate.files import OutputError, put
-from motion_imitate.types import Motion, cat
+from motion_imitate.files import OutputError, write_bytes_atomically
+from motion_imitate.types import Motion, cat_batched
 from motion_imitate.video import join
-from pipelines.batch.item import Item, digest, placed, version
-from pipelines.batch.manifest import FAILED, QUEUED, Ledger, opened
-from pipelines.batch.options import Batching
-from pipelines.batch.scheduler import Work, hands_of
-from pipelines.imitate.driver import Job
-from pipelines.imitate.options import Drawing
-from pipelines.imitate.person import person_of
-from pipelines.imitate.render_video import ENCODING, moving
-from pipelines.motion.options import Looking
-from pipelines.motion.stored import keep, kept
-from pipelines.output_path import Refused
-from pipelines.provenance import tags
-from pipelines.reporter import Talk
-from pipelines.streaming.threads import HERE
+from pipelines.batch.item import BatchItem, digest_of_parts, resolve_drawing_paths, version_with_weights
+from pipelines.batch.manifest import FAILED, QUEUED, Manifest, open_manifest
+from pipelines.batch.options import BatchOptions
+from pipelines.batch.scheduler import Scheduler, open_worker_pool
+from pipelines.imitate.driver import ImitateJob
+from pipelines.imitate.options import RenderOptions
+from pipelines.imitate.person import load_person
+from pipelines.imitate.render_video import RENDER_ENCODING, open_person_motion
+from pipelines.motion.options import BaseEstimationOptions
+from pipelines.motion.stored import cache_motion, load_cached_motion
+from pipelines.output_path import UsageError
+from pipelines.provenance import provenance_tags
+from pipelines.reporter import Reporter
+from pipelines.streaming.threads import THREAD_RUNNER
 
-PATIENCE = 300.0  # seconds that a stretch may take, and one for each frame
-D = TypeVar("D", Drawing, Looking)
+SEGMENT_PATIENCE = 300.0  # timeout per segment: seconds, plus one per frame
+D = TypeVar("D", RenderOptions, BaseEstimationOptions)
 
-INDEX = "stretches.json"
+SEGMENT_INDEX = "stretches.json"
 
 
 @dataclass(frozen=True)
-class Stretch:
-    item: Item
-    second: float  # when it begins
+class VideoSegment:
+    """A part of the video, rendered as one batch item."""
+
+    item: BatchItem
+    second: float  # at which it starts
     frames: int
 
     def __len__(self) -> int:
         return self.frames
 
 
-def refuse_segments(job: Job) -> None:
+def check_segment_options(job: ImitateJob) -> None:
+    """Refuse options that cannot be rendered in segments."""
     how = job.how
     if how.background == "driving" or how.side_by_side or how.preview:
         wish = "--preview" if how.preview else "--side-by-side" if how.side_by_side else "--background driving"
-        raise Refused(f"--segments cannot be drawn with {wish}, which follows the video from its start; leave one out")
+        raise UsageError(f"--segments cannot be used with {wish}, which needs the video from its start; leave one out")
     if how.background == "alpha" and job.out.suffix.lower() == ".webm":
-        raise Refused("transparent .webm files cannot be joined; name a .mov, or leave --segments out")
+        raise UsageError("transparent .webm files cannot be joined; give a .mov file, or leave --segments out")
 
 
-def in_segments(job: Job, talk: Talk) -> list[Tensor]:
-    """The file; how sure each of its frames is. What is done stays in a folder beside it until all is."""
-    refuse_segments(job)
+def imitate_in_segments(job: ImitateJob, talk: Reporter) -> list[Tensor]:
+    """Write the video; return the confidence of each frame.
+
+    Finished segments are kept in a folder beside the output until it is complete.
+    """
+    check_segment_options(job)
     folder = job.out.absolute().with_name(f".{job.out.name}.segments")
-    how = Batching(
+    how = BatchOptions(
         on="ray" if job.how.run == "ray" else "local",
         workers=job.seeing.workers,
         gpus_per_worker=job.how.gpus_per_worker,
         address=job.how.address,
     )
-    with opened(folder) as book:
-        every = planned(job, folder, book, talk)
-        book.plan([one.item for one in every], again=True, over=True)
+    with open_manifest(folder) as book:
+        every = plan_segments(job, folder, book, talk)
+        book.plan_items([one.item for one in every], again=True, over=True)
         left = {one.item.id: one for one in every if book.row(one.item.id)["state"] == QUEUED}
-        with hands_of(how, len(left)) as hands:
-            ended = Work(book, hands, PATIENCE + max(map(len, every))).all([one.item for one in left.values()])
-            for done in talk.counted((left[item.id] for item in ended), "imitate", sum(map(len, left.values()))):
+        with open_worker_pool(how, len(left)) as hands:
+            ended = Scheduler(book, hands, SEGMENT_PATIENCE + max(map(len, every))).run(
+                [one.item for one in left.values()]
+            )
+            for done in talk.track_progress((left[item.id] for item in ended), "imitate", sum(map(len, left.values()))):
                 row = book.row(done.item.id)
                 if row["state"] == FAILED:
-                    raise OutputError(f"frames from second {done.second:.2f} on cannot be made: {row['reason']}")
-        join(job.out, [(one.second, one.item.out) for one in every], job.clip, tags(), talk.warn)
-        sure = [kept(cast(Path, one.item.motion))[0].confidence for one in every]
+                    raise OutputError(f"the segment at second {done.second:.2f} cannot be rendered: {row['reason']}")
+        join(job.out, [(one.second, one.item.out) for one in every], job.clip, provenance_tags(), talk.warn)
+        sure = [load_cached_motion(cast(Path, one.item.motion))[0].confidence for one in every]
     shutil.rmtree(folder)
     return sure
 
 
-def planned(job: Job, folder: Path, book: Ledger, talk: Talk) -> list[Stretch]:
-    """The stretches, and in a file each how the person moves there: all of it is known before anything is drawn."""
-    key, index = whole(job, book), folder / INDEX
+def plan_segments(job: ImitateJob, folder: Path, book: Manifest, talk: Reporter) -> list[VideoSegment]:
+    """The segments; the motion of each is stored before any is rendered."""
+    key, index = segments_cache_key(job, book), folder / SEGMENT_INDEX
     told = json.loads(index.read_text()) if index.exists() else {}
     if told.get("key") != key:
-        told = {"key": key, "stretches": [*stored(job, folder, talk)]}
-        put(index, json.dumps(told).encode())
-    drawing, looking = placed(chosen(job.how, Drawing), Path.cwd()), chosen(job.seeing, Looking)
+        told = {"key": key, "stretches": [*store_segment_motions(job, folder, talk)]}
+        write_bytes_atomically(index, json.dumps(told).encode())
+    drawing, looking = (
+        resolve_drawing_paths(select_item_options(job.how, RenderOptions), Path.cwd()),
+        select_item_options(job.seeing, BaseEstimationOptions),
+    )
     photos, begin = tuple(photo.absolute() for photo in job.photos), told["stretches"][0][0]
     every = []
     for number, (second, frames) in enumerate(told["stretches"]):
-        name, motion = f"{number:05}{job.out.suffix.lower()}", folder / motion_of(number)
-        own = digest([key, str(number)])
-        item = Item(name, photos, motion, folder / name, drawing, looking, own, motion, since=begin)
-        every.append(Stretch(item, second, frames))
+        name, motion = f"{number:05}{job.out.suffix.lower()}", folder / segment_motion_name(number)
+        own = digest_of_parts([key, str(number)])
+        item = BatchItem(name, photos, motion, folder / name, drawing, looking, own, motion, since=begin)
+        every.append(VideoSegment(item, second, frames))
     return every
 
 
-def chosen(options: D, kind: type[D]) -> D:
-    """Only what each video may have of its own: not where it is made, nor by how many."""
+def select_item_options(options: D, kind: type[D]) -> D:
+    """The options that a batch item takes, without those of where and by how many workers it is rendered."""
     return kind(**{field.name: getattr(options, field.name) for field in fields(kind)})
 
 
-def whole(job: Job, book: Ledger) -> str:
-    """Of all that the result depends on."""
+def segments_cache_key(job: ImitateJob, book: Manifest) -> str:
+    """A hash of everything that the result depends on."""
     given = [
         *job.photos,
         *(path for path in (job.clip, job.how.motion, job.how.weights, Path(job.how.background)) if path),
     ]
-    settings = f"{chosen(job.how, Drawing)} {chosen(job.seeing, Looking)} {job.how.segments}"
-    return digest([version(), settings, *(book.contents(path) for path in given)])
+    settings = f"{select_item_options(job.how, RenderOptions)} {select_item_options(job.seeing, BaseEstimationOptions)} {job.how.segments}"
+    return digest_of_parts([version_with_weights(), settings, *(book.cached_digest(path) for path in given)])
 
 
-def stored(job: Job, folder: Path, talk: Talk) -> Iterator[tuple[float, int]]:
-    """The seconds at which stretches begin, and their frames; each begins where a keyframe may be."""
+def store_segment_motions(job: ImitateJob, folder: Path, talk: Reporter) -> Iterator[tuple[float, int]]:
+    """Store the motion of each segment; yield its first second and frame count.
+
+    Each segment starts where a keyframe may be.
+    """
     assert job.how.segments is not None
-    with moving(job, talk, person_of, HERE) as (driver, _, moved):
+    with open_person_motion(job, talk, load_person, THREAD_RUNNER) as (driver, _, moved):
         rate = float(driver.rate)
-        apart = max(1, round(rate * ENCODING.keyframes))
+        apart = max(1, round(rate * RENDER_ENCODING.keyframes))
         length = apart * ceil(job.how.segments * rate / apart)
-        seen = talk.counted(moved, "look", driver.frames)
-        for number, part in enumerate(parts(seen, length)):
-            keep(folder / motion_of(number), part, rate)
+        seen = talk.track_progress(moved, "look", driver.frames)
+        for number, part in enumerate(regroup_motion(seen, length)):
+            cache_motion(folder / segment_motion_name(number), part, rate)
             yield float(part.seconds[0]), len(part)
 
 
-def motion_of(number: int) -> str:
+def segment_motion_name(number: int) -> str:
+    """The file name of a segment's motion."""
     return f"{number:05}.safetensors"
 
 
-def parts(runs: Iterable[Motion], length: int) -> Iterator[Motion]:
-    """The same in runs of that length; the last may be shorter."""
+def regroup_motion(runs: Iterable[Motion], length: int) -> Iterator[Motion]:
+    """The same motion in runs of the given length; the last one may be shorter."""
     held: list[Motion] = []
     for run in runs:
         held.append(run)
         while sum(map(len, held)) >= length:
-            some = cat(held)
+            some = cat_batched(held)
             yield some[:length]
             held = [some[length:]]
     if sum(map(len, held)):
-        yield cat(held)
+        yield cat_batched(held)

@@ -1,4 +1,4 @@
-"""Making one video of a batch, in whatever process: what comes of it is told, errors too."""
+"""Render one video of a batch in a worker process; errors become part of the outcome."""
 
 import json
 import socket
@@ -13,26 +13,35 @@ from typing import Any
 from jaxtyping import UInt8
 from torch import Tensor
 
-from motion_imitate.files import put
+from motion_imitate.files import write_bytes_atomically
 from motion_imitate.imitate import Person
 from motion_imitate.types import Frames
-from pipelines.batch.item import Item
-from pipelines.batch.outcome import DONE, INPUT, PICTURES, SYSTEM, Outcome, beside, record, strip
-from pipelines.errors import verdict
-from pipelines.imitate.driver import Job
-from pipelines.imitate.options import Drawing
-from pipelines.imitate.person import person_of
-from pipelines.imitate.render_video import made
-from pipelines.motion.commands import extracted
-from pipelines.reporter import BAD_INPUT, USAGE, S, Talk
-from pipelines.streaming.memory import forget_peak, peak
+from pipelines.batch.item import BatchItem
+from pipelines.batch.outcome import (
+    DONE,
+    INPUT_FAULT,
+    STRIP_FRAMES,
+    SYSTEM_FAULT,
+    ItemOutcome,
+    encode_preview_strip,
+    outcome_record,
+    outcome_record_path,
+)
+from pipelines.errors import classify_error
+from pipelines.imitate.driver import ImitateJob
+from pipelines.imitate.options import RenderOptions
+from pipelines.imitate.person import load_person
+from pipelines.imitate.render_video import render_video
+from pipelines.motion.commands import write_extracted_motion
+from pipelines.reporter import BAD_INPUT, USAGE, Reporter, SizedT
+from pipelines.streaming.memory import peak_rss, reset_peak_memory
 
-PEOPLE = 4  # whom a process remembers
+CACHED_PEOPLE = 4  # prepared people that a process keeps
 
 
 @dataclass(frozen=True)
-class Listening(Talk):
-    """Keeps the warnings and a few pictures, and says nothing."""
+class RecordingReporter(Reporter):
+    """Collects the warnings and a few frames, and prints nothing."""
 
     quiet: bool = True
     heard: list[str] = field(default_factory=list)
@@ -41,57 +50,61 @@ class Listening(Talk):
     def warn(self, warning: str) -> None:
         self.heard.append(warning)
 
-    def counted(self, runs: Iterable[S], what: str, total: int | None) -> Iterator[S]:
-        step, done = ceil((total or 1) / PICTURES), 0
+    def track_progress(self, runs: Iterable[SizedT], what: str, total: int | None) -> Iterator[SizedT]:
+        """The runs as they are; keeps about evenly spaced frames of those that are video."""
+        step, done = ceil((total or 1) / STRIP_FRAMES), 0
         for run in runs:
             if isinstance(run, Frames):
                 self.pictures.extend(run.data[k].clone() for k in range(-done % step, len(run), step))
                 done += len(run)
-                while len(self.pictures) > PICTURES:  # it is longer than was known
+                while len(self.pictures) > STRIP_FRAMES:  # more frames than expected
                     self.pictures[:], step = self.pictures[::2], 2 * step
             yield run
 
 
-class Performer:
-    """What a process knows between two items."""
+class ItemRunner:
+    """Renders items one after the other; prepared people are cached between items."""
 
     def __init__(self) -> None:
         self.people: OrderedDict[Any, Person] = OrderedDict()
 
-    def __call__(self, item: Item) -> Outcome:
-        begun, talk = monotonic(), Listening()
-        forget_peak()
+    def __call__(self, item: BatchItem) -> ItemOutcome:
+        begun, talk = monotonic(), RecordingReporter()
+        reset_peak_memory()
         try:
-            frames = self.video(item, talk)
-            seconds, shown = round(monotonic() - begun, 2), strip(talk.pictures)
-            outcome = Outcome(DONE, "", frames, seconds, peak(), socket.gethostname(), tuple(talk.heard), shown)
-            put(beside(item.out), (json.dumps(record(item, outcome), indent=1) + "\n").encode())
+            frames = self.render_item(item, talk)
+            seconds, shown = round(monotonic() - begun, 2), encode_preview_strip(talk.pictures)
+            outcome = ItemOutcome(DONE, "", frames, seconds, peak_rss(), socket.gethostname(), tuple(talk.heard), shown)
+            write_bytes_atomically(
+                outcome_record_path(item.out), (json.dumps(outcome_record(item, outcome), indent=1) + "\n").encode()
+            )
         except Exception as error:
-            code, sentence = verdict(error)
-            kind = INPUT if code in (BAD_INPUT, USAGE) else SYSTEM
-            return Outcome(kind, " ".join(sentence.split()), node=socket.gethostname(), warnings=tuple(talk.heard))
+            code, sentence = classify_error(error)
+            kind = INPUT_FAULT if code in (BAD_INPUT, USAGE) else SYSTEM_FAULT
+            return ItemOutcome(kind, " ".join(sentence.split()), node=socket.gethostname(), warnings=tuple(talk.heard))
         return outcome
 
-    def video(self, item: Item, talk: Talk) -> int:
+    def render_item(self, item: BatchItem, talk: Reporter) -> int:
+        """Render the item's video; return its number of frames."""
         item.out.parent.mkdir(parents=True, exist_ok=True)
-        how, seeing = item.imitating(), item.seeing()
-        job = Job(item.photos, item.clip, item.out, how, seeing, item.limit)
+        how, seeing = item.imitate_options(), item.motion_options()
+        job = ImitateJob(item.photos, item.clip, item.out, how, seeing, item.limit)
         if item.since is not None:
             job = replace(job, clip=None, how=replace(how, motion=item.motion), since=item.since)
         elif item.motion is not None:
             if not item.motion.exists():
-                extracted(item.clip, item.motion, replace(seeing, size=job.longest), talk)
+                write_extracted_motion(item.clip, item.motion, replace(seeing, size=job.longest), talk)
             job = replace(job, how=replace(how, motion=item.motion))
-        return sum(map(len, made(job, talk, self.person)))
+        return sum(map(len, render_video(job, talk, self.person)))
 
-    def person(self, photos: Sequence[Path], longest: int, how: Drawing, talk: Talk) -> Person:
-        """Those of late are remembered, as long as their photos and networks stay what they are."""
+    def person(self, photos: Sequence[Path], longest: int, how: RenderOptions, talk: Reporter) -> Person:
+        """The person of these photos, cached until a photo or the weights change."""
         files = (*photos, how.weights) if how.weights else photos
         stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
         key = (stamps, longest, how.photo_person, how.renderer)
         if key not in self.people:
-            self.people[key] = person_of(photos, longest, how, talk)
-            if len(self.people) > PEOPLE:
+            self.people[key] = load_person(photos, longest, how, talk)
+            if len(self.people) > CACHED_PEOPLE:
                 self.people.popitem(last=False)
         self.people.move_to_end(key)
         return self.people[key]

@@ -1,4 +1,4 @@
-"""How right the fitted body is, against a clip whose joints four cameras agree on, and how fast clips are seen."""
+"""Benchmark the motion estimate: accuracy against multi-camera ground truth, speed and memory."""
 
 import tempfile
 from collections.abc import Iterator
@@ -9,110 +9,122 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from motion_imitate.bodies.skinning import Skinned, posed_keypoints
-from motion_imitate.estimators.landmarks import Landmarking, Landmarks
-from motion_imitate.estimators.silhouette import Edges, filled
-from motion_imitate.geometry.camera import to_camera
-from motion_imitate.metrics.motion import acceleration_error, aligned, from_root, mean_error, overlap, sliding
-from motion_imitate.types import BodyModel, Motion, Sighting, cat
+from motion_imitate.bodies.skinning import SkinnedBody, posed_keypoints
+from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
+from motion_imitate.estimators.silhouette import MaskEdges, rasterize_silhouettes
+from motion_imitate.geometry.camera import body_to_camera
+from motion_imitate.metrics.motion import (
+    acceleration_error,
+    foot_sliding_speed,
+    mean_joint_error,
+    mean_mask_iou,
+    procrustes_align,
+    relative_to_root,
+)
+from motion_imitate.types import BodyModel, Motion, Sighting, cat_batched
 from motion_imitate.video import read, write
-from pipelines.bench.process import run_alone
-from pipelines.bench.synthetic_clips import LONG, swaying, there_and_back
-from pipelines.motion.estimate import body_model, fitted, sightings, watching
-from pipelines.motion.options import Seeing
+from pipelines.bench.process import run_measured_process
+from pipelines.bench.synthetic_clips import LONG_CLIP_FRAMES, play_back_and_forth, render_swaying_body
+from pipelines.motion.estimate import fit_motion, load_body_model, open_input_clip, track_person
+from pipelines.motion.options import EstimationOptions
 
-CAMERAS = (1, 2, 3, 4)
-JOINTS = [11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]
-HIPS = (6, 7)  # among those
-FEET = [29, 30, 31, 32]
-STANDING = 0.2  # metres a second, below which a true heel or toe is taken to stand
-WAYS = {
-    "default": Seeing(),
-    "best": Seeing(quality="best"),
-    "fast": Seeing(quality="fast"),
-    "live": Seeing(live=True),
+TRUTH_CAMERAS = (1, 2, 3, 4)
+COMPARED_JOINTS = [11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]
+COMPARED_HIPS = (6, 7)  # indices into COMPARED_JOINTS
+HEEL_AND_TOE_POINTS = [29, 30, 31, 32]
+STANDING_SPEED = 0.2  # metres per second below which a true heel or toe counts as standing
+ESTIMATION_SETTINGS = {
+    "default": EstimationOptions(),
+    "best": EstimationOptions(quality="best"),
+    "fast": EstimationOptions(quality="fast"),
+    "live": EstimationOptions(live=True),
 }
-EVERY = 5  # frames from one whose outline is compared to the next
+OUTLINE_STEP = 5  # frames between those whose outlines are compared
 
 
-def measure(data: Path | None) -> Iterator[str]:
+def measure_estimate(data: Path | None) -> Iterator[str]:
+    """Lines on accuracy, speed and memory; needs the clips and joints of Pose2Sim."""
     torch.set_num_threads(1)
     if data is None or not (data / "gt_single.npz").exists():
-        yield "estimate: give --data DIR, a folder of Pose2Sim's single_cam*.mp4 and gt_single.npz of their true joints"
+        yield "estimate: give --data DIR, the folder of Pose2Sim's single_cam*.mp4 and gt_single.npz, their true joints"
         return
-    clips = {n: clip for n in CAMERAS if (clip := data / f"single_cam{n:02d}.mp4").exists()}
-    yield from accuracy(clips, dict(np.load(data / "gt_single.npz")))
-    yield from speed(next(iter(clips.values())))
-    yield from memory()
+    clips = {n: clip for n in TRUTH_CAMERAS if (clip := data / f"single_cam{n:02d}.mp4").exists()}
+    yield from measure_accuracy(clips, dict(np.load(data / "gt_single.npz")))
+    yield from measure_overlay_speed(next(iter(clips.values())))
+    yield from measure_overlay_memory()
 
 
-def accuracy(clips: dict[int, Path], truth: dict[str, np.ndarray]) -> Iterator[str]:
-    yield "against joints that four cameras agree on, 12 joints of one person, each camera alone"
+def measure_accuracy(clips: dict[int, Path], truth: dict[str, np.ndarray]) -> Iterator[str]:
+    """A table of errors for each camera and setting."""
+    yield "against joints triangulated from four cameras: 12 joints of one person, each camera alone"
     yield f"{'':14}PA-MPJPE    MPJPE  accel.  sliding    outline"
     yield f"{'':14}      mm       mm    m/s2      m/s  of 1 (IoU)"
-    model = body_model("anny")
+    model = load_body_model("anny")
     for camera, clip in clips.items():
-        seen = cat([max(Landmarks(Landmarking(rate=1e6))(run), key=share) for run in read(clip)])
+        seen = cat_batched([max(LandmarkEstimator(Landmarking(rate=1e6))(run), key=mean_score) for run in read(clip)])
         index = camera - 1
         true = torch.from_numpy(truth["X"] @ truth["R"][index].T + truth["t"][index])
-        for name, seeing in WAYS.items():
-            what = watching(clip, seeing, lambda _: None)
-            motion = cat(list(fitted(what, sightings(what), model)))
-            yield f"camera {camera} {name:8}" + judged(model, motion, seen, true, float(what.info.rate))
+        for name, seeing in ESTIMATION_SETTINGS.items():
+            what = open_input_clip(clip, seeing, lambda _: None)
+            motion = cat_batched(list(fit_motion(what, track_person(what), model)))
+            yield f"camera {camera} {name:8}" + accuracy_row(model, motion, seen, true, float(what.info.rate))
 
 
-def share(seen: Sighting) -> float:
+def mean_score(seen: Sighting) -> float:
+    """Mean detection score of a track."""
     return float(seen.score.mean())
 
 
-def judged(model: BodyModel, motion: Motion, seen: Sighting, true: Tensor, rate: float) -> str:
-    at = to_camera(posed_keypoints(cast(Skinned, model), motion.body, "blazepose33"), motion.camera).double()
-    ours, theirs = at[:, JOINTS], true[:, JOINTS]
-    root, goal = from_root(ours, HIPS), from_root(theirs, HIPS)
-    stands = true[:, FEET].diff(dim=0).norm(dim=-1) * rate < STANDING
+def accuracy_row(model: BodyModel, motion: Motion, seen: Sighting, true: Tensor, rate: float) -> str:
+    """A table row: PA-MPJPE, MPJPE, acceleration error, foot sliding, outline IoU."""
+    at = body_to_camera(posed_keypoints(cast(SkinnedBody, model), motion.body, "blazepose33"), motion.camera).double()
+    ours, theirs = at[:, COMPARED_JOINTS], true[:, COMPARED_JOINTS]
+    root, goal = relative_to_root(ours, COMPARED_HIPS), relative_to_root(theirs, COMPARED_HIPS)
+    stands = true[:, HEEL_AND_TOE_POINTS].diff(dim=0).norm(dim=-1) * rate < STANDING_SPEED
     figures = (
-        1000 * mean_error(aligned(ours, theirs), theirs),
-        1000 * mean_error(root, goal),
+        1000 * mean_joint_error(procrustes_align(ours, theirs), theirs),
+        1000 * mean_joint_error(root, goal),
         acceleration_error(root, goal, rate),
-        sliding(at[:, FEET], stands, rate),
-        outline(model, motion, seen),
+        foot_sliding_speed(at[:, HEEL_AND_TOE_POINTS], stands, rate),
+        outline_iou(model, motion, seen),
     )
     return "{:8.1f} {:8.1f} {:7.1f} {:8.2f} {:8.3f}".format(*figures)
 
 
-def outline(model: BodyModel, motion: Motion, seen: Sighting) -> float:
-    """How well the body's outline covers the person's mask, in the masks of every frame looked at anew."""
-    rows = torch.arange(0, len(seen), EVERY)
-    edges = Edges.of(seen[rows], motion.camera[rows])
-    vertices = to_camera(model(motion.body[rows])[0], motion.camera[rows])[:, model.proxy_vertices].double()
-    covered = filled(edges.pixels(vertices[..., :2] / vertices[..., 2:]), model.proxy_faces)
-    return overlap(covered > 0, edges.distance < 0)
+def outline_iou(model: BodyModel, motion: Motion, seen: Sighting) -> float:
+    """IoU of the body's outline and the person's mask, in masks detected on every frame."""
+    rows = torch.arange(0, len(seen), OUTLINE_STEP)
+    edges = MaskEdges.of(seen[rows], motion.camera[rows])
+    vertices = body_to_camera(model(motion.body[rows])[0], motion.camera[rows])[:, model.proxy_vertices].double()
+    covered = rasterize_silhouettes(edges.pixels(vertices[..., :2] / vertices[..., 2:]), model.proxy_faces)
+    return mean_mask_iou(covered > 0, edges.distance < 0)
 
 
-def speed(clip: Path) -> Iterator[str]:
+def measure_overlay_speed(clip: Path) -> Iterator[str]:
+    """Frames per second of `motion overlay` on a clip played several times."""
     frames = sum(len(run) for run in read(clip))
     with tempfile.TemporaryDirectory() as folder:
-        longer = Path(folder) / "longer.mp4"  # the clip there and back, so that starting up does not count for much
+        longer = Path(folder) / "longer.mp4"  # played several times, so that startup matters little
         times = 4
-        write(longer, there_and_back(clip, times), 60)
+        write(longer, play_back_and_forth(clip, times), 60)
         for name in ("default", "fast"):
             arguments = ["motion", "overlay", str(longer), "-o", str(Path(folder) / f"{name}.mp4"), "--quality", name]
-            seconds, most = run_alone(arguments)
+            seconds, most = run_measured_process(arguments)
             yield (
                 f"overlay of {frames * times} frames of {clip.name}, {name}: {frames * times / seconds:.1f} frames/s "
-                f"from start to end, at most {most:.0f} MiB"
+                f"from start to end, peak {most:.0f} MiB"
             )
 
 
-def memory() -> Iterator[str]:
-    """What a clip of LONG frames takes, beside a tenth of it."""
+def measure_overlay_memory() -> Iterator[str]:
+    """Peak memory of `motion overlay` on LONG_CLIP_FRAMES frames against a tenth of them."""
     most: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        for frames in (LONG // 10, LONG):
+        for frames in (LONG_CLIP_FRAMES // 10, LONG_CLIP_FRAMES):
             clip = Path(folder) / f"{frames}.mp4"
-            write(clip, swaying(frames), 60)
+            write(clip, render_swaying_body(frames), 60)
             output = str(clip.with_name(f"{frames}-out.mp4"))
-            seconds, peak = run_alone(["motion", "overlay", str(clip), "-o", output, "--quality", "fast"])
+            seconds, peak = run_measured_process(["motion", "overlay", str(clip), "-o", output, "--quality", "fast"])
             most.append(peak)
-            yield f"{frames} frames of a made-up person, fast: {frames / seconds:.0f} frames/s, at most {peak:.0f} MiB"
+            yield f"{frames} frames of a synthetic person, fast: {frames / seconds:.0f} frames/s, peak {peak:.0f} MiB"
     yield f"ten times the frames take {most[1] / most[0]:.2f} times the memory"

@@ -1,4 +1,4 @@
-"""The whole of `imitate`: how fast, in how much memory, how soon; and what its pictures are worth."""
+"""Benchmark `imitate`: speed, memory, time to the first frame, and image quality."""
 
 import subprocess
 import sys
@@ -14,203 +14,221 @@ import cv2
 import torch
 from torch import Tensor
 
-from motion_imitate.generators.load import RENDERERS, geometric
-from motion_imitate.geometry.flow import correspond, visible
+from motion_imitate.generators.load import RENDERERS, load_geometric_generator
+from motion_imitate.geometry.flow import correspond_views, visible_at_points
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import STEADY, Person, Render
+from motion_imitate.imitate import DRIVER_SMOOTHING, FrameRenderer, Person
 from motion_imitate.motion.retarget import retarget
 from motion_imitate.motion.smooth import smooth
-from motion_imitate.photos.read import opened
+from motion_imitate.photos.read import read_photo
 from motion_imitate.types import BodyModel, Drawn, Frames, Motion, Source, View
 from motion_imitate.types import Generator as Drawer
 from motion_imitate.video import probe, write
-from motion_imitate.weights import find
+from motion_imitate.weights import find_asset
 from pipelines.bench import image_quality as bench_pictures
-from pipelines.bench.process import run_alone
-from pipelines.bench.synthetic_clips import LONG, swaying, there_and_back
-from pipelines.evaluate.compare import filling
-from pipelines.imitate.backdrop import behind
-from pipelines.imitate.driver import driver_of
-from pipelines.imitate.options import Imitating
-from pipelines.imitate.person import person_of
-from pipelines.imitate.render_video import begun_with, ground, same, staged
-from pipelines.motion.options import Seeing
-from pipelines.reporter import Talk
-from pipelines.streaming.threads import alone, beside, threads
+from pipelines.bench.process import run_measured_process
+from pipelines.bench.synthetic_clips import LONG_CLIP_FRAMES, play_back_and_forth, render_swaying_body
+from pipelines.evaluate.compare import fill_frame_with
+from pipelines.imitate.backdrop import choose_backdrop
+from pipelines.imitate.driver import open_driving_motion
+from pipelines.imitate.options import ImitateOptions
+from pipelines.imitate.person import load_person
+from pipelines.imitate.render_video import ground_height, identity_stage, pair_with_backdrop, peek_first_run
+from pipelines.motion.options import EstimationOptions
+from pipelines.reporter import Reporter
+from pipelines.streaming.threads import map_in_threads, prefetch_items, without_threads
 
-SIZE = (1280, 720)  # height and width of what is made
-TIMES = 4  # that the clip is shown, there and back
-AFTER = 100  # frames after which the pace is taken to be steady
-WARM = 0.2  # seconds of the clip that are made before anything is measured
-SMALL = 240  # pixels of the longer side of what shows what memory does
-BARE = "bare stand-in"  # for a generator
-QUIET = Talk(quiet=True)
+RESULT_SIZE = (1280, 720)  # height and width of the result
+IMITATE_REPEATS = 4  # that the clip is played, back and forth
+STEADY_AFTER = 100  # frames after which the rate counts as steady
+WARMUP_SECONDS = 0.2  # seconds of the clip rendered before anything is measured
+GROWTH_LONGEST = 240  # pixels of the longer side when memory growth is measured
+BARE_NAME = "no generator"  # label of BareGenerator
+PACE_REPORTER = Reporter(quiet=True)
 
-Pairs = Iterator[tuple[Frames, Motion]]
+FramePairs = Iterator[tuple[Frames, Motion]]
 
 
 @dataclass(frozen=True)
-class Job:
+class BenchJob:
+    """Input and output files of a benchmark run."""
+
     photo: Path
     clip: Path
     out: Path
-    longest: int = max(SIZE)
+    longest: int = max(RESULT_SIZE)
 
     @property
     def words(self) -> list[str]:
+        """The command line of the run."""
         return ["imitate", str(self.photo), str(self.clip), "-o", str(self.out), "--size", str(self.longest), "-y"]
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Seconds from before the photo was opened: when each frame came to the encoder, and when the file was whole."""
+class RunPace:
+    """Seconds from before the photo is opened until each frame reaches the encoder, and until the file is complete."""
 
     came: list[float]
     whole: float
-    used: list[float]  # of all processors, until each frame came
+    used: list[float]  # processor seconds of all threads until each frame came
 
-    def overall(self) -> float:
+    def overall_rate(self) -> float:
+        """Frames per second, from the photo to the complete file."""
         return len(self.came) / self.whole
 
-    def steady(self, after: int = AFTER) -> float:
-        """Frames a second from frame `after` on."""
+    def steady_rate(self, after: int = STEADY_AFTER) -> float:
+        """Frames per second from frame `after` on."""
         return (len(self.came) - after) / (self.whole - self.came[after])
 
-    def cost(self, after: int = AFTER) -> float:
-        """Seconds of one processor for a frame, from frame `after` on; others at work change that little."""
+    def cpu_cost(self, after: int = STEADY_AFTER) -> float:
+        """Processor seconds per frame from frame `after` on; other load on the machine changes this little."""
         return (self.used[-1] - self.used[after]) / (len(self.used) - 1 - after)
 
 
-def measure(data: Path | None) -> Iterator[str]:
+def measure_imitate(data: Path | None) -> Iterator[str]:
+    """Lines on speed, memory, first frame and image quality."""
     torch.set_num_threads(1)
-    photo = find("demo/photo.jpg")
+    photo = find_asset("demo/photo.jpg")
     clip = (data or Path("nowhere")) / "single_cam01.mp4"
-    clip = clip if clip.exists() else find("demo/clip.mp4")
+    clip = clip if clip.exists() else find_asset("demo/clip.mp4")
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(Path(folder) / "photo.png", Path(folder) / "longer.mp4", Path(folder) / "out.mp4")
-        save(job.photo, filling(opened(photo, 2 * max(SIZE)).image, SIZE))
+        job = BenchJob(Path(folder) / "photo.png", Path(folder) / "longer.mp4", Path(folder) / "out.mp4")
+        write_image(job.photo, fill_frame_with(read_photo(photo, 2 * max(RESULT_SIZE)).image, RESULT_SIZE))
         rate = probe(clip).rate
-        frames = write(job.clip, there_and_back(clip, TIMES), rate)
+        frames = write(job.clip, play_back_and_forth(clip, IMITATE_REPEATS), rate)
         shape = probe(clip)
-        yield f"{clip.name}, {shape.width}x{shape.height}, {frames} frames, to {SIZE[1]}x{SIZE[0]}"
-        yield from speed(job)
-        yield from memory(job, frames)
-        yield from soon(job)
-    yield from bench_pictures.measure(data)
+        yield f"{clip.name}, {shape.width}x{shape.height}, {frames} frames, to {RESULT_SIZE[1]}x{RESULT_SIZE[0]}"
+        yield from measure_imitate_speed(job)
+        yield from measure_imitate_memory(job, frames)
+        yield from measure_first_frame(job)
+    yield from bench_pictures.measure_image_quality(data)
 
 
-def save(path: Path, picture: Tensor) -> None:
+def write_image(path: Path, picture: Tensor) -> None:
+    """Write an RGB image [3, H, W] to a file."""
     cv2.imwrite(str(path), picture.permute(1, 2, 0).numpy()[..., ::-1])
 
 
-class Bare:
-    """Stands in for a generator: where the photo shows what a view shows, and whether. No more is done about it."""
+class BareGenerator:
+    """A generator that only looks up which photo pixels a view shows: the cost of everything but the generator."""
 
     def encode(self, source: Source) -> View:
         return source.view[:1]
 
     def draw(self, code: View, target: View) -> Drawn:
-        at = correspond(code, target)
+        at = correspond_views(code, target)
         body = (target.raster.face >= 0).float()[:, None]
-        trust = visible(at, code).float()[:, None]
+        trust = visible_at_points(at, code).float()[:, None]
         return Drawn(body.expand(-1, 3, -1, -1) / 2, body, at[:, None, ..., :2], trust, torch.zeros_like(body))
 
 
-def bare(_: BodyModel) -> Bare:
-    return Bare()
+def make_bare_generator(_: BodyModel) -> BareGenerator:
+    """A generator factory that needs no body model."""
+    return BareGenerator()
 
 
-def threaded(render: Render, pairs: Pairs) -> Generator[Frames]:
-    """As `imitate` draws."""
-    with closing(beside(pairs)) as made, closing(threads(partial(same, render), made, Seeing().workers)) as drawn:
+def render_threaded(render: FrameRenderer, pairs: FramePairs) -> Generator[Frames]:
+    """Render in threads, as `imitate` does."""
+    with (
+        closing(prefetch_items(pairs)) as made,
+        closing(map_in_threads(partial(identity_stage, render), made, EstimationOptions().workers)) as drawn,
+    ):
         yield from drawn
 
 
-def paced(
-    job: Job,
+def measure_pace(
+    job: BenchJob,
     make: Callable[[BodyModel], Drawer],  # type: ignore[type-arg]
     limit: float = float("inf"),
-) -> Pace:
-    """The command's own stages, with that generator."""
+) -> RunPace:
+    """Run the stages of `imitate` with a generator of `make`, and time every frame."""
     begun, came, used = perf_counter(), list[float](), list[float]()
-    driver = driver_of(job.clip, Imitating(), Seeing(size=job.longest), QUIET)
-    person = person_of([job.photo], job.longest, Imitating(), QUIET)
+    driver = open_driving_motion(job.clip, ImitateOptions(), EstimationOptions(size=job.longest), PACE_REPORTER)
+    person = load_person([job.photo], job.longest, ImitateOptions(), PACE_REPORTER)
     source, model = person.source, person.model
-    moved = retarget(smooth(driver.motion, STEADY), source.body[:1], source.camera[:1], model)
-    first, moved = begun_with(moved)
-    render = Render(Person.of(source, model, make(model)), rasterize, ground("photo", source, first, model))
+    moved = retarget(smooth(driver.motion, DRIVER_SMOOTHING), source.body[:1], source.camera[:1], model)
+    first, moved = peek_first_run(moved)
+    render = FrameRenderer(
+        Person.of(source, model, make(model)), rasterize, ground_height("photo", source, first, model)
+    )
     with (
-        closing(behind("photo", source, driver, QUIET)) as backdrop,
-        closing(threaded(render, staged(moved, backdrop, limit, []))) as drawn,
+        closing(choose_backdrop("photo", source, driver, PACE_REPORTER)) as backdrop,
+        closing(render_threaded(render, pair_with_backdrop(moved, backdrop, limit, []))) as drawn,
     ):
-        write(job.out, stamped(drawn, begun, came, used), driver.rate, job.clip)
-    return Pace(came, perf_counter() - begun, used)
+        write(job.out, stamp_frames(drawn, begun, came, used), driver.rate, job.clip)
+    return RunPace(came, perf_counter() - begun, used)
 
 
-def stamped(runs: Iterable[Frames], begun: float, came: list[float], used: list[float]) -> Iterator[Frames]:
+def stamp_frames(runs: Iterable[Frames], begun: float, came: list[float], used: list[float]) -> Iterator[Frames]:
+    """Pass the frames through, noting wall and processor time at which each arrives."""
     for run in runs:
         came.extend([perf_counter() - begun] * len(run))
         used.extend([process_time()] * len(run))
         yield run
 
 
-def speed(job: Job) -> Iterator[str]:
-    paced(job, geometric, limit=WARM)
-    paces = {name: paced(job, make) for name, make in (RENDERERS | {BARE: bare}).items()}
+def measure_imitate_speed(job: BenchJob) -> Iterator[str]:
+    """Frames per second of each renderer, of everything but the renderer, and of a plain loop."""
+    measure_pace(job, load_geometric_generator, limit=WARMUP_SECONDS)
+    paces = {name: measure_pace(job, make) for name, make in (RENDERERS | {BARE_NAME: make_bare_generator}).items()}
     for name, pace in paces.items():
-        yield told(name, pace)
-    whole, rest = paces["geometric"], paces[BARE]
+        yield describe_pace(name, pace)
+    whole, rest = paces["geometric"], paces[BARE_NAME]
     for name in RENDERERS:
-        yield f"everything but {name} is {rest.steady() / paces[name].steady():.2f} times as fast"
-    with alone():
-        loop = paced(job, geometric)
-    yield told("geometric, a plain loop", loop)
+        yield f"everything but {name} runs at {rest.steady_rate() / paces[name].steady_rate():.2f} times its rate"
+    with without_threads():
+        loop = measure_pace(job, load_geometric_generator)
+    yield describe_pace("geometric, a plain loop", loop)
     took = loop.whole / whole.whole
-    yield f"the loop takes {took:.2f} times as long as threads, {whole.steady() / loop.steady():.2f} once it is steady"
+    yield f"the loop takes {took:.2f} times as long as threads, {whole.steady_rate() / loop.steady_rate():.2f} once steady"
 
 
-def told(name: str, pace: Pace) -> str:
-    steady = f"{pace.steady():7.2f} frames/s from frame {AFTER} on, each {1000 * pace.cost():.0f} ms of a processor"
-    return f"{name:24}{steady}; {pace.overall():.2f} frames/s from photo to file"
+def describe_pace(name: str, pace: RunPace) -> str:
+    """A line with the steady rate, processor time per frame and overall rate."""
+    steady = f"{pace.steady_rate():7.2f} frames/s from frame {STEADY_AFTER} on, each {1000 * pace.cpu_cost():.0f} ms of a processor"
+    return f"{name:24}{steady}; {pace.overall_rate():.2f} frames/s from photo to file"
 
 
-def memory(job: Job, frames: int) -> Iterator[str]:
-    seconds, most = run_alone(job.words)
-    yield f"the command: {frames / seconds:.2f} frames/s from start to end, at most {most:.0f} MiB"
+def measure_imitate_memory(job: BenchJob, frames: int) -> Iterator[str]:
+    """Speed and peak memory of the whole command."""
+    seconds, most = run_measured_process(job.words)
+    yield f"the command: {frames / seconds:.2f} frames/s from start to end, peak {most:.0f} MiB"
 
 
-def flatness(_: Path | None, frames: int = LONG) -> Iterator[str]:
-    """What a clip of many frames takes, beside a tenth of it. It takes many minutes: measured only if asked for."""
+def measure_imitate_growth(_: Path | None, frames: int = LONG_CLIP_FRAMES) -> Iterator[str]:
+    """Peak memory on many frames against a tenth of them. Takes many minutes: run only on request."""
     most: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         for count in (frames // 10, frames):
             clip, out = (Path(folder) / f"{count}{end}.mp4" for end in ("", "-out"))
-            write(clip, swaying(count), 60)
-            seconds, peak = run_alone([*Job(find("demo/photo.jpg"), clip, out, SMALL).words, "--quality", "fast"])
+            write(clip, render_swaying_body(count), 60)
+            seconds, peak = run_measured_process(
+                [*BenchJob(find_asset("demo/photo.jpg"), clip, out, GROWTH_LONGEST).words, "--quality", "fast"]
+            )
             most.append(peak)
-            yield f"{count} frames of a made-up driver, fast: {count / seconds:.1f} frames/s, at most {peak:.0f} MiB"
+            yield f"{count} frames of a synthetic driver, fast: {count / seconds:.1f} frames/s, peak {peak:.0f} MiB"
     yield f"ten times the frames take {most[1] / most[0]:.2f} times the memory"
 
 
-SOON = """
+FIRST_FRAME_SCRIPT = """
 import sys
 from time import time
 from pipelines.cli import commands
 from pipelines.imitate import render_video as imitate
 stamps = [time()]
-prepare, write = imitate.person_of, imitate.write
+prepare, write = render_video.load_person, render_video.write
 def prepared(*given):
     person = prepare(*given)
     stamps.append(time())
-    imitate.person_of = lambda *given: person
+    render_video.load_person = lambda *given: person
     return person
 def first(runs):
     for run in runs:
-        yield run[:1]  # whoever asks for more has encoded it
+        yield run[:1]  # when more is requested, it has been encoded
         stamps.append(time())
         raise KeyboardInterrupt
-imitate.person_of = prepared
-imitate.write = lambda path, runs, *rest, **named: write(path, first(runs), *rest, **named)
+render_video.load_person = prepared
+render_video.write = lambda path, runs, *rest, **named: write(path, first(runs), *rest, **named)
 for _ in range(2):
     assert commands.main(sys.argv[1:]) == 130
     stamps.append(time())
@@ -218,19 +236,19 @@ print(*stamps)
 """
 
 
-def soon(job: Job) -> Iterator[str]:
-    """The second of two starts: files are in memory then, and what is compiled is compiled."""
-    started(job)
-    imported, prepared, encoded, again, warm, _ = started(job)
+def measure_first_frame(job: BenchJob) -> Iterator[str]:
+    """Time until the first frame, from the second of two starts: files are cached and kernels compiled by then."""
+    time_two_starts(job)
+    imported, prepared, encoded, again, warm, _ = time_two_starts(job)
     yield f"the first frame is encoded {encoded:.2f} s after the start of the process:"
     yield f"  imports {imported:.2f}, photo {prepared - imported:.2f}, first frame {encoded - prepared:.2f}"
-    yield f"and, with the next clip in that process, for the same person, after {warm - again:.2f} s"
+    yield f"for a second clip of the same person in that process, after {warm - again:.2f} s"
 
 
-def started(job: Job) -> list[float]:
-    """Seconds until the imports are done, the photo is prepared, the first frame is encoded, all is put away; and
-    until the same person's first frame of another start in the process is encoded, and put away."""
+def time_two_starts(job: BenchJob) -> list[float]:
+    """Seconds until imports are done, the photo is prepared, the first frame is encoded and all is closed; then, for a
+    second run with the same person in that process, until its first frame is encoded and all is closed."""
     begun = time()
-    command = [sys.executable, "-c", SOON, *job.words, "--quiet"]
+    command = [sys.executable, "-c", FIRST_FRAME_SCRIPT, *job.words, "--quiet"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return [float(stamp) - begun for stamp in done.stdout.split()]

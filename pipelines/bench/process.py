@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-ALONE = """
+TIMED_SCRIPT = """
 import resource, subprocess, sys
 from time import perf_counter
 begun = perf_counter()
@@ -12,9 +12,12 @@ print(perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN).ru_ma
 """
 
 
-def run_alone(arguments: list[str]) -> tuple[float, float]:
-    """Seconds and the most mebibytes that a command takes, started by a small process: what starts it counts too."""
-    command = [sys.executable, "-c", ALONE, sys.executable, "-m", "pipelines.cli", *arguments]
+def run_measured_process(arguments: list[str]) -> tuple[float, float]:
+    """Wall seconds and peak memory in MiB of a command.
+
+    A small process starts it, since the peak memory of a child includes that of its parent.
+    """
+    command = [sys.executable, "-c", TIMED_SCRIPT, sys.executable, "-m", "pipelines.cli", *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     seconds, most = done.stdout.split()
     return float(seconds), float(most)

@@ -1,4 +1,4 @@
-"""How fast bodies are drawn on one core: the compiled rasteriser against plain torch, and the overlay."""
+"""Benchmark the rasterizer on one core, compiled against plain torch, and the overlay."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -9,69 +9,75 @@ import cv2
 import torch
 from torch import Tensor
 
-from motion_imitate.bodies import load
-from motion_imitate.compositing.body_overlay import overlay
-from motion_imitate.geometry.camera import project
+from motion_imitate.bodies import load_body
+from motion_imitate.compositing.body_overlay import overlay_body
+from motion_imitate.geometry.camera import project_points
 from motion_imitate.geometry.raster import rasterize_numba, rasterize_torch
 from motion_imitate.types import BodyModel, Frames, Motion
-from pipelines.bench.synthetic_clips import standing
-from pipelines.bench.timing import TIMES, timed
+from pipelines.bench.synthetic_clips import standing_motion
+from pipelines.bench.timing import DEFAULT_REPEATS, time_in_turns
 
-CALLS = ((256, 1), (256, 8), (512, 1), (512, 8))  # pixels along a side, bodies
-HD = (1080, 1920)
-RUN = 8
+RASTER_CASES = ((256, 1), (256, 8), (512, 1), (512, 8))  # pixels of a side, bodies
+RASTER_HD_SIZE = (1080, 1920)
+RASTER_RUN = 8
 
 
-def measure(_: Path | None = None) -> Iterator[str]:
+def measure_raster(_: Path | None = None) -> Iterator[str]:
+    """Lines on the rasterizers and the overlay."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    model = cast(BodyModel, load())  # frozen fields, which type checkers do not take for fields
-    yield f"rasterise {len(model.faces)} triangles, one thread; best and middle of {TIMES}, per body"
-    for side, count in CALLS:
-        corners = faces_of(model, standing(model, (side, side), count, 1.75))
-        yield from compared(corners, (side, side))
+    model = cast(BodyModel, load_body())  # mypy does not accept frozen fields for the protocol's attributes
+    yield f"rasterize {len(model.faces)} triangles, one thread; best and median of {DEFAULT_REPEATS}, per body"
+    for side, count in RASTER_CASES:
+        corners = project_faces(model, standing_motion(model, (side, side), count, 1.75))
+        yield from compare_rasterizers(corners, (side, side))
     if torch.cuda.is_available():
-        yield from on_gpu(model)
-    yield from drawing(model)
+        yield from measure_raster_gpu(model)
+    yield from measure_overlay(model)
 
 
-def faces_of(model: BodyModel, motion: Motion) -> Tensor:
-    return project(model(motion.body)[0], motion.camera)[:, model.faces]
+def project_faces(model: BodyModel, motion: Motion) -> Tensor:
+    """Image corners of the body's faces, for each frame."""
+    return project_points(model(motion.body)[0], motion.camera)[:, model.faces]
 
 
-def compared(corners: Tensor, size: tuple[int, int]) -> Iterator[str]:
+def compare_rasterizers(corners: Tensor, size: tuple[int, int]) -> Iterator[str]:
+    """Time per body of both rasterizers, and the share of pixels in which they differ."""
     first, second = rasterize_numba(corners, size), rasterize_torch(corners, size)
     differ = (first.face != second.face).float().mean()
     works = {"torch": lambda: rasterize_torch(corners, size), "numba": lambda: rasterize_numba(corners, size)}
-    times = timed(works, len(corners))
+    times = time_in_turns(works, len(corners))
     for name, (best, middle) in times.items():
         ratio = times["torch"][0] / best
         yield f"  {size[0]} px, batch {len(corners)}  {name:<6} {best:7.2f} {middle:7.2f} ms  x{ratio:.1f}"
     yield f"  {size[0]} px, batch {len(corners)}  pixels that differ: {differ:.3%}"
 
 
-def on_gpu(model: BodyModel) -> Iterator[str]:
+def measure_raster_gpu(model: BodyModel) -> Iterator[str]:
+    """Time per body of the torch rasterizer on CUDA."""
     for count in (1, 8, 64):
-        corners = faces_of(model, standing(model, (256, 256), count, 1.75)).to("cuda")
-        works = {"cuda": partial(waited_for, corners)}
-        best, middle = timed(works, count)["cuda"]
+        corners = project_faces(model, standing_motion(model, (256, 256), count, 1.75)).to("cuda")
+        works = {"cuda": partial(rasterize_and_wait, corners)}
+        best, middle = time_in_turns(works, count)["cuda"]
         yield f"  256 px, batch {count}  torch on CUDA {best:7.3f} {middle:7.3f} ms"
 
 
-def waited_for(corners: Tensor) -> None:
+def rasterize_and_wait(corners: Tensor) -> None:
+    """Rasterize on the GPU and wait until it is done."""
     rasterize_torch(corners, (256, 256))
     torch.cuda.synchronize()
 
 
-def drawing(model: BodyModel) -> Iterator[str]:
-    motion = standing(model, HD, RUN, 3.2)
-    image = faces_of(model, motion)[..., 1]
-    tall = float((image.amax((1, 2)) - image.amin((1, 2))).mean()) * HD[0] / 2
-    frames = Frames(torch.full((RUN, 3, *HD), 128, dtype=torch.uint8), motion.seconds)
+def measure_overlay(model: BodyModel) -> Iterator[str]:
+    """Time per frame of posing the body and of the whole overlay."""
+    motion = standing_motion(model, RASTER_HD_SIZE, RASTER_RUN, 3.2)
+    image = project_faces(model, motion)[..., 1]
+    tall = float((image.amax((1, 2)) - image.amin((1, 2))).mean()) * RASTER_HD_SIZE[0] / 2
+    frames = Frames(torch.full((RASTER_RUN, 3, *RASTER_HD_SIZE), 128, dtype=torch.uint8), motion.seconds)
     works: dict[str, Callable[[], object]] = {
         "pose the body": lambda: model(motion.body),
-        "overlay, posing included": lambda: overlay(frames, model, motion),
+        "overlay, posing included": lambda: overlay_body(frames, model, motion),
     }
-    yield f"draw a body {tall:.0f} px tall over {HD[1]}x{HD[0]}, runs of {RUN}, per frame"
-    for name, (best, middle) in timed(works, RUN).items():
+    yield f"draw a body {tall:.0f} px tall over {RASTER_HD_SIZE[1]}x{RASTER_HD_SIZE[0]}, runs of {RASTER_RUN}, per frame"
+    for name, (best, middle) in time_in_turns(works, RASTER_RUN).items():
         yield f"  {name:<28} {best:7.2f} {middle:7.2f} ms"

@@ -1,4 +1,4 @@
-"""Ways to run the same stages: a loop, threads, processes of Ray; and a batch by one process and by two."""
+"""Benchmark the runners: a loop, threads and Ray; and a batch in one and two processes."""
 
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -9,129 +9,140 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from motion_imitate.types import Frames, cat
+from motion_imitate.types import Frames, cat_batched
 from motion_imitate.video import probe, read, write
-from motion_imitate.weights import find
-from pipelines.batch.find_items import items_of
-from pipelines.batch.item import INSIDE, Item, keyed
-from pipelines.batch.local_workers import local
-from pipelines.batch.manifest import opened
-from pipelines.batch.progress import Board
-from pipelines.batch.scheduler import Work
-from pipelines.bench.synthetic_clips import LONG, swaying, there_and_back
-from pipelines.imitate.driver import Job
-from pipelines.imitate.options import Drawing, Imitating
-from pipelines.imitate.person import person_of
-from pipelines.imitate.render_video import made
-from pipelines.motion.options import Looking, Seeing
-from pipelines.reporter import S, Talk
-from pipelines.streaming.memory import forget_peak, peak
-from pipelines.streaming.ray_cluster import cluster
-from pipelines.streaming.threads import alone
+from motion_imitate.weights import find_asset
+from pipelines.batch.find_items import find_batch_items
+from pipelines.batch.item import BATCH_STATE_FOLDER, BatchItem, with_cache_key
+from pipelines.batch.local_workers import local_worker_pool
+from pipelines.batch.manifest import open_manifest
+from pipelines.batch.progress import BatchProgress
+from pipelines.batch.scheduler import Scheduler
+from pipelines.bench.synthetic_clips import LONG_CLIP_FRAMES, play_back_and_forth, render_swaying_body
+from pipelines.imitate.driver import ImitateJob
+from pipelines.imitate.options import ImitateOptions, RenderOptions
+from pipelines.imitate.person import load_person
+from pipelines.imitate.render_video import render_video
+from pipelines.motion.options import BaseEstimationOptions, EstimationOptions
+from pipelines.reporter import Reporter, SizedT
+from pipelines.streaming.memory import peak_rss, reset_peak_memory
+from pipelines.streaming.ray_cluster import connect_ray
+from pipelines.streaming.threads import without_threads
 
-TIMES = 3  # that the clip is shown, there and back
-WARM = 0.3  # of the frames, after which the pace is steady
-CLIPS = 8  # of a batch
-LONGEST = 960  # pixels
-SMALL = 240  # of what shows what memory does
+RUNNER_REPEATS = 3  # that the clip is played, back and forth
+WARMUP_SHARE = 0.3  # share of the frames after which the rate is steady
+BATCH_CLIPS = 8  # in a batch
+RUNNER_LONGEST = 960  # pixels of the longer side
+BATCH_GROWTH_LONGEST = 240  # pixels of the longer side when memory growth is measured
 
 
 @dataclass(frozen=True)
-class Stamping(Talk):
-    """Notes when frames come."""
+class TimestampReporter(Reporter):
+    """Notes when each frame arrives."""
 
     quiet: bool = True
     came: list[float] = field(default_factory=list)
 
-    def counted(self, runs: Iterable[S], what: str, total: int | None) -> Iterator[S]:
+    def track_progress(self, runs: Iterable[SizedT], what: str, total: int | None) -> Iterator[SizedT]:
         for run in runs:
             self.came.extend([perf_counter()] * len(run))
             yield run
 
 
-def measure(_: Path | None) -> Iterator[str]:
+def measure_runners(_: Path | None) -> Iterator[str]:
+    """Lines on the speed of each runner, on the shipped photo and clip."""
     with tempfile.TemporaryDirectory() as folder:
-        yield from measured(find("demo/photo.jpg"), find("demo/clip.mp4"), Path(folder), TIMES, CLIPS)
+        yield from compare_runners(
+            find_asset("demo/photo.jpg"), find_asset("demo/clip.mp4"), Path(folder), RUNNER_REPEATS, BATCH_CLIPS
+        )
 
 
-def measured(photo: Path, clip: Path, folder: Path, times: int, clips: int) -> Iterator[str]:
+def compare_runners(photo: Path, clip: Path, folder: Path, times: int, clips: int) -> Iterator[str]:
+    """Lines on the speed of each runner, on a clip played `times` times and a batch of `clips`."""
     longer = folder / "longer.mp4"
-    frames = write(longer, there_and_back(clip, times), probe(clip).rate)
-    job = Job((photo,), longer, folder / "out.mp4", Imitating(), Seeing(size=LONGEST))
-    person = person_of(job.photos, job.longest, job.how, Talk(quiet=True))
-    yield f"{frames} frames of {clip.name}, {LONGEST} pixels"
+    frames = write(longer, play_back_and_forth(clip, times), probe(clip).rate)
+    job = ImitateJob((photo,), longer, folder / "out.mp4", ImitateOptions(), EstimationOptions(size=RUNNER_LONGEST))
+    person = load_person(job.photos, job.longest, job.how, Reporter(quiet=True))
+    yield f"{frames} frames of {clip.name}, {RUNNER_LONGEST} pixels"
 
-    def paced(job: Job) -> float:
-        talk = Stamping()
-        made(job, talk, lambda *_: person)
-        first = ceil(WARM * len(talk.came))
+    def paced(job: ImitateJob) -> float:
+        talk = TimestampReporter()
+        render_video(job, talk, lambda *_: person)
+        first = ceil(WARMUP_SHARE * len(talk.came))
         return (len(talk.came) - first) / (perf_counter() - talk.came[first - 1])
 
-    with alone():
+    with without_threads():
         loop = paced(job)
     yield f"a plain loop        {loop:6.2f} frames/s, {1000 / loop:.0f} ms a frame"
     threads = paced(job)
     yield f"threads             {threads:6.2f} frames/s: {loop / threads:.2f} of the loop's time"
     if find_spec("ray"):
-        with cluster():
-            ray = paced(replace(job, how=Imitating(run="ray")))
+        with connect_ray():
+            ray = paced(replace(job, how=ImitateOptions(run="ray")))
         yield f"Ray                 {ray:6.2f} frames/s: {threads / ray:.2f} of the threads' time"
-    apart(clip, folder / "clips", clips)
-    one, two = (batch_pace(photo, folder, workers) for workers in (1, 2))
+    write_shifted_clips(clip, folder / "clips", clips)
+    one, two = (measure_batch_pace(photo, folder, workers) for workers in (1, 2))
     yield f"a batch, 1 process  {one:6.2f} frames/s"
     yield f"a batch, 2          {two:6.2f} frames/s: {two / one:.2f} times as many"
 
 
-def apart(clip: Path, folder: Path, count: int) -> None:
-    """Clips of one length, each of which begins a frame later: a batch looks once at what is the same."""
+def write_shifted_clips(clip: Path, folder: Path, count: int) -> None:
+    """Write clips of equal length, each starting a frame later, because a batch estimates identical clips once."""
     folder.mkdir()
-    whole = cat(list(read(clip)))
+    whole = cat_batched(list(read(clip)))
     for k in range(count):
         length = len(whole) - count + 1
         write(folder / f"{k}.mp4", iter([Frames(whole.data[k : k + length], whole.seconds[:length])]), 60)
 
 
 @dataclass
-class Ends(Board):
+class BatchEndTimes(BatchProgress):
+    """Notes when each item ends, with its frames and peak memory."""
+
     came: list[tuple[float, int]] = field(default_factory=list)
     peaks: list[float] = field(default_factory=list)
 
-    def ended(self, item: Item, row: Any) -> None:
+    def finish_item(self, item: BatchItem, row: Any) -> None:
         self.came.append((perf_counter(), row["frames"]))
         self.peaks.append(row["peak_mib"])
 
 
-def batch_pace(photo: Path, folder: Path, workers: int) -> float:
-    """From when every process has made its first."""
-    ends = Ends()
-    batch_of(photo, folder / "clips", folder / f"by_{workers}", Looking(size=LONGEST), workers, ends)
+def measure_batch_pace(photo: Path, folder: Path, workers: int) -> float:
+    """Frames per second of a batch, from when every process has finished its first video."""
+    ends = BatchEndTimes()
+    run_bench_batch(
+        photo, folder / "clips", folder / f"by_{workers}", BaseEstimationOptions(size=RUNNER_LONGEST), workers, ends
+    )
     begun, _ = ends.came[workers - 1]
     return sum(frames for _, frames in ends.came[workers:]) / (ends.came[-1][0] - begun)
 
 
-def batch_of(photo: Path, clips: Path, out: Path, looking: Looking, workers: int, ends: Ends) -> None:
-    with opened(out) as book:
-        (out / INSIDE / "motions").mkdir()
-        items = items_of(clips, [photo], out, Drawing(), looking)
-        items = [keyed(item, book.contents, out / INSIDE / "motions") for item in items]
-        book.plan(items, again=False, over=False)
-        with local(workers, len(items)) as hands:
-            for _ in Work(book, hands, 600, ends).all(items):
+def run_bench_batch(
+    photo: Path, clips: Path, out: Path, looking: BaseEstimationOptions, workers: int, ends: BatchEndTimes
+) -> None:
+    """Run a batch of all clips in a folder."""
+    with open_manifest(out) as book:
+        (out / BATCH_STATE_FOLDER / "motions").mkdir()
+        items = find_batch_items(clips, [photo], out, RenderOptions(), looking)
+        items = [with_cache_key(item, book.cached_digest, out / BATCH_STATE_FOLDER / "motions") for item in items]
+        book.plan_items(items, again=False, over=False)
+        with local_worker_pool(workers, len(items)) as hands:
+            for _ in Scheduler(book, hands, 600, ends).run(items):
                 pass
 
 
-def flatness(_: Path | None, frames: int = LONG) -> Iterator[str]:
-    """What a batch takes for a clip of many frames, beside a tenth of it. It takes many minutes."""
+def measure_batch_growth(_: Path | None, frames: int = LONG_CLIP_FRAMES) -> Iterator[str]:
+    """Peak memory of a batch on many frames against a tenth of them. Takes many minutes: run only on request."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "clips").mkdir()
         peaks: dict[int, float] = {}
         for count in (frames // 10, frames):
-            write(folder / "clips" / f"{count:06}.mp4", swaying(count), 60)
-            looking, ends = Looking(size=SMALL, quality="fast"), Ends()
-            forget_peak()
-            batch_of(find("demo/photo.jpg"), folder / "clips", folder / f"by_{count}", looking, 1, ends)
+            write(folder / "clips" / f"{count:06}.mp4", render_swaying_body(count), 60)
+            looking, ends = BaseEstimationOptions(size=BATCH_GROWTH_LONGEST, quality="fast"), BatchEndTimes()
+            reset_peak_memory()
+            run_bench_batch(find_asset("demo/photo.jpg"), folder / "clips", folder / f"by_{count}", looking, 1, ends)
             peaks[count] = ends.peaks[-1]
-            yield f"{count} frames: at most {peaks[count]:.0f} MiB in the worker, {peak():.0f} in who gives it work"
+            yield f"{count} frames: at most {peaks[count]:.0f} MiB in the worker, {peak_rss():.0f} in the scheduler"
             (folder / "clips" / f"{count:06}.mp4").unlink()
     yield f"ten times the frames take {peaks[frames] / peaks[frames // 10]:.2f} times the memory"

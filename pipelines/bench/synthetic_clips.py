@@ -6,18 +6,18 @@ from pathlib import Path
 
 import torch
 
-from motion_imitate.compositing.body_overlay import overlay
-from motion_imitate.geometry.camera import unknown_lens
-from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, cat
+from motion_imitate.compositing.body_overlay import overlay_body
+from motion_imitate.geometry.camera import default_intrinsics
+from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, cat_batched
 from motion_imitate.video import read
-from pipelines.motion.estimate import body_model
+from pipelines.motion.estimate import load_body_model
 
-LONG = 20_000  # frames of the clip that shows what memory does
+LONG_CLIP_FRAMES = 20_000  # frames of the clip that shows memory growth
 
 
-def there_and_back(clip: Path, times: int) -> Iterator[Frames]:
-    """The clip, backwards, the clip, and so on."""
-    whole = cat(list(read(clip)))
+def play_back_and_forth(clip: Path, times: int) -> Iterator[Frames]:
+    """The clip forwards, backwards, forwards, and so on."""
+    whole = cat_batched(list(read(clip)))
     gap = float(whole.seconds.diff().median())
     lasts = float(whole.seconds[-1]) + gap
     for turn in range(times):
@@ -27,26 +27,26 @@ def there_and_back(clip: Path, times: int) -> Iterator[Frames]:
             yield Frames(whole.data[part], start + torch.arange(len(part), dtype=torch.float64) * gap)
 
 
-def swaying(frames: int, size: tuple[int, int] = (240, 180)) -> Iterator[Frames]:
-    """A body that turns to and fro on a grey ground."""
-    model = body_model("anny")
+def render_swaying_body(frames: int, size: tuple[int, int] = (240, 180)) -> Iterator[Frames]:
+    """A body that turns back and forth on a grey background."""
+    model = load_body_model("anny")
     ground = torch.full((16, 3, *size), 200, dtype=torch.uint8)
-    motion = standing(model, size, 16, 2.6)
+    motion = standing_motion(model, size, 16, 2.6)
     motion = replace(motion, confidence=torch.ones(16))
-    there = overlay(Frames(ground, torch.arange(16.0)), model, motion)
+    there = overlay_body(Frames(ground, torch.arange(16.0)), model, motion)
     back = there[torch.arange(15, -1, -1)]
     for number in range((frames + 15) // 16):
         some = (there, back)[number % 2][: min(16, frames - 16 * number)]
         yield Frames(some.data, (16 * number + torch.arange(len(some), dtype=torch.float64)) / 60)
 
 
-def standing(model: BodyModel, size: tuple[int, int], count: int, distance: float) -> Motion:
-    """People side by side in time, each turned a little further, head to toe in the picture."""
+def standing_motion(model: BodyModel, size: tuple[int, int], count: int, distance: float) -> Motion:
+    """A motion of standing bodies that turn a little further each frame, head to toe in the image."""
     turn = torch.linspace(0, 1, count)
     pose = model.relaxed.repeat(count, 1, 1, 1)
     pose[:, 0, 0, 0] = pose[:, 0, 2, 2] = turn.cos()
     pose[:, 0, 0, 2], pose[:, 0, 2, 0] = turn.sin(), -turn.sin()
-    focal, centre = unknown_lens(size, count)
+    focal, centre = default_intrinsics(size, count)
     place = torch.tensor([[0.0, 0.0, distance]]).expand(count, -1)
     body = Body(pose, torch.zeros(count, model.skin.shape_dirs.shape[0]))
     return Motion(body, Camera(focal, centre, place), torch.full((count,), 0.9), torch.arange(count) / 30)

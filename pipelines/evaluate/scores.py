@@ -1,4 +1,4 @@
-"""Frames of a clip as the truth, and how far other pictures of the same moments are from them."""
+"""Ground-truth frames of a clip, and scores of how far rendered pictures are from them."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -8,39 +8,47 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from motion_imitate.estimators.face import FaceNets, Sureness, chips
-from motion_imitate.estimators.landmarks import Landmarks
-from motion_imitate.estimators.matte import in_picture, matte
-from motion_imitate.metrics.flow_alignment import slid
-from motion_imitate.metrics.images import face_distance, flicker, ms_ssim, perceptual_distance, pose_error, psnr, ssim
-from motion_imitate.metrics.motion import overlap
-from motion_imitate.training.losses import Features
+from motion_imitate.estimators.face import FaceNets, FaceThresholds, align_faces
+from motion_imitate.estimators.landmarks import LandmarkEstimator
+from motion_imitate.estimators.matte import estimate_matte, warp_mask_to_image
+from motion_imitate.metrics.flow_alignment import align_by_flow
+from motion_imitate.metrics.images import (
+    face_distance,
+    flicker_error,
+    ms_ssim,
+    perceptual_distance,
+    pose_error,
+    psnr,
+    ssim,
+)
+from motion_imitate.metrics.motion import mean_mask_iou
+from motion_imitate.training.losses import FeatureExtractor
 from motion_imitate.types import Frames, Sighting
 from motion_imitate.video import read
-from pipelines.motion.estimate import RUN, Watching
+from pipelines.motion.estimate import DETECTION_RUN, OpenedClip
 
-SHARES = ("seen", "mirrored", "opposite", "made_up")
+PIXEL_ORIGINS = ("seen", "mirrored", "opposite", "made_up")
 
-LOOKS = 2  # at a picture; the second looks where the first saw the person
-SHOWN = 0.5  # how sure the pose network must be that the truth shows a point
+POSE_PASSES = 2  # per picture; the second searches where the first found the person
+MIN_POINT_VISIBILITY = 0.5  # from which a ground-truth point counts as visible
 
-FACES = Sureness(pixels=40.0)  # less than a photo's needs: pictures are compared at one size
+COMPARED_FACES = FaceThresholds(pixels=40.0)  # smaller than for a photo: pictures are compared at one size
 
-Marks = dict[str, float]  # NaN: there is nothing to measure
+FrameScores = dict[str, float]  # NaN if there is nothing to measure
 
 
 @dataclass(frozen=True)
-class Judges:
-    """The networks that look at pictures; what one that is absent would say is not measured."""
+class MetricNetworks:
+    """The networks that measure pictures; the scores of an absent one are NaN."""
 
-    eyes: Landmarks
+    eyes: LandmarkEstimator
     faces: FaceNets | None = None
-    features: Features | None = None
+    features: FeatureExtractor | None = None
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A frame of the truth and the one after it, and the person of the first."""
+class GroundTruthFrame:
+    """A ground-truth frame, the frame after it, and the person of the first."""
 
     frame: int
     pictures: UInt8[Tensor, "2 3 H W"]
@@ -51,23 +59,25 @@ class Sample:
         return 1
 
 
-def samples(
-    what: Watching, wanted: Collection[int], points: Float[Tensor, "T K 2"], look: Landmarks
-) -> Iterator[Sample]:
-    """The wanted frames in which the person is seen where `points` say."""
-    for frame, pictures in with_the_next(what, wanted):
-        seen = person_near(pictures[0], points[frame], look)
+def find_ground_truth_frames(
+    what: OpenedClip, wanted: Collection[int], points: Float[Tensor, "T K 2"], look: LandmarkEstimator
+) -> Iterator[GroundTruthFrame]:
+    """The wanted frames in which a person is found near `points`."""
+    for frame, pictures in frames_with_next(what, wanted):
+        seen = find_person_near(pictures[0], points[frame], look)
         if seen is None:
             continue
-        person = matte(pictures[0].float() / 255, seen) > 0.5
+        person = estimate_matte(pictures[0].float() / 255, seen) > 0.5
         if person.any():
-            yield Sample(frame, pictures, seen, person[None])
+            yield GroundTruthFrame(frame, pictures, seen, person[None])
 
 
-def with_the_next(what: Watching, wanted: Collection[int]) -> Iterator[tuple[int, UInt8[Tensor, "2 3 H W"]]]:
-    """Each wanted frame, and the one after it."""
+def frames_with_next(what: OpenedClip, wanted: Collection[int]) -> Iterator[tuple[int, UInt8[Tensor, "2 3 H W"]]]:
+    """The number of each wanted frame, and its picture with the next one."""
     before: Tensor | None = None
-    pictures = (picture for run in read(what.info.path, RUN, what.size, warn=what.warn) for picture in run.data)
+    pictures = (
+        picture for run in read(what.info.path, DETECTION_RUN, what.size, warn=what.warn) for picture in run.data
+    )
     last = max(wanted)
     for number, picture in enumerate(pictures):
         if before is not None and number - 1 in wanted:
@@ -77,15 +87,19 @@ def with_the_next(what: Watching, wanted: Collection[int]) -> Iterator[tuple[int
         before = picture
 
 
-def person_near(picture: UInt8[Tensor, "3 H W"], points: Float[Tensor, "K 2"], look: Landmarks) -> Sighting | None:
-    """Whoever is seen nearest to those points, in this picture alone."""
-    still = Frames(picture.expand(LOOKS, -1, -1, -1), torch.arange(LOOKS) / 30)
+def find_person_near(
+    picture: UInt8[Tensor, "3 H W"], points: Float[Tensor, "K 2"], look: LandmarkEstimator
+) -> Sighting | None:
+    """The person nearest to these points, found in this picture alone; None if nobody is."""
+    still = Frames(picture.expand(POSE_PASSES, -1, -1, -1), torch.arange(POSE_PASSES) / 30)
     people = [one[-1:] for one in look(still) if float(one.score[-1]) > 0]
     return min(people, key=lambda one: float((one.points[0] - points).norm(dim=1).median()), default=None)
 
 
-def judged(pictures: UInt8[Tensor, "2 3 H W"], truth: Sample, judges: Judges) -> Marks:
-    """How far the picture of a moment, and the one after it, are from the truth."""
+def score_clip_frame(
+    pictures: UInt8[Tensor, "2 3 H W"], truth: GroundTruthFrame, judges: MetricNetworks
+) -> FrameScores:
+    """The scores of a rendered frame and the one after it against the ground truth."""
     made, real = pictures.float() / 255, truth.pictures.float() / 255
     first, goal = made[:1], real[:1]
     return {
@@ -94,22 +108,22 @@ def judged(pictures: UInt8[Tensor, "2 3 H W"], truth: Sample, judges: Judges) ->
         "person_ms_ssim": float(ms_ssim(first, goal, truth.person)),
         "psnr": float(psnr(first, goal)),
         "ssim": float(ssim(first, goal)),
-        "flicker": 255 * float(flicker(made, real, truth.person)),
-        "face": face_apart(first, goal, truth, judges),
-        **looks(first, goal, truth.person, judges.features),
-        **seen_again(pictures[0], truth, judges.eyes),
+        "flicker": 255 * float(flicker_error(made, real, truth.person)),
+        "face": face_difference(first, goal, truth, judges),
+        **appearance_scores(first, goal, truth.person, judges.features),
+        **pose_scores(pictures[0], truth, judges.eyes),
     }
 
 
 @torch.no_grad()
-def looks(
+def appearance_scores(
     made: Float[Tensor, "1 3 H W"],
     real: Float[Tensor, "1 3 H W"],
     person: Bool[Tensor, "1 1 H W"],
-    features: Features | None,
-) -> Marks:
-    """How unlike the truth the person looks, as he is and slid to fit it; and how alike he is then, pixel by pixel."""
-    moved = slid(made, real, person)
+    features: FeatureExtractor | None,
+) -> FrameScores:
+    """Perceptual distance to the ground truth as rendered and after alignment, and SSIM after alignment."""
+    moved = align_by_flow(made, real, person)
     apart = [nan, nan]
     if features is not None:
         both = torch.cat([made, moved])
@@ -118,25 +132,27 @@ def looks(
 
 
 @torch.no_grad()
-def face_apart(made: Float[Tensor, "1 3 H W"], real: Float[Tensor, "1 3 H W"], truth: Sample, judges: Judges) -> float:
-    """How unlike the truth's face is what was made at its place."""
+def face_difference(
+    made: Float[Tensor, "1 3 H W"], real: Float[Tensor, "1 3 H W"], truth: GroundTruthFrame, judges: MetricNetworks
+) -> float:
+    """Distance between the face embeddings at the ground truth's face; NaN if it shows none."""
     face = None if judges.faces is None else judges.faces.find(real[0], truth.seen.points[0])
     if judges.faces is None or face is None:
         return nan
-    cut = chips(torch.cat([made, real]), face.points.expand(2, -1, -1))
+    cut = align_faces(torch.cat([made, real]), face.points.expand(2, -1, -1))
     return float(face_distance(judges.faces.identity, cut[:1], cut[1:]))
 
 
-def seen_again(picture: UInt8[Tensor, "3 H W"], truth: Sample, look: Landmarks) -> Marks:
-    """Where the pose network sees the person now."""
-    again = person_near(picture, truth.seen.points[0], look)
+def pose_scores(picture: UInt8[Tensor, "3 H W"], truth: GroundTruthFrame, look: LandmarkEstimator) -> FrameScores:
+    """The scores of the pose that the pose network finds in the rendered picture."""
+    again = find_person_near(picture, truth.seen.points[0], look)
     if again is None:
         return {"found": 0.0, "pose_error": nan, "outline": nan}
     size = (picture.shape[1], picture.shape[2])
-    visible = truth.seen.visible > SHOWN
-    masks = [torch.from_numpy(in_picture(one, size) > 0.5)[None] for one in (again, truth.seen)]
+    visible = truth.seen.visible > MIN_POINT_VISIBILITY
+    masks = [torch.from_numpy(warp_mask_to_image(one, size) > 0.5)[None] for one in (again, truth.seen)]
     return {
         "found": 1.0,
         "pose_error": float(pose_error(again.points, truth.seen.points, visible, size)),
-        "outline": overlap(*masks),
+        "outline": mean_mask_iou(*masks),
     }

@@ -3,50 +3,59 @@
 from pathlib import Path
 from time import monotonic
 
-from motion_imitate.generators.load import trained
-from pipelines.imitate.backdrop import colour, readable
-from pipelines.imitate.driver import Job
-from pipelines.imitate.options import Imitating, suffixes
-from pipelines.imitate.render_video import made
-from pipelines.motion.confidence_report import report
-from pipelines.motion.options import Seeing
-from pipelines.output_path import Refused, refuse
-from pipelines.reporter import Talk
+from motion_imitate.generators.load import load_trained_networks
+from pipelines.imitate.backdrop import check_backdrop_file, parse_hex_colour
+from pipelines.imitate.driver import ImitateJob
+from pipelines.imitate.options import ImitateOptions, allowed_suffixes
+from pipelines.imitate.render_video import render_video
+from pipelines.motion.confidence_report import report_confidence
+from pipelines.motion.options import EstimationOptions
+from pipelines.output_path import UsageError, check_output_path
+from pipelines.reporter import Reporter
 
 
-def imitate(
-    photos: list[Path], clip: Path | None, out: Path, how: Imitating, seeing: Seeing, overwrite: bool, talk: Talk
+def run_imitate(
+    photos: list[Path],
+    clip: Path | None,
+    out: Path,
+    how: ImitateOptions,
+    seeing: EstimationOptions,
+    overwrite: bool,
+    talk: Reporter,
 ) -> None:
+    """Check the options, render the video, undivided or in segments, and report it."""
     given = [*photos, *([clip] if clip else []), *([how.motion] if how.motion else [])]
-    refuse(out, given, suffixes(how), overwrite)
-    refuse_wishes(how, seeing)
+    check_output_path(out, given, allowed_suffixes(how), overwrite)
+    check_imitate_options(how, seeing)
     begun = monotonic()
-    job = Job(tuple(photos), clip, out, how, seeing)
+    job = ImitateJob(tuple(photos), clip, out, how, seeing)
     if how.segments is None:
-        sure = made(job, talk)
+        sure = render_video(job, talk)
     else:
-        from pipelines.batch.segments import in_segments  # which builds on this
+        from pipelines.batch.segments import imitate_in_segments  # imports this module's neighbours
 
-        sure = in_segments(job, talk)
-    report(out, sure, monotonic() - begun, talk)
+        sure = imitate_in_segments(job, talk)
+    report_confidence(out, sure, monotonic() - begun, talk)
 
 
-def refuse_wishes(how: Imitating, seeing: Seeing) -> None:
-    """What would come to nothing is said before anything is computed."""
+def check_imitate_options(how: ImitateOptions, seeing: EstimationOptions) -> None:
+    """Raise UsageError for options that cannot work together, before anything is computed."""
     if seeing.body != "anny":
-        raise Refused(f"people of photos have the body anny, not {seeing.body}; leave --body out")
+        raise UsageError(f"photos are fitted with the body anny, not {seeing.body}; leave --body out")
     if how.weights is not None:
         if how.renderer != "liquid-warping":
-            raise Refused(f"the renderer {how.renderer} has no --weights; give --renderer liquid-warping with them")
-        trained(how.weights)
+            raise UsageError(f"the renderer {how.renderer} takes no --weights; give --renderer liquid-warping too")
+        load_trained_networks(how.weights)
     wish = how.background
     if wish.startswith("#"):
-        colour(wish)
+        parse_hex_colour(wish)
     elif wish not in ("photo", "driving", "alpha") and not Path(wish).is_file():
-        raise Refused(f"there is no file {wish}; --background is photo, driving, alpha, #RRGGBB or a file's path")
+        raise UsageError(f"no file {wish}; --background is photo, driving, alpha, #RRGGBB or the path of a file")
     elif wish not in ("photo", "driving", "alpha"):
-        readable(Path(wish))
+        check_backdrop_file(Path(wish))
     if how.motion is not None and wish == "driving":
-        raise Refused("a stored motion has no pictures to stand before; give its video, or another --background")
+        raise UsageError(
+            "--background driving needs a video, not a stored motion; give its video, or another --background"
+        )
     if how.side_by_side and wish == "alpha":
-        raise Refused("--side-by-side shows pictures that are not transparent; give another --background")
+        raise UsageError("--side-by-side cannot be transparent; give another --background than alpha")

@@ -1,20 +1,29 @@
-"""The shipped photo and the shipped clip through the whole program."""
+"""`motion-imitate demo`: run the whole program on the shipped photo and clip."""
 
 from pathlib import Path
 
-from motion_imitate.weights import find
-from pipelines.imitate.command import imitate
-from pipelines.imitate.options import Imitating
-from pipelines.motion.options import Seeing
-from pipelines.output_path import Refused
-from pipelines.reporter import Talk
+from motion_imitate.weights import find_asset
+from pipelines.imitate.command import run_imitate
+from pipelines.imitate.options import ImitateOptions
+from pipelines.motion.options import EstimationOptions
+from pipelines.output_path import UsageError
+from pipelines.reporter import Reporter
 
-PHOTO, CLIP = "demo/photo.jpg", "demo/clip.mp4"
-SIZE = 960  # pixels of the photo's longer side
+DEMO_PHOTO, DEMO_CLIP = "demo/photo.jpg", "demo/clip.mp4"
+DEMO_SIZE = 960  # pixels of the result's longer side
 
 
-def demo(folder: Path, overwrite: bool, talk: Talk) -> None:
+def run_demo(folder: Path, overwrite: bool, talk: Reporter) -> None:
+    """Render `motion-imitate-demo.mp4` into the folder."""
     if not folder.is_dir():
-        raise Refused(f"there is no folder {folder}; make it first, or give another")
-    how = Imitating(camera="source", side_by_side=True)
-    imitate([find(PHOTO)], find(CLIP), folder / "motion-imitate-demo.mp4", how, Seeing(size=SIZE), overwrite, talk)
+        raise UsageError(f"no folder {folder}; create it, or give another")
+    how = ImitateOptions(camera="source", side_by_side=True)
+    run_imitate(
+        [find_asset(DEMO_PHOTO)],
+        find_asset(DEMO_CLIP),
+        folder / "motion-imitate-demo.mp4",
+        how,
+        EstimationOptions(size=DEMO_SIZE),
+        overwrite,
+        talk,
+    )

@@ -1,4 +1,4 @@
-"""What may be chosen about how a person is made to move. Light to import: the command line shows it as options."""
+"""The options of `motion-imitate imitate`. This module must stay fast to import."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,50 +7,53 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from pipelines.motion.options import Person, positive
+from pipelines.motion.options import PersonChoice, check_person_number
 
-CLEAR = (".mov", ".webm")  # files that may be transparent
+TRANSPARENT_SUFFIXES = (".mov", ".webm")  # formats that support transparency
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """What may be chosen for each video of a batch."""
+class RenderOptions:
+    """Options that each video of a batch may set for itself."""
 
     background: str = "photo"
-    """What the person stands before: the photo's own background; driving, the video itself, in which the person takes
-    the driver's place; alpha, nothing (.mov or .webm); a colour as #RRGGBB; or the path of a picture or video."""
+    """Background: photo keeps the photo's own; driving replaces the driver in the driving video; alpha is transparent
+    (.mov or .webm); or give a colour as #RRGGBB, or the path of an image or video."""
     camera: Literal["smooth", "source", "copy"] | None = None
-    """Travel as the driver does from where the photo has the person; stay there; or be where the driver is. If not
-    said, smooth; copy before the driving video."""
+    """Where the person stands: smooth starts at the photo's position and follows the driver's travel; source stays
+    there; copy uses the driver's position. Default: smooth, or copy with --background driving."""
     scale: Literal["keep", "match"] | None = None
-    """The person's size in the picture: as in the photo, or as the driver's. If not said, keep; match before the
-    driving video."""
-    photo_person: Annotated[Person, Parameter(validator=positive)] = "largest"
-    """Who, where several people are in the photo: the largest, the one furthest left or right, or a number."""
+    """The person's size in the image: keep the photo's, or match the driver's. Default: keep, or match with
+    --background driving."""
+    photo_person: Annotated[PersonChoice, Parameter(validator=check_person_number)] = "largest"
+    """Which person in the photo to use: the largest, the one furthest left or right, or a number from the left."""
     renderer: Literal["geometric", "liquid-warping"] = "geometric"
-    """What draws the person: the photo's own pixels, carried by the body; or these, mended by networks."""
+    """Renderer: geometric warps the photo's pixels with the body; liquid-warping corrects the result with networks."""
     weights: Path | None = None
-    """Networks of your own for --renderer liquid-warping: weights.safetensors of `motion-imitate train`."""
+    """Weights for --renderer liquid-warping: weights.safetensors of `motion-imitate train`."""
     preview: Annotated[bool, Parameter(negative=())] = False
-    """The first three seconds, small: to see what comes out."""
+    """Render only the first three seconds, at low resolution."""
     side_by_side: Annotated[bool, Parameter(negative=())] = False
-    """Show the photo, the driving video and the result beside each other."""
+    """Show the photo, the driving video and the result side by side."""
 
 
 @dataclass(frozen=True)
-class Imitating(Drawing):
+class ImitateOptions(RenderOptions):
+    """Options of `imitate` alone."""
+
     motion: Path | None = None
-    """A motion file to follow, in place of a video."""
+    """Motion file to follow instead of a video."""
     run: Literal["threads", "ray"] = "threads"
-    """Where the stages run: in this process, or in processes of Ray (extra [ray]); the frames are the same."""
+    """Run the stages in threads of this process, or in Ray processes (extra [ray]); the frames are the same."""
     segments: Annotated[float | None, Parameter(validator=Number(gte=1))] = None
-    """Draw stretches of so many seconds in processes of their own, --workers at a time, and join them. Those that are
-    done are kept when it is interrupted: the same command goes on."""
+    """Render segments of at least this many seconds in separate processes, --workers at a time, and join them. Finished
+    segments are kept after an interruption; run the same command again to resume."""
     gpus_per_worker: Annotated[float, Parameter(validator=Number(gte=0, lte=64))] = 0
-    """GPUs that Ray lends to each process that looks at people, or the share of one; with --device cuda."""
+    """GPUs for each Ray process that detects people; a fraction, such as 0.5, shares one. Needs --device cuda."""
     address: str | None = None
-    """A Ray that is running, such as auto or HOST:6379; else RAY_ADDRESS; else one is started and ended."""
+    """Address of a running Ray, such as auto or HOST:6379. Default: RAY_ADDRESS, or a temporary local Ray."""
 
 
-def suffixes(how: Drawing) -> tuple[str, ...]:
-    return CLEAR if how.background == "alpha" else (".mp4", *CLEAR)
+def allowed_suffixes(how: RenderOptions) -> tuple[str, ...]:
+    """File suffixes that the result may have; with transparency fewer."""
+    return TRANSPARENT_SUFFIXES if how.background == "alpha" else (".mp4", *TRANSPARENT_SUFFIXES)

@@ -1,28 +1,28 @@
-"""Load the person of some photos and report advice about them."""
+"""Load the person of some photos and warn about problems with the photos."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from motion_imitate.generators.load import renderers
-from motion_imitate.imitate import Person, portrait
-from motion_imitate.photos.people import people_in, photos_of
-from pipelines.imitate.options import Drawing
-from pipelines.motion.advice import of_detail, of_photo
-from pipelines.reporter import Talk
+from motion_imitate.generators.load import renderers_with_weights
+from motion_imitate.imitate import Person, prepare_person
+from motion_imitate.photos.people import find_people, load_photos
+from pipelines.imitate.options import RenderOptions
+from pipelines.motion.advice import photo_advice, sharpness_advice
+from pipelines.reporter import Reporter
 
-Portrayed = Callable[[Sequence[Path], int, Drawing, Talk], Person]
+PersonLoader = Callable[[Sequence[Path], int, RenderOptions, Reporter], Person]
 
 
-def person_of(paths: Sequence[Path], longest: int, how: Drawing, talk: Talk) -> Person:
-    """The person of the photos; what will suffer is told."""
-    photos = photos_of(paths, longest)
+def load_person(paths: Sequence[Path], longest: int, how: RenderOptions, talk: Reporter) -> Person:
+    """The person of the photos, ready to be rendered; warns about problems with the photos."""
+    photos = load_photos(paths, longest)
     seen = []
     for image, path in zip(photos.image, paths, strict=True):
-        people = people_in(image, str(path), how.photo_person)
-        for advice in of_photo(people, photos.size, small=max(photos.size) < longest // 2 * 2) + of_detail(
+        people = find_people(image, str(path), how.photo_person)
+        for advice in photo_advice(people, photos.size, small=max(photos.size) < longest // 2 * 2) + sharpness_advice(
             image, people[0]
         ):
             talk.warn(f"{path}: {advice}")
         seen.append(people[0])
-    source, model = portrait(photos, seen)
-    return Person.of(source, model, renderers(how.weights)[how.renderer](model))
+    source, model = prepare_person(photos, seen)
+    return Person.of(source, model, renderers_with_weights(how.weights)[how.renderer](model))

@@ -1,4 +1,4 @@
-"""Photo, driving video and result beside each other."""
+"""Show the photo, the driving video and the result next to each other."""
 
 from collections.abc import Generator, Iterator
 
@@ -8,13 +8,15 @@ from torch import Tensor
 
 from motion_imitate.types import Frames, Source
 from motion_imitate.video import read
-from pipelines.imitate.backdrop import covered
-from pipelines.imitate.driver import DRAWN, Driver
-from pipelines.imitate.options import Imitating
-from pipelines.motion.estimate import Watching
+from pipelines.imitate.backdrop import resize_to_cover
+from pipelines.imitate.driver import RENDER_RUN, DrivingMotion
+from pipelines.imitate.options import ImitateOptions
+from pipelines.motion.estimate import OpenedClip
 
 
-def together(drawn: Generator[Frames], source: Source, driver: Driver, how: Imitating) -> Iterator[Frames]:
+def arrange_side_by_side(
+    drawn: Generator[Frames], source: Source, driver: DrivingMotion, how: ImitateOptions
+) -> Iterator[Frames]:
     """The result alone, or photo, driver and result side by side."""
     if not how.side_by_side:
         yield from drawn
@@ -22,25 +24,27 @@ def together(drawn: Generator[Frames], source: Source, driver: Driver, how: Imit
     others: Iterator[Tensor] | None = None
     for run in drawn:
         height = run.data.shape[2]
-        photo = high(source.image[0], height).expand(len(run), -1, -1, -1)
+        photo = scale_to_height(source.image[0], height).expand(len(run), -1, -1, -1)
         if driver.what is None:
             yield Frames(torch.cat([photo, run.data], 3), run.seconds)
             continue
-        others = driving(driver.what, height) if others is None else others
+        others = read_driver_frames(driver.what, height) if others is None else others
         theirs = torch.stack([next(others) for _ in range(len(run))])
         yield Frames(torch.cat([photo, theirs, run.data], 3), run.seconds)
 
 
-def high(image: Float[Tensor, "3 H W"], height: int) -> UInt8[Tensor, "3 h w"]:
-    size = (height, wide((image.shape[1], image.shape[2]), height))
-    return (covered(image, size) * 255 + 0.5).clamp(0, 255).to(torch.uint8)
+def scale_to_height(image: Float[Tensor, "3 H W"], height: int) -> UInt8[Tensor, "3 h w"]:
+    """The image scaled to a height, with an even width."""
+    size = (height, even_width((image.shape[1], image.shape[2]), height))
+    return (resize_to_cover(image, size) * 255 + 0.5).clamp(0, 255).to(torch.uint8)
 
 
-def driving(what: Watching, height: int) -> Iterator[UInt8[Tensor, "3 h w"]]:
-    """The driver's own frames."""
-    size = (height, wide((what.info.height, what.info.width), height))
-    return (frame for run in read(what.info.path, DRAWN, size) for frame in run.data)
+def read_driver_frames(what: OpenedClip, height: int) -> Iterator[UInt8[Tensor, "3 h w"]]:
+    """The driving video's frames, scaled to a height."""
+    size = (height, even_width((what.info.height, what.info.width), height))
+    return (frame for run in read(what.info.path, RENDER_RUN, size) for frame in run.data)
 
 
-def wide(size: tuple[int, int], height: int) -> int:
+def even_width(size: tuple[int, int], height: int) -> int:
+    """The even width that keeps the proportions of a size at another height."""
     return max(2, round(size[1] * height / size[0] / 2) * 2)

@@ -1,4 +1,4 @@
-"""The jobs of `motion-imitate motion`: a clip in; its motion, an overlay, or another program's file out."""
+"""The commands of `motion-imitate motion`: extract, overlay, show and export."""
 
 from collections.abc import Generator, Iterable
 from contextlib import closing
@@ -9,71 +9,86 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate.compositing.body_overlay import overlay as drawn
+from motion_imitate.compositing.body_overlay import overlay_body as drawn
 from motion_imitate.motion import file as motion_file
-from motion_imitate.motion.disk_rows import Rows
-from motion_imitate.motion.windows import at
+from motion_imitate.motion.disk_rows import DiskArray
+from motion_imitate.motion.windows import resample_motion
 from motion_imitate.types import BodyModel, Frames, Motion
 from motion_imitate.video import Encoding, read, write
 from pipelines.motion import export as exports
-from pipelines.motion.confidence_report import SLACK, report
-from pipelines.motion.estimate import Watching, believed, body_model, fitted, noted, paired, sightings, watching
-from pipelines.motion.options import Seeing
-from pipelines.motion.stored import about, described, opened
-from pipelines.output_path import refuse
-from pipelines.provenance import maker
-from pipelines.reporter import Talk
-from pipelines.streaming.threads import beside, threads
+from pipelines.motion.confidence_report import DURATION_TOLERANCE, report_confidence
+from pipelines.motion.estimate import (
+    OpenedClip,
+    fit_motion,
+    load_body_model,
+    open_input_clip,
+    pair_with_motion,
+    record_confidence,
+    record_points,
+    track_person,
+)
+from pipelines.motion.options import EstimationOptions
+from pipelines.motion.stored import describe_motion_file, load_stored_motion, motion_metadata
+from pipelines.output_path import check_output_path
+from pipelines.provenance import software_name
+from pipelines.reporter import Reporter
+from pipelines.streaming.threads import map_in_threads, prefetch_items
 
-ENCODING = Encoding(preset="superfast")  # an overlay is looked at once: a larger file for less waiting
-DRAWN = 2  # frames of a run that is drawn
-SUFFIXES = {"bvh": (".bvh",), "gltf": (".glb",)}
-TAGS = {
-    "comment": "a computed body is drawn over this video",
+OVERLAY_ENCODING = Encoding(preset="superfast")  # speed matters more than file size for a preview
+OVERLAY_RUN = 2  # frames drawn at a time
+EXPORT_SUFFIXES = {"bvh": (".bvh",), "gltf": (".glb",)}
+OVERLAY_TAGS = {
+    "comment": "an estimated body is drawn over this video",
     "digital_source_type": "compositeWithTrainedAlgorithmicMedia",
 }
 
 
-def extract(clip: Path, out: Path, seeing: Seeing, overwrite: bool, talk: Talk) -> None:
-    refuse(out, (clip,), (".npz",), overwrite)
+def extract_motion(clip: Path, out: Path, seeing: EstimationOptions, overwrite: bool, talk: Reporter) -> None:
+    """Estimate the motion of a clip and write a motion file."""
+    check_output_path(out, (clip,), (".npz",), overwrite)
     begun = monotonic()
-    sure = extracted(clip, out, seeing, talk)
-    report(out, [sure], monotonic() - begun, talk)
+    sure = write_extracted_motion(clip, out, seeing, talk)
+    report_confidence(out, [sure], monotonic() - begun, talk)
 
 
-def extracted(clip: Path, out: Path, seeing: Seeing, talk: Talk) -> Float[Tensor, " T"]:
-    """The file; how sure each of its frames is."""
-    what = watching(clip, seeing, talk.warn)
-    model = body_model(seeing.body)
-    points, sure = Rows(), list[Tensor]()
-    with closing(beside(noted(sightings(what), points.append))) as seen:
-        runs = talk.counted(fitted(what, seen, model), "extract", what.info.frames)
-        motion_file.save(out, believed(runs, sure), about(what, model), points)
+def write_extracted_motion(clip: Path, out: Path, seeing: EstimationOptions, talk: Reporter) -> Float[Tensor, " T"]:
+    """Write the motion file and return each frame's confidence."""
+    what = open_input_clip(clip, seeing, talk.warn)
+    model = load_body_model(seeing.body)
+    points, sure = DiskArray(), list[Tensor]()
+    with closing(prefetch_items(record_points(track_person(what), points.append))) as seen:
+        runs = talk.track_progress(fit_motion(what, seen, model), "extract", what.info.frames)
+        motion_file.save_motion(out, record_confidence(runs, sure), motion_metadata(what, model), points)
     return torch.cat(sure)
 
 
-def overlay(clip: Path, out: Path, motion: Path | None, seeing: Seeing, overwrite: bool, talk: Talk) -> None:
-    refuse(out, (clip,) if motion is None else (clip, motion), (".mp4",), overwrite)
-    what, begun = watching(clip, seeing, talk.warn), monotonic()
+def overlay_motion(
+    clip: Path, out: Path, motion: Path | None, seeing: EstimationOptions, overwrite: bool, talk: Reporter
+) -> None:
+    """Draw the fitted body over a clip; `motion` replaces the estimate."""
+    check_output_path(out, (clip,) if motion is None else (clip, motion), (".mp4",), overwrite)
+    what, begun = open_input_clip(clip, seeing, talk.warn), monotonic()
     confidence: list[Tensor] = []
     if motion is None:
-        model = body_model(seeing.body)
-        pairs = watched(what, model)
+        model = load_body_model(seeing.body)
+        pairs = pair_with_fit(what, model)
     else:
-        stored, _, model = opened(motion)
-        pairs = replayed(what, stored)
+        stored, _, model = load_stored_motion(motion)
+        pairs = pair_with_stored(what, stored)
 
-    def drawer() -> "Drawer":
-        return Drawer(model)
+    def drawer() -> "OverlayStage":
+        return OverlayStage(model)
 
-    with closing(pairs), closing(threads(drawer, remembered(pairs, confidence))) as pictures:
-        shown = talk.counted(pictures, "overlay", what.info.frames)
-        write(out, shown, what.info.rate, clip, TAGS | {"software": maker()}, ENCODING, talk.warn)
-    report(out, confidence, monotonic() - begun, talk)
+    with closing(pairs), closing(map_in_threads(drawer, record_pair_confidence(pairs, confidence))) as pictures:
+        shown = talk.track_progress(pictures, "overlay", what.info.frames)
+        write(
+            out, shown, what.info.rate, clip, OVERLAY_TAGS | {"software": software_name()}, OVERLAY_ENCODING, talk.warn
+        )
+    report_confidence(out, confidence, monotonic() - begun, talk)
 
 
-class Drawer:
-    """The stage that draws."""
+class OverlayStage:
+    """The stage that draws the body over a run of frames."""
 
     def __init__(self, model: BodyModel) -> None:
         self.model = model
@@ -82,33 +97,38 @@ class Drawer:
         return drawn(pair[0], self.model, pair[1])
 
 
-def watched(what: Watching, model: BodyModel) -> Generator[tuple[Frames, Motion]]:
-    """The clip is read twice: to look at, and, as soon as the motion of a frame is known, to draw on."""
-    with closing(beside(fitted(what, sightings(what), model))) as motion:
-        yield from paired(read(what.info.path, DRAWN, what.size), motion)
+def pair_with_fit(what: OpenedClip, model: BodyModel) -> Generator[tuple[Frames, Motion]]:
+    """The clip's frames with their fitted motion. The clip is read twice at once: for the fit, and for drawing."""
+    with closing(prefetch_items(fit_motion(what, track_person(what), model))) as motion:
+        yield from pair_with_motion(read(what.info.path, OVERLAY_RUN, what.size), motion)
 
 
-def replayed(what: Watching, motion: Motion) -> Generator[tuple[Frames, Motion]]:
+def pair_with_stored(what: OpenedClip, motion: Motion) -> Generator[tuple[Frames, Motion]]:
+    """The clip's frames with a stored motion at their times; warns if the lengths differ."""
     lasts, stored = what.info.duration, float(motion.seconds[-1] - motion.seconds[0])
-    if lasts is not None and abs(lasts - stored) > SLACK + 1 / float(what.info.rate):
-        what.warn(f"the motion lasts {stored:.2f} s, the clip {lasts:.2f} s; is it this clip's?")
-    for run in read(what.info.path, DRAWN, what.size, warn=what.warn):
-        yield run, at(motion, run.seconds)
+    if lasts is not None and abs(lasts - stored) > DURATION_TOLERANCE + 1 / float(what.info.rate):
+        what.warn(f"the motion lasts {stored:.2f} s, the clip {lasts:.2f} s; check that it is this clip's motion")
+    for run in read(what.info.path, OVERLAY_RUN, what.size, warn=what.warn):
+        yield run, resample_motion(motion, run.seconds)
 
 
-def remembered(pairs: Iterable[tuple[Frames, Motion]], confidence: list[Tensor]) -> Generator[tuple[Frames, Motion]]:
-    """The pairs as they are; how sure they are is kept."""
+def record_pair_confidence(
+    pairs: Iterable[tuple[Frames, Motion]], confidence: list[Tensor]
+) -> Generator[tuple[Frames, Motion]]:
+    """Pass the pairs through and collect their confidence."""
     for frames, motion in pairs:
         confidence.append(motion.confidence)
         yield frames, motion
 
 
-def show(file: Path, talk: Talk) -> None:
-    talk.record({"file": str(file)} | described(file))
+def show_motion(file: Path, talk: Reporter) -> None:
+    """Print what a motion file holds."""
+    talk.record({"file": str(file)} | describe_motion_file(file))
 
 
-def export(file: Path, out: Path, to: str, overwrite: bool, talk: Talk) -> None:
-    refuse(out, (file,), SUFFIXES[to], overwrite)
-    motion, about, model = opened(file)
-    exports.export(out, motion, about, model, to)
+def export_motion(file: Path, out: Path, to: str, overwrite: bool, talk: Reporter) -> None:
+    """Convert a motion file to BVH or glTF."""
+    check_output_path(out, (file,), EXPORT_SUFFIXES[to], overwrite)
+    motion, about, model = load_stored_motion(file)
+    exports.write_export(out, motion, about, model, to)
     talk.result({"output": str(out), "frames": len(motion)}, f"{out}: {len(motion)} frames")

@@ -5,16 +5,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pipelines.reporter import Talk
+from pipelines.reporter import Reporter
 
-SLACK = 0.1  # seconds that a motion may be longer or shorter than the clip it is drawn over, without a word
+DURATION_TOLERANCE = 0.1  # seconds by which a motion's length may differ from its clip's without a warning
 
 
-def report(out: Path, confidence: list[Tensor], seconds: float, talk: Talk) -> None:
+def report_confidence(out: Path, confidence: list[Tensor], seconds: float, talk: Reporter) -> None:
+    """Print a result with its frames, speed and confidence; warn if the person was out of sight."""
     sure = torch.cat(confidence)
     frames, seen = len(sure), float((sure > 0).float().mean())
     if seen < 1:
-        talk.warn(f"the person is out of sight in {1 - seen:.0%} of the frames; there the pose is bridged or held")
+        talk.warn(f"the person is out of sight in {1 - seen:.0%} of the frames; the pose is interpolated or held there")
     record = {
         "output": str(out),
         "frames": frames,
@@ -23,5 +24,5 @@ def report(out: Path, confidence: list[Tensor], seconds: float, talk: Talk) -> N
         "seconds": round(seconds, 2),
         "frames_per_second": round(frames / seconds, 2),
     }
-    text = f"{out}: {frames} frames, {record['frames_per_second']} a second, mean confidence {record['confidence']}"
+    text = f"{out}: {frames} frames, {record['frames_per_second']} frames/s, mean confidence {record['confidence']}"
     talk.result(record, text)

@@ -1,4 +1,4 @@
-"""What may be chosen about how a person in a clip is seen. Light to import: the command line shows it as options."""
+"""Options of all commands that estimate motion. This module must stay fast to import."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -6,34 +6,39 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-Quality = Literal["fast", "default", "best"]
-Person = int | Literal["largest", "left", "right"]
+QualityName = Literal["fast", "default", "best"]
+PersonChoice = int | Literal["largest", "left", "right"]
 
 
-def positive(_: object, value: object) -> None:
+def check_person_number(_: object, value: object) -> None:
+    """Validate a person number."""
     if isinstance(value, int) and value < 1:
-        raise ValueError("people are counted from 1, the leftmost")
+        raise ValueError("people are counted from 1, the leftmost; give 1 or more")
 
 
 @dataclass(frozen=True)
-class Looking:
-    quality: Quality = "default"
-    """How much work each frame is given; best takes about twice as long as default."""
+class BaseEstimationOptions:
+    """Options of the estimate that each video of a batch may set for itself."""
+
+    quality: QualityName = "default"
+    """Accuracy against speed; best takes about twice as long as default."""
     live: Annotated[bool, Parameter(negative=())] = False
-    """Never look ahead, as if the frames came from a camera."""
-    person: Annotated[Person, Parameter(validator=positive)] = "largest"
-    """Who, where several people are seen: the largest, the one furthest left or right, or a number from the left."""
+    """Use past frames only, as with a live camera."""
+    person: Annotated[PersonChoice, Parameter(validator=check_person_number)] = "largest"
+    """Which person to follow: the largest, the one furthest left or right, or a number counted from the left."""
     body: Literal["anny", "smpl"] = "anny"
-    """The body that is fitted; smpl needs your own file, see `motion-imitate convert smpl`."""
+    """Body model to fit; smpl needs your own file, see `motion-imitate convert smpl`."""
     size: Annotated[int | None, Parameter(validator=Number(gte=64, lte=8192))] = None
-    """Pixels of the picture's longer side, at most; if not given the clip's own, or 1920 for `imitate`."""
+    """Maximum longer side of the image in pixels. Default: the clip's own, or 1920 for `imitate`."""
     device: str = "cpu"
-    """Where the pose network runs, such as cpu or cuda."""
+    """Device of the pose network, such as cpu or cuda."""
 
 
 @dataclass(frozen=True)
-class Seeing(Looking):
+class EstimationOptions(BaseEstimationOptions):
+    """Options of the estimate of a single clip."""
+
     workers: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 2
-    """Stretches of the clip that are looked at side by side."""
+    """Number of parts of the clip that are processed at the same time."""
     threads: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 1
-    """Processor threads of each network and of the fit."""
+    """CPU threads of each network and of the fit."""

@@ -1,4 +1,4 @@
-"""Stored motions: open, stream, cache and describe them."""
+"""Load, stream, cache and describe stored motions."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,56 +6,57 @@ from typing import Any
 
 from motion_imitate import bodies, weights
 from motion_imitate.motion import file as motion_file
-from motion_imitate.motion.file import About
-from motion_imitate.types import Body, BodyModel, Camera, Motion, cat
-from pipelines.motion.estimate import Watching, body_model
-from pipelines.provenance import maker
+from motion_imitate.motion.file import MotionHeader
+from motion_imitate.types import Body, BodyModel, Camera, Motion, cat_batched
+from pipelines.motion.estimate import OpenedClip, load_body_model
+from pipelines.provenance import software_name
 
 
-def about(what: Watching, model: BodyModel) -> About:
+def motion_metadata(what: OpenedClip, model: BodyModel) -> MotionHeader:
+    """The metadata of a motion file estimated from a clip."""
     clip, seeing = what.info.path, what.seeing
-    origin = f"{maker()}, from {clip.name}, quality {seeing.quality}{', live' if seeing.live else ''}"
-    return About(model.name, model.joint_names, what.size, float(what.info.rate), clip.stem, origin)
+    origin = f"{software_name()}, from {clip.name}, quality {seeing.quality}{', live' if seeing.live else ''}"
+    return MotionHeader(model.name, model.joint_names, what.size, float(what.info.rate), clip.stem, origin)
 
 
-def opened(file: Path) -> tuple[Motion, About, BodyModel]:
-    """A stored motion and the body it moves."""
-    runs, about, model, _ = streamed(file)
-    return cat(list(runs)), about, model
+def load_stored_motion(file: Path) -> tuple[Motion, MotionHeader, BodyModel]:
+    """Load a motion file, with the body model that it moves."""
+    runs, about, model, _ = stream_stored_motion(file)
+    return cat_batched(list(runs)), about, model
 
 
-def streamed(file: Path) -> tuple[Iterator[Motion], About, BodyModel, int]:
-    """The same in runs, and the number of frames."""
-    about = motion_file.stream(file)[1]
+def stream_stored_motion(file: Path) -> tuple[Iterator[Motion], MotionHeader, BodyModel, int]:
+    """Stream a motion file in runs, with its metadata, body model and number of frames."""
+    about = motion_file.stream_motion(file)[1]
     if about.model not in bodies.BODIES:
         raise motion_file.BadMotion(
-            f"{file} moves a body {about.model!r} that is not known here; known are {', '.join(bodies.BODIES)}"
+            f"{file} is for the unknown body {about.model!r}; known are {', '.join(bodies.BODIES)}"
         )
-    model = body_model(about.model)
-    runs, about, frames = motion_file.stream(file, model)
+    model = load_body_model(about.model)
+    runs, about, frames = motion_file.stream_motion(file, model)
     return runs, about, model, frames
 
 
-def keep(path: Path, motion: Motion, rate: float) -> None:
-    """For the program itself: to the last digit, which a motion file does not keep."""
+def cache_motion(path: Path, motion: Motion, rate: float) -> None:
+    """Write a motion at full precision, for the program's own use; motion files are rounded."""
     parts = {"body": motion.body, "camera": motion.camera}
     tensors = {f"{name}.{k}": v.contiguous() for name, noun in parts.items() for k, v in vars(noun).items()}
     tensors |= {"confidence": motion.confidence.contiguous(), "seconds": motion.seconds.contiguous()}
-    weights.write(path, {"rate": rate}, tensors)
+    weights.write_weights(path, {"rate": rate}, tensors)
 
 
-def kept(path: Path) -> tuple[Motion, float]:
-    """The motion, and its rate."""
-    about, tensors = weights.read(path)
+def load_cached_motion(path: Path) -> tuple[Motion, float]:
+    """The motion that `cache_motion` wrote, and its frame rate."""
+    about, tensors = weights.read_weights(path)
     body, camera = (
         {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)} for name in ("body.", "camera.")
     )
     return Motion(Body(**body), Camera(**camera), tensors["confidence"], tensors["seconds"]), float(about["rate"])
 
 
-def described(file: Path) -> dict[str, Any]:
-    """What a motion file holds, in figures."""
-    motion, about = motion_file.load(file)
+def describe_motion_file(file: Path) -> dict[str, Any]:
+    """Figures about a motion file: length, body, confidence, and how far the person moves."""
+    motion, about = motion_file.load_motion(file)
     place = motion.camera.place
     return {
         "kind": "motion",

@@ -1,4 +1,4 @@
-"""Running a stage over a stream on Ray: in processes of their own, here or on a cluster. Nothing else knows of Ray."""
+"""Run a stage of a stream in Ray actors: worker processes on this machine or on a cluster."""
 
 import sys
 from collections.abc import Callable, Generator, Iterable
@@ -8,103 +8,108 @@ from itertools import cycle
 from traceback import format_exc
 from typing import Any, TypeVar
 
-from pipelines.streaming.ray_cluster import RayError, cluster, refuse_gpus
-from pipelines.streaming.threads import Make, close, in_order
+from pipelines.streaming.ray_cluster import RayError, check_ray_gpus, connect_ray
+from pipelines.streaming.threads import StageFactory, close_stream, in_order
 
 A = TypeVar("A")
 B = TypeVar("B")
 
-AGAIN = 2  # times that a worker which died is made anew, and that an item is tried again
-PATIENCE = 120.0  # seconds until all workers stand ready; the first has torch to load
+MAX_RETRIES = 2  # restarts of a dead worker, and retries of an item
+ACTOR_START_SECONDS = 120.0  # for all workers to become ready; the first one imports torch
 
 
-def actors(make: Make[A, B], items: Iterable[A], workers: int = 1, gpus: float = 0, threads: int = 1) -> Generator[B]:
-    """A stage in each worker, which must not remember: one that dies is made anew, and given its items again.
+def map_in_actors(
+    make: StageFactory[A, B], items: Iterable[A], workers: int = 1, gpus: float = 0, threads: int = 1
+) -> Generator[B]:
+    """Apply a stage to the items in worker processes, in order.
 
-    Each has its share of GPUs, and that many processor threads for torch.
+    The stage must be stateless: a worker that dies is restarted and given its items again. Each worker gets `gpus` GPUs
+    and `threads` processor threads for torch.
     """
     try:
-        with cluster() as ray:
-            refuse_gpus(ray.nodes(), workers, gpus)
-            stage = [sending(ray.put, make)]
-            pool = started(ray, stage, workers, gpus, threads)
+        with connect_ray() as ray:
+            check_ray_gpus(ray.nodes(), workers, gpus)
+            stage = [send_to_ray(ray.put, make)]
+            pool = start_stage_actors(ray, stage, workers, gpus, threads)
             turn = cycle(pool)
             try:
-                submit = partial(sending, lambda item: next(turn).call.remote(stage, item))
-                yield from in_order(submit, partial(result, ray), items, 2 * workers)
+                submit = partial(send_to_ray, lambda item: next(turn).call.remote(stage, item))
+                yield from in_order(submit, partial(fetch_ray_result, ray), items, 2 * workers)
             finally:
-                ended(ray, pool)
+                kill_actors(ray, pool)
     finally:
-        close(items)
+        close_stream(items)
 
 
-def sending(send: Callable[[Any], Any], what: Any) -> Any:
-    """What Ray says of things that it cannot send fills a page."""
+def send_to_ray(send: Callable[[Any], Any], what: Any) -> Any:
+    """Call `send`; if Ray cannot serialize the argument, raise one sentence in place of Ray's page-long report."""
     try:
         return send(what)
     except TypeError as error:
         why = str(error.__cause__ or error).splitlines()[0]
-        raise RayError(f"{type(what).__name__} cannot be sent to another process ({why}); threads need not") from error
+        raise RayError(f"{type(what).__name__} cannot be sent to another process ({why}); use threads") from error
 
 
-def started(ray: Any, stage: list[Any], workers: int, gpus: float, threads: int) -> list[Any]:
-    """Workers that stand ready. They ask for no processor, so that streams which feed each other never wait for one."""
-    how = {"num_cpus": 0, "num_gpus": gpus, "max_restarts": AGAIN, "max_task_retries": AGAIN}
-    remote = ray.remote(scheduling_strategy="SPREAD", **how)(Worker)
+def start_stage_actors(ray: Any, stage: list[Any], workers: int, gpus: float, threads: int) -> list[Any]:
+    """Actors that are ready. They reserve no processor, so that streams that feed each other never block each other."""
+    how = {"num_cpus": 0, "num_gpus": gpus, "max_restarts": MAX_RETRIES, "max_task_retries": MAX_RETRIES}
+    remote = ray.remote(scheduling_strategy="SPREAD", **how)(StageActor)
     pool = [remote.remote(threads, sys.path) for _ in range(workers)]
     try:
         ready = [worker.ready.remote(stage) for worker in pool]
-        _, late = ray.wait(ready, num_returns=workers, timeout=PATIENCE)
+        _, late = ray.wait(ready, num_returns=workers, timeout=ACTOR_START_SECONDS)
         if late:
             raise RayError(
-                f"{len(late)} of {workers} workers of Ray were not there after {PATIENCE:.0f} s; ask for fewer"
+                f"{len(late)} of {workers} Ray workers not ready after {ACTOR_START_SECONDS:.0f} s; use fewer workers"
             )
         ray.get(ready)
     except BaseException as error:
-        ended(ray, pool)
+        kill_actors(ray, pool)
         if isinstance(error, ray.exceptions.RayError):
-            raise RayError(f"a worker of Ray cannot be made: {said(error)}") from error
+            raise RayError(f"a Ray worker cannot be started: {last_error_line(error)}") from error
         raise
     return pool
 
 
-def ended(ray: Any, pool: Iterable[Any]) -> None:
-    if ray.is_initialized():  # else asking would start it again
+def kill_actors(ray: Any, pool: Iterable[Any]) -> None:
+    """Kill the actors, unless Ray has shut down."""
+    if ray.is_initialized():  # otherwise the call would start Ray again
         for worker in pool:
             ray.kill(worker)
 
 
-def result(ray: Any, sent: Any) -> Any:
+def fetch_ray_result(ray: Any, sent: Any) -> Any:
+    """The value of a Ray reference; errors of the stage are raised as they were, errors of Ray as `RayError`."""
     try:
         answer = ray.get(sent)
     except ray.exceptions.RayTaskError as error:
-        raise RayError(f"a result cannot be sent between processes ({error.cause}); threads need not") from error
+        raise RayError(f"a result cannot be sent between processes ({error.cause}); use threads") from error
     except ray.exceptions.RayActorError as error:
-        why = f"a worker of Ray died {AGAIN + 1} times over"
-        raise RayError(f"{why}; if the memory was full, ask for fewer workers or a smaller --size") from error
+        why = f"a Ray worker died {MAX_RETRIES + 1} times"
+        raise RayError(f"{why}; if memory ran out, use fewer workers or a smaller --size") from error
     except ray.exceptions.RayError as error:
-        raise RayError(f"Ray lost a result ({said(error)}); start again") from error
-    if isinstance(answer, Failure):
+        raise RayError(f"Ray lost a result ({last_error_line(error)}); run it again") from error
+    if isinstance(answer, RemoteFailure):
         raise answer.error()
     return answer
 
 
-def said(error: Exception) -> str:
-    """What is said in the last line, where the error that began it all stands."""
+def last_error_line(error: Exception) -> str:
+    """The last line of a Ray error, which names its cause."""
     return str(error).strip().splitlines()[-1].strip(" .")
 
 
-class Worker:
-    """What runs in a process of Ray. The stage is made by the first call, so that its errors reach the reader."""
+class StageActor:
+    """The actor that runs a stage. The first call builds the stage, so that its errors reach the reader."""
 
     def __init__(self, threads: int, path: list[str]) -> None:
-        sys.path.extend(place for place in path if place not in sys.path)  # it finds what whoever asks would find
+        sys.path.extend(place for place in path if place not in sys.path)  # import what the caller can import
         self.threads = threads
-        self.make: Make[Any, Any] | None = None
+        self.make: StageFactory[Any, Any] | None = None
         self.stage: Callable[[Any], Any] | None = None
 
-    def load(self, sent: list[Any]) -> Make[Any, Any]:
-        """Each call brings it along: a process made anew has nothing else to get it from."""
+    def load(self, sent: list[Any]) -> StageFactory[Any, Any]:
+        """The stage's factory. Every call sends it, because a restarted process has no other source."""
         if self.make is None:
             import ray
 
@@ -114,28 +119,30 @@ class Worker:
         return self.make
 
     def ready(self, sent: list[Any]) -> None:
+        """Return once the process has started and has loaded the factory."""
         self.load(sent)
 
     def call(self, sent: list[Any], item: Any) -> Any:
+        """The stage's result, or the failure that it raised."""
         make = self.load(sent)
         try:
             if self.stage is None:
                 self.stage = make()
             return self.stage(item)
         except Exception as error:
-            error.add_note(f"In a worker of Ray:\n{format_exc()}")
-            return Failure.of(error)
+            error.add_note(f"In a Ray worker:\n{format_exc()}")
+            return RemoteFailure.of(error)
 
 
 @dataclass(frozen=True)
-class Failure:
-    """An error on its way between processes."""
+class RemoteFailure:
+    """An exception, serialized to be passed between processes."""
 
     packed: bytes
 
     @classmethod
-    def of(cls, error: Exception) -> "Failure":
-        """As it is; else as far as it can be sent, and says the same; else its words."""
+    def of(cls, error: Exception) -> "RemoteFailure":
+        """Serialize the exception itself if its message survives; else its type and arguments; else its message."""
         from ray import cloudpickle
 
         kind, words = type(error), str(error)
@@ -149,12 +156,13 @@ class Failure:
         return cls(cloudpickle.dumps(RuntimeError(f"{kind.__name__}: {words}")))
 
     def error(self) -> Exception:
+        """The exception, deserialized."""
         from ray import cloudpickle
 
         got = cloudpickle.loads(self.packed)
         if isinstance(got, Exception):
             return got
-        kind, given, kept = got  # made without its own constructor, which may ask for something else
+        kind, given, kept = got  # bypass the constructor, which may take other arguments
         error: Exception = kind.__new__(kind, *given)
         vars(error).update(kept)
         return error

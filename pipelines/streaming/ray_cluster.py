@@ -1,4 +1,4 @@
-"""Ray, as long as somebody uses it: one that is there already, or one of our own that leaves nothing behind."""
+"""Connect to Ray for as long as it is used: to a running cluster, or to a temporary local one."""
 
 import logging
 import os
@@ -11,11 +11,11 @@ from signal import SIGTERM, getsignal, signal
 from threading import RLock, current_thread, main_thread
 from typing import Any
 
-from pipelines.output_path import Refused
+from pipelines.output_path import UsageError
 
-STORE = 256 << 20  # bytes that wait between processes in memory; what is beyond goes to disk
-SYSTEM = {"task_events_report_interval_ms": 0}  # else ending takes five seconds where all of Ray is told to end at once
-QUIET = {  # Ray would tell of dead workers on stdout, and of errors that were never asked for
+OBJECT_STORE_BYTES = 256 << 20  # in memory; the rest spills to disk
+RAY_SYSTEM_CONFIG = {"task_events_report_interval_ms": 0}  # or ending takes five seconds when all of Ray is told to end
+QUIET_RAY_VARIABLES = {  # otherwise Ray prints dead workers and unfetched errors on stdout
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
@@ -23,85 +23,93 @@ QUIET = {  # Ray would tell of dead workers on stdout, and of errors that were n
 
 
 class RayError(Exception):
-    """Ray, or a process of it, is not there or no more."""
+    """Ray, or one of its processes, is missing or has died."""
 
 
-def refuse_gpus(nodes: Iterable[Any], workers: int, gpus: float) -> None:
-    """Ray would wait for ever for GPUs that there are not."""
+def check_ray_gpus(nodes: Iterable[Any], workers: int, gpus: float) -> None:
+    """Refuse workers that need more GPUs than the cluster has; Ray would wait for them forever."""
     if not gpus:
         return
     there = [node["Resources"].get("GPU", 0.0) for node in nodes if node["Alive"]]
     room = sum(floor(has / gpus) if gpus >= 1 else floor(has) * floor(1 / gpus) for has in there)
     if room < workers:
-        raise Refused(
-            f"{workers} workers with {gpus:g} GPUs each were asked for, but Ray has {sum(there):g} GPUs, room for "
-            f"{room}; ask for fewer, or for none"
+        raise UsageError(
+            f"{workers} workers with {gpus:g} GPUs each were requested, but Ray has {sum(there):g} GPUs, room for "
+            f"{room}; request fewer, or none"
         )
 
 
-USERS: list[object] = []  # of the Ray that was started, or joined, here
-OURS = {"started": False}  # whether it is one of our own
-TURN = RLock()
+RAY_USERS: list[object] = []  # of the Ray that this process started or joined
+OWNED_RAY = {"started": False}  # by this process
+RAY_LOCK = RLock()
 
 
 @contextmanager
-def cluster(address: str | None = None) -> Iterator[Any]:
-    """Ray: the one in use already; else the one at the address or at RAY_ADDRESS, or one of our own, until its last
-    user is done."""
-    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+def connect_ray(address: str | None = None) -> Iterator[Any]:
+    """The Ray in use; else the one at the address or at RAY_ADDRESS; else a local one, stopped after its last user."""
+    os.environ.update({name: value for name, value in QUIET_RAY_VARIABLES.items() if name not in os.environ})
     import ray
 
     me = object()
     try:
-        with TURN:
-            if USERS or not ray.is_initialized():
-                USERS.append(me)
+        with RAY_LOCK:
+            if RAY_USERS or not ray.is_initialized():
+                RAY_USERS.append(me)
             if not ray.is_initialized():
-                start(ray, address or os.environ.get("RAY_ADDRESS"))
+                start_ray(ray, address or os.environ.get("RAY_ADDRESS"))
         yield ray
     finally:
-        with TURN:
-            if me in USERS:
-                USERS.remove(me)
-                if not USERS:
-                    stop(ray)
+        with RAY_LOCK:
+            if me in RAY_USERS:
+                RAY_USERS.remove(me)
+                if not RAY_USERS:
+                    stop_ray(ray)
 
 
-def kill() -> None:
-    """Ends the Ray that was started here on the spot."""
+def kill_owned_ray() -> None:
+    """Kill the Ray that this process started, at once."""
     worker = sys.modules.get("ray._private.worker")
     node = getattr(worker, "_global_node", None)
-    if node is not None and OURS["started"]:
-        late = processes()
+    if node is not None and OWNED_RAY["started"]:
+        late = owned_ray_processes()
         node.kill_all_processes(check_alive=False, allow_graceful=False)
         for process in late:
             with suppress(Exception):  # it is gone already
                 process.kill()
 
 
-def start(ray: Any, address: str | None) -> None:
-    OURS["started"] = not address
-    own = {} if address else {"object_store_memory": STORE, "include_dashboard": False, "_system_config": SYSTEM}
+def start_ray(ray: Any, address: str | None) -> None:
+    """Connect to the address, or start a local Ray, without its log output and signal handler."""
+    OWNED_RAY["started"] = not address
+    own = (
+        {}
+        if address
+        else {
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "include_dashboard": False,
+            "_system_config": RAY_SYSTEM_CONFIG,
+        }
+    )
     logging.getLogger("ray").setLevel(logging.ERROR)
     before = getsignal(SIGTERM)
     try:
-        with found_too():
+        with export_import_path():
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-    except SystemExit:  # is what Ray makes of being told to end; ours may know better
+    except SystemExit:  # raised by Ray's SIGTERM handler; ours may do better
         if callable(before):
             before(SIGTERM, None)
         raise
     except Exception as error:
         what = f"no Ray answers at {address}" if address else "Ray does not start"
-        raise RayError(f"{what} ({' '.join(str(error).split())}); use threads, or start Ray anew") from error
+        raise RayError(f"{what} ({' '.join(str(error).split())}); use threads, or restart Ray") from error
     finally:
-        if current_thread() is main_thread() and before is not None:  # Ray would end the process on the spot
+        if current_thread() is main_thread() and before is not None:  # Ray's handler would end the process at once
             signal(SIGTERM, before)
 
 
 @contextmanager
-def found_too() -> Iterator[None]:
-    """Processes started meanwhile find the modules that this one finds, wherever they are started."""
+def export_import_path() -> Iterator[None]:
+    """Let processes that are started in this block import what this process can import."""
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     try:
@@ -113,9 +121,9 @@ def found_too() -> Iterator[None]:
             os.environ["PYTHONPATH"] = before
 
 
-def stop(ray: Any) -> None:
-    """Workers that are only being started when the rest of Ray ends would wait for it; they are ended too."""
-    late = processes() if OURS["started"] else []
+def stop_ray(ray: Any) -> None:
+    """Disconnect from Ray; also end workers that are still starting, which would wait for it."""
+    late = owned_ray_processes() if OWNED_RAY["started"] else []
     try:
         ray.shutdown()
     finally:
@@ -124,9 +132,9 @@ def stop(ray: Any) -> None:
                 process.kill()
 
 
-def processes() -> list[Any]:
-    """Those of the Ray that was started here, and theirs; orphans, too: they all name the session."""
-    import psutil  # Ray brings it along
+def owned_ray_processes() -> list[Any]:
+    """The processes of the Ray that this process started, and their children; all of them name its session."""
+    import psutil  # installed with Ray
 
     node = getattr(sys.modules.get("ray._private.worker"), "_global_node", None)
     session = "" if node is None else Path(node.get_session_dir_path()).name

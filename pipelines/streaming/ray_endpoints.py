@@ -1,4 +1,4 @@
-"""The ends of a stream on Ray: where it comes from and where it goes, each in a process of its own on this machine."""
+"""Sources and sinks of a stream on Ray, each in its own process on this machine."""
 
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -10,50 +10,59 @@ from threading import Thread
 from traceback import format_exc
 from typing import Any, TypeVar
 
-from pipelines.streaming.ray_actors import AGAIN, Failure, actors, ended, result, sending
-from pipelines.streaming.ray_cluster import cluster
-from pipelines.streaming.threads import Make, close, in_order
+from pipelines.streaming.ray_actors import (
+    MAX_RETRIES,
+    RemoteFailure,
+    fetch_ray_result,
+    kill_actors,
+    map_in_actors,
+    send_to_ray,
+)
+from pipelines.streaming.ray_cluster import connect_ray
+from pipelines.streaming.threads import StageFactory, close_stream, in_order
 
 A = TypeVar("A")
 B = TypeVar("B")
 
-AHEAD = 8  # items that wait between two processes
-MOMENT = 2.0  # seconds that a process has to put away what it has begun
-OVER = object()
+ENDPOINT_AHEAD = 8  # items buffered between two processes
+ABANDON_SECONDS = 2.0  # for a process to clean up
+END_OF_STREAM = object()
 
 
-def away(make: Callable[[], Iterator[A]]) -> Generator[A]:
-    """make(), in another process, a few items ahead of the reader. One that dies is made anew and goes on where it was:
-    the same must come of it again."""
-    with cluster() as ray:
-        how = {"max_restarts": AGAIN, "max_task_retries": AGAIN}
-        with actor(ray, Source, **how) as source:
-            given = {"num_returns": "streaming", "_generator_backpressure_num_objects": AHEAD}
-            for item in source.stream.options(**given).remote([sending(ray.put, make)]):
-                yield result(ray, item)
+def remote_source(make: Callable[[], Iterator[A]]) -> Generator[A]:
+    """The items of make(), from another process, a few ahead of the reader.
+
+    If the process dies it is restarted and continues where it was, so make() must be deterministic.
+    """
+    with connect_ray() as ray:
+        how = {"max_restarts": MAX_RETRIES, "max_task_retries": MAX_RETRIES}
+        with local_actor(ray, SourceActor, **how) as source:
+            given = {"num_returns": "streaming", "_generator_backpressure_num_objects": ENDPOINT_AHEAD}
+            for item in source.stream.options(**given).remote([send_to_ray(ray.put, make)]):
+                yield fetch_ray_result(ray, item)
 
 
-def into(consume: Callable[[Iterator[A]], B], items: Iterable[A]) -> B:
-    """consume(items), in another process. If that dies it is over: what it has begun cannot be begun twice."""
+def remote_sink(consume: Callable[[Iterator[A]], B], items: Iterable[A]) -> B:
+    """The result of consume(items), run in another process. If that process dies, the stream fails."""
     try:
-        with cluster() as ray, actor(ray, Sink, max_restarts=0) as sink:
-            result(ray, sink.begin.remote([sending(ray.put, consume)]))
+        with connect_ray() as ray, local_actor(ray, SinkActor, max_restarts=0) as sink:
+            fetch_ray_result(ray, sink.begin.remote([send_to_ray(ray.put, consume)]))
             try:
-                give = partial(sending, sink.give.remote)
-                for _ in in_order(give, partial(result, ray), items, AHEAD):
+                give = partial(send_to_ray, sink.give.remote)
+                for _ in in_order(give, partial(fetch_ray_result, ray), items, ENDPOINT_AHEAD):
                     pass
-                return result(ray, sink.finish.remote())
+                return fetch_ray_result(ray, sink.finish.remote())
             except BaseException:
                 with suppress(Exception):
-                    ray.get(sink.abandon.remote(), timeout=MOMENT)
+                    ray.get(sink.abandon.remote(), timeout=ABANDON_SECONDS)
                 raise
     finally:
-        close(items)
+        close_stream(items)
 
 
 @contextmanager
-def actor(ray: Any, kind: type, **how: Any) -> Iterator[Any]:
-    """On this machine, where the files are. It asks for no processor: streams never wait for one."""
+def local_actor(ray: Any, kind: type, **how: Any) -> Iterator[Any]:
+    """An actor on this machine, where the files are. It reserves no processor, so that streams never wait for one."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -61,93 +70,101 @@ def actor(ray: Any, kind: type, **how: Any) -> Iterator[Any]:
     try:
         yield made
     finally:
-        ended(ray, [made])
+        kill_actors(ray, [made])
 
 
 @dataclass(frozen=True)
-class OnRay:
-    """A Running: each part in processes of Ray; GPUs are lent to those who look at people."""
+class RayRunner:
+    """A `StreamRunner` in Ray processes; only patient stages, the pose networks, get GPUs."""
 
     gpus: float = 0
 
     def source(self, make: Callable[[], Iterator[A]]) -> Generator[A]:
-        return away(make)
+        return remote_source(make)
 
-    def stage(self, make: Make[A, B], items: Iterable[A], workers: int, patient: bool = False) -> Generator[B]:
-        return actors(make, items, workers, self.gpus if patient else 0)
+    def stage(self, make: StageFactory[A, B], items: Iterable[A], workers: int, patient: bool = False) -> Generator[B]:
+        return map_in_actors(make, items, workers, self.gpus if patient else 0)
 
     def sink(self, consume: Callable[[Iterator[A]], B], items: Iterable[A]) -> B:
-        return into(consume, items)
+        return remote_sink(consume, items)
 
 
 @contextmanager
-def on_ray(address: str | None, gpus: float) -> Iterator[OnRay]:
-    """Ray lives as long as the thread that started it: parts of a stream, in threads of their own, must not be the
-    first."""
-    with cluster(address):
-        yield OnRay(gpus)
+def ray_runner(address: str | None, gpus: float) -> Iterator[RayRunner]:
+    """A runner that keeps Ray connected; the thread that starts Ray must outlive the stream's own threads."""
+    with connect_ray(address):
+        yield RayRunner(gpus)
 
 
-class Source:
+class SourceActor:
+    """The actor that runs a source."""
+
     def __init__(self, path: list[str]) -> None:
         sys.path.extend(place for place in path if place not in sys.path)
 
     def stream(self, sent: list[Any]) -> Iterator[Any]:
+        """Yield the items, and at last the failure if there is one."""
         import ray
 
         try:
-            for item in ray.get(sent[0])():  # noqa: UP028, Ray sends something to what yields, which not all can take
+            for item in ray.get(sent[0])():  # noqa: UP028, Ray sends values into the generator, which not all accept
                 yield item
         except Exception as error:
-            error.add_note(f"In a process of Ray:\n{format_exc()}")
-            yield Failure.of(error)
+            error.add_note(f"In a Ray process:\n{format_exc()}")
+            yield RemoteFailure.of(error)
 
 
-class Broken(Exception):
-    """Whoever gave items gives no more, and not because there are none."""
+class StreamBroken(Exception):
+    """The producer stopped before the end of its items."""
 
 
-class Sink:
-    """Consumes in a thread, so that items can come meanwhile."""
+class SinkActor:
+    """The actor that runs a consumer, in a thread, so that items can arrive meanwhile."""
 
     def __init__(self, path: list[str]) -> None:
         sys.path.extend(place for place in path if place not in sys.path)
-        self.items: Queue[Any] = Queue(AHEAD)
+        self.items: Queue[Any] = Queue(ENDPOINT_AHEAD)
         self.outcome: Any = None
         self.thread: Thread | None = None
 
     def begin(self, sent: list[Any]) -> None:
+        """Start the consumer."""
         import ray
 
         self.thread = Thread(target=self.consume, args=(ray.get(sent[0]),), daemon=True)
         self.thread.start()
 
     def consume(self, consume: Callable[[Iterator[Any]], Any]) -> None:
+        """Run the consumer; keep its result or failure."""
         try:
-            self.outcome = consume(self.coming())
+            self.outcome = consume(self.incoming_items())
         except Exception as error:
-            self.outcome = Failure.of(error)
-            while self.items.get() is not OVER:  # whoever gives is told with the next item
+            self.outcome = RemoteFailure.of(error)
+            while self.items.get() is not END_OF_STREAM:  # the producer gets the failure with its next item
                 pass
 
-    def coming(self) -> Iterator[Any]:
-        while (item := self.items.get()) is not OVER:
-            if isinstance(item, Broken):
+    def incoming_items(self) -> Iterator[Any]:
+        """The items as they arrive; raises `StreamBroken` if the producer has failed."""
+        while (item := self.items.get()) is not END_OF_STREAM:
+            if isinstance(item, StreamBroken):
                 raise item
             yield item
 
     def give(self, item: Any) -> Any:
-        if isinstance(self.outcome, Failure):
+        """Queue an item; return the consumer's failure if it has failed."""
+        if isinstance(self.outcome, RemoteFailure):
             return self.outcome
         self.items.put(item)
         return None
 
     def finish(self) -> Any:
-        self.items.put(OVER)
+        """End the stream; return the consumer's result."""
+        self.items.put(END_OF_STREAM)
         assert self.thread is not None
         self.thread.join()
         return self.outcome
 
     def abandon(self) -> None:
-        self.items.put(Broken())
+        """Make the consumer fail, so that it cleans up."""
+        self.items.put(StreamBroken())
         self.finish()

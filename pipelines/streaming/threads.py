@@ -1,4 +1,4 @@
-"""Running a stage over a stream, in threads. Streams are pulled: whoever stops reading stops it all."""
+"""Run the stages of a stream in threads. Streams are pulled: closing the reader stops all stages."""
 
 import os
 import sys
@@ -13,42 +13,46 @@ A = TypeVar("A")
 B = TypeVar("B")
 H = TypeVar("H")
 
-Make = Callable[[], Callable[[A], B]]
+StageFactory = Callable[[], Callable[[A], B]]
 
 
-class Running(Protocol):
-    """Where the parts of a stream are at work."""
+class StreamRunner(Protocol):
+    """Where the stages of a stream run."""
 
     def source(self, make: Callable[[], Iterator[A]], /) -> Generator[A]:
-        """make(), from the first item that is asked for."""
+        """The items of make(), which is called when the first item is requested."""
 
-    def stage(self, make: Make[A, B], items: Iterable[A], /, workers: int, patient: bool = False) -> Generator[B]:
-        """make()(item) for each item, in order, a bounded few ahead of the reader."""
+    def stage(
+        self, make: StageFactory[A, B], items: Iterable[A], /, workers: int, patient: bool = False
+    ) -> Generator[B]:
+        """make()(item) for each item, in order, a bounded number ahead of the reader."""
 
     def sink(self, consume: Callable[[Iterator[A]], B], items: Iterable[A], /) -> B:
-        """consume(items)."""
+        """The result of consume(items)."""
 
 
 @dataclass
-class Manner:
-    alone: bool = False  # one thing after the other, all in the thread that reads
+class ThreadingMode:
+    """Whether streams may use threads."""
+
+    alone: bool = False  # run everything in the reading thread
 
 
-MANNER = Manner()
+THREADING_MODE = ThreadingMode()
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Meanwhile, streams have no threads of their own."""
-    before, MANNER.alone = MANNER.alone, True
+def without_threads() -> Iterator[None]:
+    """Run streams in the reading thread only, within this block."""
+    before, THREADING_MODE.alone = THREADING_MODE.alone, True
     try:
         yield
     finally:
-        MANNER.alone = before
+        THREADING_MODE.alone = before
 
 
 def in_order(submit: Callable[[A], H], result: Callable[[H], B], items: Iterable[A], ahead: int) -> Iterator[B]:
-    """result(submit(item)) for each item, in order, with at most `ahead` under way while one is waited for."""
+    """result(submit(item)) for each item, in order, with at most `ahead` in progress while one is waited for."""
     pending: deque[H] = deque()
     for item in items:
         pending.append(submit(item))
@@ -58,87 +62,93 @@ def in_order(submit: Callable[[A], H], result: Callable[[H], B], items: Iterable
         yield result(pending.popleft())
 
 
-def threads(make: Make[A, B], items: Iterable[A], workers: int = 1, patient: bool = False) -> Generator[B]:
-    """One stage, which all workers call: it must not remember. Patient ones let others go first."""
-    if MANNER.alone:
-        yield from loop(make, items)
+def map_in_threads(
+    make: StageFactory[A, B], items: Iterable[A], workers: int = 1, patient: bool = False
+) -> Generator[B]:
+    """Apply a stage to the items in a thread pool, in order. All workers share the stage, so it must be stateless.
+
+    Patient workers run at low priority.
+    """
+    if THREADING_MODE.alone:
+        yield from map_inline(make, items)
         return
     stage = make()
-    pool = pool_of(workers, patient)
+    pool = create_thread_pool(workers, patient)
     try:
         yield from in_order(lambda item: pool.submit(stage, item), Future.result, items, workers)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        close(items)
+        close_stream(items)
 
 
-def loop(make: Make[A, B], items: Iterable[A]) -> Generator[B]:
-    """The stage in the thread that reads."""
+def map_inline(make: StageFactory[A, B], items: Iterable[A]) -> Generator[B]:
+    """Apply a stage to the items in the reading thread."""
     try:
         yield from map(make(), items)
     finally:
-        close(items)
+        close_stream(items)
 
 
-def pool_of(workers: int, patient: bool) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, initializer=give_way if patient else None)
+def create_thread_pool(workers: int, patient: bool) -> ThreadPoolExecutor:
+    """A thread pool; its threads run at low priority if patient."""
+    return ThreadPoolExecutor(workers, initializer=lower_thread_priority if patient else None)
 
 
-def give_way() -> None:
-    """The thread yields to all others of the process. Elsewhere than on Linux threads have no such standing."""
+def lower_thread_priority() -> None:
+    """Lower the priority of this thread within the process (Linux only)."""
     if sys.platform == "linux":
         os.nice(10)
 
 
-def beside(items: Iterable[A], ahead: int = 2, patient: bool = False) -> Generator[A]:
-    """The same items, made in a thread of their own from now on, up to `ahead` of them before they are asked for."""
-    if MANNER.alone:
-        return loop(lambda: lambda item: item, items)
-    made = under_way(items, ahead, patient)
+def prefetch_items(items: Iterable[A], ahead: int = 2, patient: bool = False) -> Generator[A]:
+    """The same items, produced in a separate thread that starts at once, up to `ahead` in advance."""
+    if THREADING_MODE.alone:
+        return map_inline(lambda: lambda item: item, items)
+    made = prefetch_in_thread(items, ahead, patient)
     next(made)
     return made
 
 
-def under_way(items: Iterable[Any], ahead: int, patient: bool) -> Generator[Any]:
-    """Once asked for nothing, it goes by itself."""
+def prefetch_in_thread(items: Iterable[Any], ahead: int, patient: bool) -> Generator[Any]:
+    """A generator that starts prefetching at the first `next`, which returns None."""
     source = iter(items)
-    pool = pool_of(1, patient)
+    pool = create_thread_pool(1, patient)
     pending: deque[Future[list[Any]]] = deque()
     try:
-        pending.extend(pool.submit(some, source) for _ in range(ahead))
+        pending.extend(pool.submit(next_item_if_any, source) for _ in range(ahead))
         yield None
         while item := pending.popleft().result():
-            pending.append(pool.submit(some, source))
+            pending.append(pool.submit(next_item_if_any, source))
             yield item[0]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        close(source)
+        close_stream(source)
 
 
-def some(source: Iterator[A]) -> list[A]:
-    """The next item, if there is one."""
+def next_item_if_any(source: Iterator[A]) -> list[A]:
+    """The next item in a list, or an empty list at the end."""
     for item in source:
         return [item]
     return []
 
 
-def close(source: Iterable[A]) -> None:
-    """Lets a stream that is a generator put away what it holds."""
+def close_stream(source: Iterable[A]) -> None:
+    """Close the stream if it is a generator, so that it releases its resources."""
     if isinstance(source, Generator):
         source.close()
 
 
-class Here:
-    """In this process."""
+class ThreadRunner:
+    """A `StreamRunner` in this process: stages run in threads, source and sink in the caller."""
 
     def source(self, make: Callable[[], Iterator[A]]) -> Generator[A]:
         yield from make()
 
-    def stage(self, make: Make[A, B], items: Iterable[A], workers: int, patient: bool = False) -> Generator[B]:
-        return threads(make, items, workers, patient)
+    def stage(self, make: StageFactory[A, B], items: Iterable[A], workers: int, patient: bool = False) -> Generator[B]:
+        return map_in_threads(make, items, workers, patient)
 
     def sink(self, consume: Callable[[Iterator[A]], B], items: Iterable[A]) -> B:
         return consume(iter(items))
 
 
-HERE = Here()
+THREAD_RUNNER = ThreadRunner()

@@ -1,4 +1,4 @@
-"""Options of all commands that make people up."""
+"""Options of all commands that generate synthetic people."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,23 +7,25 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-Part = Literal["all", "learn", "held"]  # as `synthesis.held` has it, which takes long to import
+AssetSplit = Literal["all", "learn", "held"]  # as in `synthesis.held_out`, which is slow to import
 
 
 @dataclass(frozen=True)
-class MakingUp:
-    seed: Annotated[int, Parameter(help="Of all that is drawn at random.", validator=Number(gte=0, lt=1 << 63))] = 0
+class SyntheticPeopleOptions:
+    """Which assets synthetic people are made from."""
+
+    seed: Annotated[int, Parameter(help="Random seed.", validator=Number(gte=0, lt=1 << 63))] = 0
     makehuman: Annotated[
         Path | None,
-        Parameter(help="A data folder of MakeHuman's, for clothes, hair and skins; else all are generated."),
+        Parameter(help="MakeHuman data folder for clothes, hair and skins; without it they are generated."),
     ] = None
     motions: Annotated[
-        Path | None, Parameter(help="A folder of humanoid clips in DeepMimic's text format; else poses are made up.")
+        Path | None, Parameter(help="Folder of humanoid clips in DeepMimic's text format; without it poses are random.")
     ] = None
-    backgrounds: Annotated[Path | None, Parameter(help="A folder of photos; else backgrounds are made up.")] = None
+    backgrounds: Annotated[
+        Path | None, Parameter(help="Folder of background photos; without it they are generated.")
+    ] = None
     part: Annotated[
-        Part,
-        Parameter(
-            help="Of each five clothes, heads of hair, skins and motions: the four to learn from, or the one held."
-        ),
+        AssetSplit,
+        Parameter(help="Asset split: all, learn (the 80 % for training) or held (the 20 % held out)."),
     ] = "all"

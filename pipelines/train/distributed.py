@@ -1,4 +1,4 @@
-"""Processes that learn together, each from its own lessons: as many as torchrun starts."""
+"""Data-parallel training in the processes that torchrun starts; each trains on its own samples."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 @dataclass(frozen=True)
-class Rank:
-    """A process's place among them."""
+class ProcessRank:
+    """This process's rank, device and the number of processes."""
 
     device: str
     number: int = 0
@@ -20,31 +20,35 @@ class Rank:
 
     @property
     def first(self) -> bool:
+        """Whether this process reports and writes files."""
         return self.number == 0
 
 
 @contextmanager
-def ranked(device: str) -> Iterator[Rank]:
-    """Of those on one machine that say cuda, each has its own device."""
+def join_process_group(device: str) -> Iterator[ProcessRank]:
+    """Join the process group that torchrun set up; a process alone is rank 0 of 1.
+
+    With `cuda`, each process of a machine gets its own device.
+    """
     count = int(environ.get("WORLD_SIZE", 1))
     if count == 1:
-        yield Rank(device)
+        yield ProcessRank(device)
         return
     device = f"cuda:{environ['LOCAL_RANK']}" if device == "cuda" else device
     distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
-        yield Rank(device, distributed.get_rank(), count)
+        yield ProcessRank(device, distributed.get_rank(), count)
     finally:
         distributed.destroy_process_group()
 
 
-def shared(net: nn.Module) -> nn.Module:
-    """The network, whose gradients are the mean of those of all processes."""
+def wrap_distributed(net: nn.Module) -> nn.Module:
+    """The network, wrapped to average gradients over all processes; unchanged in a process alone."""
     return DistributedDataParallel(net) if distributed.is_initialized() else net
 
 
-def one_of_us(yes: bool, device: str) -> bool:
-    """Whether any process says yes; all hear the same."""
+def any_rank_true(yes: bool, device: str) -> bool:
+    """Whether `yes` is true in any process; every process gets the same answer."""
     if not distributed.is_initialized():
         return yes
     said = torch.tensor(float(yes), device=device)

@@ -1,5 +1,5 @@
-"""How networks are taught from made-up people: lessons are made beside, what is learnt is kept; a run goes on where it
-was."""
+"""The training loop: worker processes make samples, the loop trains, logs and checkpoints, and resumes an interrupted
+run."""
 
 import json
 import subprocess
@@ -20,90 +20,106 @@ import torch
 from torch import Tensor, nn
 
 from motion_imitate import bodies
-from motion_imitate.files import put, trouble
+from motion_imitate.files import raise_output_errors, write_bytes_atomically
 from motion_imitate.generators.discriminator import Discriminator
-from motion_imitate.synthesis.held_out import part_of
-from motion_imitate.synthesis.pairs import Pairs
-from motion_imitate.weights import read, write
-from pipelines.output_path import Refused
-from pipelines.provenance import maker
-from pipelines.reporter import FAILED, OK, Talk
+from motion_imitate.synthesis.held_out import select_split
+from motion_imitate.synthesis.pairs import SyntheticDataset
+from motion_imitate.weights import read_weights, write_weights
+from pipelines.output_path import UsageError
+from pipelines.provenance import software_name
+from pipelines.reporter import FAILED, OK, Reporter
 from pipelines.streaming.threads import in_order
-from pipelines.synthesize.people import narrow, sampling
-from pipelines.train.distributed import Rank, one_of_us
-from pipelines.train.optimizer import Learner, Pace, Subject, under
-from pipelines.train.options import Lessons
+from pipelines.synthesize.people import portrait_width, training_sampling
+from pipelines.train.distributed import ProcessRank, any_rank_true
+from pipelines.train.optimizer import Learner, Objective, OptimizerSettings, tensors_under_prefix
+from pipelines.train.options import TrainingOptions
 
-L = TypeVar("L")
+SampleT = TypeVar("SampleT")
 
-CHECKPOINT, WEIGHTS, LOG, SHEET = "checkpoint.safetensors", "weights.safetensors", "log.jsonl", "sheet.png"
-SMOKE = 20  # steps of a trial
-LEAST = 48  # pixels across that a discriminator takes to say anything
-
-
-@dataclass(frozen=True)
-class Learning:
-    pace: Pace = field(default_factory=Pace)
-    times: int = 2  # that the same lessons are learnt from: they take as long to make
-    least: float = 60.0  # seconds between two checkpoints
-    shown: int = 50  # steps between two lines of the log, and two sheets
+CHECKPOINT_FILE, WEIGHTS_FILE, LOG_FILE, PREVIEW_FILE = (
+    "checkpoint.safetensors",
+    "weights.safetensors",
+    "log.jsonl",
+    "sheet.png",
+)
+SMOKE_STEPS = 20  # steps of a smoke run
+MIN_DISCRIMINATOR_PIXELS = 48  # narrowest image that the discriminator can score
 
 
 @dataclass(frozen=True)
-class Course(Generic[L]):
-    """What is taught, and from which lessons."""
+class LoopSettings:
+    """Optimizer settings, and how often the loop saves and logs."""
 
-    subject: Subject[L]
-    given: Callable[[int, int], bytes]  # the lesson of a lot and a number; called in other processes
-    taken: Callable[[list[bytes]], L]  # some of them, to learn from at once
-    learning: Learning
-    about: dict[str, Any]  # what weights say of themselves
+    pace: OptimizerSettings = field(default_factory=OptimizerSettings)
+    times: int = 2  # steps on the same samples, which are slow to make
+    least: float = 60.0  # seconds between checkpoints
+    shown: int = 50  # steps between log lines, and between previews
+
+
+@dataclass(frozen=True)
+class TrainingTask(Generic[SampleT]):
+    """What to train, and how to make samples for it."""
+
+    subject: Objective[SampleT]
+    given: Callable[[int, int], bytes]  # (batch index, sample number) to a packed sample; called in worker processes
+    taken: Callable[[list[bytes]], SampleT]  # packed samples to a batch
+    learning: LoopSettings
+    about: dict[str, Any]  # metadata of the weights
 
 
 @lru_cache(maxsize=1)
-def pairs(how: Lessons, views: int = 3) -> Pairs:
+def load_training_pairs(how: TrainingOptions, views: int = 3) -> SyntheticDataset:
+    """The source of synthetic people for these options. Cached; limits the process to one thread."""
     torch.set_num_threads(1)  # small tensors: a second thread costs more than it brings
-    return Pairs(bodies.load(), sampling(how, how.size, views), how.seed)
+    return SyntheticDataset(bodies.load_body(), training_sampling(how, how.size, views), how.seed)
 
 
-def learner_of(networks: nn.Module, critic: bool, pace: Pace, device: str = "cpu") -> Learner:
+def build_learner(networks: nn.Module, critic: bool, pace: OptimizerSettings, device: str = "cpu") -> Learner:
+    """A learner of these networks on the device, with a discriminator if `critic`."""
     networks.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Learner(networks, Discriminator().to(device) if critic else None, pace)
 
 
-def begun(folder: Path, how: Lessons, course: Course[L], device: str) -> Learner:
-    """What learns: as it was when it stopped, or new."""
-    if course.subject.weights.adversarial and narrow(how.size) < LEAST:
-        raise Refused(f"pictures of {how.size} pixels are too small for a discriminator; give a --size of 72 or more")
+def load_or_start_learner(folder: Path, how: TrainingOptions, course: TrainingTask[SampleT], device: str) -> Learner:
+    """The learner of the folder's checkpoint, or a new one, started from `how.begin` if given."""
+    if course.subject.weights.adversarial and portrait_width(how.size) < MIN_DISCRIMINATOR_PIXELS:
+        raise UsageError(
+            f"pictures of {how.size} pixels are too small for a discriminator; give a --size of 72 or more"
+        )
     torch.manual_seed(how.seed)
     subject = course.subject
-    learner = learner_of(subject.networks(), subject.weights.adversarial > 0, course.learning.pace, device)
-    if (folder / CHECKPOINT).exists():
-        about, tensors = read(folder / CHECKPOINT)
-        suits(folder, learner, under(tensors, "now."))
+    learner = build_learner(subject.networks(), subject.weights.adversarial > 0, course.learning.pace, device)
+    if (folder / CHECKPOINT_FILE).exists():
+        about, tensors = read_weights(folder / CHECKPOINT_FILE)
+        check_weights_match(folder, learner, tensors_under_prefix(tensors, "now."))
         learner.restore(int(about["step"]), tensors)
     elif how.begin is not None:
-        weights = read(how.begin)[1]
-        suits(how.begin, learner, weights)
+        weights = read_weights(how.begin)[1]
+        check_weights_match(how.begin, learner, weights)
         learner.begin(weights)
     return learner
 
 
-def suits(path: Path, learner: Learner, weights: dict[str, Tensor]) -> None:
+def check_weights_match(path: Path, learner: Learner, weights: dict[str, Tensor]) -> None:
+    """Refuse weights whose names or shapes differ from the learner's networks."""
     own = learner.networks.net.state_dict()
     if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in weights.items()}:
-        raise Refused(f"{path} holds other networks than are to learn; give another, or their --shape")
+        raise UsageError(
+            f"{path} holds other networks than this run trains; give other weights, or the --shape of these"
+        )
 
 
-def lessons(how: Lessons, course: Course[L], first: int, rank: Rank) -> Generator[L]:
-    """Those of each step, from step `first` on, without end; made by other processes."""
+def stream_training_samples(
+    how: TrainingOptions, course: TrainingTask[SampleT], first: int, rank: ProcessRank
+) -> Generator[SampleT]:
+    """Batches for each step from step `first` on, without end; made in worker processes."""
     with ProcessPoolExecutor(how.workers, get_context("spawn")) as pool:
 
         def asked(lot: int) -> list[Future[bytes]]:
             start = (lot * rank.count + rank.number) * how.people
             return [pool.submit(course.given, lot, number) for number in range(start, start + how.people)]
 
-        def told(asked: list[Future[bytes]]) -> L:
+        def told(asked: list[Future[bytes]]) -> SampleT:
             return course.taken([one.result() for one in asked])
 
         try:
@@ -115,60 +131,67 @@ def lessons(how: Lessons, course: Course[L], first: int, rank: Rank) -> Generato
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def tried(folder: Path, how: Lessons, learning: Learning) -> tuple[Lessons, Learning]:
-    """The settings of a trial."""
-    if (folder / CHECKPOINT).exists():
-        raise Refused(f"{folder} holds a run; give another folder to --smoke")
-    return replace(how, steps=SMOKE), replace(learning, times=SMOKE, pace=replace(learning.pace, warm=1))
+def smoke_settings(folder: Path, how: TrainingOptions, learning: LoopSettings) -> tuple[TrainingOptions, LoopSettings]:
+    """The settings of a smoke run; refuses a folder that holds a run."""
+    if (folder / CHECKPOINT_FILE).exists():
+        raise UsageError(f"{folder} already holds a run; give --smoke another folder")
+    return replace(how, steps=SMOKE_STEPS), replace(learning, times=SMOKE_STEPS, pace=replace(learning.pace, warm=1))
 
 
-def teach(folder: Path, how: Lessons, course: Course[L], rank: Rank, talk: Talk) -> int:
-    """The exit code. Of processes that learn together the first alone speaks and writes."""
+def run_training_loop(
+    folder: Path, how: TrainingOptions, course: TrainingTask[SampleT], rank: ProcessRank, talk: Reporter
+) -> int:
+    """Train until the time or the steps are up; returns the exit code.
+
+    Of several processes only the first reports and writes.
+    """
     if how.smoke:
-        how, learning = tried(folder, how, course.learning)
+        how, learning = smoke_settings(folder, how, course.learning)
         course = replace(course, learning=learning)
     begin = saved = monotonic()
-    learner, learning = begun(folder, how, course, rank.device), course.learning
-    with trouble(folder):
+    learner, learning = load_or_start_learner(folder, how, course, rank.device), course.learning
+    with raise_output_errors(folder):
         folder.mkdir(exist_ok=True)
     torch.set_num_threads(how.threads)
     start, lost = learner.step, list[float]()
     talk = talk if rank.first else replace(talk, quiet=True)
     with (
-        closing(lessons(how, course, start, rank)) as coming,
-        closing(steps(learner, coming, course.subject)) as done,
+        closing(stream_training_samples(how, course, start, rank)) as coming,
+        closing(run_training_steps(learner, coming, course.subject)) as done,
     ):
-        for step in talk.counted(done, "train", how.steps and how.steps - start):
+        for step in talk.track_progress(done, "train", how.steps and how.steps - start):
             lost.append(step.told["loss"])
-            late = one_of_us(monotonic() - begin > 60 * how.minutes, rank.device)
+            late = any_rank_true(monotonic() - begin > 60 * how.minutes, rank.device)
             ends = late or bool(how.steps and learner.step >= how.steps)
             if rank.first and (learner.step % learning.shown == 0 or ends):
-                note(folder, step, learner, course.subject)
+                log_training_step(folder, step, learner, course.subject)
             if rank.first and (monotonic() - saved > learning.least or ends):
-                store(folder, learner, how, course)
+                save_training_state(folder, learner, how, course)
                 saved = monotonic()
             if ends:
                 break
-    record = {"output": str(folder / CHECKPOINT), "step": learner.step, "learnt": learner.step - start}
+    record = {"output": str(folder / CHECKPOINT_FILE), "step": learner.step, "learnt": learner.step - start}
     if rank.first:
-        talk.result(record, f"{folder / CHECKPOINT}: step {learner.step}, {learner.step - start} of them now")
+        talk.result(
+            record, f"{folder / CHECKPOINT_FILE}: step {learner.step}, {learner.step - start} of them in this run"
+        )
     if how.smoke and not lost[-1] < lost[0]:
-        talk.fail(FAILED, f"nothing was learnt: the loss went from {lost[0]:.4f} to {lost[-1]:.4f}")
+        talk.fail(FAILED, f"the loss did not fall: it went from {lost[0]:.4f} to {lost[-1]:.4f}")
         return FAILED
     return OK
 
 
-def store(folder: Path, learner: Learner, how: Lessons, course: Course[L]) -> None:
-    """All that it takes to go on; and the weights alone, as they are used."""
+def save_training_state(folder: Path, learner: Learner, how: TrainingOptions, course: TrainingTask[SampleT]) -> None:
+    """Write the checkpoint to resume from, and the averaged weights to use."""
     about = {"step": learner.step, "seed": how.seed}
-    write(folder / CHECKPOINT, about, learner.stored())
-    said = about | recipe(folder, how, course)
-    write(folder / WEIGHTS, said, {k: v.half().cpu() for k, v in learner.mean.items()})
+    write_weights(folder / CHECKPOINT_FILE, about, learner.stored())
+    said = about | training_recipe(folder, how, course)
+    write_weights(folder / WEIGHTS_FILE, said, {k: v.half().cpu() for k, v in learner.mean.items()})
 
 
-def recipe(folder: Path, how: Lessons, course: Course[L]) -> dict[str, Any]:
-    """How weights came to be what they are: enough to make them again."""
-    log = (folder / LOG).read_text().splitlines() if (folder / LOG).exists() else []
+def training_recipe(folder: Path, how: TrainingOptions, course: TrainingTask[SampleT]) -> dict[str, Any]:
+    """Metadata for the weights: what is needed to train them again."""
+    log = (folder / LOG_FILE).read_text().splitlines() if (folder / LOG_FILE).exists() else []
     motions = sorted(how.motions.glob("*.txt")) if how.motions else []
     return {
         **course.about,
@@ -176,18 +199,18 @@ def recipe(folder: Path, how: Lessons, course: Course[L]) -> dict[str, Any]:
         "people": how.people,
         "part": how.part,
         "wardrobe": bool(how.makehuman),
-        "motions": [path.stem for path in part_of(motions, how.part)],
+        "motions": [path.stem for path in select_split(motions, how.part)],
         "begin": str(how.begin.name) if how.begin else None,
         "learning": asdict(course.learning),
         "weights": asdict(course.subject.weights),
         "metrics": json.loads(log[-1]) if log else None,
-        "made_by": maker(),
-        "commit": commit(),
+        "made_by": software_name(),
+        "commit": git_commit_hash(),
     }
 
 
-def commit() -> str | None:
-    """Of the checkout that this is run from, if it is one."""
+def git_commit_hash() -> str | None:
+    """The git commit of this checkout; None outside a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -196,27 +219,34 @@ def commit() -> str | None:
 
 
 @dataclass(frozen=True)
-class Step(Generic[L]):
+class TrainingStep(Generic[SampleT]):
+    """The losses of a step, and the samples it used."""
+
     told: dict[str, float]
-    lessons: L
+    lessons: SampleT
 
     def __len__(self) -> int:
         return 1
 
 
-def steps(learner: Learner, coming: Iterator[L], subject: Subject[L]) -> Generator[Step[L]]:
+def run_training_steps(
+    learner: Learner, coming: Iterator[SampleT], subject: Objective[SampleT]
+) -> Generator[TrainingStep[SampleT]]:
+    """Run one optimizer step for each batch."""
     for some in coming:
-        yield Step(learner.learn(some, subject), some)
+        yield TrainingStep(learner.learn(some, subject), some)
 
 
 @torch.no_grad()
-def note(folder: Path, step: Step[L], learner: Learner, subject: Subject[L]) -> None:
-    """A line of the log, and a sheet of what the mean of the weights makes."""
+def log_training_step(folder: Path, step: TrainingStep[SampleT], learner: Learner, subject: Objective[SampleT]) -> None:
+    """Append a line to the log, and write a preview of what the averaged weights draw."""
     networks = subject.networks().to(next(learner.networks.net.parameters()).device)
     networks.load_state_dict(learner.mean)
-    shown = subject.shown(networks, step.lessons)
+    shown = subject.render_preview(networks, step.lessons)
     line = step.told | {k: float(v.mean()) for k, v in shown.wrong.items()}
-    with (folder / LOG).open("a") as log:
+    with (folder / LOG_FILE).open("a") as log:
         log.write(json.dumps({k: round(v, 5) for k, v in line.items()}) + "\n")
     picture = torch.cat(list(shown.rows), 1).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-    put(folder / SHEET, cv2.imencode(".png", (picture[..., ::-1] * 255).astype(np.uint8))[1].tobytes())
+    write_bytes_atomically(
+        folder / PREVIEW_FILE, cv2.imencode(".png", (picture[..., ::-1] * 255).astype(np.uint8))[1].tobytes()
+    )

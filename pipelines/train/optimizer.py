@@ -1,4 +1,4 @@
-"""Networks that learn, and the discriminator that they may learn against: all that a step changes."""
+"""One optimizer step of the networks and of the discriminator they are trained against."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,26 +9,28 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from motion_imitate.training import losses
-from pipelines.train.distributed import shared
+from pipelines.train.distributed import wrap_distributed
 
-L = TypeVar("L", contravariant=True)
+SampleT_contra = TypeVar("SampleT_contra", contravariant=True)
 
 
 @dataclass(frozen=True)
-class Pace:
+class OptimizerSettings:
+    """Learning rates, warm-up, decay, gradient clipping and EMA."""
+
     rate: float = 8e-4
     betas: tuple[float, float] = (0.9, 0.99)
-    warm: int = 100  # steps over which the rate comes to that
-    most: float = 1.0  # norm of gradients
-    steady: float = 0.999  # of the mean of the weights, at last
+    warm: int = 100  # warm-up steps
+    most: float = 1.0  # largest gradient norm
+    steady: float = 0.999  # final EMA decay of the weights
     critic_rate: float = 2e-4
     critic_betas: tuple[float, float] = (0.5, 0.999)
-    after: int = 0  # steps before the discriminator has a say
-    falls: tuple[int, int] | None = None  # the steps between which the rate comes down
-    last: float = 0.01  # of the rate, after that
+    after: int = 0  # steps before the adversarial loss starts
+    falls: tuple[int, int] | None = None  # first and last step of the rate's decay
+    last: float = 0.01  # fraction of the rate that is left after the decay
 
-    def share(self, step: int) -> float:
-        """Of the rate."""
+    def rate_fraction(self, step: int) -> float:
+        """The learning rate at a step, as a fraction of `rate`."""
         warm = min(1, (step + 1) / self.warm)
         if self.falls is None:
             return warm
@@ -37,60 +39,60 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """What networks make of lessons."""
+class ObjectiveOutput:
+    """Losses of the networks on a batch, and what the discriminator sees."""
 
     wrong: dict[str, Float[Tensor, " B"]]
-    made: Float[Tensor, "B I H W"]  # as a discriminator sees it: in [-1, 1], and what it is to show
+    made: Float[Tensor, "B I H W"]  # discriminator input: the image in [-1, 1], and the surface it should show
     true: Float[Tensor, "B I H W"]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """To look at."""
+class PreviewRows:
+    """Rows of images for the preview, and losses to log with them."""
 
-    wrong: dict[str, Float[Tensor, " B"]]  # besides what an attempt tells
+    wrong: dict[str, Float[Tensor, " B"]]  # losses to log besides those of the step
     rows: Float[Tensor, "B 3 H W"]
 
 
-class Subject(Protocol[L]):
-    """What is taught. `networks` are those that learn, or others of their kind."""
+class Objective(Protocol[SampleT_contra]):
+    """What networks are trained for. `networks` are those under training, or others of their kind."""
 
     @property
     def weights(self) -> Any:
-        """A frozen dataclass; its `adversarial` is what a discriminator counts, 0 if there is none."""
+        """A frozen dataclass; its `adversarial` weights the adversarial loss, 0 disables it."""
 
     def networks(self) -> nn.Module:
-        """New ones."""
+        """New, untrained networks."""
 
-    def attempt(self, networks: Callable[..., Any], lessons: L) -> Attempt: ...
+    def run_networks(self, networks: Callable[..., Any], lessons: SampleT_contra) -> ObjectiveOutput: ...
 
-    def weighed(self, wrong: dict[str, Tensor]) -> Float[Tensor, ""]: ...
+    def weighted_loss(self, wrong: dict[str, Tensor]) -> Float[Tensor, ""]: ...
 
-    def shown(self, networks: Callable[..., Any], lessons: L) -> Shown: ...
+    def render_preview(self, networks: Callable[..., Any], lessons: SampleT_contra) -> PreviewRows: ...
 
 
-class Pupil:
-    """A network and its Adam; one of several alike, if several processes learn together."""
+class NetworkOptimizer:
+    """A network and its Adam optimizer; averages gradients if several processes train together."""
 
     def __init__(self, net: nn.Module, rate: float, betas: tuple[float, float]) -> None:
-        self.net, self.rate, self.shared = net, rate, shared(net)
+        self.net, self.rate, self.shared = net, rate, wrap_distributed(net)
         self.optimizer = torch.optim.Adam(net.parameters(), rate, betas)
 
     def __call__(self, *given: Any) -> Any:
-        with quickly(self.net):
+        with bfloat16_autocast(self.net):
             return self.shared(*given)
 
-    def mark(self, pictures: Float[Tensor, "B I H W"]) -> Float[Tensor, "B 1 h w"]:
-        """What it says as it is: it learns nothing from that itself."""
+    def score_frozen(self, pictures: Float[Tensor, "B I H W"]) -> Float[Tensor, "B 1 h w"]:
+        """Score images without training this network: gradients reach only the images."""
         self.net.requires_grad_(False)
-        with quickly(self.net):
+        with bfloat16_autocast(self.net):
             marks: Tensor = self.net(pictures)
         self.net.requires_grad_(True)
         return marks.float()
 
     def improve(self, loss: Float[Tensor, ""], share: float, most: float) -> None:
-        """A step at that share of the rate; one that is not finite is left out."""
+        """Take an optimizer step at `share` of the learning rate; a step with non-finite gradients is skipped."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * share
         self.optimizer.zero_grad()
@@ -100,55 +102,61 @@ class Pupil:
             self.optimizer.step()
 
     def stored(self) -> dict[str, Tensor]:
+        """Weights and optimizer state, for a checkpoint."""
         state = self.optimizer.state_dict()["state"]
         moments = {f"adam.{k}.{name}": v for k, entry in state.items() for name, v in entry.items()}
         return {f"now.{k}": v for k, v in self.net.state_dict().items()} | moments
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        self.net.load_state_dict(under(tensors, "now."))
+        """Load what `stored` returned."""
+        self.net.load_state_dict(tensors_under_prefix(tensors, "now."))
         state: dict[int, dict[str, Tensor]] = {}
-        for key, value in under(tensors, "adam.").items():
+        for key, value in tensors_under_prefix(tensors, "adam.").items():
             number, _, name = key.partition(".")
             state.setdefault(int(number), {})[name] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
 
 
-def quickly(net: nn.Module) -> torch.autocast:
-    """In bfloat16 where that is quick."""
+def bfloat16_autocast(net: nn.Module) -> torch.autocast:
+    """Autocast to bfloat16 where the network's device supports it."""
     device = next(net.parameters()).device.type
-    return torch.autocast(device, torch.bfloat16, enabled=halved(device))
+    return torch.autocast(device, torch.bfloat16, enabled=bfloat16_supported(device))
 
 
-def halved(device: str) -> bool:
+def bfloat16_supported(device: str) -> bool:
+    """Whether the device trains in bfloat16."""
     return device == "cuda" and torch.cuda.is_bf16_supported()
 
 
-def under(tensors: dict[str, Tensor], first: str) -> dict[str, Tensor]:
+def tensors_under_prefix(tensors: dict[str, Tensor], first: str) -> dict[str, Tensor]:
+    """The tensors whose names start with the prefix, without it."""
     return {k.removeprefix(first): v for k, v in tensors.items() if k.startswith(first)}
 
 
 class Learner:
-    def __init__(self, networks: nn.Module, critic: nn.Module | None, pace: Pace) -> None:
-        self.pace, self.step = pace, 0
-        self.networks = Pupil(networks, pace.rate, pace.betas)
-        self.critic = None if critic is None else Pupil(critic, pace.critic_rate, pace.critic_betas)
-        self.mean = {k: v.detach().clone() for k, v in networks.state_dict().items()}  # lately
+    """Networks, their discriminator if any, and the EMA of the networks' weights."""
 
-    def learn(self, lessons: L, subject: Subject[L]) -> dict[str, float]:
-        """From lessons; what was wrong, before. The discriminator, which learns too, is left out of the loss told."""
+    def __init__(self, networks: nn.Module, critic: nn.Module | None, pace: OptimizerSettings) -> None:
+        self.pace, self.step = pace, 0
+        self.networks = NetworkOptimizer(networks, pace.rate, pace.betas)
+        self.critic = None if critic is None else NetworkOptimizer(critic, pace.critic_rate, pace.critic_betas)
+        self.mean = {k: v.detach().clone() for k, v in networks.state_dict().items()}  # EMA
+
+    def learn(self, lessons: SampleT_contra, subject: Objective[SampleT_contra]) -> dict[str, float]:
+        """Take one step; returns the losses from before it. `loss` leaves out the adversarial loss."""
         critic = self.critic if self.step >= self.pace.after else None
-        tried = subject.attempt(self.networks, lessons)
-        loss, doubt = subject.weighed(tried.wrong), {}
+        tried = subject.run_networks(self.networks, lessons)
+        loss, doubt = subject.weighted_loss(tried.wrong), {}
         told = {"step": float(self.step), "loss": float(loss.detach())}
         if critic is not None:
-            doubt = {"adversarial": losses.adversarial(critic.mark(tried.made))}
-            loss = loss + subject.weighed(doubt)
+            doubt = {"adversarial": losses.adversarial_loss(critic.score_frozen(tried.made))}
+            loss = loss + subject.weighted_loss(doubt)
         told |= {k: float(v.detach().mean()) for k, v in (tried.wrong | doubt).items()}
-        self.networks.improve(loss, self.pace.share(self.step), self.pace.most)
+        self.networks.improve(loss, self.pace.rate_fraction(self.step), self.pace.most)
         if critic is not None:
             true, made = critic(torch.cat([tried.true, tried.made.detach()])).float().chunk(2)
-            off = losses.discriminate(true, made).mean()
-            critic.improve(off, self.pace.share(self.step - self.pace.after), self.pace.most)
+            off = losses.discriminator_loss(true, made).mean()
+            critic.improve(off, self.pace.rate_fraction(self.step - self.pace.after), self.pace.most)
             told["critic"] = float(off.detach())
         self.step += 1
         keep = min(self.pace.steady, self.step / (self.step + 9))
@@ -158,21 +166,22 @@ class Learner:
         return told
 
     def begin(self, tensors: dict[str, Tensor]) -> None:
-        """With weights that somebody else has learnt; what became of their errors is not known."""
+        """Start from given weights, with a new optimizer state."""
         self.networks.net.load_state_dict({k: v.float() for k, v in tensors.items()})
         self.mean = {k: v.clone() for k, v in self.networks.net.state_dict().items()}
 
     def stored(self) -> dict[str, Tensor]:
+        """All state to resume from, on the CPU."""
         every = self.networks.stored() | {f"mean.{k}": v for k, v in self.mean.items()}
         if self.critic is not None:
             every |= {f"critic.{k}": v for k, v in self.critic.stored().items()}
         return {name: value.cpu() for name, value in every.items()}
 
     def restore(self, step: int, tensors: dict[str, Tensor]) -> None:
-        """A discriminator that was not there yet begins with nothing."""
+        """Load what `stored` returned; a discriminator that it lacks stays untrained."""
         self.step = step
         self.networks.restore(tensors)
         device = next(self.networks.net.parameters()).device
-        self.mean = {k: v.to(device) for k, v in under(tensors, "mean.").items()}
-        if self.critic is not None and (known := under(tensors, "critic.")):
+        self.mean = {k: v.to(device) for k, v in tensors_under_prefix(tensors, "mean.").items()}
+        if self.critic is not None and (known := tensors_under_prefix(tensors, "critic.")):
             self.critic.restore(known)

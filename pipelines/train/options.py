@@ -1,4 +1,4 @@
-"""How networks are taught from made-up people: the options of `motion-imitate train retouch` and `liquid-warping`."""
+"""The options of `motion-imitate train retouch` and `train liquid-warping`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,59 +7,66 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from pipelines.synthesize.people_options import MakingUp, Part
+from pipelines.synthesize.people_options import AssetSplit, SyntheticPeopleOptions
 
 
 @dataclass(frozen=True)
-class Lessons(MakingUp):
+class TrainingOptions(SyntheticPeopleOptions):
+    """Options of all training on synthetic people."""
+
     part: Annotated[
-        Part,
-        Parameter(help="Learn from all clothes, hair, skins and motions, or from four of each five, or the fifth."),
+        AssetSplit,
+        Parameter(help="Asset split: all, learn (the 80 % for training) or held (the 20 % held out)."),
     ] = "learn"
-    minutes: Annotated[float, Parameter(help="How long to train.", validator=Number(gt=0))] = 20
+    minutes: Annotated[float, Parameter(help="Training time in minutes.", validator=Number(gt=0))] = 20
     steps: Annotated[
-        int | None, Parameter(help="Train up to that step, if there is time.", validator=Number(gte=1))
+        int | None,
+        Parameter(help="Stop at this step, counted from the first run, if --minutes allow.", validator=Number(gte=1)),
     ] = None
-    begin: Annotated[
-        Path | None, Parameter(help="Weights to begin with, such as those that ship, if the folder has none yet.")
-    ] = None
+    begin: Annotated[Path | None, Parameter(help="Initial weights for a new run folder, such as the shipped ones.")] = (
+        None
+    )
     smoke: Annotated[
         bool,
-        Parameter(help="Only try it: 20 steps from the same lessons, after which the loss must be less.", negative=()),
+        Parameter(help="Smoke test: 20 steps on the same samples, after which the loss must be lower.", negative=()),
     ] = False
-    people: Annotated[int, Parameter(help="Of a step.", validator=Number(gte=1, lte=1024))] = 2
+    people: Annotated[int, Parameter(help="People per step.", validator=Number(gte=1, lte=1024))] = 2
     device: Annotated[
-        str, Parameter(help="Where the networks learn: cpu, cuda or cuda:1. Lessons are made on the CPU.")
+        str, Parameter(help="Training device: cpu, cuda or cuda:1. Samples are always generated on the CPU.")
     ] = "cpu"
-    threads: Annotated[int, Parameter(help="CPU threads that learn.", validator=Number(gte=1, lte=256))] = 1
-    size: Annotated[int, Parameter(help="Pixels of a picture's side.", validator=Number(gte=64, lte=512))] = 256
-    workers: Annotated[int, Parameter(help="Processes that make people up.", validator=Number(gte=1, lte=256))] = 1
+    threads: Annotated[int, Parameter(help="CPU threads for training.", validator=Number(gte=1, lte=256))] = 1
+    size: Annotated[int, Parameter(help="Image side in pixels.", validator=Number(gte=64, lte=512))] = 256
+    workers: Annotated[int, Parameter(help="Processes that generate samples.", validator=Number(gte=1, lte=256))] = 1
 
 
 @dataclass(frozen=True)
-class Mended(Lessons):
+class RetouchOptions(TrainingOptions):
+    """Options of `train retouch`."""
+
     adversarial: Annotated[
         float,
         Parameter(
-            help="What it counts that a discriminator takes what is made for true; at 0 there is none.",
+            help="Adversarial loss weight; 0 disables it.",
             validator=Number(gte=0),
         ),
     ] = 0
     adversarial_after: Annotated[
-        int, Parameter(help="Steps before the discriminator has a say.", validator=Number(gte=0))
+        int, Parameter(help="Steps before the adversarial loss starts.", validator=Number(gte=0))
     ] = 1000
 
 
 @dataclass(frozen=True)
-class Painted(Lessons):
+class LiquidWarpingOptions(TrainingOptions):
+    """Options of `train liquid-warping`."""
+
     shape: Annotated[
-        Literal["paper", "attention"], Parameter(help="The networks of the paper, or of its follow-up.")
+        Literal["paper", "attention"], Parameter(help="Network architecture: the paper's, or its follow-up's.")
     ] = "paper"
-    photos: Annotated[int, Parameter(help="Photos of a person.", validator=Number(gte=1, lte=8))] = 1
-    backbone: Annotated[
-        Literal["efficientnet-lite0", "vgg19"], Parameter(help="The network that says how alike pictures look.")
-    ] = "efficientnet-lite0"
+    photos: Annotated[int, Parameter(help="Photos of each person.", validator=Number(gte=1, lte=8))] = 1
+    backbone: Annotated[Literal["efficientnet-lite0", "vgg19"], Parameter(help="Network of the perceptual loss.")] = (
+        "efficientnet-lite0"
+    )
     backbone_weights: Annotated[
-        Path | None, Parameter(help="Its weights (.safetensors or .pth); those of vgg19 are not shipped.")
+        Path | None, Parameter(help="Weights of --backbone (.safetensors or .pth); vgg19's are not shipped.")
     ] = None
-    people: Annotated[int, Parameter(help="Of a step.", validator=Number(gte=1, lte=1024))] = 4
+    people: Annotated[int, Parameter(help="People per step.", validator=Number(gte=1, lte=1024))] = 4

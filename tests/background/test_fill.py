@@ -3,7 +3,7 @@
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.background.fill import behind, spread
+from motion_imitate.background.fill import diffuse_colours, inpaint_hidden
 
 SIZE = (120, 160)
 HOLE = (slice(40, 90), slice(60, 100))
@@ -31,7 +31,7 @@ def decibels(one, other):
 def test_a_pattern_goes_on_where_it_is_hidden():
     truth, hidden = grid(), hole()
     covered = torch.where(hidden > 0, torch.ones_like(truth), truth)
-    made, smooth = behind(covered, hidden), spread(covered, 1 - hidden)
+    made, smooth = inpaint_hidden(covered, hidden), diffuse_colours(covered, 1 - hidden)
     assert decibels(made, truth) > 20
     assert decibels(made, truth) > decibels(smooth, truth) + 8
 
@@ -39,35 +39,35 @@ def test_a_pattern_goes_on_where_it_is_hidden():
 def test_what_is_known_stays_to_the_bit():
     image, hidden = torch.rand(2, 3, *SIZE, generator=torch.Generator().manual_seed(0)), hole().expand(2, -1, -1, -1)
     known = (hidden == 0).expand(-1, 3, -1, -1)
-    assert torch.equal(behind(image, hidden)[known], image[known])
+    assert torch.equal(inpaint_hidden(image, hidden)[known], image[known])
 
 
 def test_the_person_leaves_no_trace():
     truth, hidden = grid(), hole()
     one, other = (torch.where(hidden > 0, torch.full_like(truth, grey), truth) for grey in (0.0, 1.0))
-    assert torch.equal(behind(one, hidden), behind(other, hidden))
+    assert torch.equal(inpaint_hidden(one, hidden), inpaint_hidden(other, hidden))
 
 
 def test_what_is_plain_stays_plain():
     plain = torch.tensor([0.2, 0.5, 0.9])[None, :, None, None].expand(1, 3, *SIZE)
-    assert_close(behind(plain * (1 - hole()), hole()), plain, atol=2e-3, rtol=0)
+    assert_close(inpaint_hidden(plain * (1 - hole()), hole()), plain, atol=2e-3, rtol=0)
 
 
 def test_it_is_the_same_every_time():
     image = torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(behind(image, hole()), behind(image, hole()))
+    assert torch.equal(inpaint_hidden(image, hole()), inpaint_hidden(image, hole()))
 
 
 def test_hiding_all_or_nothing_is_survived():
     image = torch.rand(1, 3, 20, 30, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(behind(image, torch.zeros(1, 1, 20, 30)), image)
-    assert behind(image, torch.ones(1, 1, 20, 30)).isfinite().all()
+    assert torch.equal(inpaint_hidden(image, torch.zeros(1, 1, 20, 30)), image)
+    assert inpaint_hidden(image, torch.ones(1, 1, 20, 30)).isfinite().all()
 
 
 def test_colours_spread_from_what_is_known_and_stay_within_it():
     image = torch.rand(1, 3, 33, 47, generator=torch.Generator().manual_seed(0))
     known = (torch.rand(1, 1, 33, 47, generator=torch.Generator().manual_seed(1)) > 0.9).float()
-    found = spread(image, known)
+    found = diffuse_colours(image, known)
     assert torch.equal(found * known, image * known)
     there = image.masked_select(known.bool().expand(-1, 3, -1, -1))
     assert there.min() - 1e-5 <= found.min()

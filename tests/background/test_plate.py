@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from motion_imitate.background.plate import masks_of, plate
+from motion_imitate.background.plate import build_clean_plate, full_frame_masks
 from motion_imitate.types import Frames, Sighting
 
 SIZE = (180, 240)
@@ -91,7 +91,7 @@ def test_what_was_hidden_comes_back(name):
     make, enough = SCENES[name]
     truths = make()
     frames, masks = clip(truths)
-    made = plate([(frames[:10], masks[:10]), (frames[10:], masks[10:])])
+    made = build_clean_plate([(frames[:10], masks[:10]), (frames[10:], masks[10:])])
     assert (made.found is None) == name.startswith("still")
     out, fits = made.behind(frames, masks)
     assert decibels(out, truths) > enough
@@ -104,7 +104,7 @@ def test_what_was_hidden_comes_back(name):
 
 def test_each_frame_is_erased_alone():
     frames, masks = clip(panning())
-    made = plate([(frames, masks)])
+    made = build_clean_plate([(frames, masks)])
     together, _ = made.behind(frames[4:7], masks[4:7])
     alone, _ = made.behind(frames[5:6], masks[5:6])
     assert torch.equal(together.data[1:2], alone.data)
@@ -112,10 +112,10 @@ def test_each_frame_is_erased_alone():
 
 def test_few_frames_are_held():
     """Of a long clip as of a short one, from its whole length."""
-    from motion_imitate.background.plate_making import kept
+    from motion_imitate.background.plate_making import select_plate_keyframes
 
     one, mask = torch.zeros(1, 3, 4, 4, dtype=torch.uint8), torch.zeros(1, 2, 2, dtype=torch.uint8)
-    keys = kept(((Frames(one, torch.tensor([float(t)])), mask) for t in range(1000)), 48)
+    keys = select_plate_keyframes(((Frames(one, torch.tensor([float(t)])), mask) for t in range(1000)), 48)
     assert 24 <= len(keys) <= 48
     assert keys[0].second == 0
     assert keys[-1].second > 950
@@ -123,7 +123,7 @@ def test_few_frames_are_held():
 
 def test_where_the_plate_does_not_fit_it_says_so():
     frames, masks = clip(still())
-    made = plate([(frames, masks)])
+    made = build_clean_plate([(frames, masks)])
     other, their = clip([texture(SIZE, 9)])
     out, fits = made.behind(other, their)
     assert fits.max() == 0
@@ -133,7 +133,7 @@ def test_where_the_plate_does_not_fit_it_says_so():
 
 def test_nobody_there_changes_nothing():
     frames, masks = clip(still())
-    made = plate([(frames, masks)])
+    made = build_clean_plate([(frames, masks)])
     out, fits = made.behind(frames, torch.zeros_like(masks))
     assert torch.equal(out.data, frames.data)
     assert fits.min() == 1
@@ -141,7 +141,7 @@ def test_nobody_there_changes_nothing():
 
 def test_nothing_to_make_a_plate_of():
     with pytest.raises(ValueError, match="at least one"):
-        plate([])
+        build_clean_plate([])
 
 
 def test_a_sighting_becomes_masks_of_the_frame():
@@ -151,7 +151,7 @@ def test_a_sighting_becomes_masks_of_the_frame():
     crop = torch.tensor([[0.5, 0, 0], [0, 0.5, 0]]).expand(2, -1, -1)
     nothing = torch.zeros(2, 33, 3)
     seen = Sighting(nothing[..., :2], nothing, nothing[..., 0], torch.tensor([1.0, 0.0]), crop, mask, torch.arange(2.0))
-    masks = masks_of(seen, (1000, 2000))
+    masks = full_frame_masks(seen, (1000, 2000))
     assert masks.shape == (2, 240, 480)
     assert (masks[0, 70:170, 250:350] > 250).all()
     assert masks[0, :50].max() == 0

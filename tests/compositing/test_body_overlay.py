@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from motion_imitate.compositing.body_overlay import Clay, overlay, shade
+from motion_imitate.compositing.body_overlay import OverlayStyle, overlay_body, shade_vertices
 from motion_imitate.compositing.body_overlay_numba import normals_and_front
-from motion_imitate.geometry.camera import unknown_lens
+from motion_imitate.geometry.camera import default_intrinsics
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import look
+from motion_imitate.imitate import view_of_body
 from motion_imitate.types import Body, Camera, Frames, Motion
 from tests.support.box_body import NAMES, BoxBody
 from tests.support.torus import torus
@@ -30,14 +30,14 @@ def grey(count: int, value: int = 128) -> Frames:
 def standing(confidence: list[float], distance: float = 3.5) -> Motion:
     count = len(confidence)
     body = Body(torch.eye(3).repeat(count, len(NAMES), 1, 1), torch.zeros(count, MODEL.skin.shape_dirs.shape[0]))
-    focal, centre = unknown_lens(SIZE, count)
+    focal, centre = default_intrinsics(SIZE, count)
     place = torch.tensor([[0.2123, 0.1071, distance]]).expand(count, -1)
     return Motion(body, Camera(focal, centre, place), torch.tensor(confidence), torch.arange(count) / 30)
 
 
 def silhouette(motion: Motion, grown: int = 0) -> Tensor:
     """Where the body is, more or less some pixels."""
-    seen = look(MODEL, rasterize, motion.body, motion.camera, SIZE).raster.face[0] >= 0
+    seen = view_of_body(MODEL, rasterize, motion.body, motion.camera, SIZE).raster.face[0] >= 0
     work = cv2.dilate if grown > 0 else cv2.erode
     return torch.from_numpy(work(seen.numpy().astype(np.uint8), np.ones((3, 3)), iterations=abs(grown))) > 0
 
@@ -51,7 +51,7 @@ def without_bar(data: Tensor) -> Tensor:
 def test_the_body_and_nothing_else_is_painted():
     given = grey(1)
     before, motion = given.data.clone(), standing([1.0])
-    drawn = overlay(given, MODEL, motion)
+    drawn = overlay_body(given, MODEL, motion)
     changed = (without_bar(drawn.data) != without_bar(before))[0].any(0)
     assert torch.equal(given.data, before)
     assert torch.equal(drawn.seconds, given.seconds)
@@ -62,8 +62,8 @@ def test_the_body_and_nothing_else_is_painted():
 @pytest.mark.parametrize("confidence", [1.0, 0.6, 0.05])
 def test_what_is_behind_shows_through_as_much_as_is_said(confidence):
     """Between a black and a white background lies just what the body lets through."""
-    how, motion = Clay(), standing([confidence])
-    black, white = (overlay(grey(1, value), MODEL, motion).data[0].float() for value in (0, 255))
+    how, motion = OverlayStyle(), standing([confidence])
+    black, white = (overlay_body(grey(1, value), MODEL, motion).data[0].float() for value in (0, 255))
     inside = silhouette(motion, -3)
     assert inside.sum() > 500
     through = 1 - how.opacity * (how.faint + (1 - how.faint) * confidence)
@@ -71,7 +71,7 @@ def test_what_is_behind_shows_through_as_much_as_is_said(confidence):
 
 
 def test_the_less_sure_the_greyer():
-    colours = [shade(torch.tensor([[0.0, 0.0, -1.0]]), c, Clay())[0] for c in (1.0, 0.5, 0.0)]
+    colours = [shade_vertices(torch.tensor([[0.0, 0.0, -1.0]]), c, OverlayStyle())[0] for c in (1.0, 0.5, 0.0)]
     spread = [float(c.max() - c.min()) for c in colours]
     assert spread[0] > 60
     assert spread[0] > spread[1] > spread[2]
@@ -79,13 +79,15 @@ def test_the_less_sure_the_greyer():
 
 
 def test_light_comes_from_above_on_the_left():
-    lit = shade(torch.tensor([[-0.6, -0.6, -0.5], [0.0, 0.0, -1.0], [0.6, 0.6, -0.5]]), 1.0, Clay()).mean(-1)
+    lit = shade_vertices(
+        torch.tensor([[-0.6, -0.6, -0.5], [0.0, 0.0, -1.0], [0.6, 0.6, -0.5]]), 1.0, OverlayStyle()
+    ).mean(-1)
     assert lit[0] > lit[1] > lit[2]
 
 
 def test_nobody_is_drawn_where_nobody_was_seen():
     given = grey(2)
-    drawn = overlay(given, MODEL, standing([0.0, float("nan")]))
+    drawn = overlay_body(given, MODEL, standing([0.0, float("nan")]))
     assert torch.equal(without_bar(drawn.data), without_bar(given.data))
 
 
@@ -95,13 +97,13 @@ def test_nobody_is_drawn_where_nobody_was_seen():
 def test_a_body_out_of_sight_leaves_the_picture_alone(place):
     motion = standing([1.0])
     motion = replace(motion, camera=replace(motion.camera, place=torch.tensor([place])))
-    drawn = overlay(grey(1), MODEL, motion)
+    drawn = overlay_body(grey(1), MODEL, motion)
     assert torch.equal(without_bar(drawn.data), without_bar(grey(1).data))
 
 
 @pytest.mark.parametrize("distance", [0.3, 0.4, 1.0])
 def test_a_body_that_fills_the_picture_and_more_is_drawn(distance):
-    drawn = overlay(grey(1), MODEL, standing([1.0], distance))
+    drawn = overlay_body(grey(1), MODEL, standing([1.0], distance))
     assert (drawn.data != 128).any(1).float().mean() > 0.1
 
 
@@ -110,7 +112,7 @@ def test_a_picture_that_slides_takes_the_drawing_along():
     motion, right, down = standing([1.0]), 70, -40
     shift = torch.tensor([[2 * right / WIDTH, 2 * down / HEIGHT]])
     moved = replace(motion, camera=replace(motion.camera, centre=motion.camera.centre + shift))
-    here, there = (without_bar(overlay(grey(1), MODEL, m).data)[0].int() for m in (motion, moved))
+    here, there = (without_bar(overlay_body(grey(1), MODEL, m).data)[0].int() for m in (motion, moved))
     there_again = torch.roll(here, (down, right), (1, 2))[:, :down, right:]
     differing = ((there_again - there[:, :down, right:]).abs() > 2).any(0)
     assert differing[:130].float().mean() < 0.005  # where boxes touch, rounding decides which is in front
@@ -119,14 +121,14 @@ def test_a_picture_that_slides_takes_the_drawing_along():
 def test_each_frame_is_drawn_alone():
     motion = standing([1.0, 0.5, 0.8])
     motion = replace(motion, camera=replace(motion.camera, place=torch.tensor([[0.0, 0, 2], [0.3, 0, 5], [0, 0, 3]])))
-    together = overlay(grey(3), MODEL, motion)
+    together = overlay_body(grey(3), MODEL, motion)
     for i in range(3):
-        alone = overlay(grey(1), MODEL, motion[i : i + 1])
+        alone = overlay_body(grey(1), MODEL, motion[i : i + 1])
         assert torch.equal(alone.data[0], together.data[i])
 
 
 def test_the_bar_is_as_long_as_the_motion_is_sure():
-    drawn = overlay(grey(4), MODEL, standing([0.0, 0.25, 0.5, 1.0]))
+    drawn = overlay_body(grey(4), MODEL, standing([0.0, 0.25, 0.5, 1.0]))
     corner = drawn.data[..., *BAR][:, 0].int() - drawn.data[..., *BAR][:, 2].int()  # the bar is warmer than all else
     lengths = (corner > 50).any(1).sum(1)
     assert lengths[0] == 0
@@ -136,12 +138,12 @@ def test_the_bar_is_as_long_as_the_motion_is_sure():
 @pytest.mark.parametrize("size", [(1, 1), (16, 9), (721, 1283)])
 def test_any_size_of_picture_will_do(size):
     frames = Frames(torch.zeros(1, 3, *size, dtype=torch.uint8), torch.zeros(1))
-    assert overlay(frames, MODEL, standing([0.9])).data.shape == (1, 3, *size)
+    assert overlay_body(frames, MODEL, standing([0.9])).data.shape == (1, 3, *size)
 
 
 def test_frames_and_poses_must_be_as_many():
     with pytest.raises(ValueError, match="2 frames and 3 poses"):
-        overlay(grey(2), MODEL, standing([1.0] * 3))
+        overlay_body(grey(2), MODEL, standing([1.0] * 3))
 
 
 def test_normals_point_out_of_a_torus_and_hidden_faces_turn_away():

@@ -2,8 +2,8 @@
 
 import torch
 
-from motion_imitate.compositing.shadow import darken, shadow
-from motion_imitate.geometry.camera import to_image
+from motion_imitate.compositing.shadow import darken_picture, shadow_strength
+from motion_imitate.geometry.camera import camera_to_image
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.types import Camera
 
@@ -20,12 +20,12 @@ def board(height, away=3.0):
 
 
 def of(height):
-    return shadow(board(height), FACES, FLOOR, CAMERA, rasterize, SIZE)
+    return shadow_strength(board(height), FACES, FLOOR, CAMERA, rasterize, SIZE)
 
 
 def test_it_lies_where_the_board_touches_the_ground():
     lost = of(0.0)
-    middle = to_image(torch.tensor([[[0.0, FLOOR, 3.0]]]), CAMERA)[0, 0, :2]
+    middle = camera_to_image(torch.tensor([[[0.0, FLOOR, 3.0]]]), CAMERA)[0, 0, :2]
     row, column = int((middle[1] + 1) * SIZE[0] / 2), int((middle[0] + 1) * SIZE[1] / 2)
     assert lost[row, column] > 0.3
     assert lost[: row - 20].max() == 0
@@ -42,7 +42,7 @@ def test_the_higher_the_fainter_until_there_is_none():
 def test_it_takes_light_and_touches_nothing_else():
     lost = of(0.0)
     picture = torch.full((2 * SIZE[0], 2 * SIZE[1], 3), 200, dtype=torch.uint8)
-    darken(picture, lost)
+    darken_picture(picture, lost)
     large = torch.nn.functional.interpolate(lost[None, None], scale_factor=2, mode="bilinear")[0, 0]
     assert (picture[..., 0] - 200 * (1 - large)).abs().max() <= 4
     assert (picture[..., 0] - 200 * (1 - large)).abs().mean() < 0.1

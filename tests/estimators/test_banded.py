@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from motion_imitate.estimators.banded import Normal, solve_banded
+from motion_imitate.estimators.banded import NormalEquations, solve_banded
 
 SIZE = 4
 
@@ -39,7 +39,7 @@ def test_a_clip_and_its_shape_are_solved_together():
     by_shape = torch.randn(frames, errors, shapes, generator=g, dtype=torch.float64)
     error = torch.randn(frames, errors, generator=g, dtype=torch.float64)
     weight = torch.rand(frames, errors, generator=g, dtype=torch.float64)
-    normal = Normal.zero(frames, SIZE, shapes)
+    normal = NormalEquations.zero(frames, SIZE, shapes)
     normal.add(error, rate, weight, by_shape, slice(None))
     normal.shape.diagonal().add_(1.0)
     step, change = normal.solve(0.0, shapes)
@@ -56,7 +56,7 @@ def test_a_clip_and_its_shape_are_solved_together():
 
 
 def test_held_frames_stay_and_the_others_move():
-    normal = Normal.zero(4, SIZE, 0)
+    normal = NormalEquations.zero(4, SIZE, 0)
     normal.diag.copy_(torch.eye(SIZE).expand(4, -1, -1))
     normal.gradient.fill_(1.0)
     normal.hold(2)

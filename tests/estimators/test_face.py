@@ -6,14 +6,22 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.estimators.face import MEAN_FACE, PADDING, FaceNets, chip, chips, cut_head, similarity
-from motion_imitate.estimators.identity import Identity
-from motion_imitate.weights import find, read
+from motion_imitate.estimators.face import (
+    MEAN_FACE,
+    MEAN_FACE_PADDING,
+    FaceNets,
+    align_face,
+    align_faces,
+    crop_head,
+    mean_face_similarity,
+)
+from motion_imitate.estimators.identity import FaceIdentityNet
+from motion_imitate.weights import find_asset, read_weights
 
 
 @pytest.fixture(scope="module")
-def identity() -> Identity:
-    return Identity()
+def identity() -> FaceIdentityNet:
+    return FaceIdentityNet()
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +69,7 @@ def test_the_picture_round_a_head_maps_back():
     image = torch.rand(3, 90, 120)
     person = torch.zeros(33, 2)
     person[:11] = torch.tensor([0.2, -0.3]) + 0.05 * torch.randn(11, 2)
-    part, shift, scale = cut_head(image, person)
+    part, shift, scale = crop_head(image, person)
     corner = (torch.tensor([-1.0, -1.0]) * scale + shift + 1) * torch.tensor([60.0, 45.0])
     x, y = corner.round().int().tolist()
     assert_close(part, image[:, y : y + part.shape[1], x : x + part.shape[2]])
@@ -70,7 +78,7 @@ def test_the_picture_round_a_head_maps_back():
 def face_at(turn: float, side: float, shift: tuple[float, float]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """468 points whose aligned ones are the mean face turned, scaled and shifted; pixels."""
     linear = side / 2 * torch.tensor([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]).float()
-    mean = 2 * (torch.tensor(list(MEAN_FACE.values())) + PADDING) / (1 + 2 * PADDING) - 1
+    mean = 2 * (torch.tensor(list(MEAN_FACE.values())) + MEAN_FACE_PADDING) / (1 + 2 * MEAN_FACE_PADDING) - 1
     points = torch.zeros(468, 2)
     points[list(MEAN_FACE)] = mean @ linear.T + torch.tensor(shift)
     return points, linear, torch.tensor(shift)
@@ -79,7 +87,7 @@ def face_at(turn: float, side: float, shift: tuple[float, float]) -> tuple[torch
 @pytest.mark.parametrize(("turn", "side"), [(0.0, 150.0), (0.6, 90.0), (-2.0, 500.0)])
 def test_alignment_is_found_exactly(turn, side):
     points, linear, shift = face_at(turn, side, (211.0, 180.0))
-    found, centre = similarity(points[list(MEAN_FACE)])
+    found, centre = mean_face_similarity(points[list(MEAN_FACE)])
     assert_close(found, linear, atol=1e-2, rtol=1e-4)
     assert_close(centre, shift, atol=1e-2, rtol=1e-4)
 
@@ -96,7 +104,7 @@ def test_a_face_is_cut_out_alike_however_it_lies():
         points, linear, at = face_at(turn, side, shift)
         own = torch.linalg.solve(linear, (torch.stack([x, y], -1) - at).flatten(0, 1).T).T.reshape(400, 500, 2)
         image = 0.5 + 0.25 * torch.stack([torch.sin(3 * own[..., 0]), torch.cos(2 * own[..., 1]), own.sum(-1).sin()])
-        cut.append(chip(image[None], points * 2 / torch.tensor([500.0, 400.0]) - 1))
+        cut.append(align_face(image[None], points * 2 / torch.tensor([500.0, 400.0]) - 1))
     assert (cut[0] - cut[1]).abs().max() < 0.02
     assert (cut[0] - cut[2]).abs().max() < 0.02
 
@@ -106,13 +114,13 @@ def test_a_large_picture_gives_the_same_chip_as_a_small_one():
     large = small.repeat_interleave(5, 1).repeat_interleave(5, 2)
     points, _, _ = face_at(0.1, 130.0, (160.0, 125.0))
     points = points * 2 / torch.tensor([320.0, 240.0]) - 1
-    assert (chip(small[None], points) - chip(large[None], points)).abs().mean() < 0.02
+    assert (align_face(small[None], points) - align_face(large[None], points)).abs().mean() < 0.02
 
 
 def test_gradients_reach_the_picture_through_chip_and_identity(identity):
     image = drawn_face((240, 320), (160, 120), 90)[None].requires_grad_()
     points, _, _ = face_at(0.0, 200.0, (160.0, 125.0))
-    identity(chips(image, (points * 2 / torch.tensor([320.0, 240.0]) - 1)[None])).square().sum().backward()
+    identity(align_faces(image, (points * 2 / torch.tensor([320.0, 240.0]) - 1)[None])).square().sum().backward()
     assert image.grad.abs().sum() > 0
     assert not list(identity.parameters())
 
@@ -125,7 +133,7 @@ def test_a_face_does_not_depend_on_its_batch(identity):
 
 def test_a_convolution_of_the_stored_bytes_by_hand(identity):
     """One output value of the first layer, from the file's bytes, scales and the definition of a convolution."""
-    about, stored = read(find("face_identity.safetensors"))
+    about, stored = read_weights(find_asset("face_identity.safetensors"))
     name = "conv32_down"
 
     def value(part: str) -> np.ndarray:
@@ -140,7 +148,7 @@ def test_a_convolution_of_the_stored_bytes_by_hand(identity):
 
 
 def test_the_network_is_as_deep_and_as_large_as_dlibs(identity):
-    _, stored = read(find("face_identity.safetensors"))
+    _, stored = read_weights(find_asset("face_identity.safetensors"))
     assert sum(k.endswith("filters") for k in stored) == 29
     assert sum(v.numel() for v in stored.values()) == 5_614_592
     with torch.no_grad():

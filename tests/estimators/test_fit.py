@@ -5,18 +5,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motion_imitate.bodies import load
+from motion_imitate.bodies import load_body
 from motion_imitate.bodies.skinning import posed_keypoints
-from motion_imitate.estimators.fit import Windows, fit, fit_live
+from motion_imitate.estimators.fit import FitWindows, fit, fit_live
 from motion_imitate.estimators.fitter import Fitter
-from motion_imitate.estimators.quality import LIVE
-from motion_imitate.estimators.rig import BENDS, State, turn
-from motion_imitate.estimators.silhouette import GRID, Edges, filled
-from motion_imitate.estimators.terms import USED
-from motion_imitate.geometry.camera import project, to_camera, unknown_lens
-from motion_imitate.metrics.motion import from_root, mean_error
+from motion_imitate.estimators.quality import LIVE_FITTING
+from motion_imitate.estimators.rig import BENDS, PoseState, so3_exp
+from motion_imitate.estimators.silhouette import OUTLINE_GRID, MaskEdges, rasterize_silhouettes
+from motion_imitate.estimators.terms import FITTED_LANDMARKS
+from motion_imitate.geometry.camera import body_to_camera, default_intrinsics, project_points
+from motion_imitate.metrics.motion import mean_joint_error, relative_to_root
 from motion_imitate.motion.smooth import smooth_live
-from motion_imitate.types import Camera, Motion, Sighting, cat
+from motion_imitate.types import Camera, Motion, Sighting, cat_batched
 
 SIZE = (480, 360)
 FRAMES = 40
@@ -25,7 +25,7 @@ RATE = 30.0
 
 @pytest.fixture(scope="module")
 def model():
-    return load("anny")
+    return load_body("anny")
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def truth(fitter):
     place = torch.stack([0.1 * t, 0.05 * squat, 3.5 - 0.2 * t], -1)
     shape = torch.zeros(1, fitter.shapes, dtype=torch.float64)
     shape[0, :2] = torch.tensor([0.7, -0.8])
-    state = State(place, upright @ turn(yaw), bends)
-    focal, centre = unknown_lens(SIZE, FRAMES)
+    state = PoseState(place, upright @ so3_exp(yaw), bends)
+    focal, centre = default_intrinsics(SIZE, FRAMES)
     seen = torch.ones(FRAMES)
     return Motion(fitter.rig.body(state, shape), Camera(focal, centre, place.float()), seen, t)
 
@@ -61,20 +61,20 @@ def truth(fitter):
 def seen(model, truth):
     """What a perfect pose network would see of that: every point where it is, and the outline of the body."""
     points = posed_keypoints(model, truth.body, "blazepose33")
-    image = project(points, truth.camera)[..., :2]
-    world = to_camera(points, truth.camera)
+    image = project_points(points, truth.camera)[..., :2]
+    world = body_to_camera(points, truth.camera)
     world = world - world[:, 23:25].mean(1, keepdim=True)
     low, high = image.amin(1), image.amax(1)
     half = ((high - low) * torch.tensor([SIZE[1], SIZE[0]])).amax(-1)[:, None] / 2 * 1.25
     crop = torch.zeros(FRAMES, 2, 3)
     crop[:, 0, 0], crop[:, 1, 1] = half[:, 0] / SIZE[1], half[:, 0] / SIZE[0]
     crop[:, :, 2] = (low + high) / 2
-    blank = torch.zeros(FRAMES, GRID, GRID, dtype=torch.uint8)
+    blank = torch.zeros(FRAMES, OUTLINE_GRID, OUTLINE_GRID, dtype=torch.uint8)
     one = torch.ones(FRAMES)
     sighting = Sighting(image, world, torch.ones(FRAMES, 33), one, crop, blank, truth.seconds)
-    vertices = to_camera(model(truth.body)[0], truth.camera)[:, model.proxy_vertices].double()
-    edges = Edges.of(sighting, truth.camera)
-    drawn = filled(edges.pixels(vertices[..., :2] / vertices[..., 2:]), model.proxy_faces)
+    vertices = body_to_camera(model(truth.body)[0], truth.camera)[:, model.proxy_vertices].double()
+    edges = MaskEdges.of(sighting, truth.camera)
+    drawn = rasterize_silhouettes(edges.pixels(vertices[..., :2] / vertices[..., 2:]), model.proxy_faces)
     return replace(sighting, mask=(drawn * 255).to(torch.uint8))
 
 
@@ -83,24 +83,24 @@ def runs(seen, length):
 
 
 def joints(model, motion):
-    return to_camera(posed_keypoints(model, motion.body, "blazepose33"), motion.camera)[:, USED]
+    return body_to_camera(posed_keypoints(model, motion.body, "blazepose33"), motion.camera)[:, FITTED_LANDMARKS]
 
 
 def test_the_body_that_was_drawn_is_found(model, fitter, truth, seen):
-    found = cat(list(fit(runs(seen, 16), fitter, SIZE)))
-    hips = (USED.index(23), USED.index(24))
-    ours, theirs = (from_root(joints(model, m), hips) for m in (found, truth))
-    assert mean_error(ours, theirs) < 0.06
-    assert mean_error(joints(model, found), joints(model, truth)) < 0.15  # how far and how tall is one unknown
-    image = (project(posed_keypoints(model, m.body, "blazepose33"), m.camera)[..., :2] for m in (found, truth))
-    off = (next(image) - next(image))[:, USED].norm(dim=-1)
+    found = cat_batched(list(fit(runs(seen, 16), fitter, SIZE)))
+    hips = (FITTED_LANDMARKS.index(23), FITTED_LANDMARKS.index(24))
+    ours, theirs = (relative_to_root(joints(model, m), hips) for m in (found, truth))
+    assert mean_joint_error(ours, theirs) < 0.06
+    assert mean_joint_error(joints(model, found), joints(model, truth)) < 0.15  # how far and how tall is one unknown
+    image = (project_points(posed_keypoints(model, m.body, "blazepose33"), m.camera)[..., :2] for m in (found, truth))
+    off = (next(image) - next(image))[:, FITTED_LANDMARKS].norm(dim=-1)
     assert off.mean() * SIZE[1] / 2 < 1.0  # pixel
     assert found.confidence.min() > 0.9
 
 
 def test_windows_join_without_a_seam(model, fitter, truth, seen):
-    whole = cat(list(fit(runs(seen, 16), fitter, SIZE)))
-    cut = cat(list(fit(runs(seen, 16), fitter, SIZE, Windows(frames=24, overlap=8))))
+    whole = cat_batched(list(fit(runs(seen, 16), fitter, SIZE)))
+    cut = cat_batched(list(fit(runs(seen, 16), fitter, SIZE, FitWindows(frames=24, overlap=8))))
     assert len(cut) == len(whole) == FRAMES
     torch.testing.assert_close(cut.seconds, truth.seconds)
     speed = joints(model, cut).diff(dim=0).norm(dim=-1).mean(1)
@@ -109,7 +109,7 @@ def test_windows_join_without_a_seam(model, fitter, truth, seen):
 
 
 def test_how_frames_come_in_runs_does_not_matter(fitter, seen):
-    one, other = (cat(list(fit(runs(seen, n), fitter, SIZE, Windows(24, 8)))) for n in (5, FRAMES))
+    one, other = (cat_batched(list(fit(runs(seen, n), fitter, SIZE, FitWindows(24, 8)))) for n in (5, FRAMES))
     torch.testing.assert_close(one.body.pose, other.body.pose)
     torch.testing.assert_close(one.camera.place, other.camera.place)
 
@@ -121,40 +121,40 @@ def lost(seen, start, end):
 
 
 def test_a_short_absence_is_bridged(model, fitter, truth, seen):
-    found = cat(list(fit(runs(lost(seen, 18, 24), 16), fitter, SIZE)))
+    found = cat_batched(list(fit(runs(lost(seen, 18, 24), 16), fitter, SIZE)))
     assert (found.confidence[18:24] == 0).all()
-    assert mean_error(joints(model, found)[18:24], joints(model, truth)[18:24]) < 0.1
+    assert mean_joint_error(joints(model, found)[18:24], joints(model, truth)[18:24]) < 0.1
 
 
 def test_after_a_long_absence_the_pose_was_held(model, fitter, seen):
     slow = replace(seen, seconds=seen.seconds * 8)  # 3.75 frames a second: six frames are 1.6 seconds
-    found = cat(list(fit(runs(lost(slow, 18, 24), 16), fitter, SIZE)))
+    found = cat_batched(list(fit(runs(lost(slow, 18, 24), 16), fitter, SIZE)))
     held = joints(model, found)[17:24]
     assert (held - held[:1]).abs().max() < 1e-4
 
 
 def test_nobody_at_all_is_a_body_of_no_confidence(fitter, seen):
-    found = cat(list(fit(runs(lost(seen, 0, FRAMES), 16), fitter, SIZE)))
+    found = cat_batched(list(fit(runs(lost(seen, 0, FRAMES), 16), fitter, SIZE)))
     assert (found.confidence == 0).all()
     assert found.body.pose.isfinite().all()
     assert len(found) == FRAMES
 
 
 def test_live_looks_back_only(model, seen):
-    live = Fitter(model, LIVE)
-    early = cat(list(smooth_live(fit_live(runs(seen[:12], 4), live, SIZE))))
-    late = cat(list(smooth_live(fit_live(runs(seen[:20], 5), live, SIZE))))
+    live = Fitter(model, LIVE_FITTING)
+    early = cat_batched(list(smooth_live(fit_live(runs(seen[:12], 4), live, SIZE))))
+    late = cat_batched(list(smooth_live(fit_live(runs(seen[:20], 5), live, SIZE))))
     torch.testing.assert_close(early.body.pose, late.body.pose[:12])
     torch.testing.assert_close(early.camera.place, late.camera.place[:12])
 
 
 def test_live_finds_the_body_too(model, truth, seen):
-    found = cat(list(fit_live(runs(seen, 16), Fitter(model, LIVE), SIZE)))
-    assert mean_error(joints(model, found)[10:], joints(model, truth)[10:]) < 0.1
+    found = cat_batched(list(fit_live(runs(seen, 16), Fitter(model, LIVE_FITTING), SIZE)))
+    assert mean_joint_error(joints(model, found)[10:], joints(model, truth)[10:]) < 0.1
 
 
 def test_somebody_who_leaves_for_good_stays_where_he_was_last(model, fitter, seen):
-    found = cat(list(fit(runs(lost(seen, 20, FRAMES), 8), fitter, SIZE, Windows(frames=12, overlap=4))))
+    found = cat_batched(list(fit(runs(lost(seen, 20, FRAMES), 8), fitter, SIZE, FitWindows(frames=12, overlap=4))))
     assert len(found) == FRAMES
     assert (found.confidence[20:] == 0).all()
     held = joints(model, found)[20:]

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.estimators.follow import follow
-from motion_imitate.estimators.landmarks import nobody
-from motion_imitate.types import Sighting, cat
+from motion_imitate.estimators.follow import follow_person
+from motion_imitate.estimators.landmarks import empty_sighting
+from motion_imitate.types import Sighting, cat_batched
 
 T = 16
 FIGURE = torch.from_numpy(np.random.default_rng(0).uniform(-0.25, 0.25, (33, 2))).float()
@@ -47,20 +47,20 @@ def x_of(seen: Sighting) -> torch.Tensor:
 def test_the_one_who_is_asked_for_is_followed(who, x):
     runs = [[person(r, 0.1, 0.9), person(r, 0.5), person(r, -0.6)] for r in range(3)]
     runs = [runs[0], runs[1][::-1], [runs[2][2], runs[2][0], runs[2][1]]]
-    for seen in follow(iter(runs), who):
+    for seen in follow_person(iter(runs), who):
         assert_close(x_of(seen), torch.full((T,), x))
 
 
 def test_two_who_pass_each_other_are_not_swapped():
     """At the border between two runs they are on top of each other; their speeds tell them apart."""
     runs = [[walk(r, -0.8, 0.75), walk(r, 0.8, -0.75)][:: -1 if r % 2 else 1] for r in range(4)]
-    seen = cat(list(follow(runs, "left")))
+    seen = cat_batched(list(follow_person(runs, "left")))
     assert_close(x_of(seen), -0.8 + 0.75 * seen.seconds)
 
 
 def test_a_run_without_the_person_holds_them_with_score_zero():
-    runs = [[walk(0, 0.0, 0.3)], [nobody(clock(1))], [walk(2, 0.0, 0.3)]]
-    first, away, back = follow(runs)
+    runs = [[walk(0, 0.0, 0.3)], [empty_sighting(clock(1))], [walk(2, 0.0, 0.3)]]
+    first, away, back = follow_person(runs)
     assert (away.score == 0).all()
     assert_close(away.seconds, clock(1))
     assert_close(away.points, first.points[-1:].expand(T, 33, 2))
@@ -70,7 +70,7 @@ def test_a_run_without_the_person_holds_them_with_score_zero():
 def test_somebody_else_is_not_taken_for_who_left():
     other = [person(r, 0.7) for r in range(5)]
     runs = [[walk(0, -0.6, 0.0), other[0]], *([o] for o in other[1:])]
-    first, *away = follow(runs, "left")
+    first, *away = follow_person(runs, "left")
     assert (first.score == 1).all()
     assert all((seen.score == 0).all() for seen in away)
 
@@ -78,19 +78,19 @@ def test_somebody_else_is_not_taken_for_who_left():
 def test_who_comes_back_elsewhere_after_long_is_taken_again():
     other = [person(r, 0.7) for r in range(6)]
     runs = [[walk(0, -0.6, 0.0), other[0]], *([o] for o in other[1:5]), [other[5], person(5, 0.1)]]
-    *_, last = follow(runs, "left")
+    *_, last = follow_person(runs, "left")
     assert_close(x_of(last), torch.full((T,), 0.1))
 
 
 def test_somebody_of_another_size_is_not():
     """Such as the picture of a person on an end card."""
-    runs = [[person(0, 0.0, 0.9)], *([nobody(clock(r))] for r in (1, 2, 3)), [person(4, 0.0, 0.2)]]
-    *_, last = follow(runs)
+    runs = [[person(0, 0.0, 0.9)], *([empty_sighting(clock(r))] for r in (1, 2, 3)), [person(4, 0.0, 0.2)]]
+    *_, last = follow_person(runs)
     assert (last.score == 0).all()
 
 
 def test_nothing_is_seen_before_anybody_comes():
-    before, after = follow([[nobody(clock(0))], [person(1, 0.2)]])
+    before, after = follow_person([[empty_sighting(clock(0))], [person(1, 0.2)]])
     assert (before.score == 0).all()
     assert (after.score == 1).all()
 
@@ -100,4 +100,4 @@ def test_nothing_is_seen_before_anybody_comes():
 )
 def test_whom_nobody_can_follow_is_said(who, words):
     with pytest.raises(ValueError, match=words):
-        list(follow([[person(0, 0.1), person(0, 0.5)]], who))
+        list(follow_person([[person(0, 0.1), person(0, 0.5)]], who))

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.estimators.landmarks import Landmarking, Landmarks, looked_at
-from motion_imitate.types import Frames, Sighting, cat
+from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking, select_landmark_frames
+from motion_imitate.types import Frames, Sighting, cat_batched
 from tests.support import DATA
 
 
@@ -22,8 +22,8 @@ def video(images: list[np.ndarray], rate: float = 30.0) -> Frames:
 
 
 @pytest.fixture(scope="module")
-def full() -> Landmarks:
-    return Landmarks(Landmarking(model="full"))
+def full() -> LandmarkEstimator:
+    return LandmarkEstimator(Landmarking(model="full"))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_the_crop_lays_the_mask_over_the_person(seen):
 
 
 def test_between_looks_lines_are_drawn(panned, seen):
-    (some,) = Landmarks(Landmarking(model="full", every=5))(panned)
+    (some,) = LandmarkEstimator(Landmarking(model="full", every=5))(panned)
     part = torch.tensor([0.2, 0.4, 0.6, 0.8])[:, None, None]
     assert_close(some.points[1:5], torch.lerp(some.points[:1], some.points[5:], part))
     assert (some.points - seen.points).norm(dim=2).median() < 0.01
@@ -81,7 +81,7 @@ def test_two_people_are_two_sightings(full):
 
 def test_fewer_people_if_so_wanted():
     how = Landmarking(model="full")
-    (only,) = Landmarks(Landmarking(model="full", tracking=type(how.tracking)(people=1)))(
+    (only,) = LandmarkEstimator(Landmarking(model="full", tracking=type(how.tracking)(people=1)))(
         video([read("two_people.jpg")])
     )
     assert only.points[0, [23, 24], 0].mean() > 0.2
@@ -110,7 +110,7 @@ def test_runs_can_be_looked_at_side_by_side(full, panned, seen):
 
 
 def test_runs_of_one_frame_join_to_what_a_longer_run_gives(full, panned, seen):
-    apart = cat([full(panned[t : t + 1])[0] for t in range(3)])
+    apart = cat_batched([full(panned[t : t + 1])[0] for t in range(3)])
     assert (apart.points - seen.points[:3]).norm(dim=2).median() < 0.012
 
 
@@ -125,16 +125,16 @@ def test_runs_of_one_frame_join_to_what_a_longer_run_gives(full, panned, seen):
     ],
 )
 def test_looks_are_at_most_thirty_a_second(rate, every, expected):
-    assert looked_at([t / rate for t in range(10)], every, 30.0) == expected
+    assert select_landmark_frames([t / rate for t in range(10)], every, 30.0) == expected
 
 
 def test_an_unknown_network_is_refused():
     with pytest.raises(ValueError, match="lite, full, heavy"):
-        Landmarks(Landmarking(model="huge"))
+        LandmarkEstimator(Landmarking(model="huge"))
 
 
 def test_fast_video_is_looked_at_20_times_a_second_and_slow_video_at_each_frame():
-    assert looked_at([k / 60 for k in range(10)], 1, 20.0, 0.03) == [0, 3, 6, 9]
-    assert looked_at([k / 50 for k in range(7)], 1, 20.0, 0.03) == [0, 3, 6]
-    assert looked_at([k / 30 for k in range(5)], 1, 20.0, 0.03) == [0, 1, 2, 3, 4]
-    assert looked_at([k / 30 for k in range(5)], 1, 20.0) == [0, 2, 4]
+    assert select_landmark_frames([k / 60 for k in range(10)], 1, 20.0, 0.03) == [0, 3, 6, 9]
+    assert select_landmark_frames([k / 50 for k in range(7)], 1, 20.0, 0.03) == [0, 3, 6]
+    assert select_landmark_frames([k / 30 for k in range(5)], 1, 20.0, 0.03) == [0, 1, 2, 3, 4]
+    assert select_landmark_frames([k / 30 for k in range(5)], 1, 20.0) == [0, 2, 4]

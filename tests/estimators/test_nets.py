@@ -11,8 +11,8 @@ import torch
 
 from motion_imitate import weights
 from motion_imitate.estimators.nets import load_net
-from motion_imitate.quiet_stderr import hushed
-from motion_imitate.weights import MissingWeights, find
+from motion_imitate.quiet_stderr import quiet_stderr
+from motion_imitate.weights import MissingWeights, find_asset
 from tests.support import DATA
 
 SIZES = {
@@ -68,7 +68,7 @@ def test_threads_may_share_a_net(runtime):
 @pytest.mark.skipif(not find_spec("ai_edge_litert"), reason="absent")
 def test_loading_says_nothing_and_keeps_what_others_say(capfd):
     load_net("face_detector", runtime="litert")(np.zeros((1, 128, 128, 3), np.float32))
-    with hushed(b"noise"):
+    with quiet_stderr(b"noise"):
         os.write(2, b"noise\nnews\n")
     assert capfd.readouterr().err == "news\n"
 
@@ -85,8 +85,8 @@ def test_cuda_agrees_to_the_precision_it_computes_in(name, person):
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_damaged_network_is_named(runtime, tmp_path, monkeypatch):
-    (tmp_path / "pose_lite.tflite").write_bytes(find("pose_lite.tflite").read_bytes()[:1000])
-    monkeypatch.setattr(weights, "HOMES", (tmp_path,))
+    (tmp_path / "pose_lite.tflite").write_bytes(find_asset("pose_lite.tflite").read_bytes()[:1000])
+    monkeypatch.setattr(weights, "ASSET_FOLDERS", (tmp_path,))
     with pytest.raises(MissingWeights, match=r"pose_lite.tflite is damaged .* reinstall"):
         load_net("pose_lite", runtime=runtime)(np.zeros((1, 256, 256, 3), np.float32))
 

@@ -5,10 +5,10 @@ from math import radians
 import pytest
 import torch
 
-from motion_imitate.bodies import load
-from motion_imitate.estimators.pose_prior import habits
-from motion_imitate.estimators.rig import BENDS, Rig, State
-from motion_imitate.synthesis.mocap import mirrored
+from motion_imitate.bodies import load_body
+from motion_imitate.estimators.pose_prior import build_pose_prior
+from motion_imitate.estimators.rig import BENDS, PoseState, Rig
+from motion_imitate.synthesis.mocap import mirror_motion
 
 BODIES = ("anny",)
 UPRIGHT = torch.diag(torch.tensor([1.0, -1, -1], dtype=torch.float64))
@@ -18,17 +18,17 @@ HINGES = [f"{joint}_{side}" for joint in ("elbow", "knee") for side in ("left", 
 
 @pytest.fixture(scope="module", params=BODIES)
 def rig(request):
-    return Rig(load(request.param))
+    return Rig(load_body(request.param))
 
 
 @pytest.fixture(scope="module")
 def usual(rig):
-    return habits(rig.model)
+    return build_pose_prior(rig.model)
 
 
 def joints(rig, bent):
     """By name, in body space."""
-    state = State(torch.zeros(1, 3).double(), UPRIGHT[None], bent[None])
+    state = PoseState(torch.zeros(1, 3).double(), UPRIGHT[None], bent[None])
     at = rig.model(rig.body(state, torch.zeros(1, len(rig.offset) - 1).double()))[1][0].double()
     return {name: at[rig.model.controls[name][0]] for name in BENDS}
 
@@ -45,7 +45,7 @@ def test_left_and_right_are_mirror_images(usual):
     assert torch.allclose(turned, usual.precision, atol=0.02 * usual.precision.abs().max().item())
     assert torch.allclose(usual.least[order], usual.least, atol=1e-3)
     assert torch.allclose(usual.most[order], usual.most, atol=1e-3)
-    _, mirror = mirrored(torch.eye(3).double()[None], usual.mean[None])
+    _, mirror = mirror_motion(torch.eye(3).double()[None], usual.mean[None])
     assert torch.allclose(mirror[0], usual.mean, atol=1e-3)
 
 

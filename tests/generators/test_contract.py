@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF
-from motion_imitate.generators.load import places as places_of
-from motion_imitate.generators.painter import Painter, Painting, middles
-from motion_imitate.generators.retouch import Retouch, Retouching
+from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, SID, TSF
+from motion_imitate.generators.load import template_face_positions as places_of
+from motion_imitate.generators.painter import Painter, PainterSettings, face_uv_points
+from motion_imitate.generators.retouch import RetouchGenerator, RetouchSettings
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import look
-from motion_imitate.types import Generator, cat
+from motion_imitate.imitate import view_of_body
+from motion_imitate.types import Generator, cat_batched
 from tests.support.painted import MODEL, geometric, source, standing
 
 SIZE = (72, 48)
@@ -21,19 +21,19 @@ YAWS = (0.0, 0.3, -0.4, 0.8, 1.6, -2.0, 2.4, 3.1)
 
 def networks(name, width):
     torch.manual_seed(0)
-    shape = SHAPES[name]
+    shape = NETWORK_SHAPES[name]
     shape = replace(shape, source=replace(shape.source, width=width), target=replace(shape.target, width=width))
     return SID(shape), TSF(shape)
 
 
 def painter(name):
-    return Painter(*networks(name, 4), middles(MODEL.uv), Painting(size=64))
+    return Painter(*networks(name, 4), face_uv_points(MODEL.uv), PainterSettings(size=64))
 
 
 def retouch():
     looking, drawing = networks("small", 2)
     torch.nn.init.normal_(drawing.glass.head.weight, std=0.02)
-    return Retouch(geometric(), looking, drawing, places_of(MODEL), Retouching(size=64))
+    return RetouchGenerator(geometric(), looking, drawing, places_of(MODEL), RetouchSettings(size=64))
 
 
 MAKERS = {
@@ -56,7 +56,7 @@ def photos():
 
 @pytest.fixture(scope="module")
 def views():
-    return cat([look(MODEL, rasterize, *standing(yaw), SIZE) for yaw in YAWS])
+    return cat_batched([view_of_body(MODEL, rasterize, *standing(yaw), SIZE) for yaw in YAWS])
 
 
 def alike(one, other, atol=1e-4):
@@ -83,7 +83,7 @@ def test_photos_in_any_number_make_pictures_in_range(generator, photos, views, c
 def test_what_was_made_of_the_photos_serves_eight_views_one_by_one_or_at_once_and_again(generator, photos, views):
     code = generator.encode(photos[:2])
     at_once = generator.draw(code, views)
-    alike(at_once, cat([generator.draw(code, views[t : t + 1]) for t in range(len(views))]))
+    alike(at_once, cat_batched([generator.draw(code, views[t : t + 1]) for t in range(len(views))]))
     alike(at_once, generator.draw(code, views), atol=0)
     assert (at_once.colour[0] - at_once.colour[1]).abs().max() > 1e-3
 
@@ -94,7 +94,7 @@ def test_who_else_is_in_the_run_changes_nothing(generator, photos, views):
     alike(generator.draw(code, views[order])[1:2], generator.draw(code, views[:1]))
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", NETWORK_SHAPES)
 def test_networks_draw_nearly_the_same_in_half_precision(name):
     looking, drawing = networks(name, 8)
     torch.nn.init.normal_(drawing.glass.head.weight, std=0.02)

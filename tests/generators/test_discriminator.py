@@ -3,9 +3,9 @@
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.generators.discriminator import Discriminator, Patches
+from motion_imitate.generators.discriminator import Discriminator, DiscriminatorConfig
 
-NARROW = Patches(width=4)
+NARROW = DiscriminatorConfig(width=4)
 
 
 def test_it_has_the_papers_size():

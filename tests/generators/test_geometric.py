@@ -5,9 +5,9 @@ from math import pi
 import pytest
 import torch
 
-from motion_imitate.compositing.compose import compose, palette
-from motion_imitate.geometry.flow import correspond, visible
-from motion_imitate.metrics.motion import overlap
+from motion_imitate.compositing.compose import build_palette, compose_person
+from motion_imitate.geometry.flow import correspond_views, visible_at_points
+from motion_imitate.metrics.motion import mean_mask_iou
 from motion_imitate.types import Generator, View
 from tests.support.painted import GROUND, MODEL, SIZE, geometric, seen, source, standing
 
@@ -21,7 +21,7 @@ def drawn(generator, photo, view, ground=GROUND):
     """The picture of a view [1, 3, H, W], and its cover."""
     result = generator.draw(generator.encode(photo), view)
     height, width = view.raster.face.shape[1:]
-    colour, cover = compose(result, palette(photo), (height, width))
+    colour, cover = compose_person(result, build_palette(photo), (height, width))
     return colour * cover + ground * (1 - cover), cover
 
 
@@ -38,7 +38,7 @@ def test_the_pose_of_the_photo_gives_the_photo_back(generator):
     picture, cover = drawn(generator, photo, photo.view)
     wrong = (picture - photo.image).square().mean(1)[photo.matte[:, 0] > 0.5].mean()
     assert -10 * torch.log10(wrong) > 35
-    assert overlap(cover[:, 0] > 0.5, photo.matte[:, 0] > 0.5) > 0.98
+    assert mean_mask_iou(cover[:, 0] > 0.5, photo.matte[:, 0] > 0.5) > 0.98
 
 
 @pytest.mark.parametrize("yaw", [-0.7, 0.5])
@@ -46,10 +46,10 @@ def test_what_the_photo_shows_is_shown_from_elsewhere(generator, yaw):
     photo = source(standing())
     truth, matte, view = seen(*standing(yaw))
     picture, cover = drawn(generator, photo, view)
-    known = visible(correspond(photo.view, view), photo.view)
+    known = visible_at_points(correspond_views(photo.view, view), photo.view)
     assert known.float().mean() > 0.5 * matte.mean()
     assert error(picture, truth, known) < 0.04
-    assert overlap(cover[:, 0] > 0.5, matte[:, 0] > 0.5) > 0.95
+    assert mean_mask_iou(cover[:, 0] > 0.5, matte[:, 0] > 0.5) > 0.95
 
 
 def test_moving_six_pixels_moves_the_picture_six_pixels(generator):

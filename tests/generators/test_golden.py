@@ -5,21 +5,21 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motion_imitate.bodies.dress import dress
-from motion_imitate.compositing.compose import compose, palette
-from motion_imitate.generators.load import RENDERERS, geometric, liquid_warping
-from motion_imitate.geometry.camera import to_camera, to_image
-from motion_imitate.geometry.flow import correspond, visible
+from motion_imitate.bodies.dress import dress_body
+from motion_imitate.compositing.compose import build_palette, compose_person
+from motion_imitate.generators.load import RENDERERS, load_geometric_generator, load_liquid_warping_generator
+from motion_imitate.geometry.camera import body_to_camera, camera_to_image
+from motion_imitate.geometry.flow import correspond_views, visible_at_points
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import look, portrait
+from motion_imitate.imitate import prepare_person, view_of_body
 from motion_imitate.metrics.images import psnr
-from motion_imitate.photos.people import people_in, photos_of
-from motion_imitate.synthesis.actor import posed
-from motion_imitate.synthesis.pairs import Casting, Pairs, Sampling
-from motion_imitate.synthesis.poses import Posing
+from motion_imitate.photos.people import find_people, load_photos
+from motion_imitate.synthesis.actor import pose_actor
+from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, SyntheticDataset
+from motion_imitate.synthesis.poses import PosingSettings
 from motion_imitate.types import View
-from motion_imitate.weights import find
-from pipelines.bench.image_quality import SURE, shrunk
+from motion_imitate.weights import find_asset
+from pipelines.bench.image_quality import MATTE_THRESHOLD, erode_area
 from tests.support.painted import MODEL, source, standing
 
 PEOPLE = 3
@@ -28,8 +28,8 @@ PEOPLE = 3
 @pytest.fixture(scope="module")
 def sitter():
     """The sample photo's person, and the body in his clothes."""
-    photos = photos_of([find("demo/photo.jpg")], 480)
-    return portrait(photos, people_in(photos.image[0], "the sample photo")[:1])
+    photos = load_photos([find_asset("demo/photo.jpg")], 480)
+    return prepare_person(photos, find_people(photos.image[0], "the sample photo")[:1])
 
 
 def trusting(drawn):
@@ -40,9 +40,9 @@ def trusting(drawn):
 
 def likeness(drawn, photo):
     """Decibels of what is composed at the photo's size, inside its matte."""
-    colour, cover = compose(drawn, palette(photo), photo.image.shape[2:])
+    colour, cover = compose_person(drawn, build_palette(photo), photo.image.shape[2:])
     picture = colour * cover + photo.background * (1 - cover)
-    return float(psnr(picture, photo.image, shrunk(photo.matte > SURE)))
+    return float(psnr(picture, photo.image, erode_area(photo.matte > MATTE_THRESHOLD)))
 
 
 @pytest.mark.parametrize("longest", [480, 320])
@@ -51,14 +51,15 @@ def test_a_painted_body_in_its_own_pose_is_its_photo(renderer, longest):
     photo = source(standing())
     size = tuple(round(side * longest / 480) for side in photo.image.shape[2:])
     generator = RENDERERS[renderer](MODEL)
-    drawn = generator.draw(generator.encode(photo), look(MODEL, rasterize, photo.body, photo.camera, size))
+    drawn = generator.draw(generator.encode(photo), view_of_body(MODEL, rasterize, photo.body, photo.camera, size))
     assert likeness(trusting(drawn), photo) > 35
 
 
 def test_a_real_person_in_his_own_pose_is_his_photo(sitter):
     photo, model = sitter
     carried, mended = (
-        generator.draw(generator.encode(photo), photo.view) for generator in (geometric(model), liquid_warping(model))
+        generator.draw(generator.encode(photo), photo.view)
+        for generator in (load_geometric_generator(model), load_liquid_warping_generator(model))
     )
     assert likeness(carried, photo) > 50
     assert likeness(mended, photo) > 50
@@ -68,21 +69,23 @@ def test_a_real_person_in_his_own_pose_is_his_photo(sitter):
 @pytest.fixture(scope="module")
 def people():
     """Made-up people who move little, as 256 pixels show them, and the meshes they truly are."""
-    how = Sampling(views=2, casting=Casting(1, 1), posing=Posing(small=1.0, turned=15.0))
-    pairs = Pairs(MODEL, how, 7)
+    how = SampleSettings(views=2, casting=PeoplePool(1, 1), posing=PosingSettings(small=1.0, turned=15.0))
+    pairs = SyntheticDataset(MODEL, how, 7)
     return [(pairs[k], pairs.actor(k)) for k in range(PEOPLE)]
 
 
 def truly(sample, actor):
     """The views of the composite mesh itself."""
-    corners = to_image(to_camera(posed(actor, sample.body.pose)[0], sample.camera), sample.camera)[:, actor.faces]
+    corners = camera_to_image(body_to_camera(pose_actor(actor, sample.body.pose)[0], sample.camera), sample.camera)[
+        :, actor.faces
+    ]
     return View(corners, torch.zeros(len(corners), 1, 2), rasterize(corners, sample.image.shape[2:]))
 
 
 def within_a_pixel(view, sample, where):
     """1 for each of the second view's pixels that count, and that both flows find in the first, if they agree where."""
-    flow = correspond(view[:1], view[1:])
-    both = where & visible(flow, view[:1])[0] & (sample.visible[1] > 0)
+    flow = correspond_views(view[:1], view[1:])
+    both = where & visible_at_points(flow, view[:1])[0] & (sample.visible[1] > 0)
     off = (flow[0, ..., :2] - sample.flow[1]) * torch.tensor(sample.image.shape[:1:-1]) / 2
     return (off.norm(dim=-1)[both] < 1).float()
 
@@ -92,7 +95,9 @@ def test_the_flow_of_the_true_mesh_is_the_truth(people):
         view = truly(sample, actor)
         body = view.raster.face[1] >= 0
         assert within_a_pixel(view, sample, body).mean() > 0.995
-        seen = visible(correspond(view[:1], view[1:]), view[:1])[0]  # by depths half as fine as the truth's
+        seen = visible_at_points(correspond_views(view[:1], view[1:]), view[:1])[
+            0
+        ]  # by depths half as fine as the truth's
         assert (seen == (sample.visible[1] > 0))[body].float().mean() > 0.9
 
 
@@ -106,8 +111,8 @@ def shares(people, clothed):
     """How many pixels of skin and of cloth are led to within a pixel of the truth, and how many both flows find."""
     skin, cloth = [], []
     for sample, actor in people:
-        model = dress(MODEL, sample.body[:1], sample.camera[:1], sample.matte[:1]) if clothed else MODEL
-        view = look(model, rasterize, sample.body, sample.camera, sample.image.shape[2:])
+        model = dress_body(MODEL, sample.body[:1], sample.camera[:1], sample.matte[:1]) if clothed else MODEL
+        view = view_of_body(model, rasterize, sample.body, sample.camera, sample.image.shape[2:])
         for found, where in zip((skin, cloth), skin_and_cloth(truly(sample, actor), actor), strict=True):
             found.append(within_a_pixel(view, sample, where))
     return [(float(torch.cat(found).mean()), sum(map(len, found))) for found in (skin, cloth)]

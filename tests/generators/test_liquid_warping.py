@@ -9,10 +9,20 @@ from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
 from motion_imitate import weights
-from motion_imitate.generators.blocks import Attention, Sum, at_size, warped
+from motion_imitate.generators.blocks import AttentionWarpingBlock, SumWarpingBlock, resize_flows, warp_features
 from motion_imitate.generators.hourglass import Hourglass
-from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF, Heads, Networks, Pairs, fitting, over, read_once
-from motion_imitate.geometry.flow import NOWHERE
+from motion_imitate.generators.liquid_warping import (
+    NETWORK_SHAPES,
+    SID,
+    TSF,
+    LiquidWarpingBatch,
+    LiquidWarpingNetworks,
+    OutputHeads,
+    composite_heads,
+    upscale_to_multiple,
+    warp_photos,
+)
+from motion_imitate.geometry.flow import OUTSIDE_IMAGE
 from tests.support.narrow_networks import narrow
 
 PUBLISHED = {"paper": (31_445_184, 33_003_776, 33_003_776), "attention": (8_537_088, 9_164_288, 18_575_616)}
@@ -51,7 +61,7 @@ def pairs(people, photos, size=32):
     flow, valid = wobbling(people, photos, size)
     image, surface = torch.rand(2, people, photos, 3, size, size)
     person = torch.rand(people, photos, 1, size, size).round()
-    return Pairs(image, person, surface, 1 - person[:, 0], torch.rand(people, 3, size, size), flow, valid)
+    return LiquidWarpingBatch(image, person, surface, 1 - person[:, 0], torch.rand(people, 3, size, size), flow, valid)
 
 
 def multiplications(net, run):
@@ -74,14 +84,14 @@ def multiplications(net, run):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_networks_have_the_published_sizes(name):
     with torch.device("meta"):
-        nets = Networks(SHAPES[name])
+        nets = LiquidWarpingNetworks(NETWORK_SHAPES[name])
     assert tuple(map(size_of, (nets.background, nets.source, nets.target))) == PUBLISHED[name]
     assert size_of(nets) == {"paper": 97_452_736, "attention": 36_276_992}[name]
 
 
 def test_the_small_form_is_small():
     """At most 8 million weights, and 8 thousand million operations a frame of 256 pixels."""
-    shape = SHAPES["small"]
+    shape = NETWORK_SHAPES["small"]
     source, target = SID(shape), TSF(shape)
     assert size_of(source) + size_of(target) <= 8_000_000
     flows, valid = wobbling(1, 3, 256)
@@ -95,7 +105,7 @@ def test_the_small_form_is_small():
 
 def test_what_is_read_at_whole_pixels_is_moved_exactly():
     features, flow = torch.randn(1, 1, 5, 12, 16), here(12, 16) + torch.tensor([2 * 2 / 16, 3 * 2 / 12])
-    read = warped(features, flow[None, None], torch.ones(1, 1, 12, 16))
+    read = warp_features(features, flow[None, None], torch.ones(1, 1, 12, 16))
     assert_close(read[0, 0, :, :9, :14], features[0, 0, :, 3:, 2:])
     assert (read[0, 0, :, 10:].abs().max(), read[0, 0, :, :, 15:].abs().max()) == (0, 0)
 
@@ -107,10 +117,10 @@ def test_each_way_reads_its_photo_for_each_view(views):
     share = valid.float()
     for people in {1, views}:
         features = torch.randn(people, 2, 3, 8, 8)
-        read = warped(features, flows, share)
+        read = warp_features(features, flows, share)
         for v in range(views):
             for k in range(4):
-                alone = warped(
+                alone = warp_features(
                     features[v % people, None, None, k % 2], flows[v, None, None, k], share[v, None, None, k]
                 )
                 assert_close(read[v, k], alone[0, 0])
@@ -120,9 +130,9 @@ def test_flows_are_made_smaller_without_what_is_invalid():
     flows = here(16, 16)[None, None].clone()
     valid = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
     valid[..., 3:11, 3:11] = True
-    flows[~valid] = NOWHERE
+    flows[~valid] = OUTSIDE_IMAGE
     for size in (8, 4, 2):
-        flows, valid = at_size(flows, valid, (size, size))
+        flows, valid = resize_flows(flows, valid, (size, size))
         assert flows[valid > 0].abs().max() < 1
     assert valid.mean() == 64 / 256
 
@@ -130,13 +140,13 @@ def test_flows_are_made_smaller_without_what_is_invalid():
 def test_photos_that_are_nowhere_valid_change_nothing_of_a_sum():
     x, read = torch.randn(2, 3, 8, 8), torch.randn(1, 1, 3, 8, 8)
     flows = here(8, 8).expand(2, 4, 8, 8, 2)
-    assert_close(Sum(3)(x, warped(read, flows, torch.zeros(2, 4, 8, 8))), x, rtol=0, atol=0)
-    assert_close(Sum(3)(x, warped(read, flows, torch.full((2, 4, 8, 8), 0.25))), x + read[0])
+    assert_close(SumWarpingBlock(3)(x, warp_features(read, flows, torch.zeros(2, 4, 8, 8))), x, rtol=0, atol=0)
+    assert_close(SumWarpingBlock(3)(x, warp_features(read, flows, torch.full((2, 4, 8, 8), 0.25))), x + read[0])
 
 
 def test_attention_believes_photos_by_shares_and_needs_one_of_several_alike():
     x, read = torch.randn(2, 6, 8, 8), torch.randn(2, 1, 6, 8, 8)
-    join = shaken(Attention(6))
+    join = shaken(AttentionWarpingBlock(6))
     several = read.expand(-1, 3, -1, -1, -1)
     assert_close(join.weights(x, several), torch.full((2, 3, 8, 8), 1 / 3))
     assert_close(join(x, several), join(x, read))
@@ -149,7 +159,7 @@ def test_attention_believes_photos_by_shares_and_needs_one_of_several_alike():
 
 def test_attention_scales_and_shifts_what_is_there_over_its_mean_and_deviation():
     x, read = 5 + 3 * torch.randn(1, 6, 32, 32), torch.randn(1, 2, 6, 32, 32)
-    join = Attention(6)
+    join = AttentionWarpingBlock(6)
     for part in (join.scale, join.shift):
         nn.init.zeros_(part.weight)
         nn.init.constant_(part.bias, 0.5)
@@ -158,7 +168,7 @@ def test_attention_scales_and_shifts_what_is_there_over_its_mean_and_deviation()
     assert_close(made.std((2, 3)), torch.full((1, 6), 1.5), rtol=1e-3, atol=0)
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", NETWORK_SHAPES)
 def test_each_view_is_drawn_by_itself(name):
     shape = narrow(name)
     source, target = shaken(SID(shape)), shaken(TSF(shape))
@@ -174,7 +184,7 @@ def test_each_view_is_drawn_by_itself(name):
         assert_close(part, own[n], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", NETWORK_SHAPES)
 def test_photos_count_where_they_are_valid(name):
     shape = narrow(name)
     source, target = shaken(SID(shape)), shaken(TSF(shape))
@@ -185,7 +195,7 @@ def test_photos_count_where_they_are_valid(name):
         assert ((made - instead).abs().max() > 1e-3) == counts
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", NETWORK_SHAPES)
 def test_views_may_have_any_size(name):
     shape = narrow(name)
     source, target = SID(shape), TSF(shape)
@@ -201,12 +211,12 @@ def test_views_may_have_any_size(name):
 
 def test_pictures_that_fit_are_left_alone_and_others_grow():
     picture = torch.rand(1, 3, 32, 48)
-    assert fitting(picture, 16) is picture
-    assert fitting(picture, 32).shape == (1, 3, 32, 64)
+    assert upscale_to_multiple(picture, 16) is picture
+    assert upscale_to_multiple(picture, 32).shape == (1, 3, 32, 64)
 
 
 def test_the_small_form_changes_nothing_before_it_has_learnt():
-    shape = SHAPES["small"]
+    shape = NETWORK_SHAPES["small"]
     features = SID(shape).features(torch.randn(1, shape.source.inputs, 32, 32))
     drawn = TSF(shape)(torch.randn(1, shape.target.inputs, 32, 32), features, *wobbling(1, 3, 32))
     assert [part.shape[1] for part in drawn] == [3, 1, 3, 2]
@@ -217,7 +227,7 @@ def test_the_small_form_changes_nothing_before_it_has_learnt():
 def test_learning_reaches_every_weight(name):
     """But shifts that are the same for all photos, or that a norm takes out."""
     shape = narrow(name)
-    nets = shaken(Networks(shape))
+    nets = shaken(LiquidWarpingNetworks(shape))
     some = pairs(2, 2)
     made = nets(some)
     loss = mse_loss(made.target, some.image[:, 1]) + mse_loss(made.source, some.image)
@@ -228,7 +238,7 @@ def test_learning_reaches_every_weight(name):
     assert all(weight.grad.norm() > 1e-7 for weight in nets.background.parameters() if weight.dim() > 1)
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", NETWORK_SHAPES)
 def test_drawing_a_view_teaches_what_looks_at_the_photos_but_not_what_draws_them_again(name):
     shape = narrow(name)
     source, target = shaken(SID(shape)), shaken(TSF(shape))
@@ -242,7 +252,7 @@ def test_drawing_a_view_teaches_what_looks_at_the_photos_but_not_what_draws_them
 
 
 def test_people_are_learnt_from_one_by_one():
-    nets, some = shaken(Networks(narrow("paper"))), pairs(2, 3)
+    nets, some = shaken(LiquidWarpingNetworks(narrow("paper"))), pairs(2, 3)
     both, second = nets(some), nets(some[1:])
     for part in vars(second):
         assert_close(getattr(both[1:], part), getattr(second, part), rtol=1e-3, atol=1e-4)
@@ -256,7 +266,7 @@ def test_the_background_is_seen_where_the_person_is_not():
         (50.0, colour.tanh(), 0),
         (0.0, (behind + colour.tanh()) / 2, 0.5),
     ):
-        made, seen = over(Heads(colour, torch.full((1, 1, 4, 4), cover), none, none), behind)
+        made, seen = composite_heads(OutputHeads(colour, torch.full((1, 1, 4, 4), cover), none, none), behind)
         assert_close(made, (picture + 1) / 2)
         assert (seen - mask).abs().max() < 1e-6
 
@@ -265,7 +275,7 @@ def test_photos_are_read_once_where_several_show_the_spot():
     photos = torch.rand(1, 2, 3, 8, 8)
     valid = torch.zeros(1, 2, 8, 8, dtype=torch.bool)
     valid[:, 0, :4], valid[:, 1, 2:6] = True, True
-    read = read_once(photos, here(8, 8).expand(1, 2, 8, 8, 2), valid)
+    read = warp_photos(photos, here(8, 8).expand(1, 2, 8, 8, 2), valid)
     one, other = photos[0]
     rows = (one[:, :2], (one + other)[:, 2:4] / 2, other[:, 4:6], torch.zeros(3, 2, 8))
     assert_close(read[0], torch.cat(rows, 1))
@@ -273,30 +283,30 @@ def test_photos_are_read_once_where_several_show_the_spot():
 
 def test_a_network_whose_form_lacks_parts_is_told():
     with pytest.raises(ValueError, match="'paper' or 'attention'"):
-        Networks(SHAPES["small"])
+        LiquidWarpingNetworks(NETWORK_SHAPES["small"])
 
 
 @pytest.mark.parametrize("name", ["paper", "attention"])
 def test_what_is_written_and_read_draws_the_same(name, tmp_path):
-    one, other = (shaken(Networks(narrow(name))) for _ in range(2))
+    one, other = (shaken(LiquidWarpingNetworks(narrow(name))) for _ in range(2))
     some = pairs(1, 1)
-    weights.write(tmp_path / "nets.safetensors", {"shape": name}, one.state_dict())
-    about, stored = weights.read(tmp_path / "nets.safetensors")
+    weights.write_weights(tmp_path / "nets.safetensors", {"shape": name}, one.state_dict())
+    about, stored = weights.read_weights(tmp_path / "nets.safetensors")
     assert about == {"shape": name}
     assert (one(some).target - other(some).target).abs().max() > 1e-3
     other.load_state_dict(stored)
     assert_close(one(some).target, other(some).target, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", NETWORK_SHAPES)
 def test_learning_starts_from_nothing_that_bursts_or_vanishes(name):
-    shape = SHAPES[name]
+    shape = NETWORK_SHAPES[name]
     found = SID(shape).features(torch.randn(1, shape.source.inputs, 32, 32))
     assert all(0.1 < x.std() < 10 for x in found)
 
 
 def test_separable_layers_draw_as_much_with_few_weights():
-    net = SHAPES["small"].target
+    net = NETWORK_SHAPES["small"].target
     few = Hourglass(replace(net, separable=("stem", "down", "block", "merge")))
     assert few(torch.randn(1, net.inputs, 32, 32)).shape == (1, net.outputs, 32, 32)
     assert size_of(few) < 0.2 * size_of(Hourglass(net))
@@ -304,7 +314,7 @@ def test_separable_layers_draw_as_much_with_few_weights():
 
 def test_the_way_back_sees_the_way_down():
     """What is finer than the smallest size gets past it by the skips."""
-    net = replace(SHAPES["paper"].target, width=4)
+    net = replace(NETWORK_SHAPES["paper"].target, width=4)
     dots = torch.zeros(1, 6, 32, 32)
     dots[..., ::2, ::2] = 1
     for skips in (True, False):

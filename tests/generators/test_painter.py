@@ -6,20 +6,20 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF, read_once
-from motion_imitate.generators.painter import Painter, Painting, middles, surface, ways
+from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, SID, TSF, warp_photos
+from motion_imitate.generators.painter import Painter, PainterSettings, face_uv_points, flows_to_photos, uv_surface_map
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import look
-from motion_imitate.types import cat
+from motion_imitate.imitate import view_of_body
+from motion_imitate.types import cat_batched
 from tests.support.painted import MODEL, SIZE, source, standing
 
 SMALL = (72, 48)
 
 
 def painter(name):
-    shape = SHAPES[name]
+    shape = NETWORK_SHAPES[name]
     shape = replace(shape, source=replace(shape.source, width=4), target=replace(shape.target, width=4))
-    return Painter(SID(shape), TSF(shape), middles(MODEL.uv), Painting(size=96))
+    return Painter(SID(shape), TSF(shape), face_uv_points(MODEL.uv), PainterSettings(size=96))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,9 @@ def photos():
 
 @pytest.fixture(scope="module")
 def views():
-    return cat([look(MODEL, rasterize, *standing(yaw, across), SMALL) for yaw, across in ((0, 0), (0.5, 0), (2, 0.4))])
+    return cat_batched(
+        [view_of_body(MODEL, rasterize, *standing(yaw, across), SMALL) for yaw, across in ((0, 0), (0.5, 0), (2, 0.4))]
+    )
 
 
 @pytest.fixture(params=["paper", "attention"])
@@ -64,27 +66,27 @@ def test_what_is_behind_the_person_is_not_seen(generator, photos):
 
 
 def test_the_photos_pose_reads_the_photo_as_it_is(photos):
-    flows, valid = ways(photos.view, photos.view[:1])
+    flows, valid = flows_to_photos(photos.view, photos.view[:1])
     down, across = ((torch.arange(n) * 2 + 1) / n - 1 for n in SIZE)
     body = photos.matte[0, 0] > 0
     assert torch.equal(valid, body.expand(1, 2, -1, -1))
     assert (flows[0, 0, ..., 0] - across)[body].abs().max() < 1e-4
     assert (flows[0, 0, ..., 1] - down[:, None])[body].abs().max() < 1e-4
-    read = read_once(photos.image[None, :1], flows[:, :1], valid[:, :1])
+    read = warp_photos(photos.image[None, :1], flows[:, :1], valid[:, :1])
     assert_close(read[0, :, body], photos.image[0, :, body], rtol=0, atol=1e-3)
     assert (read[0, :, ~body] == 0).all()
 
 
 def test_the_surface_is_each_faces_place_in_the_texture(photos):
-    places, view = middles(MODEL.uv), photos.view[:1]
-    seen = surface(view, places)[0]
+    places, view = face_uv_points(MODEL.uv), photos.view[:1]
+    seen = uv_surface_map(view, places)[0]
     face = view.raster.face[0]
     assert torch.equal(seen[2] == 1, face < 0)
     assert torch.equal(seen[:2, face >= 0], places[face[face >= 0]].T)
     assert (seen[:, face < 0] == torch.tensor([[0.0], [0], [1]])).all()
     assert places.min() >= 0
     assert places.max() <= 1
-    assert_close(middles(torch.tensor([[[0.2, 0.1], [0.4, 0.3], [0.9, 0.9]]])), torch.tensor([[0.3, 0.8]]))
+    assert_close(face_uv_points(torch.tensor([[[0.2, 0.1], [0.4, 0.3], [0.9, 0.9]]])), torch.tensor([[0.3, 0.8]]))
 
 
 @pytest.mark.parametrize("size", [(480, 320), (333, 777), (40, 1000)])
@@ -96,7 +98,7 @@ def test_photos_are_looked_at_in_their_shape(generator, size):
 
 
 def test_nobody_in_sight_is_drawn_too(generator, photos, views):
-    away = look(MODEL, rasterize, *standing(across=40.0), SMALL)
+    away = view_of_body(MODEL, rasterize, *standing(across=40.0), SMALL)
     assert (away.raster.face < 0).all()
     drawn = generator.draw(generator.encode(photos), away)
     assert drawn.colour.isfinite().all()

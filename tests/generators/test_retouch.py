@@ -6,38 +6,38 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.compositing.compose import compose, palette
-from motion_imitate.generators.liquid_warping import SHAPES, SID, TSF, Heads
-from motion_imitate.generators.load import places as places_of
+from motion_imitate.compositing.compose import build_palette, compose_person
+from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, SID, TSF, OutputHeads
+from motion_imitate.generators.load import template_face_positions as places_of
 from motion_imitate.generators.retouch import (
-    Retouch,
-    Retouching,
-    changed,
-    draft,
-    frame_of,
-    framed,
-    held,
-    look_at,
-    shrunk,
-    slant,
-    stirred,
+    RetouchGenerator,
+    RetouchSettings,
+    apply_corrections,
+    crop_person,
+    downscale_draft,
+    facing_map,
+    fade_corrections,
+    flows_into_crops,
+    make_retouch_draft,
+    relative_motion_map,
+    square_around_matte,
 )
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import look
-from motion_imitate.types import cat
+from motion_imitate.imitate import view_of_body
+from motion_imitate.types import cat_batched
 from tests.support.painted import GROUND, MODEL, geometric, source, standing
 
 SIZE = (96, 64)
-HOW = Retouching(size=64)
+HOW = RetouchSettings(size=64)
 
 
 def retouch(seed=0, learnt=0.0):
     torch.manual_seed(seed)
-    shape = SHAPES["small"]
+    shape = NETWORK_SHAPES["small"]
     shape = replace(shape, source=replace(shape.source, width=2), target=replace(shape.target, width=2))
     target = TSF(shape)
     torch.nn.init.normal_(target.glass.head.weight, std=max(learnt, 1e-30))
-    return Retouch(geometric(), SID(shape), target, places_of(MODEL), HOW)
+    return RetouchGenerator(geometric(), SID(shape), target, places_of(MODEL), HOW)
 
 
 @pytest.fixture(scope="module")
@@ -47,19 +47,21 @@ def photos():
 
 @pytest.fixture(scope="module")
 def views():
-    return cat([look(MODEL, rasterize, *standing(yaw), SIZE) for yaw in (0, 0.5, 2)])
+    return cat_batched([view_of_body(MODEL, rasterize, *standing(yaw), SIZE) for yaw in (0, 0.5, 2)])
 
 
 @pytest.fixture(scope="module")
 def drafts(photos, views):
     generator = geometric()
-    return draft(generator.draw(generator.encode(photos), views), palette(photos), views, places_of(MODEL))
+    return make_retouch_draft(
+        generator.draw(generator.encode(photos), views), build_palette(photos), views, places_of(MODEL)
+    )
 
 
 def heads(like, colour=0.0, cover=0.0, trust=0.0, offset=0.0):
     count, height, width = len(like), *like.picture.shape[2:]
     parts = ((3, colour), (1, cover), (3, trust), (2, offset))
-    return Heads(*(torch.full((count, channels, height, width), float(value)) for channels, value in parts))
+    return OutputHeads(*(torch.full((count, channels, height, width), float(value)) for channels, value in parts))
 
 
 def test_networks_that_have_learnt_nothing_change_nothing(photos, views):
@@ -85,29 +87,29 @@ def test_what_has_been_learnt_shows_and_stays_in_range(photos, views):
 
 
 def picture(drawn, photos):
-    colour, cover = compose(drawn, palette(photos), SIZE)
+    colour, cover = compose_person(drawn, build_palette(photos), SIZE)
     return colour, cover
 
 
 def test_less_trust_alone_leaves_the_picture_as_it_was(drafts, photos):
     (before, cover), (after, _) = (
-        picture(changed(drafts, heads(drafts, trust=trust), HOW), photos) for trust in (0.0, -6.0)
+        picture(apply_corrections(drafts, heads(drafts, trust=trust), HOW), photos) for trust in (0.0, -6.0)
     )
-    doubted = changed(drafts, heads(drafts, trust=-6.0), HOW).trust.sum(1).max()
+    doubted = apply_corrections(drafts, heads(drafts, trust=-6.0), HOW).trust.sum(1).max()
     assert doubted < 0.06
     on = (cover > 0.99).expand_as(before)
     assert (before - after).abs()[on].mean() < 2e-3
 
 
 def test_a_colour_that_is_asked_for_is_added_where_photos_are_not_trusted(drafts, photos):
-    before, cover = picture(changed(drafts, heads(drafts, trust=-6.0), HOW), photos)
-    after, _ = picture(changed(drafts, heads(drafts, trust=-6.0, colour=0.1), HOW), photos)
+    before, cover = picture(apply_corrections(drafts, heads(drafts, trust=-6.0), HOW), photos)
+    after, _ = picture(apply_corrections(drafts, heads(drafts, trust=-6.0, colour=0.1), HOW), photos)
     on = ((cover > 0.99) & (before < 0.85)).expand_as(before)
     assert_close((after - before)[on].mean(), torch.tensor(0.1), rtol=0, atol=5e-3)
 
 
 def test_cover_and_flow_move_by_what_is_asked_for(drafts):
-    asked = changed(drafts, heads(drafts, cover=0.25, offset=1.0), HOW)
+    asked = apply_corrections(drafts, heads(drafts, cover=0.25, offset=1.0), HOW)
     assert_close(asked.cover, (drafts.drawn.cover + 0.25).clamp(max=1))
     assert_close(asked.flow, drafts.drawn.flow + HOW.slide)
 
@@ -125,7 +127,9 @@ def moved_as_a_whole(drawn, size, start):
 def test_who_only_moved_as_a_whole_is_the_photo_whatever_the_network_says(drafts):
     drafts = drafts[:1]  # all of which the photo shows
     still = moved_as_a_whole(drafts.drawn, (0.8, 1.1), (0.1, -0.2))
-    kept = changed(replace(drafts, drawn=still), held(heads(drafts, 0.2, 0.2, -3.0, 1.0), still, HOW), HOW)
+    kept = apply_corrections(
+        replace(drafts, drawn=still), fade_corrections(heads(drafts, 0.2, 0.2, -3.0, 1.0), still, HOW), HOW
+    )
     for part in ("cover", "flow", "trust"):
         assert_close(getattr(kept, part), getattr(still, part), rtol=0, atol=2e-3)
 
@@ -134,7 +138,7 @@ def test_the_network_has_its_say_where_something_moved_and_nowhere_else(drafts):
     still = moved_as_a_whole(drafts.drawn, (0.8, 1.1), (0.1, -0.2))
     lifted = torch.zeros_like(still.flow)
     lifted[:, :, :30, :, 1] = 0.2
-    stir = stirred(replace(still, flow=still.flow + lifted), HOW)
+    stir = relative_motion_map(replace(still, flow=still.flow + lifted), HOW)
     body = drafts.drawn.trust[:, :2].sum(1, keepdim=True) > 0.99
     top = torch.zeros_like(body)
     top[:, :, :30] = True
@@ -147,11 +151,11 @@ def test_the_network_has_its_say_where_something_moved_and_nowhere_else(drafts):
 
 def test_who_turned_round_is_mended_as_the_network_says(drafts):
     there = drafts.drawn.cover[2:] > 0.5
-    assert stirred(drafts.drawn[2:], HOW)[there].mean() > 0.7
+    assert relative_motion_map(drafts.drawn[2:], HOW)[there].mean() > 0.7
 
 
 def test_what_is_made_smaller_is_the_mean_of_what_it_was(drafts):
-    small, size = shrunk(drafts, 40), (40, 27)
+    small, size = downscale_draft(drafts, 40), (40, 27)
     assert small.picture.shape[2:] == size
 
     def mean(x):
@@ -164,11 +168,11 @@ def test_what_is_made_smaller_is_the_mean_of_what_it_was(drafts):
     for axis in range(2):
         flow = mean(drafts.drawn.flow[..., axis] * total) / mean(total)
         assert_close(small.drawn.flow[..., axis], flow, rtol=0, atol=1e-5)
-    assert shrunk(drafts, 96) is drafts
+    assert downscale_draft(drafts, 96) is drafts
 
 
 def test_the_square_that_is_looked_at_holds_the_person_and_flows_lead_into_it(photos):
-    looked = look_at(photos, places_of(MODEL), HOW)
+    looked = crop_person(photos, places_of(MODEL), HOW)
     assert looked.picture.shape == (2, 7, 64, 64)
     rows = (looked.picture[:, 3] > 0.5).any(2)
     assert rows.float().mean() == pytest.approx(1 / (1 + 2 * HOW.margin), abs=0.05)
@@ -177,18 +181,18 @@ def test_the_square_that_is_looked_at_holds_the_person_and_flows_lead_into_it(ph
     drawn = generator.draw(generator.encode(photos), photos.view[:1])
     at = torch.zeros_like(drawn.flow)
     at[:, 0::2], at[:, 1::2] = corner[0, 0], corner[1, 1]
-    flow, trust = framed(replace(drawn, flow=at), looked.frame)
+    flow, trust = flows_into_crops(replace(drawn, flow=at), looked.frame)
     assert_close(flow[:, 0::2], torch.full_like(flow[:, 0::2], -1.0))
     assert_close(flow[:, 1::2], torch.full_like(flow[:, 1::2], 1.0))
     assert trust is drawn.trust
 
 
 def test_the_square_of_nobody_is_the_picture():
-    assert frame_of(torch.zeros(8, 6), 0.1).tolist() == [0, 0, 1, 1]
+    assert square_around_matte(torch.zeros(8, 6), 0.1).tolist() == [0, 0, 1, 1]
 
 
 def test_a_belly_is_seen_more_squarely_than_a_side(views):
-    seen = slant(views[:1])[0, 0]
+    seen = facing_map(views[:1])[0, 0]
     body = views.raster.face[0] >= 0
     row = body.nonzero()[:, 0].float().mean().long()
     columns = body[row].nonzero()[:, 0]
@@ -200,11 +204,13 @@ def test_a_belly_is_seen_more_squarely_than_a_side(views):
 def test_gradients_reach_every_weight(photos, views):
     generator = retouch(learnt=0.02)
     code = generator.base.encode(photos)
-    drafts = draft(generator.base.draw(code, views), palette(photos), views, places_of(MODEL))
-    looked = look_at(photos, places_of(MODEL), HOW)
+    drafts = make_retouch_draft(generator.base.draw(code, views), build_palette(photos), views, places_of(MODEL))
+    looked = crop_person(photos, places_of(MODEL), HOW)
     features = generator.source.features(looked.picture)
-    drawn = changed(drafts, generator.target(drafts.picture, features, *framed(drafts.drawn, looked.frame)), HOW)
-    colour, cover = compose(drawn, palette(photos), SIZE)
+    drawn = apply_corrections(
+        drafts, generator.target(drafts.picture, features, *flows_into_crops(drafts.drawn, looked.frame)), HOW
+    )
+    colour, cover = compose_person(drawn, build_palette(photos), SIZE)
     (colour * cover + GROUND * (1 - cover)).square().mean().backward()
     for net in (generator.source, generator.target):
         assert all(p.grad is not None and p.grad.abs().max() > 0 for p in net.parameters())

@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from motion_imitate.geometry import raster
-from motion_imitate.geometry.camera import NEAR, to_image, unknown_lens
-from motion_imitate.geometry.flow import interpolate
-from motion_imitate.geometry.raster import RASTERIZERS, rasterize, rasterize_torch, to_pixels, weights_of
-from motion_imitate.geometry.raster_numba import compiled
-from motion_imitate.geometry.rotations import from_vectors
+from motion_imitate.geometry.camera import NEAR_PLANE, camera_to_image, default_intrinsics
+from motion_imitate.geometry.flow import interpolate_on_raster
+from motion_imitate.geometry.raster import RASTERIZERS, face_weights_and_depth, rasterize, rasterize_torch, to_pixels
+from motion_imitate.geometry.raster_numba import compile_kernel
+from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.types import Camera, Raster
 from tests.support.torus import torus
 
@@ -34,10 +34,10 @@ def centres(size: tuple[int, int]) -> Tensor:
 def tori(count: int, size: tuple[int, int], rings: int = 160, sides: int = 80) -> tuple[Tensor, Tensor]:
     """A torus tumbling in front of a camera: its corners in camera space, and as the rasterisers take them."""
     vertices, faces = torus(rings, sides)
-    turns = from_vectors(torch.randn(count, 3, generator=torch.Generator().manual_seed(5)) * 2)
+    turns = rotation_vector_to_matrix(torch.randn(count, 3, generator=torch.Generator().manual_seed(5)) * 2)
     points = vertices @ turns.mT + torch.tensor([0.1, 0.0, 3.0])
-    focal, centre = unknown_lens(size, count)
-    seen = to_image(points, Camera(focal, centre, torch.zeros(count, 3)))
+    focal, centre = default_intrinsics(size, count)
+    seen = camera_to_image(points, Camera(focal, centre, torch.zeros(count, 3)))
     return points[:, faces], seen[:, faces]
 
 
@@ -110,11 +110,11 @@ def test_weights_tell_where_in_space_a_pixel_looks(name):
     size = (96, 128)
     points, corners = tori(2, size, 24, 12)
     seen = RASTERIZERS[name](corners, size)
-    point = interpolate(points, seen)
+    point = interpolate_on_raster(points, seen)
     hit = seen.face >= 0
     assert_close(point[..., 2][hit], seen.depth[hit])
-    focal, centre = unknown_lens(size, 2)
-    again = to_image(point.flatten(1, 2), Camera(focal, centre, torch.zeros(2, 3))).view_as(point)
+    focal, centre = default_intrinsics(size, 2)
+    again = camera_to_image(point.flatten(1, 2), Camera(focal, centre, torch.zeros(2, 3))).view_as(point)
     assert_close(again[..., :2][hit], centres(size).expand(2, -1, -1, -1)[hit], rtol=0, atol=1e-5)
     assert (seen.weights[hit] >= 0).all()
     assert (seen.weights[~hit] == 0).all()
@@ -147,7 +147,7 @@ def test_both_sides_show(name):
 
 
 @every
-@pytest.mark.parametrize("bad", [0.0, -1.0, NEAR / 2, float("nan"), float("inf")])
+@pytest.mark.parametrize("bad", [0.0, -1.0, NEAR_PLANE / 2, float("nan"), float("inf")])
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_faces_too_near_or_nowhere_are_left_out(name, bad, axis):
     if axis < 2 and abs(bad) <= 1:
@@ -176,7 +176,7 @@ def test_each_of_a_batch_is_drawn_alone(name):
 def test_how_much_is_looked_at_together_changes_nothing(monkeypatch):
     _, corners = tori(2, (40, 50), 20, 10)
     whole = rasterize_torch(corners, (40, 50))
-    monkeypatch.setattr(raster, "AT_ONCE", 97)
+    monkeypatch.setattr(raster, "PAIRS_PER_CHUNK", 97)
     assert_agree(whole, rasterize_torch(corners, (40, 50)))
 
 
@@ -214,7 +214,7 @@ def test_gradients_pull_a_shape_into_place(name):
 def test_weights_of_known_faces_are_those_that_were_drawn():
     _, corners = tori(2, (40, 50), 20, 10)
     seen = rasterize(corners, (40, 50))
-    weights, depth = weights_of(corners, seen.face, (40, 50))
+    weights, depth = face_weights_and_depth(corners, seen.face, (40, 50))
     assert_agree(seen, Raster(seen.face, weights, depth))
 
 
@@ -236,7 +236,7 @@ def test_what_cannot_be_kept_on_disk_is_compiled_all_the_same():
     exec(compile("def twice(x): return 2 * x", "<nowhere>", "exec"), homeless)
     with pytest.raises(RuntimeError):
         numba.njit(homeless["twice"], cache=True)
-    assert compiled(homeless["twice"])(3.5) == 7
+    assert compile_kernel(homeless["twice"])(3.5) == 7
 
 
 @pytest.mark.cuda

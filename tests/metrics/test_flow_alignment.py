@@ -5,7 +5,13 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from motion_imitate.metrics.flow_alignment import Sliding, carried, inked, offset, slid
+from motion_imitate.metrics.flow_alignment import (
+    FlowAlignment,
+    align_by_flow,
+    limited_flow,
+    pictures_to_arrays,
+    remap_picture,
+)
 from motion_imitate.metrics.images import perceptual_distance, ssim
 
 SIZE = (192, 160)
@@ -40,11 +46,11 @@ def apart(picture, truth, person):
 
 
 def both(picture, truth, person):
-    return apart(picture, truth, person), apart(slid(picture, truth, person), truth, person)
+    return apart(picture, truth, person), apart(align_by_flow(picture, truth, person), truth, person)
 
 
 def test_the_truth_stays_as_it_is(truth, person):
-    assert_close(slid(truth, truth, person), truth, rtol=0, atol=1e-3)
+    assert_close(align_by_flow(truth, truth, person), truth, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("shift", [(3, 0), (0, -4), (3, 4)])
@@ -54,7 +60,7 @@ def test_the_truth_a_few_pixels_off_is_brought_back(truth, person, shift):
     assert before > 0.05
     assert after < 0.1 * before
     assert ssim(moved, truth, person).item() < 0.8
-    assert ssim(slid(moved, truth, person), truth, person).item() > 0.97
+    assert ssim(align_by_flow(moved, truth, person), truth, person).item() > 0.97
 
 
 def test_a_wrong_colour_stays_wrong(truth, person):
@@ -71,9 +77,9 @@ def test_another_picture_stays_another(truth, person):
 
 
 def test_nothing_is_moved_farther_than_is_allowed(truth, person):
-    real, made = inked(truth)[0], inked(truth.roll(20, 3))[0]
+    real, made = pictures_to_arrays(truth)[0], pictures_to_arrays(truth.roll(20, 3))[0]
     for most in (0.01, 0.04):
-        away = offset(made, real, 160, Sliding(most=most))
+        away = limited_flow(made, real, 160, FlowAlignment(most=most))
         assert 0.5 * most * 160 < (away**2).sum(-1).max() ** 0.5 <= most * 160 * 1.001
     before, after = both(truth.roll(20, 3), truth, person)
     assert after > 0.5 * before
@@ -81,13 +87,13 @@ def test_nothing_is_moved_farther_than_is_allowed(truth, person):
 
 def test_each_picture_is_slid_by_itself(truth, person):
     pictures = torch.cat([truth.roll(3, 2), truth.roll(-3, 3)])
-    together = slid(pictures, truth.repeat(2, 1, 1, 1), person.repeat(2, 1, 1, 1))
+    together = align_by_flow(pictures, truth.repeat(2, 1, 1, 1), person.repeat(2, 1, 1, 1))
     for one, alone in zip(pictures, together, strict=True):
-        assert torch.equal(slid(one[None], truth, person)[0], alone)
+        assert torch.equal(align_by_flow(one[None], truth, person)[0], alone)
 
 
 def test_what_is_read_three_pixels_to_the_right_moves_to_the_left(truth):
     away = torch.zeros(*SIZE, 2)
     away[..., 0] = 3
-    moved = torch.from_numpy(carried(inked(truth)[0], away.numpy())).permute(2, 0, 1)
+    moved = torch.from_numpy(remap_picture(pictures_to_arrays(truth)[0], away.numpy())).permute(2, 0, 1)
     assert_close(moved[..., :-3], truth[0, ..., 3:], rtol=0, atol=1e-4)

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from kornia.metrics import ssim as ssim_map
 
 from motion_imitate.metrics.images import (
-    LOOKED_AT,
-    SCALES,
-    coverage,
+    BACKBONE_SIDE,
+    MS_SSIM_WEIGHTS,
     face_distance,
-    flicker,
+    flicker_error,
     ms_ssim,
     perceptual_distance,
+    photo_coverage,
     pose_error,
     psnr,
     ssim,
@@ -45,7 +45,7 @@ def test_the_truth_itself_is_perfect(truth):
     for where in (None, inside):
         assert psnr(truth, truth, where).tolist() == [torch.inf, torch.inf]
         torch.testing.assert_close(ssim(truth, truth, where), torch.ones(2).double())
-    assert flicker(truth, truth, inside[:1]).tolist() == [0]
+    assert flicker_error(truth, truth, inside[:1]).tolist() == [0]
 
 
 def test_a_fault_of_known_size_gives_known_decibels(truth):
@@ -119,8 +119,8 @@ def test_similarity_over_scales_falls_with_blur_and_noise_and_is_1_for_the_same(
 def test_over_scales_flat_pictures_differ_in_light_at_the_coarsest_alone():
     one, other = torch.full((1, 3, 192, 192), 0.2).double(), torch.full((1, 3, 192, 192), 0.6).double()
     light = (2 * 0.2 * 0.6 + 0.01**2) / (0.2**2 + 0.6**2 + 0.01**2)
-    assert ms_ssim(one, other).item() == pytest.approx(light ** SCALES[-1])
-    assert sum(SCALES) == pytest.approx(1, abs=1.1e-4)  # as published
+    assert ms_ssim(one, other).item() == pytest.approx(light ** MS_SSIM_WEIGHTS[-1])
+    assert sum(MS_SSIM_WEIGHTS) == pytest.approx(1, abs=1.1e-4)  # as published
 
 
 def test_over_scales_structure_is_what_the_definition_says():
@@ -135,11 +135,11 @@ def test_over_scales_structure_is_what_the_definition_says():
         x = F.pad(x.flatten(0, 1)[:, None], [5] * 4, mode="reflect")
         return F.conv2d(F.conv2d(x, kernel[None, None, None]), kernel[None, None, :, None])
 
-    for weight in SCALES[:-1]:
+    for weight in MS_SSIM_WEIGHTS[:-1]:
         both, one, other = mean(a * b) - mean(a) * mean(b), mean(a * a) - mean(a) ** 2, mean(b * b) - mean(b) ** 2
         expected *= ((2 * both + 0.03**2) / (one + other + 0.03**2)).mean() ** weight
         a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-    expected *= ssim_map(a, b, 11, eps=0.0).mean() ** SCALES[-1]
+    expected *= ssim_map(a, b, 11, eps=0.0).mean() ** MS_SSIM_WEIGHTS[-1]
     assert ms_ssim(picture, truth).item() == pytest.approx(expected.item(), rel=1e-6)
 
 
@@ -171,7 +171,7 @@ def test_perceptual_distance_is_of_what_counts_at_one_size():
     apart = perceptual_distance(features, pair, truth.repeat(2, 1, 1, 1), inside.repeat(2, 1, 1, 1))
     assert apart[0].item() == pytest.approx(0, abs=1e-6)
     assert apart[1] > 0.1
-    assert set(seen) == {(LOOKED_AT, round(LOOKED_AT * 50 / 60))}  # with a tenth of 50 all round
+    assert set(seen) == {(BACKBONE_SIDE, round(BACKBONE_SIDE * 50 / 60))}  # with a tenth of 50 all round
     twice = [x.repeat_interleave(2, 2).repeat_interleave(2, 3) for x in (inwards, truth, inside)]
     assert perceptual_distance(pyramid, *twice).item() == pytest.approx(apart[1].item(), rel=0.05)
     assert perceptual_distance(pyramid, truth, truth, inside & False).isnan().all()
@@ -189,15 +189,15 @@ def test_face_distance_is_that_of_the_numbers():
 def test_flicker_grows_with_jitter_and_ignores_what_stays(truth):
     clip = torch.stack([truth[0].roll(2 * t, 2) for t in range(9)])
     where = box(slice(5, 35), slice(5, 55), 8)
-    assert flicker(clip + 0.2, clip, where).max() < 1e-12
+    assert flicker_error(clip + 0.2, clip, where).max() < 1e-12
     sizes = [0, 1, 2, 3]
     shaken = [torch.stack([f.roll(size * (t % 2), 1) for t, f in enumerate(clip)]) for size in sizes]
-    grows = torch.tensor([float(flicker(s, clip, where).mean()) for s in shaken])
+    grows = torch.tensor([float(flicker_error(s, clip, where).mean()) for s in shaken])
     assert grows[0] == 0
     assert (grows.diff() > 0.01).all()
     blinking = clip + 0.1 * (torch.arange(9) % 2)[:, None, None, None]
-    assert flicker(blinking, clip, where).tolist() == pytest.approx([0.1] * 8)
-    assert flicker(clip[:1].expand(9, -1, -1, -1), clip).tolist() == pytest.approx(
+    assert flicker_error(blinking, clip, where).tolist() == pytest.approx([0.1] * 8)
+    assert flicker_error(clip[:1].expand(9, -1, -1, -1), clip).tolist() == pytest.approx(
         clip.diff(dim=0).abs().mean((1, 2, 3)).tolist()
     )
 
@@ -238,4 +238,4 @@ def test_coverage_counts_the_persons_pixels_by_where_they_are_from():
     trust[:, 5, :, 6:7] = 1  # what is opposite
     flow = torch.zeros(1, 6, height, width, 2)
     drawn = Drawn(torch.zeros(1, 3, height, width), cover, flow, trust, torch.zeros(1, 1, height, width))
-    torch.testing.assert_close(coverage(drawn, 2), torch.tensor([[0.375, 0.25, 0.125, 0.25]]))
+    torch.testing.assert_close(photo_coverage(drawn, 2), torch.tensor([[0.375, 0.25, 0.125, 0.25]]))

@@ -5,7 +5,14 @@ from math import cos, sin
 import pytest
 import torch
 
-from motion_imitate.metrics.motion import acceleration_error, aligned, from_root, mean_error, overlap, sliding
+from motion_imitate.metrics.motion import (
+    acceleration_error,
+    foot_sliding_speed,
+    mean_joint_error,
+    mean_mask_iou,
+    procrustes_align,
+    relative_to_root,
+)
 
 FRAMES, JOINTS = 6, 12
 
@@ -32,18 +39,18 @@ def joints():
 
 
 def test_alignment_undoes_turn_scale_and_shift(joints):
-    assert mean_error(moved(joints), joints) > 1
-    torch.testing.assert_close(aligned(moved(joints), joints), joints)
+    assert mean_joint_error(moved(joints), joints) > 1
+    torch.testing.assert_close(procrustes_align(moved(joints), joints), joints)
 
 
 def test_alignment_does_not_depend_on_how_the_joints_were_turned(joints):
     truth = joints + 0.1 * normal(*joints.shape, seed=3)
-    torch.testing.assert_close(aligned(moved(joints), truth), aligned(joints, truth))
+    torch.testing.assert_close(procrustes_align(moved(joints), truth), procrustes_align(joints, truth))
 
 
 def test_alignment_does_not_mirror(joints):
     mirrored = joints * torch.tensor([-1.0, 1, 1]).double()
-    assert mean_error(aligned(mirrored, joints), joints) > 0.1
+    assert mean_joint_error(procrustes_align(mirrored, joints), joints) > 0.1
 
 
 def test_no_other_turn_scale_or_shift_comes_nearer(joints):
@@ -52,7 +59,7 @@ def test_no_other_turn_scale_or_shift_comes_nearer(joints):
     def square(x):
         return (x - truth).square().sum((1, 2))
 
-    best = aligned(moved(joints), truth)
+    best = procrustes_align(moved(joints), truth)
     for small in (0.01, -0.01):
         about = torch.tensor([[cos(small), -sin(small), 0], [sin(small), cos(small), 0], [0, 0, 1]]).double()
         for axis in range(3):
@@ -66,21 +73,21 @@ def test_no_other_turn_scale_or_shift_comes_nearer(joints):
 
 def test_flat_poses_are_aligned_too(joints):
     flat = joints * torch.tensor([1.0, 1, 0]).double()
-    torch.testing.assert_close(aligned(moved(flat), flat), flat)
+    torch.testing.assert_close(procrustes_align(moved(flat), flat), flat)
 
 
 def test_mean_error_is_a_length(joints):
-    assert mean_error(joints, joints) == 0
-    assert mean_error(joints + torch.tensor([3.0, 0, 4]).double(), joints) == pytest.approx(5)
+    assert mean_joint_error(joints, joints) == 0
+    assert mean_joint_error(joints + torch.tensor([3.0, 0, 4]).double(), joints) == pytest.approx(5)
     half = joints.clone()
     half[:, : JOINTS // 2, 1] += 2
-    assert mean_error(half, joints) == pytest.approx(1)
+    assert mean_joint_error(half, joints) == pytest.approx(1)
 
 
 def test_from_the_root_a_shift_is_gone(joints):
     shifted = joints + normal(FRAMES, 1, 3, seed=5)
-    torch.testing.assert_close(from_root(shifted, (3, 7)), from_root(joints, (3, 7)))
-    assert from_root(joints, (3, 7))[:, [3, 7]].mean(1).abs().max() < 1e-12
+    torch.testing.assert_close(relative_to_root(shifted, (3, 7)), relative_to_root(joints, (3, 7)))
+    assert relative_to_root(joints, (3, 7))[:, [3, 7]].mean(1).abs().max() < 1e-12
 
 
 def test_acceleration_error_does_not_see_place_or_velocity_but_sees_acceleration(joints):
@@ -102,10 +109,10 @@ def squares(*corners):
 
 def test_overlap_of_squares():
     here, half, elsewhere = squares((5, 5)), squares((5, 10)), squares((25, 25))
-    assert overlap(here, here) == 1
-    assert overlap(here, elsewhere) == 0
-    assert overlap(here, half) == overlap(half, here) == pytest.approx(50 / 150)
-    assert overlap(torch.cat([here, here]), torch.cat([here, elsewhere])) == pytest.approx(0.5)
+    assert mean_mask_iou(here, here) == 1
+    assert mean_mask_iou(here, elsewhere) == 0
+    assert mean_mask_iou(here, half) == mean_mask_iou(half, here) == pytest.approx(50 / 150)
+    assert mean_mask_iou(torch.cat([here, here]), torch.cat([here, elsewhere])) == pytest.approx(0.5)
 
 
 def test_feet_slide_only_while_they_stand():
@@ -114,6 +121,6 @@ def test_feet_slide_only_while_they_stand():
     feet[:, 0, 0] = 0.01 * torch.arange(5)  # 0.3 m/s
     feet[:, 1, 2] = torch.tensor([0, 0, 0, 1.0, 2.0])  # stands still, then is lifted
     both = torch.tensor([[True, True], [True, True], [True, False], [True, False]])
-    assert sliding(feet, both, rate) == pytest.approx(0.3 * 4 / 6)
-    assert sliding(feet, torch.stack([torch.zeros(4).bool(), both[:, 1]], 1), rate) == 0
-    assert sliding(feet + 5, both, rate) == pytest.approx(0.2, rel=1e-4)
+    assert foot_sliding_speed(feet, both, rate) == pytest.approx(0.3 * 4 / 6)
+    assert foot_sliding_speed(feet, torch.stack([torch.zeros(4).bool(), both[:, 1]], 1), rate) == 0
+    assert foot_sliding_speed(feet + 5, both, rate) == pytest.approx(0.2, rel=1e-4)

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from motion_imitate.photos import headers
 from motion_imitate.photos import read as pictures
 from motion_imitate.photos.headers import NotAPicture
-from motion_imitate.photos.read import opened, stored_size, upright_size
+from motion_imitate.photos.read import read_photo, stored_photo_size, upright_photo_size
 from tests.support.media import film
 
 LARGE = 1000
@@ -72,7 +72,7 @@ def with_exif(path, orientation, order):
     elif path.suffix == ".png":
         data = data[:33] + chunk(b"eXIf", note) + data[33:]
     elif path.suffix == ".webp":
-        height, width = stored_size(path)
+        height, width = stored_photo_size(path)
         extended = bytes([8, 0, 0, 0]) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
         body = b"VP8X" + struct.pack("<I", 10) + extended + data[12:] + b"EXIF" + struct.pack("<I", len(note)) + note
         data = b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
@@ -98,11 +98,11 @@ MEANT = {
 def test_a_photo_stands_as_the_camera_was_held(tmp_path, suffix, orientation, order):
     path = with_exif(stored(tmp_path / f"photo{suffix}", corners()), orientation, order)
     for longest in (LARGE, 40):
-        image = opened(path, longest).image
+        image = read_photo(path, longest).image
         assert colours(image) == MEANT[orientation]
     assert tuple(image.shape[1:]) == ((40, 24) if orientation > 4 else (24, 40))
-    assert upright_size(path) == ((80, 48) if orientation > 4 else (48, 80))
-    assert stored_size(path) == (48, 80)
+    assert upright_photo_size(path) == ((80, 48) if orientation > 4 else (48, 80))
+    assert stored_photo_size(path) == (48, 80)
 
 
 def tiff(path, image, orientation, photometric=2):
@@ -120,20 +120,20 @@ def tiff(path, image, orientation, photometric=2):
 def test_a_tiff_stands_as_the_camera_was_held(tmp_path, orientation):
     path = tiff(tmp_path / "photo.tiff", corners(), orientation)
     before = path.read_bytes()
-    assert colours(opened(path, LARGE).image) == MEANT[orientation]
+    assert colours(read_photo(path, LARGE).image) == MEANT[orientation]
     assert path.read_bytes() == before
 
 
 def test_a_tiff_of_inks_is_read_as_colours(tmp_path):
     inks = np.concatenate([255 - corners(), np.zeros((48, 80, 1), np.uint8)], 2)
-    seen = opened(tiff(tmp_path / "inks.tiff", inks, 1, photometric=5), LARGE)
+    seen = read_photo(tiff(tmp_path / "inks.tiff", inks, 1, photometric=5), LARGE)
     assert colours(seen.image) == MEANT[1]
     assert seen.alpha is None
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tiff", ".bmp"])
 def test_every_kind_of_file_gives_the_same_picture(tmp_path, suffix):
-    seen = opened(stored(tmp_path / f"photo{suffix}", corners()), LARGE)
+    seen = read_photo(stored(tmp_path / f"photo{suffix}", corners()), LARGE)
     assert colours(seen.image) == MEANT[1]
     assert seen.alpha is None
     assert seen.image.shape == (3, 48, 80)
@@ -143,23 +143,23 @@ def test_every_kind_of_file_gives_the_same_picture(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tiff", ".bmp"])
 def test_grey_is_grey(tmp_path, suffix):
-    image = opened(stored(tmp_path / f"grey{suffix}", np.full((20, 30), 51, np.uint8)), LARGE).image
+    image = read_photo(stored(tmp_path / f"grey{suffix}", np.full((20, 30), 51, np.uint8)), LARGE).image
     assert_close(image, torch.full((3, 20, 30), 0.2))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
 def test_sixteen_bits_are_kept(tmp_path, suffix):
     ramp = np.arange(30000, 30000 + 4 * 5 * 3, dtype=np.uint16).reshape(4, 5, 3)
-    image = opened(stored(tmp_path / f"deep{suffix}", ramp), LARGE).image
+    image = read_photo(stored(tmp_path / f"deep{suffix}", ramp), LARGE).image
     assert_close(image * 65535, torch.from_numpy(ramp.astype(np.float32)).permute(2, 0, 1), atol=0.02, rtol=0)
 
 
 def test_a_palette_is_looked_up(tmp_path):
     table = chunk(b"PLTE", bytes([255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255]))
     rows = bytes([0, 0b00000101, 0, 0b10101111])  # 2 bits each: 0 0 1 1 above 2 2 3 3
-    image = opened(png(tmp_path / "palette.png", (2, 4), 2, 3, rows, table), LARGE).image
+    image = read_photo(png(tmp_path / "palette.png", (2, 4), 2, 3, rows, table), LARGE).image
     assert [tuple(image[:, y, x].int().tolist()) for y in (0, 1) for x in (0, 3)] == MEANT[1]
-    clear = opened(png(tmp_path / "clear.png", (2, 4), 2, 3, rows, table, chunk(b"tRNS", bytes([0, 51]))), LARGE)
+    clear = read_photo(png(tmp_path / "clear.png", (2, 4), 2, 3, rows, table, chunk(b"tRNS", bytes([0, 51]))), LARGE)
     assert_close(clear.alpha[0], torch.tensor([[0, 0, 0.2, 0.2], [1, 1, 1, 1]]))
 
 
@@ -173,11 +173,11 @@ def test_alpha_is_straight_and_turns_with_the_picture(tmp_path, suffix, kind):
     image[..., 1:3] = 0
     image[:24, :, 3] = top // 5
     path = stored(tmp_path / f"clear{suffix}", image)
-    seen = opened(path, LARGE)
+    seen = read_photo(path, LARGE)
     assert_close(seen.alpha[0, 10, 10], torch.tensor(0.2), atol=1e-4, rtol=0)
     assert_close(seen.image[:, 10, 10], torch.tensor([1.0, 0, 0]), atol=0.01, rtol=0)
     if suffix == ".png":
-        turned = opened(with_exif(path, 6, ">"), LARGE)
+        turned = read_photo(with_exif(path, 6, ">"), LARGE)
         assert turned.alpha.shape == (1, 80, 48)
         assert_close(turned.alpha[0], seen.alpha[0].rot90(-1))
 
@@ -185,7 +185,7 @@ def test_alpha_is_straight_and_turns_with_the_picture(tmp_path, suffix, kind):
 def test_a_channel_that_hides_nothing_or_all_is_no_alpha(tmp_path):
     for value in (0, 255):
         image = np.concatenate([corners(), np.full((48, 80, 1), value, np.uint8)], 2)
-        seen = opened(stored(tmp_path / "photo.png", image), 40)
+        seen = read_photo(stored(tmp_path / "photo.png", image), 40)
         assert seen.alpha is None
         assert colours(seen.image) == MEANT[1]
 
@@ -194,7 +194,7 @@ def test_colours_that_cannot_be_seen_do_not_bleed(tmp_path):
     image = np.zeros((40, 40, 4), np.uint8)
     image[:, :, 1] = 255  # green, and clear
     image[:, 5:25] = (255, 0, 0, 255)
-    seen = opened(stored(tmp_path / "cut.png", image), 10)
+    seen = read_photo(stored(tmp_path / "cut.png", image), 10)
     edge = seen.alpha[0] > 0.1
     assert_close(seen.alpha[0, 5], torch.tensor([0, 0.75, 1, 1, 1, 1, 0.25, 0, 0, 0]), atol=0.01, rtol=0)
     assert_close(seen.image[:, edge], torch.tensor([1.0, 0, 0])[:, None].expand(3, int(edge.sum())), atol=0.01, rtol=0)
@@ -204,7 +204,7 @@ def test_colours_that_cannot_be_seen_do_not_bleed(tmp_path):
 def test_a_picture_is_made_smaller_by_the_mean_of_its_areas(tmp_path, factor):
     blocks = np.random.default_rng(0).integers(0, 255, (24, 36, 3), np.uint8)
     large = blocks.repeat(factor, 0).repeat(factor, 1)
-    image = opened(stored(tmp_path / "large.png", large), 36).image
+    image = read_photo(stored(tmp_path / "large.png", large), 36).image
     assert_close(image, torch.from_numpy(blocks).permute(2, 0, 1) / 255)
 
 
@@ -213,7 +213,7 @@ def test_a_jpeg_read_small_is_the_picture_made_small(tmp_path, factor):
     y, x = (np.mgrid[0 : round(60 * factor), 0 : round(90 * factor)] + 0.5) / factor
     waves = np.stack([np.sin(x / 4), np.sin(y / 5 + x / 7), np.cos(y / 3)], 2) * 120 + 128
     path = stored(tmp_path / "waves.jpg", waves.astype(np.uint8))
-    image = opened(path, 90).image
+    image = read_photo(path, 90).image
     y, x = np.mgrid[0:60, 0:90] + 0.5
     waves = np.stack([np.sin(x / 4), np.sin(y / 5 + x / 7), np.cos(y / 3)]) * 120 + 128
     assert image.shape == waves.shape
@@ -222,9 +222,9 @@ def test_a_jpeg_read_small_is_the_picture_made_small(tmp_path, factor):
 
 def test_a_picture_is_never_made_larger_and_keeps_its_shape(tmp_path):
     path = stored(tmp_path / "photo.png", corners(30, 1001))
-    assert opened(path, 5000).image.shape == (3, 30, 1001)
-    assert opened(path, 500).image.shape == (3, 15, 500)
-    assert opened(path, 4).image.shape == (3, 1, 4)
+    assert read_photo(path, 5000).image.shape == (3, 30, 1001)
+    assert read_photo(path, 500).image.shape == (3, 15, 500)
+    assert read_photo(path, 4).image.shape == (3, 1, 4)
 
 
 def flat_jpeg(fields, inks):
@@ -262,7 +262,7 @@ def test_a_jpeg_in_four_inks_is_read_as_colours(tmp_path):
     fields = [(none, full, full, none), (none,) * 4, (none, none, none, full), (full, none, none, none), (155,) * 4]
     path.write_bytes(flat_jpeg(fields, 4))
     for longest in (40, 20, 5):
-        image = opened(path, longest).image
+        image = read_photo(path, longest).image
         at = [image[:, 0, int(image.shape[2] * (i + 0.5) / 5)] for i in range(5)]
         expected = torch.tensor([RED, WHITE, (0, 0, 0), (0, 1, 1), ((155 / 255) ** 2,) * 3])
         assert_close(torch.stack(at), expected.float(), atol=0.02, rtol=0)
@@ -272,24 +272,24 @@ def test_a_photo_may_have_any_name(tmp_path):
     folder = tmp_path / "фото 写真 %s"
     folder.mkdir()
     path = stored(folder / "né 🙂.jpg", corners())
-    assert colours(opened(path, LARGE).image) == MEANT[1]
+    assert colours(read_photo(path, LARGE).image) == MEANT[1]
 
 
 def test_what_is_read_into_its_place_is_what_is_read_in_two_steps(tmp_path, monkeypatch):
     image = np.random.default_rng(0).integers(0, 255, (40, 50, 4), np.uint8)
     paths = [stored(tmp_path / f"photo{s}", image[..., :n]) for n in (3, 4) for s in (".png", ".tiff", ".bmp", ".webp")]
     paths.append(stored(tmp_path / "grey.png", image[..., 0].copy()))
-    easy = [opened(path, 30) for path in paths]
-    monkeypatch.setattr(pictures, "EASY", 0)
+    easy = [read_photo(path, 30) for path in paths]
+    monkeypatch.setattr(pictures, "MAX_COPIED_BYTES", 0)
     for path, one in zip(paths, easy, strict=True):
-        other = opened(path, 30)
+        other = read_photo(path, 30)
         assert torch.equal(one.image, other.image)
         assert one.alpha is other.alpha is None or torch.equal(one.alpha, other.alpha)
 
 
 def refusal(path):
     with pytest.raises(NotAPicture) as error:
-        opened(path, LARGE)
+        read_photo(path, LARGE)
     said = str(error.value)
     assert str(path) in said
     assert "\n" not in said
@@ -312,7 +312,7 @@ def test_a_download_filled_up_with_zeros_is_refused(tmp_path):
     path = stored(tmp_path / "photo.jpg", noise)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2] + bytes(len(data) // 2))
-    assert "breaks off" in refusal(path)
+    assert "truncated" in refusal(path)
 
 
 def test_what_is_no_picture_is_refused(tmp_path):
@@ -391,7 +391,7 @@ def test_damage_brings_a_picture_or_a_sentence(tmp_path, suffix):
             data[at] = random.integers(256)
         path.write_bytes(data)
         with suppress(NotAPicture):
-            image = opened(path, 64).image
+            image = read_photo(path, 64).image
             assert 0 <= image.min() <= image.max() <= 1
 
 
@@ -399,7 +399,7 @@ def test_the_header_agrees_with_what_opencv_reads(tmp_path):
     for shape in ((7, 300), (300, 7), (1, 1)):
         for suffix in (".png", ".jpg", ".webp", ".tiff", ".bmp"):
             path = stored(tmp_path / f"photo{suffix}", np.zeros((*shape, 3), np.uint8))
-            with headers.mapped(path) as data:
-                head = headers.head_of(path, data)
+            with headers.map_image_file(path) as data:
+                head = headers.read_image_header(path, data)
             read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
             assert (head.height, head.width) == read.shape[:2] == shape

@@ -5,14 +5,14 @@ from threading import Thread
 
 from ray.cluster_utils import Cluster
 
-from pipelines.batch.manifest import Ledger
+from pipelines.batch.manifest import Manifest
 from pipelines.cli.commands import main
 from tests.support.batches import SMALL
 
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
 nodes = [cluster.add_node(num_cpus=1) for _ in range(3)]
 begun = []
-begin, back = Ledger.begin, Ledger.back
+begin, back = Manifest.begin, Manifest.back
 
 
 def begin_and_lose(book, item, node):
@@ -27,7 +27,7 @@ def told_back(book, item, reason, counted):
     back(book, item, reason, counted)
 
 
-Ledger.begin, Ledger.back = begin_and_lose, told_back
+Manifest.begin, Manifest.back = begin_and_lose, told_back
 code = main(["batch", sys.argv[1], sys.argv[2], *SMALL, "--on", "ray", "--workers", "3", "--address", cluster.address])
 cluster.shutdown()
 sys.exit(code)

@@ -2,18 +2,18 @@
 
 import torch
 
-from motion_imitate.estimators.fitter import network_points
-from motion_imitate.estimators.pose_prior import habits
-from motion_imitate.estimators.rig import BENDS, Rig, turn
-from motion_imitate.synthesis.points import Crowd
+from motion_imitate.estimators.fitter import blazepose_points
+from motion_imitate.estimators.pose_prior import build_pose_prior
+from motion_imitate.estimators.rig import BENDS, Rig, so3_exp
+from motion_imitate.synthesis.points import PersonSampler
 
 
 def poses(rig: Rig, count: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
     """Turns of the root and bends about the usual ones."""
     g = torch.Generator().manual_seed(5)
-    lean = turn(0.1 * torch.randn(count, 3, generator=g))
-    return lean, habits(rig.model).mean.float() + 0.3 * torch.randn(count, len(BENDS), 3, generator=g)
+    lean = so3_exp(0.1 * torch.randn(count, 3, generator=g))
+    return lean, build_pose_prior(rig.model).mean.float() + 0.3 * torch.randn(count, len(BENDS), 3, generator=g)
 
 
-def crowd(rig: Rig, seed: int = 0) -> Crowd:
-    return Crowd(rig, network_points(rig), poses(rig), 10, seed)
+def crowd(rig: Rig, seed: int = 0) -> PersonSampler:
+    return PersonSampler(rig, blazepose_points(rig), poses(rig), 10, seed)

@@ -2,16 +2,16 @@
 
 import torch
 
-from motion_imitate.bodies import load
-from motion_imitate.generators.load import geometric as of_model
-from motion_imitate.geometry.camera import unknown_lens
-from motion_imitate.geometry.flow import interpolate
+from motion_imitate.bodies import load_body
+from motion_imitate.generators.load import load_geometric_generator as of_model
+from motion_imitate.geometry.camera import default_intrinsics
+from motion_imitate.geometry.flow import interpolate_on_raster
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.geometry.rotations import from_vectors
-from motion_imitate.imitate import look
-from motion_imitate.types import Body, Camera, Source, cat
+from motion_imitate.geometry.rotations import rotation_vector_to_matrix
+from motion_imitate.imitate import view_of_body
+from motion_imitate.types import Body, Camera, Source, cat_batched
 
-MODEL = load("anny")
+MODEL = load_body("anny")
 SIZE = (480, 320)
 GROUND = 0.25
 
@@ -19,8 +19,8 @@ GROUND = 0.25
 def standing(yaw=0.0, across=0.0, size=SIZE):
     """One body, turned by `yaw` radians, `across` metres to the right; and its camera."""
     pose = MODEL.relaxed[None].clone()
-    pose[:, 0] = from_vectors(torch.tensor([[0.0, yaw, 0.0]]))
-    focal, centre = unknown_lens(size, 1)
+    pose[:, 0] = rotation_vector_to_matrix(torch.tensor([[0.0, yaw, 0.0]]))
+    focal, centre = default_intrinsics(size, 1)
     body = Body(pose, torch.zeros(1, len(MODEL.skin.shape_dirs)))
     return body, Camera(focal, centre, torch.tensor([[across, 0.1, 2.6]]))
 
@@ -36,15 +36,15 @@ WAVES = ((9.0, (0.0, 1.0, 0.3)), (7.0, (1.0, 0.2, 0.0)), (8.0, (0.3, -0.5, 1.0))
 
 def seen(body, camera, size=SIZE):
     """The picture [1, 3, H, W], the matte and the view."""
-    view = look(MODEL, rasterize, body, camera, size)
-    colour = interpolate(paint()[MODEL.faces][None], view.raster).permute(0, 3, 1, 2)
+    view = view_of_body(MODEL, rasterize, body, camera, size)
+    colour = interpolate_on_raster(paint()[MODEL.faces][None], view.raster).permute(0, 3, 1, 2)
     matte = (view.raster.face >= 0)[:, None].float()
     return colour * matte + GROUND * (1 - matte), matte, view
 
 
 def source(*whos, size=SIZE):
     """The photos of bodies and cameras."""
-    body, camera = cat([b for b, _ in whos]), cat([c for _, c in whos])
+    body, camera = cat_batched([b for b, _ in whos]), cat_batched([c for _, c in whos])
     image, matte, view = seen(body, camera, size)
     return Source(image, matte, torch.full_like(image, GROUND), body, camera, view)
 

@@ -3,7 +3,7 @@
 import json
 from math import cos, sin
 
-from motion_imitate.synthesis.mocap import HINGES, QUATERNIONS
+from motion_imitate.synthesis.mocap import HINGE_COLUMNS, QUATERNION_COLUMNS
 
 ROW = 44  # numbers of a frame: its duration, the root's place, and the joints' turns
 
@@ -16,9 +16,9 @@ def about(axis, angle):
 def frame(lasts=0.1, **turns):
     row = [0.0] * ROW
     row[0] = lasts
-    for name, start in QUATERNIONS.items():
+    for name, start in QUATERNION_COLUMNS.items():
         row[start : start + 4] = turns.get(name, [1.0, 0, 0, 0])
-    for name, start in HINGES.items():
+    for name, start in HINGE_COLUMNS.items():
         row[start] = turns.get(name, 0.0)
     return row
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from motion_imitate import bodies
-from motion_imitate.bodies.smpl import JOINTS
+from motion_imitate.bodies.smpl import SMPL_JOINTS
 from pipelines.build_assets import smpl as convert
 
 PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
@@ -25,13 +25,13 @@ ANNY = {  # the joint of Anny's that is nearest in meaning, on the left
 
 
 def arrays() -> dict[str, np.ndarray]:
-    body, generator = bodies.load("anny"), torch.Generator().manual_seed(0)
+    body, generator = bodies.load_body("anny"), torch.Generator().manual_seed(0)
     vertices = body.skin.template[body.proxy_vertices] + torch.tensor([0.0, 0.3, 0.02])  # not at the root, as SMPL
-    own = torch.tensor([body.joint_names.index(theirs(joint)) for joint in JOINTS])
+    own = torch.tensor([body.joint_names.index(theirs(joint)) for joint in SMPL_JOINTS])
     places = body.skin.joints[own] + torch.tensor([0.0, 0.3, 0.02])
     near = torch.cdist(places, vertices)
     regressor = torch.where(near <= near.topk(12, largest=False).values[:, -1:], (-near / 0.05).exp(), 0.0)
-    weights = torch.zeros(len(vertices), len(JOINTS))
+    weights = torch.zeros(len(vertices), len(SMPL_JOINTS))
     for joint in range(len(body.joint_names)):
         weights[:, carrier(joint, own.tolist(), body.skin.parents)] += body.skin.weights[body.proxy_vertices, joint]
     random = torch.randn(3, len(vertices), 10, generator=generator).permute(1, 0, 2)
@@ -61,5 +61,5 @@ def carrier(joint: int, own: list[int], parents: tuple[int, ...]) -> int:
 def converted(folder: Path) -> Path:
     """As a user gets it: the arrays as .npz, through `convert`."""
     np.savez(folder / "small.npz", **arrays())
-    convert.smpl(folder / "small.npz", folder / "smpl.safetensors")
+    convert.convert_smpl_file(folder / "small.npz", folder / "smpl.safetensors")
     return folder / "smpl.safetensors"

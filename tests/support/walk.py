@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from motion_imitate.geometry.camera import facing
+from motion_imitate.geometry.camera import flip_camera_axes
 from motion_imitate.types import Body, Camera, Motion
 from tests.support.box_body import NAMES
 
@@ -55,7 +55,7 @@ def walk(
         stands += [still, still]
     pose[:, NAMES.index("arm_left")] = about(2, 0.3 * torch.sin(2 * math.pi * t / PERIOD) - 1.2)
     world = turn @ torch.stack([torch.zeros_like(t), rise, ahead], -1)[..., None]
-    place = facing(world[..., 0]) + torch.tensor(start, dtype=torch.float64)
+    place = flip_camera_axes(world[..., 0]) + torch.tensor(start, dtype=torch.float64)
     count = len(t)
     body = Body(pose.float(), torch.zeros(count, 3))
     camera = Camera(torch.tensor([[1.8, 1.2]]).repeat(count, 1), torch.zeros(count, 2), place.float())

@@ -6,9 +6,15 @@ from math import cos, pi, sin
 import pytest
 import torch
 
-from motion_imitate.bodies import load
-from motion_imitate.estimators.rig import BENDS, Rig, State, turn
-from motion_imitate.synthesis.mocap import QUATERNIONS, bends, library, mirrored, read
+from motion_imitate.bodies import load_body
+from motion_imitate.estimators.rig import BENDS, PoseState, Rig, so3_exp
+from motion_imitate.synthesis.mocap import (
+    QUATERNION_COLUMNS,
+    load_pose_bank,
+    mirror_motion,
+    mocap_to_bends,
+    read_mocap_clip,
+)
 from tests.support.recorded import about, frame, write
 
 DOWN = torch.tensor([0, -1.0, 0])
@@ -19,7 +25,7 @@ UPRIGHT = torch.diag(torch.tensor([1.0, -1, -1], dtype=torch.float64))
 
 @pytest.fixture(scope="module")
 def model():
-    return load("anny")
+    return load_body("anny")
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +35,13 @@ def rig(model):
 
 def joints(rig, root, bent):
     """By name, where a body of ordinary shape has its joints in body space."""
-    state = State(torch.zeros(len(root), 3).double(), UPRIGHT @ root, bent)
+    state = PoseState(torch.zeros(len(root), 3).double(), UPRIGHT @ root, bent)
     at = rig.model(rig.body(state, torch.zeros(1, len(rig.offset) - 1, dtype=torch.float64)))[1]
     return {name: at[:, rig.model.controls[name][0]] for name in BENDS}
 
 
 def posed(rig, tmp_path, *rows):
-    return joints(rig, *bends(rig.model, read(write(tmp_path / "clip.txt", [*rows, rows[-1]]))))
+    return joints(rig, *mocap_to_bends(rig.model, read_mocap_clip(write(tmp_path / "clip.txt", [*rows, rows[-1]]))))
 
 
 def along(at, start, end):
@@ -75,20 +81,20 @@ def test_turns_are_about_the_axes_of_body_space(rig, tmp_path):
 def pose():
     g = torch.Generator().manual_seed(0)
     vectors = 0.4 * torch.randn(5, 1 + len(BENDS), 3, generator=g, dtype=torch.float64)
-    return turn(vectors[:, 0]), vectors[:, 1:]
+    return so3_exp(vectors[:, 0]), vectors[:, 1:]
 
 
 def test_a_motion_mirrored_twice_is_itself():
     root, bent = pose()
-    twice = mirrored(*mirrored(root, bent))
+    twice = mirror_motion(*mirror_motion(root, bent))
     assert torch.equal(twice[0], root)
     assert torch.equal(twice[1], bent)
-    assert not torch.equal(mirrored(root, bent)[1], bent)
+    assert not torch.equal(mirror_motion(root, bent)[1], bent)
 
 
 def test_a_mirrored_motion_puts_the_other_sides_joints_where_a_mirror_shows_them(rig):
     root, bent = pose()
-    at, other = joints(rig, root, bent), joints(rig, *mirrored(root, bent))
+    at, other = joints(rig, root, bent), joints(rig, *mirror_motion(root, bent))
     for name in BENDS:
         twin = name.replace("left", "R").replace("right", "left").replace("R", "right")
         torch.testing.assert_close(other[twin], at[name] * torch.tensor([-1.0, 1, 1]), atol=1e-3, rtol=0)
@@ -99,7 +105,7 @@ def test_time_is_made_even(tmp_path):
     begins = [sum(lasting[:n]) for n in range(len(lasting))]
     clip = write(tmp_path / "clip.txt", [frame(t, elbow_left=0.5 * s) for t, s in zip(lasting, begins, strict=True)])
     for rate in (10.0, 60.0):
-        turns = read(clip, rate)
+        turns = read_mocap_clip(clip, rate)
         elbow = turns["shoulder_left"].mT @ turns["elbow_left"]
         angle = torch.arccos(((elbow.diagonal(dim1=1, dim2=2).sum(-1) - 1) / 2).clamp(-1, 1))
         assert len(angle) == round(begins[-1] * rate)  # the last frame is where the clip ends
@@ -111,11 +117,14 @@ def test_signs_of_quaternions_mean_nothing(tmp_path):
     flipped = [list(row) for row in rows]
     g = torch.Generator().manual_seed(0)
     for row in flipped:
-        for start in QUATERNIONS.values():
+        for start in QUATERNION_COLUMNS.values():
             sign = 1 if torch.rand((), generator=g) < 0.5 else -1
             row[start : start + 4] = [sign * x for x in row[start : start + 4]]
     assert flipped != rows
-    one, other = read(write(tmp_path / "one.txt", rows)), read(write(tmp_path / "other.txt", flipped))
+    one, other = (
+        read_mocap_clip(write(tmp_path / "one.txt", rows)),
+        read_mocap_clip(write(tmp_path / "other.txt", flipped)),
+    )
     for name in one:
         torch.testing.assert_close(one[name], other[name])
 
@@ -123,7 +132,7 @@ def test_signs_of_quaternions_mean_nothing(tmp_path):
 def test_a_library_is_every_clip_and_its_mirror_image(model, tmp_path):
     for n in range(2):
         write(tmp_path / f"{n}.txt", [frame(elbow_left=0.3 * (n + 1)), frame(elbow_left=0.3 * (n + 1))])
-    root, bent = library(model, tmp_path)
+    root, bent = load_pose_bank(model, tmp_path)
     assert root.shape == (12, 3, 3)  # two clips of three frames, twice
     size = bent.norm(dim=-1)
     left, right = size[:, BENDS.index("elbow_left")], size[:, BENDS.index("elbow_right")]
@@ -148,9 +157,9 @@ def test_a_library_is_every_clip_and_its_mirror_image(model, tmp_path):
 )
 def test_a_folder_without_clips_or_with_something_else_is_refused_by_name(model, tmp_path, text):
     with pytest.raises(FileNotFoundError, match=r"no motion files \(\*\.txt\) in .*DeepMimic"):
-        library(model, tmp_path)
-    with pytest.raises(FileNotFoundError, match="is no folder"):
-        library(model, tmp_path / "elsewhere")
+        load_pose_bank(model, tmp_path)
+    with pytest.raises(FileNotFoundError, match="is not a folder"):
+        load_pose_bank(model, tmp_path / "elsewhere")
     (tmp_path / "notes.txt").write_text(text)
     with pytest.raises(ValueError, match=r"notes\.txt is not a humanoid clip"):
-        library(model, tmp_path)
+        load_pose_bank(model, tmp_path)

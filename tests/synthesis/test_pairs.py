@@ -8,31 +8,39 @@ from torch.testing import assert_close
 
 from motion_imitate import bodies
 from motion_imitate.bodies.skinning import local_to_global, posed_keypoints
-from motion_imitate.geometry.camera import project
-from motion_imitate.geometry.flow import NOWHERE, warp
+from motion_imitate.geometry.camera import project_points
+from motion_imitate.geometry.flow import OUTSIDE_IMAGE, warp_image
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.geometry.rotations import to_vectors
+from motion_imitate.geometry.rotations import matrix_to_rotation_vector
 from motion_imitate.synthesis import pairs, shader
-from motion_imitate.synthesis.actor import posed
-from motion_imitate.synthesis.lamp import Glare
-from motion_imitate.synthesis.pairs import Casting, Lighting, Pairs, Sampling, damage_free
-from motion_imitate.synthesis.poses import Errors, Poses, Posing
-from motion_imitate.synthesis.shards import packed
+from motion_imitate.synthesis.actor import pose_actor
+from motion_imitate.synthesis.lamp import SceneLight
+from motion_imitate.synthesis.pairs import (
+    LightingSettings,
+    PeoplePool,
+    SampleSettings,
+    SyntheticDataset,
+    without_damage,
+)
+from motion_imitate.synthesis.poses import EstimatorErrors, PoseSampler, PosingSettings
+from motion_imitate.synthesis.shards import pack_samples
 from motion_imitate.types import Body, Camera
 
 SIZE = (128, 128)
-FLAT = Lighting((0.0, 0.0), (0.6, 0.6), (1.0, 1.0), 0.0, 0.0, 0.0)
-PLAIN = damage_free(Sampling(SIZE, casting=Casting(1, 1000), lighting=FLAT, posing=Posing(small=1.0, turned=15.0)))
+FLAT = LightingSettings((0.0, 0.0), (0.6, 0.6), (1.0, 1.0), 0.0, 0.0, 0.0)
+PLAIN = without_damage(
+    SampleSettings(SIZE, casting=PeoplePool(1, 1000), lighting=FLAT, posing=PosingSettings(small=1.0, turned=15.0))
+)
 
 
 @pytest.fixture(scope="module")
 def body():
-    return bodies.load("anny")
+    return bodies.load_body("anny")
 
 
 @pytest.fixture(scope="module")
 def source(body):
-    return Pairs(body, PLAIN, 3)
+    return SyntheticDataset(body, PLAIN, 3)
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +49,27 @@ def sample(source):
 
 
 def same(one, other):
-    one, other = packed([one]), packed([other])
+    one, other = pack_samples([one]), pack_samples([other])
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_sample_depends_on_seed_and_number_alone(body, source, sample):
-    how = Sampling(SIZE, casting=Casting(1, 1000))
-    first, second = Pairs(body, how, 5), Pairs(body, how, 5)
+    how = SampleSettings(SIZE, casting=PeoplePool(1, 1000))
+    first, second = SyntheticDataset(body, how, 5), SyntheticDataset(body, how, 5)
     first[0], first[1]
     second.cast = dict(first.cast)
     assert same(first[7], second[7])
-    assert same(Pairs(body, PLAIN, 3)[2], sample)
+    assert same(SyntheticDataset(body, PLAIN, 3)[2], sample)
     assert not same(first[7], first[8])
 
 
 def test_the_flow_reads_the_second_view_out_of_the_first(sample):
-    read = warp(sample.image[:1], sample.flow[1:])
-    sure = (sample.visible[1] > 0) & (sample.matte[1, 0] == 1) & (warp(sample.matte[:1], sample.flow[1:])[0, 0] > 0.999)
+    read = warp_image(sample.image[:1], sample.flow[1:])
+    sure = (
+        (sample.visible[1] > 0)
+        & (sample.matte[1, 0] == 1)
+        & (warp_image(sample.matte[:1], sample.flow[1:])[0, 0] > 0.999)
+    )
     error = (read[0] - sample.image[1]).abs().mean(0)
     assert int(sure.sum()) > 300
     assert float(error[sure].mean()) < 0.03
@@ -70,7 +82,7 @@ def test_a_view_is_where_it_is_in_itself(sample):
     y, x = torch.meshgrid(*[(torch.arange(n) + 0.5) / n * 2 - 1 for n in SIZE], indexing="ij")
     assert_close(sample.flow[0][here], torch.stack([x, y], -1)[here], atol=1e-4, rtol=0)
     assert float(sample.visible[0][here].mean()) > 0.995
-    assert bool((sample.flow[0][~here] == NOWHERE).all())
+    assert bool((sample.flow[0][~here] == OUTSIDE_IMAGE).all())
 
 
 def test_the_picture_is_the_person_over_the_scene(sample):
@@ -83,7 +95,7 @@ def test_the_picture_is_the_person_over_the_scene(sample):
 
 
 def test_keypoints_are_the_bare_bodys_own(body, sample):
-    truth = project(posed_keypoints(body, sample.body, "blazepose33"), sample.camera)
+    truth = project_points(posed_keypoints(body, sample.body, "blazepose33"), sample.camera)
     assert_close(sample.points, truth[..., :2], atol=1e-3, rtol=0)
     nose = sample.points[:, 0]
     low, high = sample.face[:, :2], sample.face[:, 2:]
@@ -93,19 +105,19 @@ def test_keypoints_are_the_bare_bodys_own(body, sample):
 def shot_of(source, size, light):
     actor = source.actor(0)
     pose = source.poses.rest[None]
-    at, normals, marks = posed(actor, pose)
+    at, normals, marks = pose_actor(actor, pose)
     camera = Camera(torch.tensor([[2.0, 2.0]]), torch.zeros(1, 2), torch.tensor([[0.0, 0.0, 2.4]]))
-    return actor, shader.shoot(actor, at, normals, marks, camera, light, size), camera
+    return actor, shader.render_actor(actor, at, normals, marks, camera, light, size), camera
 
 
 def light(shade):
     towards = torch.nn.functional.normalize(torch.tensor([-0.5, -0.6, -0.7]), dim=0)
-    return Glare(towards, torch.tensor([0.8, 0.7, 0.6]), torch.full((3,), 0.4), torch.full((3,), 0.2), shade)
+    return SceneLight(towards, torch.tensor([0.8, 0.7, 0.6]), torch.full((3,), 0.4), torch.full((3,), 0.2), shade)
 
 
 def test_the_matte_is_the_share_of_each_pixel_that_the_mesh_covers(source):
     actor, shot, camera = shot_of(source, (64, 64), light(0.0))
-    corners = shader.to_image(shot.at, camera)[:, actor.faces]
+    corners = shader.camera_to_image(shot.at, camera)[:, actor.faces]
     fine = (rasterize(corners, (512, 512)).face >= 0).float()
     share = fine.view(1, 64, 8, 64, 8).mean((2, 4))
     assert abs(float(shot.cover.mean() - share.mean())) < 2e-3
@@ -135,12 +147,12 @@ def test_a_shadow_only_darkens(source):
 def test_an_estimator_errs_as_much_as_it_is_said_to(body):
     import numpy as np
 
-    poses, count = Poses(body), 200
+    poses, count = PoseSampler(body), 200
     truth = Body(body.relaxed.repeat(count, 1, 1, 1), torch.zeros(count, len(body.skin.shape_dirs)))
     camera = Camera(torch.ones(count, 2), torch.zeros(count, 2), torch.tensor([[0.1, 0.2, 4.0]]).repeat(count, 1))
-    seen, where = poses.wrong(np.random.default_rng(0), truth, camera, Errors())
+    seen, where = poses.wrong(np.random.default_rng(0), truth, camera, EstimatorErrors())
     turns, off = (local_to_global(b.pose, body.skin.parents) for b in (truth, seen))
-    errors = to_vectors(off @ turns.mT).rad2deg()
+    errors = matrix_to_rotation_vector(off @ turns.mT).rad2deg()
     for bend, share in (("elbow_left", 1.0), ("hip_right", 1.0), ("head", 0.7)):
         std = errors[:, body.controls[bend][0]].std(0)
         assert_close(std, share * torch.tensor([10.0, 10.0, 2.0]), atol=0, rtol=0.15)
@@ -155,9 +167,9 @@ def test_an_estimator_errs_as_much_as_it_is_said_to(body):
 
 def test_more_views_are_views_of_the_same_person(body):
     how = replace(PLAIN, views=3)
-    made = Pairs(body, how, 3)
+    made = SyntheticDataset(body, how, 3)
     sample = made[0]
     assert len(sample) == 3
     assert sample.image.shape == (3, 3, *SIZE)
     assert_close(sample.body.shape, made.actor(0).shape.expand(3, -1))
-    assert pairs.PERSON != pairs.SAMPLE
+    assert pairs.PERSON_STREAM != pairs.SAMPLE_STREAM

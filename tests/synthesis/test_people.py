@@ -6,19 +6,19 @@ import torch
 
 from motion_imitate import bodies
 from motion_imitate.synthesis import complexion
-from motion_imitate.synthesis.closet import person, shape
-from motion_imitate.synthesis.figure import figure
-from motion_imitate.synthesis.outfits import outfit
+from motion_imitate.synthesis.closet import make_actor, sample_body_shape
+from motion_imitate.synthesis.figure import measure_body
+from motion_imitate.synthesis.outfits import make_outfit
 
 
 @pytest.fixture(scope="module")
 def body():
-    return bodies.load("anny")
+    return bodies.load_body("anny")
 
 
 @pytest.fixture(scope="module")
 def actor(body):
-    return person(body, np.random.default_rng(4))
+    return make_actor(body, np.random.default_rng(4))
 
 
 def test_a_person_hangs_together(actor):
@@ -33,8 +33,8 @@ def test_a_person_hangs_together(actor):
 @pytest.mark.parametrize("seed", range(3))
 def test_clothes_lie_outside_the_skin(body, seed):
     random = np.random.default_rng(seed)
-    who = figure(body, shape(random, len(body.skin.shape_dirs)))
-    worn = outfit(random, who)
+    who = measure_body(body, sample_body_shape(random, len(body.skin.shape_dirs)))
+    worn = make_outfit(random, who)
     off = ((worn.base.outer - who.base.at) * who.base.normal).sum(1)
     clear = worn.hidden & ~who.head & (who.base.at[:, 1] > who.joints["foot.L"][1] + 0.1)
     assert int(clear.sum()) > 1000
@@ -45,5 +45,5 @@ def test_clothes_lie_outside_the_skin(body, seed):
 
 def test_skin_is_redder_than_green_and_greener_than_blue():
     for seed in range(30):
-        red, green, blue = complexion.tone(np.random.default_rng(seed))
+        red, green, blue = complexion.sample_skin_tone(np.random.default_rng(seed))
         assert red > green > blue > 0.05

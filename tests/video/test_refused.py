@@ -82,7 +82,7 @@ def test_other_contents(folder, name):
 def test_a_picture_by_a_video_name(folder):
     path = folder / "picture.mp4"
     png(path)
-    refused(path, NotAVideo, "is a picture; give a video")
+    refused(path, NotAVideo, "is an image; give a video")
 
 
 @pytest.mark.parametrize(("name", "codec"), [("song.mp3", "libmp3lame"), ("song.m4a", "aac")])
@@ -95,7 +95,7 @@ def test_sound_alone_and_with_a_cover(folder, name, codec):
 def test_an_unknown_codec(folder, whole):
     path = folder / "unknown.mkv"
     path.write_bytes(whole["matroska"].read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ"))
-    refused(path, NoVideoStream, "no moving picture")
+    refused(path, NoVideoStream, "no video stream that can be decoded")
 
 
 def test_a_header_without_pictures(folder):

@@ -276,7 +276,7 @@ def test_no_frames(target):
 
 def test_frames_of_two_sizes(target):
     mixed = [*frames(20), *frames(20, size=(64, 64))]
-    with pytest.raises(OutputError, match=r"64x64 came for .* after frames of 128x96"):
+    with pytest.raises(OutputError, match=r"64x64 was given for .* after frames of 128x96"):
         write(target, mixed, RATE)
     assert untouched(target)
 

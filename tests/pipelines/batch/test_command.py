@@ -18,7 +18,7 @@ from motion_imitate.video import probe
 from pipelines.batch import local_workers as hands
 from pipelines.batch import scheduler as work
 from pipelines.cli.commands import main
-from pipelines.streaming.ray_cluster import QUIET
+from pipelines.streaming.ray_cluster import QUIET_RAY_VARIABLES
 from tests.support import ROOT
 from tests.support.batches import PHOTO, SMALL, clips, results, serve
 
@@ -111,12 +111,12 @@ def test_a_motion_is_looked_at_once_for_everybody(given, tmp_path, capsys):
 
 
 def test_clips_that_kill_or_stop_their_process_never_stop_the_others(given, undisturbed, tmp_path, monkeypatch):
-    monkeypatch.setattr(hands, "serve", serve)
+    monkeypatch.setattr(hands, "serve_batch_items", serve)
     mixed, out = tmp_path / "mixed", tmp_path / "out"
     shutil.copytree(given, mixed)
     shutil.copy(given / "0000.mp4", mixed / "0000_poison.mp4")
     shutil.copy(given / "0000.mp4", mixed / "0001_hang.mp4")
-    monkeypatch.setattr(work, "ATTEMPTS", 2)
+    monkeypatch.setattr(work, "MAX_ATTEMPTS", 2)
     assert run(mixed, out, "--workers", "2", "--patience", "25", "--quiet") == 1
     rows = states(out)
     assert {id for id, row in rows.items() if row["state"] == "failed"} == {"0000_poison.mp4", "0001_hang.mp4"}
@@ -287,7 +287,7 @@ def test_a_lost_machine_does_not_count_as_an_attempt(given, undisturbed, tmp_pat
     script = ROOT / "tests" / "support" / "lose_a_node.py"
     places = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     command = [sys.executable, str(script), str(given), str(tmp_path / "out")]
-    env = os.environ | QUIET | {"PYTHONPATH": places}
+    env = os.environ | QUIET_RAY_VARIABLES | {"PYTHONPATH": places}
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr[-2000:]
     rows = states(tmp_path / "out")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.batch.find_items import items_of
-from pipelines.batch.item import keyed
-from pipelines.imitate.options import Drawing
-from pipelines.motion.options import Looking
-from pipelines.output_path import Refused
+from pipelines.batch.find_items import find_batch_items
+from pipelines.batch.item import with_cache_key
+from pipelines.imitate.options import RenderOptions
+from pipelines.motion.options import BaseEstimationOptions
+from pipelines.output_path import UsageError
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def found(given, *sources, drawing=Drawing(), looking=Looking()):
-    return items_of(Path(given), [Path(source) for source in sources], Path("out"), drawing, looking)
+def found(given, *sources, drawing=RenderOptions(), looking=BaseEstimationOptions()):
+    return find_batch_items(Path(given), [Path(source) for source in sources], Path("out"), drawing, looking)
 
 
 def test_each_video_of_a_folder_has_a_place_of_its_own_in_the_other(folder):
@@ -48,18 +48,18 @@ def test_results_in_the_folder_itself_are_not_taken_for_videos(folder):
     done = folder / "clips" / "done"
     done.mkdir()
     (done / "a.mp4").touch()
-    assert len(items_of(Path("clips"), [Path("anna.jpg")], done, Drawing(), Looking())) == 3
+    assert len(find_batch_items(Path("clips"), [Path("anna.jpg")], done, RenderOptions(), BaseEstimationOptions())) == 3
 
 
 def test_what_is_transparent_is_a_mov(folder):
-    assert found("clips", "anna.jpg", drawing=Drawing(background="alpha"))[0].out.suffix == ".mov"
+    assert found("clips", "anna.jpg", drawing=RenderOptions(background="alpha"))[0].out.suffix == ".mov"
 
 
 def test_a_list_says_who_does_what_and_how(folder):
     lines = ["source,driving,output,background,person,preview", "anna.jpg,clips/a.mp4,one.mp4,#00FF00,left,true"]
     lines += ["people/bob.png;people/carl.jpg,clips/a.mov,,,2,", ",clips/a.mp4,sub/two.mp4,,,"]
     Path("list.csv").write_text("\n".join(lines) + "\n")
-    one, both, two = found("list.csv", "people/carl.jpg", looking=Looking(quality="fast"))
+    one, both, two = found("list.csv", "people/carl.jpg", looking=BaseEstimationOptions(quality="fast"))
     assert (one.id, one.drawing.background, one.drawing.preview) == ("one.mp4", "#00FF00", True)
     assert (one.looking.person, one.looking.quality) == ("left", "fast")
     assert (both.id, both.photos) == ("a.mp4", (folder / "people/bob.png", folder / "people/carl.jpg"))
@@ -83,11 +83,11 @@ def test_a_list_says_who_does_what_and_how(folder):
         ("list.csv", "source,driving\nanna.jpg,clips/a.mp4\nanna.jpg,clips/a.mp4\n", "two videos"),
         ("list.csv", "source,driving,output\nanna.jpg,clips/a.mp4,../out/a.mp4\n", "not below"),
         ("list.jsonl", "{", "cannot be read as JSONL"),
-        ("list.jsonl", "[1, 2]", "line 1 of .* not what the columns are"),
-        ("list.csv", "source,driving\nanna.jpg,clips/a.mp4,more\n", "line 1 of .* not what the columns are"),
-        ("list.jsonl", '{"source": [1], "driving": "clips/a.mp4"}', "names of files"),
-        ("list.jsonl", '{"source": "anna.jpg", "driving": 3}', "names of files"),
-        ("list.jsonl", '{"source": "anna.jpg", "driving": "a\\u0000b.mp4"}', "a character of no text"),
+        ("list.jsonl", "[1, 2]", "line 1 of .* does not match the columns"),
+        ("list.csv", "source,driving\nanna.jpg,clips/a.mp4,more\n", "line 1 of .* does not match the columns"),
+        ("list.jsonl", '{"source": [1], "driving": "clips/a.mp4"}', "must be file names"),
+        ("list.jsonl", '{"source": "anna.jpg", "driving": 3}', "must be file names"),
+        ("list.jsonl", '{"source": "anna.jpg", "driving": "a\\u0000b.mp4"}', "NUL character"),
         ("list.csv", "source,driving,output\nanna.jpg,clips/a.mp4,a.gif\n", "name it so, such as a.mp4"),
         ("list.csv", "source,driving,output,background\nanna.jpg,clips/a.mp4,a.mp4,alpha\n", "such as a.mov"),
         ("list.csv", "source,driving,output\nanna.jpg,clips/a.mp4,.batch/a.mp4\n", "not below"),
@@ -102,7 +102,7 @@ def test_a_list_says_who_does_what_and_how(folder):
 )
 def test_a_list_that_is_wrong_is_refused_with_its_line(folder, name, text, sentence):
     Path(name).write_text(text)
-    with pytest.raises(Refused, match=sentence):
+    with pytest.raises(UsageError, match=sentence):
         found(name)
 
 
@@ -111,7 +111,7 @@ def test_options_of_a_line_are_never_options_of_something_else(folder):
         row = {"source": "anna.jpg", "driving": "clips/a.mp4", "background": wish}
         Path("list.jsonl").write_text(json.dumps(row))
         assert found("list.jsonl")[0].drawing.background == wish  # which is refused as a background
-    with pytest.raises(Refused, match="one --source at most"):
+    with pytest.raises(UsageError, match="one --source at most"):
         found("list.jsonl", "people")
 
 
@@ -121,10 +121,14 @@ def test_hidden_files_and_the_folder_of_results_are_no_videos(folder):
     (hidden / "00000.mp4").touch()
     (folder / "clips" / "out").mkdir()
     (folder / "clips" / "out" / "a.mp4").touch()
-    items = items_of(Path("clips/../clips"), [Path("anna.jpg")], Path("clips/deep/../out"), Drawing(), Looking())
+    items = find_batch_items(
+        Path("clips/../clips"), [Path("anna.jpg")], Path("clips/deep/../out"), RenderOptions(), BaseEstimationOptions()
+    )
     assert len(items) == 3
-    with pytest.raises(Refused, match="another folder for the results"):
-        items_of(Path("clips"), [Path("anna.jpg")], Path("clips/deep/.."), Drawing(), Looking())
+    with pytest.raises(UsageError, match="another folder for the results"):
+        find_batch_items(
+            Path("clips"), [Path("anna.jpg")], Path("clips/deep/.."), RenderOptions(), BaseEstimationOptions()
+        )
 
 
 def test_a_name_that_is_no_text_is_one_all_the_same(folder):
@@ -135,22 +139,22 @@ def test_a_name_that_is_no_text_is_one_all_the_same(folder):
 
 
 def test_a_folder_without_videos_or_photos_is_refused(folder):
-    with pytest.raises(Refused, match="no videos in"):
+    with pytest.raises(UsageError, match="no videos in"):
         found("people", "anna.jpg")
-    with pytest.raises(Refused, match="no photos in"):
+    with pytest.raises(UsageError, match="no photos in"):
         found("clips", "clips/deep")
-    with pytest.raises(Refused, match=r"no photo .*absent"):
+    with pytest.raises(UsageError, match=r"no photo .*absent"):
         found("clips", "absent.jpg")
-    with pytest.raises(Refused, match="--source"):
+    with pytest.raises(UsageError, match="--source"):
         found("clips")
-    with pytest.raises(Refused, match="there is no"):
+    with pytest.raises(UsageError, match="there is no"):
         found("absent", "anna.jpg")
 
 
 def test_a_result_never_takes_the_place_of_an_input(folder):
     Path("list.csv").write_text("source,driving,output\nanna.jpg,clips/a.mp4,a.mp4\n")
-    with pytest.raises(Refused, match="also an input"):
-        items_of(Path("list.csv"), [], folder / "clips", Drawing(), Looking())
+    with pytest.raises(UsageError, match="also an input"):
+        find_batch_items(Path("list.csv"), [], folder / "clips", RenderOptions(), BaseEstimationOptions())
 
 
 def test_a_key_changes_with_whatever_the_result_depends_on(folder):
@@ -158,18 +162,18 @@ def test_a_key_changes_with_whatever_the_result_depends_on(folder):
     contents = {path: path.name for path in folder.rglob("*")}
 
     def key(item, **changed):
-        return keyed(item, (contents | changed).__getitem__, folder / "motions").key
+        return with_cache_key(item, (contents | changed).__getitem__, folder / "motions").key
 
     same = key(item)
     assert key(replace(item, out=folder / "elsewhere.mp4")) == same
     assert key(replace(item, photos=(folder / "people/carl.jpg",))) != same
     assert key(replace(item, clip=folder / "clips/a.mov")) != same
-    assert key(replace(item, drawing=Drawing(camera="copy"))) != same
-    assert key(replace(item, looking=Looking(quality="best"))) != same
+    assert key(replace(item, drawing=RenderOptions(camera="copy"))) != same
+    assert key(replace(item, looking=BaseEstimationOptions(quality="best"))) != same
     assert key(replace(item, out=folder / "a.mov")) != same
     wall = folder / "wall.png"
     wall.touch()
-    before = replace(item, drawing=Drawing(background=str(wall)))
+    before = replace(item, drawing=RenderOptions(background=str(wall)))
     contents[wall] = "one"
     first = key(before)
     contents[wall] = "two"
@@ -177,9 +181,12 @@ def test_a_key_changes_with_whatever_the_result_depends_on(folder):
 
 
 def test_a_motion_is_shared_by_all_who_do_the_same(folder):
-    items = [keyed(item, str, folder) for item in found("clips", "people")]
+    items = [with_cache_key(item, str, folder) for item in found("clips", "people")]
     motions = {item.clip: {other.motion for other in items if other.clip == item.clip} for item in items}
     assert [len(some) for some in motions.values()] == [1, 1, 1]
     assert len(set.union(*motions.values())) == 3
-    for wish in (Drawing(background="driving"), Drawing(preview=True)):  # which take more, or less, of a clip
-        assert keyed(found("clips", "anna.jpg", drawing=wish)[0], str, folder).motion is None
+    for wish in (
+        RenderOptions(background="driving"),
+        RenderOptions(preview=True),
+    ):  # which take more, or less, of a clip
+        assert with_cache_key(found("clips", "anna.jpg", drawing=wish)[0], str, folder).motion is None

@@ -9,30 +9,32 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.batch.item import INSIDE, Item
-from pipelines.batch.manifest import TABLE, opened
-from pipelines.batch.outcome import Outcome, beside
-from pipelines.imitate.options import Drawing
-from pipelines.motion.options import Looking
-from pipelines.output_path import Refused
+from pipelines.batch.item import BATCH_STATE_FOLDER, BatchItem
+from pipelines.batch.manifest import MANIFEST_FILE, open_manifest
+from pipelines.batch.outcome import ItemOutcome, outcome_record_path
+from pipelines.imitate.options import RenderOptions
+from pipelines.motion.options import BaseEstimationOptions
+from pipelines.output_path import UsageError
 from tests.support import ROOT
 
-FINE = Outcome("done", "", 9, 1.5, 800.0, "here", ("a warning",), b"strip")
+FINE = ItemOutcome("done", "", 9, 1.5, 800.0, "here", ("a warning",), b"strip")
 
 
 def item(folder, name="a.mp4", key="1"):
-    return Item(name, (folder / "photo.jpg",), folder / "clip.mp4", folder / name, Drawing(), Looking(), key)
+    return BatchItem(
+        name, (folder / "photo.jpg",), folder / "clip.mp4", folder / name, RenderOptions(), BaseEstimationOptions(), key
+    )
 
 
 def planned(folder, *items, again=False, over=False):
-    with opened(folder) as book:
-        book.plan(items, again, over)
+    with open_manifest(folder) as book:
+        book.plan_items(items, again, over)
         return [row["state"] for row in book.rows(items)]
 
 
 def settled(folder, one, outcome, made=True):
-    with opened(folder) as book:
-        book.plan([one], False, False)
+    with open_manifest(folder) as book:
+        book.plan_items([one], False, False)
         book.begin(one, "here")
         if made:
             one.out.write_text("a video")
@@ -45,8 +47,8 @@ def test_what_is_done_stays_done_until_something_changes(tmp_path):
     assert planned(tmp_path, one) == ["done"]
     assert planned(tmp_path, replace(one, key="2")) == ["queued"]  # and its own old result may be replaced
     assert planned(tmp_path, one) == ["queued"]  # by what was begun since
-    with opened(tmp_path) as book:
-        book.plan([one], False, False)
+    with open_manifest(tmp_path) as book:
+        book.plan_items([one], False, False)
         book.begin(one, "here")
         book.end(one, FINE)
         row = book.row(one.id)
@@ -57,32 +59,32 @@ def test_what_is_done_stays_done_until_something_changes(tmp_path):
 
 def test_a_result_that_was_finished_when_nobody_asked_any_more_is_known_by_what_lies_beside_it(tmp_path):
     one = item(tmp_path)
-    with opened(tmp_path) as book:
-        book.plan([one], False, False)
+    with open_manifest(tmp_path) as book:
+        book.plan_items([one], False, False)
         book.begin(one, "here")
     one.out.write_text("a video")
     assert planned(tmp_path, one) == ["queued"]
-    beside(one.out).write_text(json.dumps({"key": "1", "frames": 7}))
-    with opened(tmp_path) as book:
-        book.plan([one], False, False)
+    outcome_record_path(one.out).write_text(json.dumps({"key": "1", "frames": 7}))
+    with open_manifest(tmp_path) as book:
+        book.plan_items([one], False, False)
         assert (book.row(one.id)["state"], book.row(one.id)["frames"]) == ("done", 7)
 
 
 def test_whatever_was_running_is_queued_again(tmp_path):
     one, two = item(tmp_path), item(tmp_path, "b.mp4")
-    with opened(tmp_path) as book:
-        book.plan([one, two], False, False)
+    with open_manifest(tmp_path) as book:
+        book.plan_items([one, two], False, False)
         book.begin(one, "here")
         assert [row["state"] for row in book.rows([one, two])] == ["running", "queued"]
     assert planned(tmp_path, one, two) == ["queued", "queued"]
-    with opened(tmp_path) as book:
+    with open_manifest(tmp_path) as book:
         assert book.row(one.id)["attempts"] == 0  # it is nobody's fault
 
 
 def test_what_is_left_running_may_be_put_back_at_once(tmp_path):
     one = item(tmp_path)
-    with opened(tmp_path) as book:
-        book.plan([one], False, False)
+    with open_manifest(tmp_path) as book:
+        book.plan_items([one], False, False)
         book.begin(one, "here")
         book.rest()
         assert (book.row(one.id)["state"], book.row(one.id)["attempts"]) == ("queued", 0)
@@ -90,10 +92,10 @@ def test_what_is_left_running_may_be_put_back_at_once(tmp_path):
 
 def test_what_failed_is_tried_again_only_if_asked_for_or_changed(tmp_path):
     one = item(tmp_path)
-    settled(tmp_path, one, Outcome("input", "it is empty"), made=False)
+    settled(tmp_path, one, ItemOutcome("input", "it is empty"), made=False)
     assert planned(tmp_path, one) == ["failed"]
     assert planned(tmp_path, replace(one, key="2")) == ["queued"]
-    settled(tmp_path, one, Outcome("system", "the disk is full"), made=False)
+    settled(tmp_path, one, ItemOutcome("system", "the disk is full"), made=False)
     assert planned(tmp_path, one, again=True) == ["queued"]
 
 
@@ -107,8 +109,8 @@ def test_a_file_of_somebody_elses_is_left_alone(tmp_path):
 
 def test_an_attempt_that_does_not_count_leaves_no_trace(tmp_path):
     one = item(tmp_path)
-    with opened(tmp_path) as book:
-        book.plan([one], False, False)
+    with open_manifest(tmp_path) as book:
+        book.plan_items([one], False, False)
         for counted, attempts in ((True, 1), (False, 1), (True, 2)):
             book.begin(one, "here")
             book.back(one, "lost", counted)
@@ -118,45 +120,46 @@ def test_an_attempt_that_does_not_count_leaves_no_trace(tmp_path):
 def test_contents_are_read_once_until_they_change(tmp_path, monkeypatch):
     clip = tmp_path / "clip.mp4"
     clip.write_text("one")
-    with opened(tmp_path) as book:
-        first = book.contents(clip)
-    with opened(tmp_path) as book, monkeypatch.context() as patch:
-        patch.setattr("pipelines.batch.manifest.sha256", lambda _: pytest.fail("it was read again"))
-        assert book.contents(clip) == first
+    with open_manifest(tmp_path) as book:
+        first = book.cached_digest(clip)
+    with open_manifest(tmp_path) as book, monkeypatch.context() as patch:
+        patch.setattr("pipelines.batch.manifest.file_sha256", lambda _: pytest.fail("it was read again"))
+        assert book.cached_digest(clip) == first
     clip.write_text("other")
     os.rename(clip, os.fsencode(tmp_path) + b"/\xff.mp4")
     clip = tmp_path / os.fsdecode(b"\xff.mp4")
-    with opened(tmp_path) as book:
-        assert book.contents(clip) != first
-        assert book.contents(tmp_path / "absent.mp4") == "unreadable"
+    with open_manifest(tmp_path) as book:
+        assert book.cached_digest(clip) != first
+        assert book.cached_digest(tmp_path / "absent.mp4") == "unreadable"
 
 
 def test_the_second_of_two_batches_is_refused_and_told_of_the_first(tmp_path):
-    wait = f"from pipelines.batch.manifest import opened\nfrom pathlib import Path\nwith opened(Path({str(tmp_path)!r})):\n"
+    wait = "from pipelines.batch.manifest import open_manifest as opened\n"
+    wait += f"from pathlib import Path\nwith opened(Path({str(tmp_path)!r})):\n"
     wait += "    print('there', flush=True)\n    input()"
     first = subprocess.Popen([sys.executable, "-c", wait], stdin=-1, stdout=-1, cwd=ROOT, text=True)
     assert first.stdout.readline() == "there\n"
-    with pytest.raises(Refused, match=f"process {first.pid} on "), opened(tmp_path):
+    with pytest.raises(UsageError, match=f"process {first.pid} on "), open_manifest(tmp_path):
         pass
     first.kill()
     first.wait()
-    with opened(tmp_path):  # the lock went with it
-        assert json.loads((tmp_path / INSIDE / "driver.json").read_text())["pid"] != first.pid
+    with open_manifest(tmp_path):  # the lock went with it
+        assert json.loads((tmp_path / BATCH_STATE_FOLDER / "driver.json").read_text())["pid"] != first.pid
 
 
 def test_a_table_of_something_else_is_refused(tmp_path):
-    (tmp_path / TABLE).write_text("notes" * 100)
-    with pytest.raises(Refused, match="not a table of a batch"), opened(tmp_path):
+    (tmp_path / MANIFEST_FILE).write_text("notes" * 100)
+    with pytest.raises(UsageError, match="not a batch manifest"), open_manifest(tmp_path):
         pass
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(Refused, match="cannot be made"), opened(file):
+    with pytest.raises(UsageError, match="cannot be created"), open_manifest(file):
         pass
 
 
 @pytest.mark.parametrize("spoil", [Path.mkdir, lambda lock: lock.write_bytes(bytes(range(256)) * 16)])
 def test_a_lock_that_cannot_be_is_not_taken_for_another_batch(tmp_path, spoil):
-    (tmp_path / INSIDE).mkdir()
-    spoil(tmp_path / INSIDE / "lock.sqlite")
-    with pytest.raises(Refused, match="not a folder a batch can use"), opened(tmp_path):
+    (tmp_path / BATCH_STATE_FOLDER).mkdir()
+    spoil(tmp_path / BATCH_STATE_FOLDER / "lock.sqlite")
+    with pytest.raises(UsageError, match="not a folder a batch can use"), open_manifest(tmp_path):
         pass

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipelines.batch.html_report import report
-from pipelines.batch.item import Item
-from pipelines.batch.progress import Live, board
-from pipelines.imitate.options import Drawing
-from pipelines.motion.options import Looking
-from pipelines.reporter import Talk
+from pipelines.batch.html_report import write_html_report
+from pipelines.batch.item import BatchItem
+from pipelines.batch.progress import LiveProgressTable, show_batch_progress
+from pipelines.imitate.options import RenderOptions
+from pipelines.motion.options import BaseEstimationOptions
+from pipelines.reporter import Reporter
 
 
 def item(name):
-    return Item(name, (Path("photo.jpg"),), Path("clip.mp4"), Path(name), Drawing(), Looking())
+    return BatchItem(name, (Path("photo.jpg"),), Path("clip.mp4"), Path(name), RenderOptions(), BaseEstimationOptions())
 
 
 def row(**values):
@@ -32,13 +32,13 @@ def shown(live):
 
 
 def test_a_table_tells_what_is_done_and_what_goes_on():
-    live = Live(4, {"done": 1, "failed": 0, "queued": 3})
-    live.began(item("one.mp4"))
-    live.began(item("two.mp4"))
+    live = LiveProgressTable(4, {"done": 1, "failed": 0, "queued": 3})
+    live.start_item(item("one.mp4"))
+    live.start_item(item("two.mp4"))
     assert "1 of 4" in shown(live)
     assert "one.mp4" in shown(live)
     live.left(item("two.mp4"))
-    live.ended(item("one.mp4"), row(state="failed"))
+    live.finish_item(item("one.mp4"), row(state="failed"))
     text = shown(live)
     assert "2 of 4" in text
     assert "1 done, 1 failed, 2 queued" in text
@@ -48,12 +48,12 @@ def test_a_table_tells_what_is_done_and_what_goes_on():
 
 
 def test_where_there_is_no_terminal_it_is_a_line_for_each(capsys):
-    with board(2, {}, Talk()) as lines:
-        lines.began(item("one.mp4"))
-        lines.ended(item("one.mp4"), row(id="one.mp4", state="done", frames=9))
+    with show_batch_progress(2, {}, Reporter()) as lines:
+        lines.start_item(item("one.mp4"))
+        lines.finish_item(item("one.mp4"), row(id="one.mp4", state="done", frames=9))
     assert capsys.readouterr().out == '{"id": "one.mp4", "state": "done", "attempts": 1, "frames": 9}\n'
-    with board(2, {}, Talk(quiet=True)) as nothing:
-        nothing.ended(item("one.mp4"), row(id="one.mp4", state="done"))
+    with show_batch_progress(2, {}, Reporter(quiet=True)) as nothing:
+        nothing.finish_item(item("one.mp4"), row(id="one.mp4", state="done"))
     assert capsys.readouterr().out == ""
 
 
@@ -61,7 +61,7 @@ def test_where_there_is_no_terminal_it_is_a_line_for_each(capsys):
 def test_a_report_shows_names_as_they_are(tmp_path, name):
     fine = row(id=name, state="done", frames=90, seconds=9.0, peak_mib=800.0, strip=b"\xff\xd8")
     poor = row(id="poor.mp4", state="failed", kind="input", reason=f"{name} is empty", warnings="one\ntwo")
-    report(tmp_path / "report.html", [fine, poor], 12)
+    write_html_report(tmp_path / "report.html", [fine, poor], 12)
     page = (tmp_path / "report.html").read_text()
     assert "<img onerror" not in page
     assert "1 done, 1 failed" in page

@@ -7,35 +7,35 @@ from pathlib import Path
 import pytest
 import torch
 
-from motion_imitate.types import Frames, cat
+from motion_imitate.types import Frames, cat_batched
 from motion_imitate.video import Encoding, join, probe, read, write
 from pipelines.batch import segments
-from pipelines.batch.segments import in_segments
-from pipelines.batch.worker_job import Performer
+from pipelines.batch.segments import imitate_in_segments
+from pipelines.batch.worker_job import ItemRunner
 from pipelines.cli.commands import main
 from pipelines.imitate import render_video as imitate
-from pipelines.imitate.driver import Job
-from pipelines.imitate.options import Imitating
-from pipelines.imitate.render_video import made
-from pipelines.motion.options import Seeing
-from pipelines.reporter import Talk
+from pipelines.imitate.driver import ImitateJob
+from pipelines.imitate.options import ImitateOptions
+from pipelines.imitate.render_video import render_video
+from pipelines.motion.options import EstimationOptions
+from pipelines.reporter import Reporter
 from tests.support.batches import PHOTO
 from tests.support.media import film
 from tests.support.standing import store
 
-QUIET = Talk(quiet=True)
+QUIET = Reporter(quiet=True)
 EXACT = Encoding(crf=0, preset="ultrafast", keyframes=1 / 3)
 
 
 class InTurn:
-    """Hands in this process: what is set here holds for them, too."""
+    """A worker pool in this process, so that monkeypatches apply to it."""
 
     workers = 1
 
     def __init__(self, most=99):
-        self.perform, self.given, self.left = Performer(), [], most
+        self.perform, self.given, self.left = ItemRunner(), [], most
 
-    def free(self):
+    def idle_workers(self):
         return 1 - len(self.given)
 
     def start(self, item):
@@ -55,12 +55,18 @@ class InTurn:
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    monkeypatch.setattr(imitate, "ENCODING", EXACT)
-    monkeypatch.setattr(segments, "ENCODING", EXACT)
+    monkeypatch.setattr(imitate, "RENDER_ENCODING", EXACT)
+    monkeypatch.setattr(segments, "RENDER_ENCODING", EXACT)
     motion = store(tmp_path / "standing.npz", 45)
 
     def of(name, **how):
-        return Job((PHOTO,), None, tmp_path / name, Imitating(motion=motion, segments=1, **how), Seeing(size=160))
+        return ImitateJob(
+            (PHOTO,),
+            None,
+            tmp_path / name,
+            ImitateOptions(motion=motion, segments=1, **how),
+            EstimationOptions(size=160),
+        )
 
     return of
 
@@ -70,11 +76,11 @@ def by(monkeypatch, hands):
     def hands_of(*_):
         yield hands
 
-    monkeypatch.setattr(segments, "hands_of", hands_of)
+    monkeypatch.setattr(segments, "open_worker_pool", hands_of)
 
 
 def pictures(path):
-    return cat(list(read(path)))
+    return cat_batched(list(read(path)))
 
 
 def test_stretches_are_the_whole_to_the_last_pixel(job, monkeypatch, tmp_path):
@@ -83,7 +89,7 @@ def test_stretches_are_the_whole_to_the_last_pixel(job, monkeypatch, tmp_path):
     for wish in ("photo", str(tmp_path / "wall.mp4")):
         by(monkeypatch, InTurn())
         one, many = job("whole.mp4", background=wish), job("joined.mp4", background=wish)
-        sure = [torch.cat(make(which, QUIET)) for make, which in ((made, one), (in_segments, many))]
+        sure = [torch.cat(make(which, QUIET)) for make, which in ((render_video, one), (imitate_in_segments, many))]
         whole, joined = pictures(one.out), pictures(many.out)
         assert torch.equal(whole.data, joined.data)
         assert torch.equal(whole.seconds, joined.seconds)
@@ -97,15 +103,15 @@ def test_what_is_done_is_kept_when_it_is_interrupted(job, monkeypatch):
     folder = one.out.with_name(".out.mp4.segments")
     by(monkeypatch, InTurn(most=1))
     with pytest.raises(KeyboardInterrupt):
-        in_segments(one, QUIET)
+        imitate_in_segments(one, QUIET)
     assert not one.out.exists()
     first = folder / "00000.mp4"
     stamp = first.stat().st_mtime_ns
     with monkeypatch.context() as patch:
-        patch.setattr(segments, "moving", lambda *_: pytest.fail("the motion was looked at again"))
+        patch.setattr(segments, "open_person_motion", lambda *_: pytest.fail("the motion was looked at again"))
         patch.setattr(segments.shutil, "rmtree", lambda _: None)
         by(patch, again := InTurn())
-        in_segments(one, QUIET)
+        imitate_in_segments(one, QUIET)
     assert first.stat().st_mtime_ns == stamp
     assert again.left == 98  # one more stretch
     assert len(pictures(one.out)) == 45
@@ -152,7 +158,7 @@ def test_parts_are_joined_as_they_are_with_the_sound_of_the_whole(tmp_path, suff
     out = tmp_path / f"joined{suffix}"
     assert join(out, parts, clip, {"comment": "joined"}) == 70
     joined = pictures(out)
-    alone = cat([pictures(part) for _, part in parts])
+    alone = cat_batched([pictures(part) for _, part in parts])
     assert torch.equal(joined.data, alone.data)
     assert float((joined.seconds - whole.seconds).abs().max()) < 1e-3
     assert probe(out).sound is not None
@@ -162,4 +168,4 @@ def test_parts_are_joined_as_they_are_with_the_sound_of_the_whole(tmp_path, suff
 
 def test_runs_are_cut_into_stretches():
     runs = [Frames(torch.zeros(n, 3, 2, 2, dtype=torch.uint8), torch.arange(float(n))) for n in (3, 9, 1, 4)]
-    assert [len(part) for part in segments.parts(runs, 5)] == [5, 5, 5, 2]
+    assert [len(part) for part in segments.regroup_motion(runs, 5)] == [5, 5, 5, 2]

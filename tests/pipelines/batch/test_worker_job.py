@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from motion_imitate.types import Frames
-from pipelines.batch.outcome import PICTURES
-from pipelines.batch.worker_job import Listening
+from pipelines.batch.outcome import STRIP_FRAMES
+from pipelines.batch.worker_job import RecordingReporter
 
 
 def runs(count, length=4):
@@ -19,10 +19,10 @@ def runs(count, length=4):
 @pytest.mark.parametrize("count", [1, 3, 7, 8, 72, 200])
 @pytest.mark.parametrize("known", [True, False])
 def test_pictures_are_spread_over_the_whole_however_long_it_is(count, known):
-    talk = Listening()
+    talk = RecordingReporter()
     assert sum(map(len, talk.counted(runs(count), "imitate", count if known else None))) == count
     shown = [int(picture[0, 0, 0]) for picture in talk.pictures]
-    assert 1 <= len(shown) <= PICTURES
+    assert 1 <= len(shown) <= STRIP_FRAMES
     assert shown[0] == 0
     steps = {b - a for a, b in pairwise(shown)}
     assert len(steps) <= 1

@@ -6,41 +6,51 @@ import pytest
 import torch
 from torch import nn
 
-from motion_imitate.generators.liquid_warping import SHAPES
+from motion_imitate.generators.liquid_warping import NETWORK_SHAPES
 from pipelines.bench import generator as bench_generator
-from pipelines.bench.generator import Work, compared, limited, operations, published, shipped, size_of
+from pipelines.bench.generator import (
+    TimedWork,
+    compare_works,
+    count_operations,
+    count_parameters,
+    limit_threads,
+    paper_works,
+    shipped_works,
+)
 from tests.support.painted import MODEL, source, standing
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    nets = {part: replace(getattr(SHAPES["paper"], part), width=2) for part in ("source", "target", "background")}
-    monkeypatch.setitem(SHAPES, "paper", replace(SHAPES["paper"], **nets))
-    monkeypatch.setattr(bench_generator, "SIDE", 32)
-    monkeypatch.setattr(bench_generator, "TIMES", 1)
-    monkeypatch.setattr(bench_generator, "THREADS", (1,))
+    nets = {
+        part: replace(getattr(NETWORK_SHAPES["paper"], part), width=2) for part in ("source", "target", "background")
+    }
+    monkeypatch.setitem(NETWORK_SHAPES, "paper", replace(NETWORK_SHAPES["paper"], **nets))
+    monkeypatch.setattr(bench_generator, "NETWORK_SIDE", 32)
+    monkeypatch.setattr(bench_generator, "GENERATOR_REPEATS", 1)
+    monkeypatch.setattr(bench_generator, "THREAD_COUNTS", (1,))
 
 
 def test_operations_are_twice_the_multiplications_and_weights_are_counted_once():
     net = nn.Conv2d(3, 5, 3, padding=1, bias=False)
-    assert operations(lambda: net(torch.zeros(1, 3, 8, 7))) == 2 * 8 * 7 * 5 * 27
-    assert size_of((net, nn.Linear(2, 2))) == 5 * 27 + 6
+    assert count_operations(lambda: net(torch.zeros(1, 3, 8, 7))) == 2 * 8 * 7 * 5 * 27
+    assert count_parameters((net, nn.Linear(2, 2))) == 5 * 27 + 6
 
 
 def test_threads_are_as_many_as_before_afterwards():
     before = torch.get_num_threads()
-    with limited(before + 1):
+    with limit_threads(before + 1):
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
 
 
 def test_what_takes_a_frame_is_told_beside_the_papers(quick):
     little = nn.Linear(1000, 20, bias=False)
-    works = published() | {
-        "nothing": Work(lambda: None),
-        "little": Work(lambda: little(torch.ones(1, 1000)), (little,)),
+    works = paper_works() | {
+        "nothing": TimedWork(lambda: None),
+        "little": TimedWork(lambda: little(torch.ones(1, 1000)), (little,)),
     }
-    lines = list(compared(works))
+    lines = list(compare_works(works))
     assert lines[0] == "1 thread"
     assert [line.strip().startswith(name) for line, name in zip(lines[1:], works, strict=True)] == [True] * 4
     assert "x1.000" in lines[1]
@@ -49,9 +59,9 @@ def test_what_takes_a_frame_is_told_beside_the_papers(quick):
 
 
 def test_each_part_is_drawn_and_composed():
-    works = shipped(source(standing(), size=(240, 160)), MODEL)
+    works = shipped_works(source(standing(), size=(240, 160)), MODEL)
     assert works["geometric"].does().cover.max() == 1
-    assert size_of(works["liquid-warping"].weights) < 8e6
+    assert count_parameters(works["liquid-warping"].weights) < 8e6
     with torch.no_grad():
         assert works["liquid-warping"].does().cover.shape == works["geometric"].does().cover.shape
         heads = works["liquid-warping, its network alone"].does()

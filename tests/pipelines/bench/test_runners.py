@@ -4,17 +4,17 @@ import re
 
 from motion_imitate.types import Frames
 from motion_imitate.video import write
-from pipelines.bench.runners import measured
-from pipelines.bench.synthetic_clips import swaying
+from pipelines.bench.runners import compare_runners
+from pipelines.bench.synthetic_clips import render_swaying_body
 from tests.support.batches import PHOTO
 
 
 def test_every_way_is_paced_in_one_run(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.bench.runners.LONGEST", 160)
+    monkeypatch.setattr("pipelines.bench.runners.RUNNER_LONGEST", 160)
     monkeypatch.setattr("pipelines.bench.runners.find_spec", lambda _: None)  # test_actors starts Ray often enough
     clip = tmp_path / "clip.mp4"
-    write(clip, (Frames(run.data, run.seconds) for run in swaying(16, (160, 120))), 30)
-    told = list(measured(PHOTO, clip, tmp_path, times=1, clips=3))
+    write(clip, (Frames(run.data, run.seconds) for run in render_swaying_body(16, (160, 120))), 30)
+    told = list(compare_runners(PHOTO, clip, tmp_path, times=1, clips=3))
     paces = [float(line.split("frames/s")[0].split()[-1]) for line in told[1:]]
     assert len(paces) == 4
     assert all(pace > 0 for pace in paces)

@@ -17,11 +17,11 @@ import pytest
 from motion_imitate import weights
 from motion_imitate.video import probe, read
 from pipelines.cli.commands import main
-from pipelines.cli.guard import guarded
-from pipelines.errors import verdict
+from pipelines.cli.guard import run_guarded
+from pipelines.errors import classify_error
 from pipelines.motion import commands as motion
-from pipelines.motion.options import Seeing
-from pipelines.reporter import Talk
+from pipelines.motion.options import EstimationOptions
+from pipelines.reporter import Reporter
 from tests.support import ROOT
 from tests.support.media import covered, cut, film, voice_only
 from tests.support.standing import store
@@ -72,7 +72,8 @@ def refused(capsys, code, *words):
 
 @pytest.mark.parametrize("words", [["--help"], ["motion", "extract", "--help"], ["--version"], ["no", "such"]])
 def test_nothing_heavy_is_imported_to_show_help_or_refuse_words(words):
-    look = f"import sys; from pipelines.cli.commands import main; main({words}); print([n for n in {HEAVY} if n in sys.modules])"
+    run = f"from pipelines.cli.commands import main; main({words})"
+    look = f"import sys; {run}; print([n for n in {HEAVY} if n in sys.modules])"
     seen = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert seen.stdout.splitlines()[-1] == "[]"
 
@@ -105,7 +106,7 @@ def test_words_that_are_not_understood_are_answered_with_those_that_are(capsys, 
 
 OUTPUTS = {  # what is wrong with a result's name: (name, hint)
     "a folder": ("sub", "is a folder"),
-    "the wrong kind": ("result.avi", "name it so"),
+    "the wrong kind": ("result.avi", "must end in"),
     "there already": ("there", "-y"),
     "in no folder": ("none/result", "no folder"),
     "in a folder that takes no files": ("/proc/result", "choose another folder"),
@@ -186,7 +187,7 @@ def test_what_is_no_motion_is_refused(capsys, folder, clip, stored):
 
 
 def test_weights_that_are_missing_have_their_own_code(capsys, folder, clip, monkeypatch):
-    monkeypatch.setattr(weights, "HOMES", (folder,))
+    monkeypatch.setattr(weights, "ASSET_FOLDERS", (folder,))
     assert "no asset" in refused(capsys, 4, "motion", "extract", clip, "-o", "out.npz")
     monkeypatch.setenv("MOTION_IMITATE_HOME", str(folder))
     sentence = refused(capsys, 4, "motion", "extract", clip, "-o", "out.npz", "--body", "smpl")
@@ -253,7 +254,7 @@ def test_errors_are_json_where_results_are(capsys, folder):
 def test_a_motion_of_another_clip_is_drawn_with_a_warning(capsys, folder, clip, made):
     store(folder / "longer.npz", 60)
     command = ["motion", "overlay", clip, "--motion", "longer.npz", "-o", "out.mp4"]
-    assert "is it this clip's" in ask(capsys, *command)[2][0]
+    assert "check that it is this clip's" in ask(capsys, *command)[2][0]
     assert ask(capsys, *command, "-y", "--quiet")[2] == []
 
 
@@ -261,7 +262,7 @@ def test_a_motion_of_another_clip_is_drawn_with_a_warning(capsys, folder, clip, 
 def wished(monkeypatch):
     """What `motion extract` is called with, instead of the call."""
     calls = []
-    monkeypatch.setattr(motion, "extract", lambda *given: calls.append(given))
+    monkeypatch.setattr(motion, "extract_motion", lambda *given: calls.append(given))
     return calls
 
 
@@ -274,11 +275,11 @@ def test_the_command_line_goes_before_the_environment_and_that_before_the_file(f
     monkeypatch.setenv("MOTION_IMITATE_HOME", "somewhere")  # means something else
     command = ["motion", "extract", "a.mp4", "-o", "a.npz", "--config", "mine.toml"]
     assert main([*command, "--person", "right"]) == 0
-    assert wished[-1][2] == Seeing(quality="fast", person="right", size=640)
+    assert wished[-1][2] == EstimationOptions(quality="fast", person="right", size=640)
     monkeypatch.delenv("MOTION_IMITATE_QUALITY")
     monkeypatch.delenv("MOTION_IMITATE_PERSON")
     assert main(command) == 0
-    assert wished[-1][2] == Seeing(quality="best", person=2, size=640)
+    assert wished[-1][2] == EstimationOptions(quality="best", person=2, size=640)
 
 
 @pytest.mark.parametrize("text", ['qualty = "best"', 'quality = "bets"', "size = 5", "quality = "])
@@ -328,11 +329,11 @@ def test_a_fault_of_the_program_says_so_and_shows_where_only_if_asked(capsys):
     def faulty():
         raise KeyError("no such thing")
 
-    assert guarded(Talk(), faulty) == 1
+    assert run_guarded(Reporter(), faulty) == 1
     said = capsys.readouterr().err
     assert "--debug" in said
     assert "Traceback" not in said
-    assert guarded(Talk(debug=True), faulty) == 1
+    assert run_guarded(Reporter(debug=True), faulty) == 1
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -380,7 +381,7 @@ def test_networks_are_taken_out_of_their_package_and_replace_nothing_unasked(cap
     command = ["convert", "networks", given, "-o", "nets"]
     told = json.loads(ask(capsys, *command, "--json")[1])
     assert (folder / "nets/pose_lite.tflite").read_bytes() == b"a network"
-    assert told["sha256"] == {"pose_lite.tflite": weights.sha256(folder / "nets/pose_lite.tflite")}
+    assert told["sha256"] == {"pose_lite.tflite": weights.file_sha256(folder / "nets/pose_lite.tflite")}
     (folder / "nets/pose_lite.tflite").write_text("mine")
     assert "-y" in refused(capsys, 2, *command)
     assert (folder / "nets/pose_lite.tflite").read_text() == "mine"
@@ -400,7 +401,7 @@ def test_packages_without_networks_are_refused(capsys, folder):
 def test_a_picture_is_no_clip(capsys, folder):
     cv2.imwrite("one.png", np.zeros((8, 8, 3), np.uint8))
     Path("one.png").rename("one.mp4")
-    assert "is a picture" in refused(capsys, 3, "motion", "extract", "one.mp4", "-o", "one.npz")
+    assert "is an image" in refused(capsys, 3, "motion", "extract", "one.mp4", "-o", "one.npz")
 
 
 def test_a_home_that_is_a_file_is_a_matter_of_words(capsys, folder, monkeypatch):
@@ -417,6 +418,6 @@ def test_a_file_of_smpl_that_is_not_there_makes_no_home(capsys, folder, monkeypa
 
 
 def test_a_full_disk_is_a_failure_not_a_fault():
-    code, sentence = verdict(OSError(28, "No space left on device"))
+    code, sentence = classify_error(OSError(28, "No space left on device"))
     assert code == 1
     assert "free some space" in sentence

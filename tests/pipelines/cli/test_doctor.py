@@ -16,14 +16,14 @@ def examined(capsys):
 def test_all_is_well_where_these_tests_run(capsys):
     code, well, checks = examined(capsys)
     assert (code, well) == (0, True)
-    assert set(checks) == set(doctor.CHECKS)
+    assert set(checks) == set(doctor.INSTALLATION_CHECKS)
     assert "30 frames" in checks["video"]["words"]
 
 
 def test_a_missing_asset_is_found(capsys, monkeypatch):
     gone = weights.Asset("gone.bin", "", "", "", "0" * 64)
-    kept = weights.manifest()
-    monkeypatch.setattr(weights, "manifest", lambda: [*kept, gone])
+    kept = weights.read_asset_manifest()
+    monkeypatch.setattr(weights, "read_asset_manifest", lambda: [*kept, gone])
     code, well, checks = examined(capsys)
     assert (code, well) == (1, False)
     assert "gone.bin" in checks["assets"]["words"]
@@ -33,13 +33,13 @@ def test_a_check_that_breaks_is_a_finding(capsys, monkeypatch):
     def broken():
         raise OSError("no room for a trial")
 
-    monkeypatch.setitem(doctor.CHECKS, "video", broken)
+    monkeypatch.setitem(doctor.INSTALLATION_CHECKS, "video", broken)
     code, _, checks = examined(capsys)
     assert code == 1
     assert "no room for a trial" in checks["video"]["words"]
 
 
 def test_what_can_be_done_without_is_a_note(capsys, monkeypatch):
-    monkeypatch.setitem(doctor.CHECKS, "numba", doctor.package("no-such-package", "all is slower"))
+    monkeypatch.setitem(doctor.INSTALLATION_CHECKS, "numba", doctor.package_check("no-such-package", "all is slower"))
     code, well, checks = examined(capsys)
     assert (code, well, checks["numba"]["good"]) == (0, True, None)

@@ -10,9 +10,9 @@ import pytest
 
 from motion_imitate import weights
 from motion_imitate.photos.headers import NotAPicture
-from motion_imitate.photos.read import stored_size, upright_size
+from motion_imitate.photos.read import stored_photo_size, upright_photo_size
 from pipelines.cli.commands import main
-from pipelines.cli.file_info import described
+from pipelines.cli.file_info import describe_asset
 from tests.support.media import film
 
 
@@ -34,7 +34,7 @@ def test_a_clip_is_described_as_it_is_seen(capsys, tmp_path):
 def test_a_picture_has_the_size_it_was_written_with(tmp_path, suffix, size):
     path = tmp_path / f"picture{suffix}"
     cv2.imwrite(str(path), np.zeros((*size, 3), np.uint8))
-    assert stored_size(path) == upright_size(path) == size
+    assert stored_photo_size(path) == upright_photo_size(path) == size
 
 
 def chunk(name, data):
@@ -68,32 +68,38 @@ def test_a_picture_that_breaks_off_is_refused(tmp_path, share):
     cv2.imwrite(str(path), noise)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(NotAPicture, match=r"picture\.jpg"):
-        upright_size(path)
+        upright_photo_size(path)
 
 
 def test_weights_are_counted(capsys):
-    body = told(capsys, weights.find("anny.safetensors"))
+    body = told(capsys, weights.find_asset("anny.safetensors"))
     assert (body["kind"], body["name"]) == ("weights", "anny")
-    net = told(capsys, weights.find("pose_lite.tflite"))
+    net = told(capsys, weights.find_asset("pose_lite.tflite"))
     assert net["kind"] == "network"
     assert net["numbers"] > 1_000_000
 
 
 def test_a_shipped_file_is_there_sound_changed_or_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "HOMES", (tmp_path,))
+    monkeypatch.setattr(weights, "ASSET_FOLDERS", (tmp_path,))
     (tmp_path / "a.bin").write_bytes(b"a")
-    sound = weights.Asset("a.bin", "", "", "", weights.sha256(tmp_path / "a.bin"))
+    sound = weights.Asset("a.bin", "", "", "", weights.file_sha256(tmp_path / "a.bin"))
     changed = weights.Asset("a.bin", "", "", "", "0" * 64)
     missing = weights.Asset("b.bin", "", "", "", "0" * 64)
-    assert [described(asset, True)["state"] for asset in (sound, changed, missing)] == ["sound", "changed", "missing"]
-    assert described(changed, False)["state"] == "there"
+    assert [describe_asset(asset, True)["state"] for asset in (sound, changed, missing)] == [
+        "sound",
+        "changed",
+        "missing",
+    ]
+    assert describe_asset(changed, False)["state"] == "there"
 
 
 def test_weights_lists_what_is_shipped_and_where_an_own_file_goes(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("MOTION_IMITATE_HOME", str(tmp_path))
     assert main(["weights", "--check", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["weights"]
-    assert {row["file"] for row in rows} == {a.file for a in weights.manifest()} | {str(tmp_path / "smpl.safetensors")}
+    assert {row["file"] for row in rows} == {a.file for a in weights.read_asset_manifest()} | {
+        str(tmp_path / "smpl.safetensors")
+    }
     assert {row["state"] for row in rows} == {"sound", "not installed"}
     assert main(["weights"]) == 0
     assert "anny.safetensors" in capsys.readouterr().out

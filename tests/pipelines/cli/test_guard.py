@@ -8,23 +8,22 @@ import sys
 
 import pytest
 
-from pipelines.cli import guard as console
 from pipelines import reporter
-from pipelines.reporter import Talk, progress
+from pipelines.reporter import Reporter, progress_record
 from tests.support import ROOT
 
 JOB = """
 import time
-from pipelines.reporter import Talk
-for run in Talk().counted(([0] * 10 for _ in range(12)), "count", 120):
+from pipelines.reporter import Reporter
+for run in Reporter().counted(([0] * 10 for _ in range(12)), "count", 120):
     time.sleep(0.02)
 """
 
 
 def test_without_a_terminal_progress_is_lines_of_json(capsys, monkeypatch):
-    monkeypatch.setattr(reporter, "EVERY", 0.0)
+    monkeypatch.setattr(reporter, "PROGRESS_INTERVAL", 0.0)
     runs = [[0] * 7, [0] * 7, [0] * 2]
-    assert list(Talk().counted(runs, "count", 16)) == runs
+    assert list(Reporter().counted(runs, "count", 16)) == runs
     said = capsys.readouterr()
     lines = [json.loads(line) for line in said.err.splitlines()]
     assert [line["frames"] for line in lines] == [7, 14, 16, 16]
@@ -33,14 +32,14 @@ def test_without_a_terminal_progress_is_lines_of_json(capsys, monkeypatch):
 
 
 def test_who_wants_quiet_has_it(capsys):
-    assert len(list(Talk(quiet=True).counted([[0]] * 3, "count", 3))) == 3
-    Talk(quiet=True).warn("odd")
+    assert len(list(Reporter(quiet=True).counted([[0]] * 3, "count", 3))) == 3
+    Reporter(quiet=True).warn("odd")
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(("done", "total", "seconds", "left"), [(50, 100, 5, 5.0), (50, None, 5, None), (9, 4, 1, 0.0)])
 def test_what_is_left_is_told_at_the_pace_so_far(done, total, seconds, left):
-    told = progress("count", done, total, seconds)
+    told = progress_record("count", done, total, seconds)
     assert told["seconds_left"] == left
     assert told["frames_per_second"] == done / seconds
 

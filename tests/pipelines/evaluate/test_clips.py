@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from motion_imitate.estimators.face import MEAN_FACE, Face
+from motion_imitate.estimators.face import MEAN_FACE, FaceLandmarks
 from motion_imitate.training import backbones
 from motion_imitate.types import Sighting
 from pipelines.cli.commands import main
 from pipelines.evaluate import compare
 from pipelines.evaluate import tables as evaluated
-from pipelines.evaluate.scores import Judges, Sample, judged, with_the_next
-from pipelines.evaluate.tables import COLUMNS, finite, means, systems, table
-from pipelines.motion.estimate import watching
-from pipelines.motion.options import Seeing
-from pipelines.output_path import Refused
-from pipelines.reporter import Talk
+from pipelines.evaluate.scores import GroundTruthFrame, MetricNetworks, frames_with_next, score_clip_frame
+from pipelines.evaluate.tables import SCORE_COLUMNS, markdown_score_table, mean_scores, system_means, without_infinities
+from pipelines.motion.estimate import open_input_clip
+from pipelines.motion.options import EstimationOptions
+from pipelines.output_path import UsageError
+from pipelines.reporter import Reporter
 from tests.support import DATA
 from tests.support.media import film, number
 
@@ -91,8 +91,8 @@ def test_what_cannot_be_is_refused_in_a_sentence(capsys, folder):
     assert "--pair" in refused(capsys, 2, "--pair", "clip.mp4")
     assert "absent.mp4" in refused(capsys, 3, "absent.mp4")
     assert "absent.mp4" in refused(capsys, 3, "--pair", "clip.mp4", "absent.mp4")
-    assert "name it so" in refused(capsys, 2, "clip.mp4", "-o", "out.txt")
-    assert "is there already" in refused(capsys, 2, "clip.mp4", "-o", "old.json")
+    assert "must end in" in refused(capsys, 2, "clip.mp4", "-o", "out.txt")
+    assert "already exists" in refused(capsys, 2, "clip.mp4", "-o", "old.json")
     assert "name one after --sheet" in refused(capsys, 2, "clip.mp4", "--sheet", "file")
     assert "name another after --sheet" in refused(capsys, 2, "clip.mp4", "--sheet", "no/folder")
     assert "goes to 2" in refused(capsys, 2, "clip.mp4", "--source-frame", "3")
@@ -107,32 +107,32 @@ def test_a_sheet_that_is_there_already_stays(capsys, folder):
     (folder / "sheets" / "1_clip.png").write_bytes(b"mine")
     (folder / "sheets" / "made_up.png").write_bytes(b"of no concern")
     job = [(Path("clip.mp4"), Path("clip.mp4"))]
-    assert len(evaluated.places([], True, None, Path("new"), False)) == 1
-    with pytest.raises(Refused, match="1_clip"):
-        evaluated.places(job, False, None, Path("sheets"), False)
-    with pytest.raises(Refused, match="made_up"):
-        evaluated.places([], True, None, Path("sheets"), False)
-    assert evaluated.places([], False, None, Path("sheets"), False) == []
-    assert "is there already" in refused(capsys, 2, "clip.mp4", "--sheet", "sheets")
+    assert len(evaluated.plan_sheet_paths([], True, None, Path("new"), False)) == 1
+    with pytest.raises(UsageError, match="1_clip"):
+        evaluated.plan_sheet_paths(job, False, None, Path("sheets"), False)
+    with pytest.raises(UsageError, match="made_up"):
+        evaluated.plan_sheet_paths([], True, None, Path("sheets"), False)
+    assert evaluated.plan_sheet_paths([], False, None, Path("sheets"), False) == []
+    assert "already exists" in refused(capsys, 2, "clip.mp4", "--sheet", "sheets")
     assert (folder / "sheets" / "1_clip.png").read_bytes() == b"mine"
 
 
 def test_wanted_frames_come_with_the_next_across_runs(folder):
     """The frames' own numbers are read off the pictures."""
-    what = watching(film(folder / "clip.mp4", count=40), Seeing(), lambda _: None)
+    what = open_input_clip(film(folder / "clip.mp4", count=40), EstimationOptions(), lambda _: None)
     found = {
-        frame: [number(p.permute(1, 2, 0).numpy()) for p in two] for frame, two in with_the_next(what, [0, 15, 31])
+        frame: [number(p.permute(1, 2, 0).numpy()) for p in two] for frame, two in frames_with_next(what, [0, 15, 31])
     }
     assert found == {0: [0, 1], 15: [15, 16], 31: [31, 32]}
-    assert [frame for frame, _ in with_the_next(what, [38, 39])] == [38]  # the last has no next
+    assert [frame for frame, _ in frames_with_next(what, [38, 39])] == [38]  # the last has no next
 
 
 def test_the_frame_that_serves_as_the_photo_is_the_one_asked_for(folder):
     clip = film(folder / "clip.mp4", count=20)
     for wanted in (0, 17):
-        assert number(compare.frame_of(clip, wanted, SIZE).permute(1, 2, 0).numpy()) == wanted
-    with pytest.raises(Refused, match="goes to 19"):
-        compare.frame_of(clip, 20, SIZE)
+        assert number(compare.read_clip_frame(clip, wanted, SIZE).permute(1, 2, 0).numpy()) == wanted
+    with pytest.raises(UsageError, match="goes to 19"):
+        compare.read_clip_frame(clip, 20, SIZE)
 
 
 def sighting(shift=0.0):
@@ -162,11 +162,11 @@ def truth():
     pictures = torch.randint(0, 256, (2, 3, *SIZE), generator=random, dtype=torch.uint8)
     person = torch.zeros(1, 1, *SIZE, dtype=torch.bool)
     person[..., 24:72, 32:96] = True
-    return Sample(7, pictures, sighting(), person)
+    return GroundTruthFrame(7, pictures, sighting(), person)
 
 
 def test_the_truth_judged_by_itself_has_no_fault(truth):
-    marks = judged(truth.pictures, truth, Judges(sees(sighting())))
+    marks = score_clip_frame(truth.pictures, truth, MetricNetworks(sees(sighting())))
     assert marks["person_psnr"] == marks["psnr"] == math.inf
     assert marks["person_ssim"] == marks["aligned_ssim"] == pytest.approx(1)
     assert marks["flicker"] == marks["pose_error"] == 0
@@ -175,17 +175,19 @@ def test_the_truth_judged_by_itself_has_no_fault(truth):
 
 def test_faults_are_told_apart(truth):
     elsewhere = truth.pictures.where(truth.person[0], 0)
-    marks = judged(elsewhere, truth, Judges(sees(sighting(0.9), sighting(0.1))))  # the nearer of two people
+    marks = score_clip_frame(
+        elsewhere, truth, MetricNetworks(sees(sighting(0.9), sighting(0.1)))
+    )  # the nearer of two people
     assert marks["person_psnr"] == math.inf
     assert marks["psnr"] < 10
     assert marks["pose_error"] == pytest.approx(0.1 * SIZE[1] / SIZE[0], rel=1e-4)
     assert marks["outline"] == pytest.approx(0.9 / 1.1, abs=0.03)
     second = truth.pictures.clone()
     second[1] = (second[1].int() - 10).clamp(min=0).to(torch.uint8)
-    assert 8 < judged(second, truth, Judges(sees(sighting())))["flicker"] <= 10
+    assert 8 < score_clip_frame(second, truth, MetricNetworks(sees(sighting())))["flicker"] <= 10
     lost = sighting()
     lost.score.zero_()
-    marks = judged(truth.pictures, truth, Judges(sees(lost)))
+    marks = score_clip_frame(truth.pictures, truth, MetricNetworks(sees(lost)))
     assert marks["found"] == 0
     assert math.isnan(marks["pose_error"])
 
@@ -194,15 +196,17 @@ def test_networks_judge_where_they_are_and_their_marks_tell_faults(truth):
     def features(pictures):
         return [pictures] * 5
 
-    judges = Judges(sees(sighting()), OneFace(), features)
-    same = judged(truth.pictures, truth, judges)
+    judges = MetricNetworks(sees(sighting()), OneFace(), features)
+    same = score_clip_frame(truth.pictures, truth, judges)
     assert same["face"] == 0
     assert same["perceptual"] == same["aligned"] == pytest.approx(0, abs=1e-6)
-    assert judged(truth.pictures // 2, truth, judges)["face"] > 0.1
-    inverse = judged(255 - truth.pictures, truth, judges)
+    assert score_clip_frame(truth.pictures // 2, truth, judges)["face"] > 0.1
+    inverse = score_clip_frame(255 - truth.pictures, truth, judges)
     assert min(inverse["perceptual"], inverse["aligned"]) > 0.1
-    assert math.isnan(judged(truth.pictures, truth, Judges(sees(sighting()), NoFace(), features))["face"])
-    blind = judged(truth.pictures, truth, Judges(sees(sighting())))
+    assert math.isnan(
+        score_clip_frame(truth.pictures, truth, MetricNetworks(sees(sighting()), NoFace(), features))["face"]
+    )
+    blind = score_clip_frame(truth.pictures, truth, MetricNetworks(sees(sighting())))
     assert math.isnan(blind["face"])
     assert math.isnan(blind["perceptual"])
     assert math.isnan(blind["aligned"])
@@ -212,7 +216,9 @@ def test_what_is_a_pixel_off_is_near_once_it_is_slid_to_fit(truth):
     coarse = truth.pictures[:, :, ::8, ::8].float()
     smooth = torch.nn.functional.interpolate(coarse, SIZE, mode="bilinear").to(torch.uint8)
     truth = replace(truth, pictures=smooth)
-    marks = judged(smooth.roll(1, 3), truth, Judges(sees(sighting()), features=lambda pictures: [pictures] * 5))
+    marks = score_clip_frame(
+        smooth.roll(1, 3), truth, MetricNetworks(sees(sighting()), features=lambda pictures: [pictures] * 5)
+    )
     assert marks["aligned"] < 0.3 * marks["perceptual"]
     assert marks["person_ssim"] < 0.98 < marks["aligned_ssim"]
 
@@ -228,15 +234,15 @@ class OneFace:
     def find(self, image, person):
         points = torch.zeros(468, 2)
         points[list(MEAN_FACE)] = torch.tensor(list(MEAN_FACE.values())) - 0.5
-        return Face(points, 1.0, 100.0)
+        return FaceLandmarks(points, 1.0, 100.0)
 
     def identity(self, faces):
         return faces.mean((2, 3))
 
 
 def test_a_package_that_is_missing_is_told_once_and_the_rest_is_measured(capsys, monkeypatch):
-    monkeypatch.setattr(backbones, "PACKAGE", "no_such_package_at_all")
-    judges = compare.judges_of(Seeing(), Talk())
+    monkeypatch.setattr(backbones, "LITE0_PACKAGE", "no_such_package_at_all")
+    judges = compare.load_metric_networks(EstimationOptions(), Reporter())
     assert judges.features is None
     assert judges.faces is not None
     (said,) = capsys.readouterr().err.splitlines()
@@ -245,14 +251,14 @@ def test_a_package_that_is_missing_is_told_once_and_the_rest_is_measured(capsys,
 
 
 def test_systems_are_means_over_the_clips_that_have_the_mark():
-    none = dict.fromkeys(COLUMNS)
+    none = dict.fromkeys(SCORE_COLUMNS)
     rows = [
         {"clip": "a", "row": "copy", "frames": 10} | none | {"face": 0.9, "psnr": 10.0, "person_psnr": math.inf},
         {"clip": "a", "row": "geometric", "frames": 10} | none | {"face": 0.3},
         {"clip": "b", "row": "copy", "frames": 30} | none | {"psnr": 20.0},
         {"clip": "b", "row": "geometric", "frames": 30} | none | {"face": 0.5},
     ]
-    found = systems(rows)
+    found = system_means(rows)
     assert list(found) == ["copy-source", "geometric"]
     assert found["copy-source"] == none | {"clips": 2, "frames": 40, "face": 0.9, "psnr": 15.0}
     assert found["geometric"] == none | {"clips": 2, "frames": 40, "face": pytest.approx(0.4)}
@@ -260,12 +266,12 @@ def test_systems_are_means_over_the_clips_that_have_the_mark():
 
 def test_means_leave_out_what_was_not_measured():
     each = [{"found": 1.0, "pose_error": 0.02, "psnr": 20.0}, {"found": 0.0, "pose_error": math.nan, "psnr": 30.0}]
-    row = means(each, whole=True)
+    row = mean_scores(each, whole=True)
     assert (row["frames"], row["found"], row["pose_error"], row["psnr"], row["seen"]) == (2, 0.5, 0.02, 25, None)
-    assert means(each, whole=False)["psnr"] is None
-    assert set(row) == {"frames", *COLUMNS}
-    written = table([{"clip": "a", "row": "copy"} | row]).splitlines()
+    assert mean_scores(each, whole=False)["psnr"] is None
+    assert set(row) == {"frames", *SCORE_COLUMNS}
+    written = markdown_score_table([{"clip": "a", "row": "copy"} | row]).splitlines()
     assert written[0] == "| clip | row | frames | pose error, % | found, % | PSNR, dB |"
     assert written[2] == "| a | copy | 2 | 2.0 | 50 | 25.0 |"
-    assert finite({"psnr": math.inf, "ssim": 1.0}) == {"psnr": None, "ssim": 1.0}
-    json.dumps(finite(row), allow_nan=False)
+    assert without_infinities({"psnr": math.inf, "ssim": 1.0}) == {"psnr": None, "ssim": 1.0}
+    json.dumps(without_infinities(row), allow_nan=False)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from motion_imitate.photos.headers import NotAPicture
-from pipelines.imitate.backdrop import backdrop
+from pipelines.imitate.backdrop import open_backdrop
 from tests.support.media import RATE, UPRIGHT, corners, film, number, picture
 
 
@@ -19,14 +19,14 @@ def numbers(pictures):
 
 
 def test_a_video_is_shown_at_its_own_times_and_begins_anew(tmp_path):
-    behind = backdrop(film(tmp_path / "ten.mp4", count=10), (96, 128))
+    behind = open_backdrop(film(tmp_path / "ten.mp4", count=10), (96, 128))
     assert numbers(behind.send(seconds(0, 1, 2))) == [0, 1, 2]
     assert numbers(behind.send(seconds(2.5, 3, 9))) == [2, 3, 9]
     assert numbers(behind.send(seconds(10, 19, 20, 47))) == [0, 9, 0, 7]
 
 
 def test_another_rate_and_a_later_start(tmp_path):
-    behind = backdrop(film(tmp_path / "slow.mp4", count=20, rate=10, at=lambda i: i / 10), (96, 128))
+    behind = open_backdrop(film(tmp_path / "slow.mp4", count=20, rate=10, at=lambda i: i / 10), (96, 128))
     assert numbers(behind.send(7 + seconds(0, 1, 2, 3, 6, 9))) == [0, 0, 0, 1, 2, 3]
 
 
@@ -35,8 +35,8 @@ def test_the_middle_covers_any_size(tmp_path, size):
     """The same of a video and of its picture: only what juts out is cut off."""
     film(tmp_path / "clip.mp4", count=3, image=lambda i, size: picture(0, size))
     cv2.imwrite(str(tmp_path / "still.png"), picture(0)[..., ::-1])
-    video = backdrop(tmp_path / "clip.mp4", size).send(seconds(1))
-    still = backdrop(tmp_path / "still.png", size).send(seconds(1))
+    video = open_backdrop(tmp_path / "clip.mp4", size).send(seconds(1))
+    still = open_backdrop(tmp_path / "still.png", size).send(seconds(1))
     assert video.shape == still.shape == (1, 3, *size)
     assert (video.float() - still.float()).abs().mean() < 5
     if size[1] / size[0] == pytest.approx(4 / 3, 0.1):
@@ -45,7 +45,7 @@ def test_the_middle_covers_any_size(tmp_path, size):
 
 def test_a_still_stays(tmp_path):
     cv2.imwrite(str(tmp_path / "still.png"), picture(5)[..., ::-1])
-    behind = backdrop(tmp_path / "still.png", (96, 128))
+    behind = open_backdrop(tmp_path / "still.png", (96, 128))
     assert numbers(behind.send(seconds(0, 500))) == [5, 5]
     assert np.array_equal(behind.send(seconds(501))[0].permute(1, 2, 0).numpy(), picture(5))
 
@@ -53,4 +53,4 @@ def test_a_still_stays(tmp_path):
 def test_neither_picture_nor_video(tmp_path):
     (tmp_path / "x.txt").write_text("x")
     with pytest.raises(NotAPicture):
-        backdrop(tmp_path / "x.txt", (96, 128))
+        open_backdrop(tmp_path / "x.txt", (96, 128))

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from motion_imitate.imitate import Render
-from motion_imitate.photos.people import fitted_into, people_in
-from motion_imitate.types import Frames, cat
+from motion_imitate.imitate import FrameRenderer
+from motion_imitate.photos.people import find_people, fit_image_into
+from motion_imitate.types import Frames, cat_batched
 from motion_imitate.video import Encoding, probe, read, write
-from motion_imitate.weights import find
+from motion_imitate.weights import find_asset
 from pipelines.cli.commands import main
-from pipelines.imitate.backdrop import colour, covered
-from pipelines.motion.advice import of_detail
-from pipelines.output_path import Refused
+from pipelines.imitate.backdrop import parse_hex_colour, resize_to_cover
+from pipelines.motion.advice import sharpness_advice
+from pipelines.output_path import UsageError
 from tests.support import ROOT
 from tests.support.media import film
 from tests.support.standing import store
@@ -65,7 +65,7 @@ def test_a_photo_and_a_motion_become_a_video(capsys, folder, stored):
 def test_side_by_side_shows_the_photo_too(folder, stored):
     words = ["imitate", "photo.jpg", "--motion", str(stored), "-o", "out.mp4", "--size", "240", "--quiet"]
     assert main([*words, "--side-by-side"]) == 0
-    alone = fitted_into(torch.from_numpy(cv2.imread("photo.jpg")).permute(2, 0, 1).float(), (240, 240))
+    alone = fit_image_into(torch.from_numpy(cv2.imread("photo.jpg")).permute(2, 0, 1).float(), (240, 240))
     info = probe(Path("out.mp4"))
     assert info.height <= alone.shape[1]
     left = next(iter(read(Path("out.mp4")))).data[0, :, :, : info.width // 2]
@@ -75,10 +75,10 @@ def test_side_by_side_shows_the_photo_too(folder, stored):
 
 def test_a_blurred_photo_is_told_from_a_sharp_one():
     image = torch.from_numpy(cv2.imread(str(PERSON))[..., ::-1].copy()).permute(2, 0, 1).float() / 255
-    person = people_in(image, "photo.jpg")[0]
-    assert of_detail(image, person) == []
+    person = find_people(image, "photo.jpg")[0]
+    assert sharpness_advice(image, person) == []
     soft = torch.from_numpy(cv2.GaussianBlur(image.permute(1, 2, 0).numpy(), (0, 0), 2.5)).permute(2, 0, 1)
-    assert "sharper photo" in of_detail(soft, person)[0]
+    assert "sharper photo" in sharpness_advice(soft, person)[0]
 
 
 def test_what_cannot_be_is_refused_in_a_sentence(capsys, folder, stored):
@@ -89,7 +89,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(capsys, folder, stored):
     assert "nobody is seen in nobody.png" in refused(capsys, 3, "nobody.png", "--motion", stored, *out)
     assert "nobody is seen in clip.mp4" in refused(capsys, 3, "photo.jpg", "clip.mp4", *out, "--quiet")
     assert "#RRGGBB" in refused(capsys, 2, "photo.jpg", "--motion", stored, *out, "--background", "#12")
-    assert "name it so" in refused(capsys, 2, "photo.jpg", "--motion", stored, "-o", "out.avi")
+    assert "must end in" in refused(capsys, 2, "photo.jpg", "--motion", stored, "-o", "out.avi")
     assert "also the input" in refused(capsys, 2, "photo.jpg", "clip.mp4", "-o", "clip.mp4", "-y")
     assert "absent.png" in refused(capsys, 2, "photo.jpg", "--motion", stored, *out, "--background", "absent.png")
     assert sorted(os.listdir(folder)) == ["clip.mp4", "nobody.png", "photo.jpg"]
@@ -97,7 +97,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(capsys, folder, stored):
 
 def test_a_picture_covers_any_size_without_being_stretched():
     wide = torch.linspace(0, 1, 400).expand(3, 100, -1)
-    tall = covered(wide, (200, 50))
+    tall = resize_to_cover(wide, (200, 50))
     assert tall.shape == (3, 200, 50)
     assert tall[0, 0].mean() == pytest.approx(0.5, abs=0.01)  # its middle
     assert tall[0, 0, -1] - tall[0, 0, 0] == pytest.approx(50 / 800, abs=0.01)
@@ -105,16 +105,16 @@ def test_a_picture_covers_any_size_without_being_stretched():
 
 def test_photos_of_other_shapes_are_brought_to_the_firsts_whole():
     photo = torch.rand(3, 100, 50, generator=torch.Generator().manual_seed(0))
-    inside = fitted_into(photo, (100, 100))
+    inside = fit_image_into(photo, (100, 100))
     assert torch.equal(inside[:, :, 25:75], photo)
     assert torch.equal(inside[:, :, :25], photo[:, :, :1].expand(-1, -1, 25))
 
 
 def test_a_colour_is_six_digits():
-    assert (colour("#102030") * 255).round().tolist() == [0x10, 0x20, 0x30]
+    assert (parse_hex_colour("#102030") * 255).round().tolist() == [0x10, 0x20, 0x30]
     for wrong in ("#12345", "#gggggg", "#"):
-        with pytest.raises(Refused, match="RRGGBB"):
-            colour(wrong)
+        with pytest.raises(UsageError, match="RRGGBB"):
+            parse_hex_colour(wrong)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_ray_draws_the_same(folder, stored):
     words = ["imitate", "photo.jpg", "--motion", str(stored), "--size", "200", "--quiet"]
     assert main([*words, "-o", "threads.mp4"]) == 0
     assert main([*words, "-o", "ray.mp4", "--run", "ray"]) == 0
-    first, second = (cat(list(read(Path(name)))) for name in ("threads.mp4", "ray.mp4"))
+    first, second = (cat_batched(list(read(Path(name)))) for name in ("threads.mp4", "ray.mp4"))
     assert torch.equal(first.data, second.data)
     assert torch.equal(first.seconds, second.seconds)
 
@@ -187,34 +187,38 @@ def test_networks_mend_a_little_of_what_the_geometric_renderer_draws(folder, sto
 
 
 def test_what_can_be_known_to_come_to_nothing_is_said_first(capsys, folder, stored, monkeypatch):
-    monkeypatch.setattr("pipelines.imitate.driver.driver_of", lambda *_: pytest.fail("something was computed"))
+    monkeypatch.setattr(
+        "pipelines.imitate.driver.open_driving_motion", lambda *_: pytest.fail("something was computed")
+    )
     Path("text.jpg").write_text("no picture")
     Path("empty.mp4").touch()
     words = ["photo.jpg", "--motion", str(stored), "-o", "out.mp4"]
     assert "text.jpg" in refused(capsys, 3, *words, "--background", "text.jpg")
     assert "empty.mp4 is empty" in refused(capsys, 3, *words, "--background", "empty.mp4")
     assert "leave --body out" in refused(capsys, 2, *words, "--body", "smpl")
-    assert "takes the place" in refused(capsys, 2, "photo.jpg", "clip.mp4", "--motion", str(stored), "-o", "out.mp4")
+    assert "replaces the driving video" in refused(
+        capsys, 2, "photo.jpg", "clip.mp4", "--motion", str(stored), "-o", "out.mp4"
+    )
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
 def test_where_the_memory_is_full_it_is_tried_once_more_with_half_as_much(capsys, folder, stored, monkeypatch, error):
     words = ["imitate", "photo.jpg", "--motion", str(stored), "--size", "160"]
     assert main([*words, "-o", "before.mp4", "--quiet"]) == 0
-    room, render = [2], Render.__call__
+    room, render = [2], FrameRenderer.__call__
 
     def tight(self, pair):
         if len(pair[1]) > room[0]:
             raise error
         return render(self, pair)
 
-    monkeypatch.setattr(Render, "__call__", tight)
+    monkeypatch.setattr(FrameRenderer, "__call__", tight)
     assert main([*words, "-o", "after.mp4"]) == 0
-    assert "once more, with half as much at a time" in capsys.readouterr().err
+    assert "trying again with half as many frames at a time" in capsys.readouterr().err
     assert Path("after.mp4").read_bytes() == Path("before.mp4").read_bytes()
     room[0] = 0
     assert main([*words, "-o", "never.mp4"]) == 1
-    assert "a smaller --size takes less" in capsys.readouterr().err
+    assert "use a smaller --size" in capsys.readouterr().err
     assert sorted(os.listdir(folder)) == ["after.mp4", "before.mp4", "photo.jpg"]
 
 
@@ -239,13 +243,13 @@ def test_the_demo_shows_photo_clip_and_result(capsys, folder):
 
 
 def test_the_readmes_lines_of_python_do_what_the_command_does(folder, monkeypatch):
-    monkeypatch.setattr("pipelines.imitate.render_video.ENCODING", Encoding())
-    clip = next(iter(read(find("demo/clip.mp4"), 30, (480, 270))))
+    monkeypatch.setattr("pipelines.imitate.render_video.RENDER_ENCODING", Encoding())
+    clip = next(iter(read(find_asset("demo/clip.mp4"), 30, (480, 270))))
     write(Path("clip.mp4"), iter([clip]), 60)
     (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     exec(lines, {})
     Path("out.mp4").rename("by_hand.mp4")
     assert main(["imitate", "photo.jpg", "clip.mp4", "-o", "out.mp4", "--size", "1280", "--quiet"]) == 0
-    by_hand, by_command = (cat(list(read(Path(name)))).data.float() for name in ("by_hand.mp4", "out.mp4"))
+    by_hand, by_command = (cat_batched(list(read(Path(name)))).data.float() for name in ("by_hand.mp4", "out.mp4"))
     assert by_hand.shape == by_command.shape
     assert (by_hand - by_command).abs().mean() < 0.5

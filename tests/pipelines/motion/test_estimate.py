@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from motion_imitate.motion import file as motion_file
-from motion_imitate.types import Frames, cat
+from motion_imitate.types import Frames, cat_batched
 from motion_imitate.video import VideoError, probe, read, write
-from motion_imitate.weights import find
+from motion_imitate.weights import find_asset
 from pipelines.cli.commands import main
-from pipelines.motion.estimate import paired, scaled
+from pipelines.motion.estimate import limit_size, pair_with_motion
 from tests.support.media import film
 from tests.support.standing import standing
 
@@ -26,7 +26,7 @@ SHORT = 24  # frames
 def clip(tmp_path_factory):
     """A man who moves, with an empty end: half the size of the shipped clip, a quarter of its length."""
     path = tmp_path_factory.mktemp("watch") / "clip.mp4"
-    runs = [run for run in read(find("demo/clip.mp4"), SHORT, (480, 270))]
+    runs = [run for run in read(find_asset("demo/clip.mp4"), SHORT, (480, 270))]
     write(path, runs[:1], 60)
     return path
 
@@ -72,7 +72,7 @@ def test_live_looks_at_no_later_frame(capsys, folder, clip):
     poses = []
     for path in (shorter, longer):
         assert main(["motion", "extract", str(path), "-o", f"{path.stem}.npz", "--live", "--quiet"]) == 0
-        poses.append(motion_file.load(Path(f"{path.stem}.npz"))[0])
+        poses.append(motion_file.load_motion(Path(f"{path.stem}.npz"))[0])
     place = poses[1].camera.place[:16] - poses[0].camera.place
     assert place.norm(dim=1).max() < 0.03  # not 0: the two videos are compressed differently
     assert len(poses[1]) == SHORT
@@ -107,9 +107,9 @@ WALK = standing(40)
 def test_every_frame_meets_its_own_pose_however_both_streams_are_cut(film_cuts, motion_cuts):
     count = min(sum(film_cuts), sum(motion_cuts), 40)
     frames = Frames(torch.zeros(count, 3, 2, 2, dtype=torch.uint8), WALK.seconds[:count].clone())
-    pairs = list(paired(sliced(frames, film_cuts), iter(sliced(WALK[:count], motion_cuts))))
+    pairs = list(pair_with_motion(sliced(frames, film_cuts), iter(sliced(WALK[:count], motion_cuts))))
     assert all(torch.equal(run.seconds, motion.seconds) for run, motion in pairs)
-    together = cat([motion for _, motion in pairs])
+    together = cat_batched([motion for _, motion in pairs])
     assert torch.equal(together.body.pose, WALK.body.pose[:count])
 
 
@@ -121,14 +121,14 @@ def sliced(whole, lengths):
 def test_frames_without_a_pose_are_an_error():
     frames = Frames(torch.zeros(8, 3, 2, 2, dtype=torch.uint8), WALK.seconds[:8].clone())
     with pytest.raises(VideoError, match="more frames"):
-        list(paired([frames], iter([WALK[:5]])))
+        list(pair_with_motion([frames], iter([WALK[:5]])))
     with pytest.raises(VideoError, match="fewer frames"):
-        list(paired([frames], iter([WALK[:8], WALK[8:16]])))
+        list(pair_with_motion([frames], iter([WALK[:8], WALK[8:16]])))
 
 
 @given(some.integers(16, 4000), some.integers(16, 4000), some.integers(64, 4096))
 def test_a_scaled_picture_keeps_its_form_and_is_never_larger(height, width, longest):
-    got = scaled((height, width), longest)
+    got = limit_size((height, width), longest)
     assert max(got) <= max(longest, 2)
     if max(height, width) <= longest:
         assert got == (height, width)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from motion_imitate.geometry.rotations import from_vectors
-from motion_imitate.motion.file import About
+from motion_imitate.geometry.rotations import rotation_vector_to_matrix
+from motion_imitate.motion.file import MotionHeader
 from motion_imitate.types import Body, Camera, Motion
 from motion_imitate.weights import MissingWeights
-from pipelines.motion.export import euler, export, write_bvh, write_gltf
+from pipelines.motion.export import to_euler_zxy, write_bvh, write_export, write_gltf
 from tests.support.box_body import NAMES, BoxBody
 from tests.support.walk import about as turn_about
 from tests.support.walk import walk
@@ -22,9 +22,9 @@ RATE = 30.0
 
 def anny():
     try:
-        from motion_imitate.bodies import load
+        from motion_imitate.bodies import load_body
 
-        return load("anny")
+        return load_body("anny")
     except (ImportError, MissingWeights):
         pytest.skip("the body is not built in this checkout")
 
@@ -45,7 +45,7 @@ def tumbling(model, frames: int = 12, rate: float = RATE) -> Motion:
     noise = torch.Generator().manual_seed(2)
     count, numbers = len(model.joint_names), model.skin.shape_dirs.shape[0]
     swing = torch.sin(torch.arange(frames) / 3)[:, None, None] * torch.randn(1, count, 3, generator=noise)
-    pose = from_vectors((0.3 * swing).double())
+    pose = rotation_vector_to_matrix((0.3 * swing).double())
     pose[:, 0] = turn_about(0, torch.linspace(0, 2 * torch.pi, frames, dtype=torch.float64))
     place = torch.tensor([0.2, 0.4, 4.0]) + torch.randn(frames, 3, generator=noise) * 0.1
     camera = Camera(torch.full((frames, 2), 1.8), torch.zeros(frames, 2), place)
@@ -53,8 +53,8 @@ def tumbling(model, frames: int = 12, rate: float = RATE) -> Motion:
     return Motion(body, camera, torch.ones(frames), torch.arange(frames).double() / rate)
 
 
-def about(model) -> About:
-    return About(model.name, model.joint_names, (1080, 1920), RATE, "tumbling")
+def about(model) -> MotionHeader:
+    return MotionHeader(model.name, model.joint_names, (1080, 1920), RATE, "tumbling")
 
 
 def in_world(model, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +120,7 @@ def bvh_joints(text: str) -> tuple[float, list[dict[str, np.ndarray]]]:
 
 def test_bvh_has_the_joints_where_the_model_has_them(tmp_path, model):
     motion = tumbling(model)
-    export(tmp_path / "m.bvh", motion, about(model), model, "bvh")
+    write_export(tmp_path / "m.bvh", motion, about(model), model, "bvh")
     gap, frames = bvh_joints((tmp_path / "m.bvh").read_text())
     assert gap == pytest.approx(1 / RATE, abs=1e-7)
     found = np.array([[frame[name] for name in model.joint_names] for frame in frames])
@@ -137,8 +137,8 @@ def test_bvh_without_fingers_ends_at_the_wrists(tmp_path):
 @pytest.mark.parametrize("rate", [0.01, 9000.0])
 def test_bvh_refuses_a_rate_that_does_not_go_with_the_times(tmp_path, rate):
     model = BoxBody()
-    with pytest.raises(ValueError, match="do not go with a rate"):
-        export(tmp_path / "m.bvh", tumbling(model, 300), replace(about(model), rate=rate), model, "bvh")
+    with pytest.raises(ValueError, match="do not match a rate"):
+        write_export(tmp_path / "m.bvh", tumbling(model, 300), replace(about(model), rate=rate), model, "bvh")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -160,7 +160,7 @@ def test_euler_angles_give_the_turn_back_even_where_they_are_singular():
     angles[:50, 1] = 90 + noise.choice([0, 1e-7, 1e-4, 1e-2], 50)
     turns = np.stack([rotation("Z", z) @ rotation("X", x) @ rotation("Y", y) for z, x, y in angles])
     rounded = turns.astype(np.float32).astype(np.float64)
-    back = np.stack([rotation("Z", z) @ rotation("X", x) @ rotation("Y", y) for z, x, y in euler(rounded)])
+    back = np.stack([rotation("Z", z) @ rotation("X", x) @ rotation("Y", y) for z, x, y in to_euler_zxy(rounded)])
     assert np.abs(back - turns).max() < 1e-6
 
 
@@ -306,10 +306,10 @@ def test_neighbouring_quaternions_never_take_the_long_way(tmp_path):
 @pytest.mark.parametrize("to", ["bvh", "gltf"])
 def test_a_single_frame_is_enough_and_no_part_is_left(tmp_path, to):
     motion = tumbling(BoxBody(), frames=1)
-    export(tmp_path / "m.out", motion, about(BoxBody()), BoxBody(), to)
+    write_export(tmp_path / "m.out", motion, about(BoxBody()), BoxBody(), to)
     assert [p.name for p in tmp_path.iterdir()] == ["m.out"]
 
 
 def test_unknown_formats_are_named(tmp_path):
     with pytest.raises(ValueError, match="no export to 'fbx'; choose one of bvh, gltf"):
-        export(tmp_path / "m.fbx", tumbling(BoxBody()), about(BoxBody()), BoxBody(), "fbx")
+        write_export(tmp_path / "m.fbx", tumbling(BoxBody()), about(BoxBody()), BoxBody(), "fbx")

@@ -11,9 +11,9 @@ from pathlib import Path
 from threading import enumerate as threads
 from pipelines.streaming import memory
 
-memory.OFTEN = 0.1
+memory.TRIM_SECONDS = 0.1
 for _ in range(3):
-    memory.give_back()
+    memory.return_freed_memory()
 assert [thread.name for thread in threads()].count("trim") == 1
 
 def taken():

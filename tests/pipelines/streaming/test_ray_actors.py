@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.output_path import Refused
-from pipelines.streaming.ray_actors import AGAIN, Failure, actors
-from pipelines.streaming.ray_cluster import QUIET, RayError, refuse_gpus
-from pipelines.streaming.threads import threads
+from pipelines.output_path import UsageError
+from pipelines.streaming.ray_actors import MAX_RETRIES, RemoteFailure, map_in_actors
+from pipelines.streaming.ray_cluster import QUIET_RAY_VARIABLES, RayError, check_ray_gpus
+from pipelines.streaming.threads import map_in_threads
 from tests.support import ROOT
 
 here = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
@@ -25,7 +25,7 @@ here = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed
 @pytest.fixture(scope="module")
 def theirs():
     """A Ray that whoever calls has started, and that says it has two GPUs."""
-    os.environ.update(QUIET)
+    os.environ.update(QUIET_RAY_VARIABLES)
     import ray
 
     ray.init(address="local", num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
@@ -53,7 +53,7 @@ def fate(pid):
 @here
 def test_a_killed_worker_is_replaced_and_the_results_are_as_if_it_had_lived(theirs):
     got, workers = [], set()
-    for value, pid in actors(lambda: square, range(60), workers=2):
+    for value, pid in map_in_actors(lambda: square, range(60), workers=2):
         got.append(value)
         workers.add(pid)
         if len(got) in (10, 30):
@@ -69,8 +69,8 @@ def test_what_kills_every_worker_ends_in_a_sentence(theirs):
             os.kill(os.getpid(), signal.SIGKILL)
         return i
 
-    with pytest.raises(RayError, match=f"died {AGAIN + 1} times") as caught:
-        list(actors(lambda: poison, count(), workers=2))
+    with pytest.raises(RayError, match=f"died {MAX_RETRIES + 1} times") as caught:
+        list(map_in_actors(lambda: poison, count(), workers=2))
     assert len(str(caught.value).splitlines()) == 1
     assert theirs.is_initialized()
 
@@ -82,7 +82,7 @@ def test_no_process_outlives_its_stream(theirs, end):
         assert i != 9
         return os.getpid()
 
-    stream = actors(lambda: stage, range(9) if end == "exhausted" else count(), workers=2)
+    stream = map_in_actors(lambda: stage, range(9) if end == "exhausted" else count(), workers=2)
     workers = set(islice(stream, 6))
     if end == "exhausted":
         list(stream)
@@ -100,7 +100,7 @@ def test_a_stage_at_work_is_not_waited_for(theirs):
         time.sleep(0 if i == 0 else 60)
         return i
 
-    stream = actors(lambda: stage, count(), workers=1)
+    stream = map_in_actors(lambda: stage, count(), workers=1)
     assert next(stream) == 0
     begun = time.monotonic()
     stream.close()
@@ -110,16 +110,16 @@ def test_a_stage_at_work_is_not_waited_for(theirs):
 @here
 def test_streams_may_feed_each_other_however_few_processors_there_are(theirs):
     processors = int(theirs.cluster_resources()["CPU"])
-    first = actors(lambda: abs, range(-20, 0), workers=processors)
-    second = actors(lambda: lambda i: i + 1, first, workers=processors)
+    first = map_in_actors(lambda: abs, range(-20, 0), workers=processors)
+    second = map_in_actors(lambda: lambda i: i + 1, first, workers=processors)
     assert list(second) == list(range(21, 1, -1))
 
 
 @here
 def test_a_gpu_that_is_not_there_is_refused_and_one_that_is_there_is_lent(theirs):
-    with pytest.raises(Refused, match=r"3 workers with 1 GPUs each .* 2 GPUs, room for 2"):
-        next(actors(lambda: abs, count(), workers=3, gpus=1))
-    lent = actors(lambda: lambda i: os.environ["CUDA_VISIBLE_DEVICES"], range(4), workers=2, gpus=1)
+    with pytest.raises(UsageError, match=r"3 workers with 1 GPUs each .* 2 GPUs, room for 2"):
+        next(map_in_actors(lambda: abs, count(), workers=3, gpus=1))
+    lent = map_in_actors(lambda: lambda i: os.environ["CUDA_VISIBLE_DEVICES"], range(4), workers=2, gpus=1)
     assert sorted(set(lent)) == ["0", "1"]
 
 
@@ -139,10 +139,10 @@ def test_room_for_workers_is_what_the_machines_hold(nodes, workers, gpus, fits):
     there = [{"Alive": True, "Resources": {"GPU": float(n)} if n else {}} for n in nodes]
     there.append({"Alive": False, "Resources": {"GPU": 8.0}})
     if fits:
-        refuse_gpus(there, workers, gpus)
+        check_ray_gpus(there, workers, gpus)
     else:
-        with pytest.raises(Refused):
-            refuse_gpus(there, workers, gpus)
+        with pytest.raises(UsageError):
+            check_ray_gpus(there, workers, gpus)
 
 
 class Two(Exception):
@@ -175,7 +175,7 @@ class Holding(Exception):
     ],
 )
 def test_an_error_keeps_its_kind_and_words_on_its_way(error, kind):
-    got = Failure.of(error).error()
+    got = RemoteFailure.of(error).error()
     assert type(got) is kind
     assert str(got) == str(error)
     assert getattr(got, "where", None) == getattr(error, "where", None)
@@ -191,7 +191,7 @@ def test_an_error_of_no_known_kind_keeps_its_words():
         def __init__(self, first, *, second):
             super().__init__(first)
 
-    got = Failure.of(Odd("strange", second=1)).error()
+    got = RemoteFailure.of(Odd("strange", second=1)).error()
     assert str(got) == "Odd: strange"
 
 
@@ -199,12 +199,12 @@ def test_an_error_of_no_known_kind_keeps_its_words():
 def test_what_cannot_be_sent_is_said_in_a_sentence(theirs):
     stuck = threading.Lock()
     cases = [
-        actors(lambda: lambda i: stuck, range(3)),
-        actors(lambda: abs, [stuck]),
-        actors(lambda: lambda i: threading.Lock(), range(3)),
+        map_in_actors(lambda: lambda i: stuck, range(3)),
+        map_in_actors(lambda: abs, [stuck]),
+        map_in_actors(lambda: lambda i: threading.Lock(), range(3)),
     ]
     for stream in cases:
-        with pytest.raises(RayError, match=r"cannot be sent .*lock.*; threads need not") as caught:
+        with pytest.raises(RayError, match=r"cannot be sent .*lock.*; use threads") as caught:
             list(stream)
         assert len(str(caught.value).splitlines()) == 1
 
@@ -212,7 +212,7 @@ def test_what_cannot_be_sent_is_said_in_a_sentence(theirs):
 def test_without_ray_the_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ModuleNotFoundError) as caught:
-        next(actors(lambda: abs, count()))
+        next(map_in_actors(lambda: abs, count()))
     assert caught.value.name == "ray"
 
 
@@ -224,7 +224,7 @@ def test_torch_has_the_processor_threads_it_is_given(theirs):
         torch.zeros(1)
         return lambda i: torch.get_num_threads()
 
-    assert list(actors(make, range(2), threads=3)) == [3, 3]
+    assert list(map_in_actors(make, range(2), threads=3)) == [3, 3]
 
 
 JOB = """
@@ -237,10 +237,10 @@ from pathlib import Path
 import torch
 from motion_imitate.types import Frames
 from motion_imitate.video import write
-from pipelines.cli.guard import guarded
-from pipelines.reporter import Talk
-from pipelines.streaming.ray_actors import actors
-from pipelines.streaming.threads import threads
+from pipelines.cli.guard import run_guarded
+from pipelines.reporter import Reporter
+from pipelines.streaming.ray_actors import map_in_actors as actors
+from pipelines.streaming.threads import map_in_threads as threads
 
 def stage(i):
     __import__("time").sleep(0.02)
@@ -256,7 +256,7 @@ def job():
     with closing({"threads": threads, "actors": actors}[sys.argv[1]](lambda: stage, count(), 2)) as numbers:
         write(Path(sys.argv[2]), frames(numbers), 30)
 
-sys.exit(guarded(Talk(), job))
+sys.exit(run_guarded(Reporter(), job))
 """
 
 
@@ -292,7 +292,11 @@ def test_who_is_told_to_end_ends_soon_and_leaves_nothing(tmp_path, runner, ways)
         ways[told](process.pid, told)
         out, err = process.communicate(timeout=20)
         assert time.monotonic() - begun < 5
-        assert (process.returncode, out, err) == (130, "", "motion-imitate: interrupted; nothing half-done was left\n")
+        assert (process.returncode, out, err) == (
+            130,
+            "",
+            "motion-imitate: interrupted; unfinished output was removed\n",
+        )
         for _ in range(20):
             if members(process.pid):
                 time.sleep(0.05)
@@ -305,17 +309,17 @@ def test_a_person_is_drawn_alike_by_threads_and_actors(theirs):
     import torch
 
     from motion_imitate.geometry.raster import rasterize
-    from motion_imitate.imitate import Person, Render
+    from motion_imitate.imitate import FrameRenderer, Person
     from motion_imitate.types import Frames, Motion
     from tests.support import painted
 
-    render = Render(Person.of(painted.source(painted.standing()), painted.MODEL, painted.geometric()), rasterize)
+    render = FrameRenderer(Person.of(painted.source(painted.standing()), painted.MODEL, painted.geometric()), rasterize)
     pairs = []
     for i in range(4):
         body, camera = painted.standing(yaw=0.4 * i)
         ground = torch.full((1, 3, *painted.SIZE), 60 * i, dtype=torch.uint8)
         pairs.append((Frames(ground, torch.tensor([i / 30])), Motion(body, camera, torch.ones(1), torch.ones(1))))
-    one, other = (list(run(lambda: render, pairs)) for run in (threads, actors))
+    one, other = (list(run(lambda: render, pairs)) for run in (map_in_threads, map_in_actors))
     for here, there in zip(one, other, strict=True):
         assert torch.equal(here.data, there.data)
         assert torch.equal(here.seconds, there.seconds)

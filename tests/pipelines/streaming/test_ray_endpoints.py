@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 import torch
 
-from motion_imitate.files import elsewhere
+from motion_imitate.files import cleanup_child_output
 from motion_imitate.types import Frames
 from motion_imitate.video import read, write
 from tests.support.media import film
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not ins
 
 @pytest.fixture(scope="module", autouse=True)
 def ray():
-    from pipelines.streaming.ray_cluster import cluster
+    from pipelines.streaming.ray_cluster import connect_ray
 
-    with cluster() as running:
+    with connect_ray() as running:
         yield running
 
 
@@ -30,10 +30,10 @@ def numbers():
 
 
 def test_a_source_that_is_killed_goes_on_where_it_was():
-    from pipelines.streaming.ray_endpoints import away
+    from pipelines.streaming.ray_endpoints import remote_source
 
     got, processes = [], set()
-    for i, process in away(numbers):
+    for i, process in remote_source(numbers):
         got.append(i)
         processes.add(process)
         if i == 20:
@@ -44,20 +44,20 @@ def test_a_source_that_is_killed_goes_on_where_it_was():
 
 
 def test_an_error_of_a_source_reaches_the_reader():
-    from pipelines.streaming.ray_endpoints import away
+    from pipelines.streaming.ray_endpoints import remote_source
 
     def broken():
         yield 1
         raise ValueError("no more")
 
-    stream = away(broken)
+    stream = remote_source(broken)
     assert next(stream) == 1
     with pytest.raises(ValueError, match="no more"):
         next(stream)
 
 
 def test_no_more_is_read_than_a_few_ahead(tmp_path):
-    from pipelines.streaming.ray_endpoints import AHEAD, away
+    from pipelines.streaming.ray_endpoints import ENDPOINT_AHEAD, remote_source
 
     log = tmp_path / "log"
 
@@ -67,10 +67,10 @@ def test_no_more_is_read_than_a_few_ahead(tmp_path):
                 lines.write(f"{i}\n")
             yield i
 
-    stream = away(noting)
+    stream = remote_source(noting)
     assert [next(stream) for _ in range(5)] == list(range(5))
     stream.close()
-    assert len(log.read_text().splitlines()) <= 5 + AHEAD + 2
+    assert len(log.read_text().splitlines()) <= 5 + ENDPOINT_AHEAD + 2
 
 
 def written(path, frames):
@@ -85,9 +85,9 @@ def pictures(count):
 def test_a_file_is_written_by_another_process(tmp_path):
     from functools import partial
 
-    from pipelines.streaming.ray_endpoints import into
+    from pipelines.streaming.ray_endpoints import remote_sink
 
-    frames, process = into(partial(written, tmp_path / "out.mp4"), pictures(20))
+    frames, process = remote_sink(partial(written, tmp_path / "out.mp4"), pictures(20))
     assert (frames, process != os.getpid()) == (40, True)
     write(tmp_path / "here.mp4", pictures(20), 30)
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "here.mp4").read_bytes()
@@ -98,7 +98,7 @@ def test_whatever_goes_wrong_nothing_half_done_is_left(tmp_path, fault):
     from functools import partial
 
     from pipelines.streaming.ray_cluster import RayError
-    from pipelines.streaming.ray_endpoints import into
+    from pipelines.streaming.ray_endpoints import remote_sink
 
     out = tmp_path / "folder" / "out.mp4"
     out.parent.mkdir()
@@ -117,19 +117,19 @@ def test_whatever_goes_wrong_nothing_half_done_is_left(tmp_path, fault):
 
     error, sentence = {
         "of the items": (ValueError, "a fault of the items"),
-        "of the consumer": (Exception, "give all frames one size"),
+        "of the consumer": (Exception, "give all frames the same size"),
         "killed": (RayError, "died"),
     }[fault]
-    with pytest.raises(error, match=sentence), elsewhere(out):
-        into(partial(written, out), some())
+    with pytest.raises(error, match=sentence), cleanup_child_output(out):
+        remote_sink(partial(written, out), some())
     assert list(out.parent.iterdir()) == []
 
 
 def test_a_clip_is_read_elsewhere_with_what_there_is_to_warn_of(tmp_path):
     from functools import partial
 
-    from pipelines.motion.estimate import heard, warning
-    from pipelines.streaming.ray_endpoints import away
+    from pipelines.motion.estimate import forward_warnings, read_with_warnings
+    from pipelines.streaming.ray_endpoints import remote_source
 
     clip = film(tmp_path / "clip.mkv", count=30)
     whole = clip.read_bytes()
@@ -137,7 +137,7 @@ def test_a_clip_is_read_elsewhere_with_what_there_is_to_warn_of(tmp_path):
     here, there = [], []
     frames = [run.data for run in read(clip, 4, warn=here.append)]
     size = (frames[0].shape[2], frames[0].shape[3])
-    other = [run.data for run in heard(away(partial(warning, clip, size)), there.append)]
+    other = [run.data for run in forward_warnings(remote_source(partial(read_with_warnings, clip, size)), there.append)]
     assert torch.equal(torch.cat(frames), torch.cat(other))
     assert there == here
     assert here

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pipelines.streaming.ray_actors import actors
-from pipelines.streaming.ray_cluster import cluster
-from pipelines.streaming.threads import alone, beside, in_order, threads
+from pipelines.streaming.ray_actors import map_in_actors
+from pipelines.streaming.ray_cluster import connect_ray
+from pipelines.streaming.threads import in_order, map_in_threads, prefetch_items, without_threads
 
 RUNNERS = {
-    "threads": lambda stage, items: threads(lambda: stage, items, workers=3),
-    "beside": lambda stage, items: beside(map(stage, items), ahead=3),
-    "actors": lambda stage, items: actors(lambda: stage, items, workers=3),
+    "threads": lambda stage, items: map_in_threads(lambda: stage, items, workers=3),
+    "beside": lambda stage, items: prefetch_items(map(stage, items), ahead=3),
+    "actors": lambda stage, items: map_in_actors(lambda: stage, items, workers=3),
 }
 
 
@@ -26,7 +26,7 @@ RUNNERS = {
 def ray():
     if find_spec("ray") is None:
         pytest.skip("Ray is not installed")
-    with cluster() as running:
+    with connect_ray() as running:
         yield running
 
 
@@ -111,7 +111,7 @@ def test_what_goes_beside_has_begun_before_it_is_asked_for():
         finally:
             closed.set()
 
-    stream = beside(source())
+    stream = prefetch_items(source())
     assert begun.wait(5)
     stream.close()
     assert closed.is_set()
@@ -160,7 +160,7 @@ def test_reader_and_source_work_at_once():
                 meeting.wait()
             yield i
 
-    for i in beside(source(), ahead=1):
+    for i in prefetch_items(source(), ahead=1):
         if i < 3:
             meeting.wait()
 
@@ -191,7 +191,7 @@ def test_an_error_of_making_the_stage_reaches_the_reader(name, request):
         raise ValueError("no weights")
 
     with pytest.raises(ValueError, match="no weights") as caught:
-        list({"threads": threads, "actors": actors}[name](make, range(3)))
+        list({"threads": map_in_threads, "actors": map_in_actors}[name](make, range(3)))
     assert str(caught.value) == "no weights"
 
 
@@ -205,12 +205,12 @@ def test_who_is_alone_has_no_threads_and_lets_its_items_go():
         finally:
             gone.append(True)
 
-    with alone():
-        made = beside(items())
+    with without_threads():
+        made = prefetch_items(items())
         assert [next(made), next(made)] == [threading.get_ident()] * 2
         made.close()
         assert gone == [True]
-        here = threads(lambda: lambda _: threading.get_ident(), range(3), workers=3)
+        here = map_in_threads(lambda: lambda _: threading.get_ident(), range(3), workers=3)
         assert list(here) == [threading.get_ident()] * 3
-    apart = threads(lambda: lambda _: threading.get_ident(), range(3), workers=3)
+    apart = map_in_threads(lambda: lambda _: threading.get_ident(), range(3), workers=3)
     assert threading.get_ident() not in list(apart)

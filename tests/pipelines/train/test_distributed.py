@@ -7,20 +7,20 @@ import sys
 
 from torch.testing import assert_close
 
-from motion_imitate.weights import read
-from pipelines.train.distributed import Rank, one_of_us, ranked
-from pipelines.train.loop import CHECKPOINT, LOG
+from motion_imitate.weights import read_weights
+from pipelines.train.distributed import ProcessRank, any_rank_true, join_process_group
+from pipelines.train.loop import CHECKPOINT_FILE, LOG_FILE
 
 TEAM = """
 import sys, torch
 from dataclasses import replace
 from pathlib import Path
 from tests.support.narrow_networks import narrow
-from motion_imitate.generators.liquid_warping import SHAPES
+from motion_imitate.generators.liquid_warping import NETWORK_SHAPES
 from pipelines.train import loop, optimizer
 from pipelines.cli.commands import main
 
-SHAPES["paper"] = narrow("paper")
+NETWORK_SHAPES["paper"] = narrow("paper")
 folder = Path(sys.argv[1])
 seen = []
 
@@ -29,7 +29,7 @@ def kept(self, lessons, subject, learn=optimizer.Learner.learn):
     seen.append(float(lessons.truth.image.sum()))
     state = {k: v.clone() for k, v in self.stored().items()} | {"seen": torch.tensor(seen, dtype=torch.float64)}
     rank = torch.distributed.get_rank()
-    loop.write(folder / f"rank{rank}.safetensors", {}, state)
+    loop.write_weights(folder / f"rank{rank}.safetensors", {}, state)
     return told
 
 if __name__ == "__main__":  # not where lessons are made
@@ -58,22 +58,22 @@ def test_two_processes_learn_the_same_from_different_lessons(tmp_path):
     command = [*run, str(tmp_path / "team.py"), str(tmp_path), *train]
     done = subprocess.run(command, capture_output=True, text=True, env=there, timeout=300)
     assert done.returncode == 0, done.stderr
-    one, other = (read(tmp_path / f"rank{k}.safetensors")[1] for k in range(2))
+    one, other = (read_weights(tmp_path / f"rank{k}.safetensors")[1] for k in range(2))
     assert (one.pop("seen") != other.pop("seen")).all()
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         assert_close(other[name], tensor, rtol=0, atol=0)
-    about, written = read(tmp_path / "run" / CHECKPOINT)
+    about, written = read_weights(tmp_path / "run" / CHECKPOINT_FILE)
     assert about["step"] == 2
     assert written.keys() == one.keys()
     assert any(name.startswith("critic.") for name in one)
     (said,) = [json.loads(line) for line in done.stdout.splitlines()]
     assert said["learnt"] == 2
-    assert len((tmp_path / "run" / LOG).read_text().splitlines()) == 1
+    assert len((tmp_path / "run" / LOG_FILE).read_text().splitlines()) == 1
 
 
 def test_a_process_alone_is_the_first():
-    with ranked("cpu") as rank:
-        assert rank == Rank("cpu", 0, 1)
+    with join_process_group("cpu") as rank:
+        assert rank == ProcessRank("cpu", 0, 1)
         assert rank.first
-        assert [one_of_us(yes, "cpu") for yes in (True, False)] == [True, False]
+        assert [any_rank_true(yes, "cpu") for yes in (True, False)] == [True, False]

@@ -7,24 +7,44 @@ import torch
 from torch.testing import assert_close
 
 from motion_imitate import bodies
-from motion_imitate.estimators.identity import Identity
-from motion_imitate.generators.liquid_warping import SHAPES
-from motion_imitate.generators.load import liquid_warping, renderers
+from motion_imitate.estimators.identity import FaceIdentityNet
+from motion_imitate.generators.liquid_warping import NETWORK_SHAPES
+from motion_imitate.generators.load import load_liquid_warping_generator, renderers_with_weights
 from motion_imitate.generators.painter import Painter
-from motion_imitate.generators.retouch import Retouch
-from motion_imitate.geometry.flow import warp
+from motion_imitate.generators.retouch import RetouchGenerator
+from motion_imitate.geometry.flow import warp_image
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import look
-from motion_imitate.synthesis.pairs import Casting, Pairs, Sampling
+from motion_imitate.imitate import view_of_body
+from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, SyntheticDataset
 from motion_imitate.training.backbones import load_backbone
-from motion_imitate.training.lessons import Sitting, Teaching, named, scene, sitting
-from motion_imitate.training.losses import Weights
-from motion_imitate.types import cat
-from motion_imitate.weights import find, read, write
+from motion_imitate.training.lessons import (
+    PaintingSample,
+    TrainingSampleSettings,
+    flatten_tensors,
+    make_painting_sample,
+    make_training_scene,
+)
+from motion_imitate.training.losses import LossWeights
+from motion_imitate.types import cat_batched
+from motion_imitate.weights import find_asset, read_weights, write_weights
 from pipelines.cli.commands import main
-from pipelines.train.liquid_warping import PACES, Painting, given, taken
-from pipelines.train.loop import CHECKPOINT, LOG, SHEET, WEIGHTS, Course, Learning, learner_of, store
-from pipelines.train.options import Painted
+from pipelines.train.liquid_warping import (
+    PUBLISHED_OPTIMIZERS,
+    PaintingObjective,
+    collate_painting_samples,
+    make_packed_painting_sample,
+)
+from pipelines.train.loop import (
+    CHECKPOINT_FILE,
+    LOG_FILE,
+    PREVIEW_FILE,
+    WEIGHTS_FILE,
+    LoopSettings,
+    TrainingTask,
+    build_learner,
+    save_training_state,
+)
+from pipelines.train.options import LiquidWarpingOptions
 from tests.support import DATA
 from tests.support.narrow_networks import narrow
 from tests.support.painted import MODEL, source, standing
@@ -34,26 +54,29 @@ SIDE = 72
 
 @pytest.fixture(scope="module")
 def people():
-    return Pairs(bodies.load("anny"), Sampling((SIDE, SIDE), 3, casting=Casting(1, 100)), 5)
+    return SyntheticDataset(bodies.load_body("anny"), SampleSettings((SIDE, SIDE), 3, casting=PeoplePool(1, 100)), 5)
 
 
 @pytest.fixture(scope="module")
 def some(people):
-    return cat([sitting(people, k, Teaching(2)) for k in range(2)])
+    return cat_batched([make_painting_sample(people, k, TrainingSampleSettings(2)) for k in range(2)])
 
 
 @pytest.fixture(scope="module")
 def subject():
-    return Painting(load_backbone("efficientnet-lite0"), Identity(), narrow("paper"))
+    return PaintingObjective(load_backbone("efficientnet-lite0"), FaceIdentityNet(), narrow("paper"))
 
 
 def fresh(subject, **pace):
     torch.manual_seed(0)
-    return learner_of(subject.networks(), True, replace(PACES["paper"], **pace))
+    return build_learner(subject.networks(), True, replace(PUBLISHED_OPTIMIZERS["paper"], **pace))
 
 
 def test_a_sitting_is_what_the_scene_says(people):
-    one, given = scene(people, 0, Teaching(1)), sitting(people, 0, Teaching(1))
+    one, given = (
+        make_training_scene(people, 0, TrainingSampleSettings(1)),
+        make_painting_sample(people, 0, TrainingSampleSettings(1)),
+    )
     pairs, truth = given.pairs, given.truth
     assert pairs.image.shape == (2, 1, 3, SIDE, SIDE)
     assert torch.equal(pairs.image[1], one.source.image)
@@ -73,18 +96,18 @@ def test_a_sitting_is_what_the_scene_says(people):
 
 def test_what_the_flow_reads_is_what_the_view_is_to_show(people):
     """At most spots: what one photo hides is read there all the same."""
-    given = sitting(people, 0, Teaching(1))
+    given = make_painting_sample(people, 0, TrainingSampleSettings(1))
     pairs, truth = given.pairs, given.truth
-    read = warp(pairs.image[:, 0], pairs.flow[:, 0])
+    read = warp_image(pairs.image[:, 0], pairs.flow[:, 0])
     seen = pairs.valid & (truth.matte > 0.9)
     right, wrong = ((read - x).abs().mean(1, keepdim=True)[seen].median() for x in (truth.image, truth.behind))
     assert right < 0.7 * wrong
 
 
 def test_bytes_are_the_same_sitting(some):
-    again = Sitting.unpacked(some.packed())
-    for name, tensor in named(some, "").items():
-        assert_close(named(again, "")[name], tensor, rtol=0, atol=0, equal_nan=True)
+    again = PaintingSample.unpacked(some.packed())
+    for name, tensor in flatten_tensors(some, "").items():
+        assert_close(flatten_tensors(again, "")[name], tensor, rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", ["paper", "attention"])
@@ -93,9 +116,9 @@ def test_what_is_wrong_becomes_less(name, some, subject):
     learner = fresh(subject, rate=2e-3)
     told = [learner.learn(some, subject) for _ in range(12)]
     parts = {k: v for k, v in told[0].items() if k not in ("step", "loss", "adversarial", "critic")}
-    assert {*parts, "adversarial"} == vars(Weights()).keys()
+    assert {*parts, "adversarial"} == vars(LossWeights()).keys()
     assert told[0]["adversarial"] > 0
-    assert told[0]["loss"] == pytest.approx(sum(getattr(Weights(), k) * v for k, v in parts.items()), rel=1e-4)
+    assert told[0]["loss"] == pytest.approx(sum(getattr(LossWeights(), k) * v for k, v in parts.items()), rel=1e-4)
     assert told[-1]["loss"] < 0.9 * told[0]["loss"]
     assert told[-1]["reconstruction"] < told[0]["reconstruction"]
 
@@ -111,22 +134,22 @@ def test_what_is_right_is_not_wrong(some, subject):
             target_mask=1 - some.truth.matte,
         )
 
-    tried = subject.attempt(knowing, some)
+    tried = subject.run_networks(knowing, some)
     assert all((tried.wrong[name] == 0).all() for name in ("reconstruction", "perceptual", "face"))
     assert tried.wrong["mask"].mean() < 0.1  # soft edges are unsure
     assert torch.equal(tried.made, tried.true)
 
 
 def test_the_published_rates_stay_and_come_down():
-    paper = PACES["paper"]
+    paper = PUBLISHED_OPTIMIZERS["paper"]
     assert [paper.rate * paper.share(k) for k in (0, 24_000)] == [2e-4, 2e-4]
     assert paper.rate * paper.share(84_500) == pytest.approx(1.01e-4)
     assert [paper.rate * paper.share(k) for k in (145_000, 10**6)] == pytest.approx([2e-6, 2e-6])
-    assert PACES["attention"].share(300_000) == 1
+    assert PUBLISHED_OPTIMIZERS["attention"].share(300_000) == 1
 
 
 def test_networks_may_learn_in_half_precision(some, subject, monkeypatch):
-    monkeypatch.setattr("pipelines.train.optimizer.halved", lambda device: True)
+    monkeypatch.setattr("pipelines.train.optimizer.bfloat16_supported", lambda device: True)
     learner, whole = fresh(subject), fresh(subject)
     seen = []
     learner.networks.net.target.glass.head.register_forward_hook(lambda *given: seen.append(given[2].dtype))
@@ -144,21 +167,21 @@ def run(folder, steps, *more):
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setitem(SHAPES, "paper", narrow("paper"))
+    monkeypatch.setitem(NETWORK_SHAPES, "paper", narrow("paper"))
 
 
 def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, small):
     for name, steps in (("once", 3), ("twice", 1), ("twice", 3)):
         assert run(tmp_path / name, steps) == 0
-    one, other = (read(tmp_path / name / CHECKPOINT)[1] for name in ("once", "twice"))
+    one, other = (read_weights(tmp_path / name / CHECKPOINT_FILE)[1] for name in ("once", "twice"))
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         assert_close(other[name], tensor, rtol=0, atol=0)
-    about, weights = read(tmp_path / "once" / WEIGHTS)
+    about, weights = read_weights(tmp_path / "once" / WEIGHTS_FILE)
     assert (about["shape"], about["photos"], about["backbone"]) == ("paper", 1, "efficientnet-lite0")
     assert weights["target.glass.head.weight"].dtype == torch.float16
-    assert (tmp_path / "once" / SHEET).stat().st_size > 1000
-    assert (tmp_path / "once" / LOG).read_text().count("\n") == 1
+    assert (tmp_path / "once" / PREVIEW_FILE).stat().st_size > 1000
+    assert (tmp_path / "once" / LOG_FILE).read_text().count("\n") == 1
 
 
 def test_a_trial_learns_with_options_from_a_file(tmp_path, small, capsys):
@@ -176,7 +199,7 @@ def test_a_trial_learns_with_options_from_a_file(tmp_path, small, capsys):
     ]
     assert main(words) == 0
     assert "step 20" in capsys.readouterr().out
-    assert read(tmp_path / "run" / WEIGHTS)[0]["photos"] == 2
+    assert read_weights(tmp_path / "run" / WEIGHTS_FILE)[0]["photos"] == 2
 
 
 def test_a_backbone_without_weights_is_asked_for_them(tmp_path, capsys):
@@ -186,11 +209,11 @@ def test_a_backbone_without_weights_is_asked_for_them(tmp_path, capsys):
 
 
 def test_weights_of_other_networks_are_refused(tmp_path, small, capsys):
-    shipped = find("liquid_warping.safetensors")
+    shipped = find_asset("liquid_warping.safetensors")
     assert run(tmp_path / "run", 1, "--begin", str(shipped)) == 2
     assert "liquid_warping.safetensors holds other networks" in capsys.readouterr().err
     (tmp_path / "other").mkdir()
-    write(tmp_path / "other" / CHECKPOINT, {"step": 1}, {"now.x": torch.zeros(1)})
+    write_weights(tmp_path / "other" / CHECKPOINT_FILE, {"step": 1}, {"now.x": torch.zeros(1)})
     assert run(tmp_path / "other", 2) == 2
     assert "other holds other networks" in capsys.readouterr().err
 
@@ -198,27 +221,29 @@ def test_weights_of_other_networks_are_refused(tmp_path, small, capsys):
 @pytest.fixture
 def weights(tmp_path, subject, small):
     """Of networks that have learnt nothing, as a run stores them."""
-    course = Course(subject, given, taken, Learning(), {"shape": "paper"})
-    store(tmp_path, fresh(subject), Painted(), course)
-    return tmp_path / WEIGHTS
+    course = TrainingTask(
+        subject, make_packed_painting_sample, collate_painting_samples, LoopSettings(), {"shape": "paper"}
+    )
+    save_training_state(tmp_path, fresh(subject), LiquidWarpingOptions(), course)
+    return tmp_path / WEIGHTS_FILE
 
 
 def test_weights_that_a_run_stores_draw_a_person(weights):
-    generator = liquid_warping(MODEL, weights)
-    view = look(MODEL, rasterize, *standing(0.4), (72, 48))
+    generator = load_liquid_warping_generator(MODEL, weights)
+    view = view_of_body(MODEL, rasterize, *standing(0.4), (72, 48))
     drawn = generator.draw(generator.encode(source(standing(), standing(2))), view)
     assert isinstance(generator, Painter)
     assert (drawn.colour.shape, drawn.cover.shape) == ((1, 3, 72, 48), (1, 1, 72, 48))
     assert (drawn.flow.shape, drawn.trust.shape) == ((1, 2, 72, 48, 2), (1, 2, 72, 48))
     assert all(0 <= part.min() < part.max() <= 1 for part in (drawn.colour, drawn.cover))
-    assert isinstance(liquid_warping(MODEL), Retouch)
-    others = renderers(weights)
+    assert isinstance(load_liquid_warping_generator(MODEL), RetouchGenerator)
+    others = renderers_with_weights(weights)
     assert type(others["liquid-warping"](MODEL)) is Painter
-    assert others["geometric"] is renderers(None)["geometric"]
+    assert others["geometric"] is renderers_with_weights(None)["geometric"]
 
 
 def test_weights_that_cannot_be_used_are_refused(weights, tmp_path, capsys):
-    photo, clip = DATA / "one_person.jpg", find("demo/clip.mp4")
+    photo, clip = DATA / "one_person.jpg", find_asset("demo/clip.mp4")
     words = ["imitate", str(photo), str(clip), "-o", str(tmp_path / "out.mp4")]
     assert main([*words, "--weights", str(weights)]) == 2
     assert "give --renderer liquid-warping" in capsys.readouterr().err
@@ -226,5 +251,5 @@ def test_weights_that_cannot_be_used_are_refused(weights, tmp_path, capsys):
     for command in ([*words, *ours], ["evaluate", str(clip), "--weights"]):
         assert main([*command, str(tmp_path / "none.safetensors")]) == 4
         assert "no weights at" in capsys.readouterr().err
-        assert main([*command, str(find("face_identity.safetensors"))]) == 3
+        assert main([*command, str(find_asset("face_identity.safetensors"))]) == 3
         assert "does not say which networks" in capsys.readouterr().err

@@ -10,34 +10,34 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 
 from motion_imitate import bodies
-from motion_imitate.estimators.identity import Identity
-from motion_imitate.generators.retouch import Retouching
-from motion_imitate.synthesis.pairs import Casting, Pairs, Sampling
+from motion_imitate.estimators.identity import FaceIdentityNet
+from motion_imitate.generators.retouch import RetouchSettings
+from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, SyntheticDataset
 from motion_imitate.training.backbones import load_backbone
-from motion_imitate.training.lessons import Teaching, lesson
-from motion_imitate.weights import read
+from motion_imitate.training.lessons import TrainingSampleSettings, make_retouch_sample
+from motion_imitate.weights import read_weights
 from pipelines.cli.commands import main
-from pipelines.train.loop import CHECKPOINT, LOG, SHEET, WEIGHTS, learner_of
-from pipelines.train.optimizer import Learner, Pace
-from pipelines.train.retouch import Mending, Weights
+from pipelines.train.loop import CHECKPOINT_FILE, LOG_FILE, PREVIEW_FILE, WEIGHTS_FILE, build_learner
+from pipelines.train.optimizer import Learner, OptimizerSettings
+from pipelines.train.retouch import RetouchLossWeights, RetouchObjective
 
 SIDE = 64
 
 
 @pytest.fixture(scope="module")
 def subject():
-    return Mending(load_backbone("efficientnet-lite0"), Identity())
+    return RetouchObjective(load_backbone("efficientnet-lite0"), FaceIdentityNet())
 
 
 @pytest.fixture(scope="module")
 def some():
-    pairs = Pairs(bodies.load("anny"), Sampling((SIDE, SIDE), 3, casting=Casting(1, 100)), 5)
-    return [lesson(pairs, k, Teaching(retouch=Retouching(size=SIDE))) for k in range(2)]
+    pairs = SyntheticDataset(bodies.load_body("anny"), SampleSettings((SIDE, SIDE), 3, casting=PeoplePool(1, 100)), 5)
+    return [make_retouch_sample(pairs, k, TrainingSampleSettings(retouch=RetouchSettings(size=SIDE))) for k in range(2)]
 
 
 def fresh(subject, **pace):
     torch.manual_seed(0)
-    return learner_of(subject.networks(), subject.weights.adversarial > 0, Pace(**pace))
+    return build_learner(subject.networks(), subject.weights.adversarial > 0, OptimizerSettings(**pace))
 
 
 def weights_of(pupil):
@@ -48,7 +48,7 @@ def test_what_is_wrong_becomes_less(some, subject):
     learner = fresh(subject, rate=1e-3)
 
     def loss():
-        return subject.weighed(subject.attempt(learner.networks.net, some).wrong).detach()
+        return subject.weighted_loss(subject.run_networks(learner.networks.net, some).wrong).detach()
 
     before = loss()
     told = [learner.learn(some, subject) for _ in range(20)]
@@ -71,7 +71,7 @@ def test_a_face_counts_whose_identity_can_be_read(some, subject):
 
 
 def test_the_discriminator_learns_and_is_learnt_against_from_its_step_on(some, subject):
-    against = replace(subject, weights=Weights(adversarial=1.0))
+    against = replace(subject, weights=RetouchLossWeights(adversarial=1.0))
     learner = fresh(against, warm=1, after=1)
     start = weights_of(learner.critic)
     first = learner.learn(some, against)
@@ -89,7 +89,7 @@ def test_the_discriminator_learns_and_is_learnt_against_from_its_step_on(some, s
 
 
 def test_the_discriminator_comes_to_tell_true_from_made(some, subject):
-    against = replace(subject, weights=Weights(adversarial=1.0))
+    against = replace(subject, weights=RetouchLossWeights(adversarial=1.0))
     learner = fresh(against, rate=0, critic_rate=2e-5, warm=10)
     told = [learner.learn(some, against)["critic"] for _ in range(15)]
     assert told[-1] < 0.5 * told[0]
@@ -97,7 +97,7 @@ def test_the_discriminator_comes_to_tell_true_from_made(some, subject):
 
 def test_the_discriminator_sees_pictures_in_its_range_and_what_they_are_to_show(some, subject):
     learner = fresh(subject)
-    tried = subject.attempt(learner.networks.net, some)
+    tried = subject.run_networks(learner.networks.net, some)
     assert tried.made.shape == tried.true.shape == (4, 6, SIDE, SIDE)
     truth = torch.cat([one.truth.image for one in some])
     assert_close((tried.true[:, :3] + 1) / 2, truth)
@@ -107,7 +107,7 @@ def test_the_discriminator_sees_pictures_in_its_range_and_what_they_are_to_show(
 
 
 def test_a_step_that_is_not_finite_is_left_out(some, subject):
-    against = replace(subject, weights=Weights(adversarial=1.0))
+    against = replace(subject, weights=RetouchLossWeights(adversarial=1.0))
     learner = fresh(against)
     pupils = (learner.networks, learner.critic)
     kept = [weights_of(pupil) for pupil in pupils]
@@ -127,7 +127,7 @@ def group(tmp_path):
 
 
 def test_one_process_that_learns_with_others_learns_as_it_does_alone(some, subject, request):
-    against = replace(subject, weights=Weights(adversarial=1.0))
+    against = replace(subject, weights=RetouchLossWeights(adversarial=1.0))
     alone = fresh(against)
     request.getfixturevalue("group")
     member = fresh(against)
@@ -147,22 +147,22 @@ def run(folder, steps, *more, size=SIDE):
 
 def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, capsys):
     assert (run(tmp_path / "once", 3), run(tmp_path / "twice", 1), run(tmp_path / "twice", 3)) == (0, 0, 0)
-    (about, one), (other_about, other) = (read(tmp_path / name / CHECKPOINT) for name in ("once", "twice"))
+    (about, one), (other_about, other) = (read_weights(tmp_path / name / CHECKPOINT_FILE) for name in ("once", "twice"))
     assert about == other_about == {"step": 3, "seed": 0}
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         assert_close(other[name], tensor, rtol=0, atol=0)
-    line = json.loads((tmp_path / "once" / LOG).read_text())
+    line = json.loads((tmp_path / "once" / LOG_FILE).read_text())
     assert line["step"] == 2
     assert line["unchanged perceptual"] > 0
-    header, weights = read(tmp_path / "once" / WEIGHTS)
+    header, weights = read_weights(tmp_path / "once" / WEIGHTS_FILE)
     assert not any(name.startswith("critic.") for name in one)
     assert (header["step"], header["size"], header["part"], header["motions"]) == (3, SIDE, "learn", [])
     assert header["metrics"] == line
-    assert header["learning"]["pace"]["rate"] == Pace().rate
+    assert header["learning"]["pace"]["rate"] == OptimizerSettings().rate
     assert weights["target.glass.head.weight"].dtype == torch.float16
-    assert (tmp_path / "once" / SHEET).stat().st_size > 1000
-    assert "step 3, 2 of them now" in capsys.readouterr().out
+    assert (tmp_path / "once" / PREVIEW_FILE).stat().st_size > 1000
+    assert "step 3, 2 of them in this run" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -170,13 +170,13 @@ def test_so_does_one_against_a_discriminator(tmp_path, capsys):
     words = ("--adversarial", "0.1", "--adversarial-after", "1")
     for name, steps in (("once", 3), ("twice", 2), ("twice", 3)):
         assert run(tmp_path / name, steps, *words, size=72) == 0
-    one, other = (read(tmp_path / name / CHECKPOINT)[1] for name in ("once", "twice"))
+    one, other = (read_weights(tmp_path / name / CHECKPOINT_FILE)[1] for name in ("once", "twice"))
     assert sum(value.numel() for name, value in one.items() if name.startswith("critic.now.")) == 6_962_625
     assert any(name.startswith("critic.adam.") for name in one)
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         assert_close(other[name], tensor, rtol=0, atol=0)
-    assert json.loads((tmp_path / "once" / LOG).read_text())["critic"] > 0
+    assert json.loads((tmp_path / "once" / LOG_FILE).read_text())["critic"] > 0
     assert run(tmp_path / "small", 1, *words) == 2
     assert "too small for a discriminator" in capsys.readouterr().err
 
@@ -189,7 +189,7 @@ def test_a_trial_learns_or_says_that_it_did_not(tmp_path, capsys, monkeypatch):
     assert "another folder" in capsys.readouterr().err
     monkeypatch.setattr(Learner, "learn", lambda self, *_: told_nothing(self))
     assert main([*words, str(tmp_path / "other")]) == 1
-    assert "nothing was learnt" in capsys.readouterr().err
+    assert "the loss did not fall" in capsys.readouterr().err
 
 
 def told_nothing(learner):
