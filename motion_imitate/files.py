@@ -17,7 +17,8 @@ class OutputError(Exception):
 
 
 def remove_stale_parts(path: Path) -> bool:
-    """Delete temporary files that killed processes left for `path`. Return whether a live process is still writing it."""
+    """Delete temporary files that killed processes left for `path`. Return whether a live process is still writing
+    it."""
     living = False
     if os.name != "posix":  # on Windows, os.kill(pid, 0) may terminate the process
         return living

@@ -137,7 +137,8 @@ def shrink_level(sight: PyramidLevel, times: int, share: float) -> PyramidLevel:
 
 
 def match_patches(sizes: list[PyramidLevel], how: InpaintSettings) -> PatchField:
-    """For each pixel near a hidden one, the best matching patch at the finest level. `sizes` runs from fine to coarse."""
+    """For each pixel near a hidden one, the best matching patch at the finest level. `sizes` runs from fine to
+    coarse."""
     sight = sizes[-1]
     field = np.full((*sight.known.shape, 2), -1, np.int32)
     image = np.where(sight.known[..., None], sight.image, np.float32(np.nan))

@@ -67,7 +67,8 @@ def build_clean_plate(samples: Iterable[tuple[Frames, Tensor]], how: PlateSettin
 
 @dataclass(frozen=True)
 class CleanPlate:
-    """Pictures without the person, with their times in seconds; a single one, without features, if the camera is still."""
+    """Pictures without the person, with their times in seconds; a single one, without features, if the camera is
+    still."""
 
     pictures: tuple[Bytes, ...]
     found: tuple[ImageFeatures, ...] | None

@@ -33,7 +33,8 @@ def normals_and_front(points: Floats, faces: Ints) -> tuple[Floats, NDArray[np.b
 
 @compile_kernel
 def find_depth_edges(depth: Floats, nearest: Floats, step: float, edge: Bytes, body: Bytes) -> None:
-    """Set `edge` to 255 where a neighbour is nearer by more than `step`, and `body` to 255 on the body and its edges."""
+    """Set `edge` to 255 where a neighbour is nearer by more than `step`, and `body` to 255 on the body and its
+    edges."""
     for y in range(depth.shape[0]):
         for x in range(depth.shape[1]):
             edge[y, x] = 255 if depth[y, x] - nearest[y, x] > step else 0

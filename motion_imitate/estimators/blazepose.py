@@ -151,7 +151,8 @@ def undo_mirroring(seen: RawLandmarks) -> RawLandmarks:
 
 
 def average_mirrored(a: RawLandmarks, b: RawLandmarks) -> RawLandmarks:
-    """The average of both but for the 3D landmarks, which are `a`'s: averaging those was measured to make fits worse."""
+    """The average of both but for the 3D landmarks, which are `a`'s: averaging those was measured to make fits
+    worse."""
     return RawLandmarks(
         np.asarray((a.points + b.points) / 2, np.float32),
         a.world,

@@ -116,7 +116,8 @@ def rotated_square_roi(centre: NDArray[np.floating], side: float, right: RoiFloa
 def crop_head(
     image: Float[Tensor, "3 H W"], person: Float[Tensor, "K 2"]
 ) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, " 2"], Float[Tensor, " 2"]]:
-    """The part of the image around a person's head, and the shift and scale from its image points to the whole image's."""
+    """The part of the image around a person's head, and the shift and scale from its image points to the whole
+    image's."""
     half = torch.tensor([image.shape[2] / 2, image.shape[1] / 2])
     head = (person[HEAD_LANDMARKS].cpu() + 1) * half
     centre = head.mean(0)

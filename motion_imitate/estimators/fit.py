@@ -89,7 +89,8 @@ def anchor_length(known: WindowCarry) -> int:
 def fit_window(
     window: Sighting, fitter: Fitter, size: tuple[int, int], known: WindowCarry, how: FitWindows, overlap: int
 ) -> tuple[Motion, WindowCarry]:
-    """Fit one window; return the motion of its new frames, without the overlap, and what the next window starts from."""
+    """Fit one window; return the motion of its new frames, without the overlap, and what the next window starts
+    from."""
     start, end = anchor_length(known), len(window) - overlap
     focal, centre = default_intrinsics(size, len(window))
     camera = Camera(focal, centre, torch.zeros(len(window), 3))

@@ -142,7 +142,8 @@ class Rig:
                 self.reach[:, j] = reach
 
     def points(self, blend: Float[Tensor, "K V"], nudge: tuple[Tensor, Tensor] | None = None) -> RiggedPoints:
-        """Points that are blends of vertices; `nudge` shifts each by an offset [K, 3] that is attached to a joint [K]."""
+        """Points that are blends of vertices; `nudge` shifts each by an offset [K, 3] that is attached to a joint
+        [K]."""
         skin = self.model.skin
         among = blend.cpu().abs().amax(0).nonzero()[:, 0]  # the few vertices in use
         weights, blend = skin.weights.cpu()[among].double(), blend.cpu()[:, among].double()

@@ -1,4 +1,5 @@
-"""Track the people of a run: each is looked for where the last look predicts; the detector finds new and lost people."""
+"""Track the people of a run: each is looked for where the last look predicts; the detector finds new and lost
+people."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -188,7 +189,8 @@ def is_new_person(
     size: tuple[int, int],
     how: Tracking,
 ) -> bool:
-    """Whether two looks, the second at the crop that the first predicts, show a new person, possibly behind `rivals`."""
+    """Whether two looks, the second at the crop that the first predicts, show a new person, possibly behind
+    `rivals`."""
     joints = again.points[list(MASK_LANDMARKS)]
     part = joints / np.array(size[::-1])
     inside = np.all((part > 0.02) & (part < 0.98), axis=1)

@@ -50,7 +50,8 @@ def triangle_is_finite(face: Triangle) -> bool:
 
 @compile_kernel
 def pixel_span(a: np.float32, b: np.float32, c: np.float32, count: int) -> tuple[int, int]:
-    """The first pixel whose centre lies between the least and the greatest of a, b and c, and the one after the last."""
+    """The first pixel whose centre lies between the least and the greatest of a, b and c, and the one after the
+    last."""
     low = max(np.ceil(min(a, b, c) - HALF), ZERO)
     high = min(np.floor(max(a, b, c) - HALF) + ONE, np.float32(count))
     return (int(low), int(high)) if low < high else (0, 0)

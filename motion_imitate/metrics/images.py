@@ -38,7 +38,8 @@ def psnr(
 def ssim(
     picture: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"], where: Bool[Tensor, "B 1 H W"] | None = None
 ) -> Float[Tensor, " B"]:
-    """Structural similarity, 1 for identical pictures. Windows are centred on masked pixels and may extend beyond them."""
+    """Structural similarity, 1 for identical pictures. Windows are centred on masked pixels and may extend beyond
+    them."""
     return masked_mean(ssim_map(picture, truth, SSIM_WINDOW, eps=0.0), where)
 
 

@@ -119,7 +119,11 @@ def segments_cache_key(job: ImitateJob, book: Manifest) -> str:
         *job.photos,
         *(path for path in (job.clip, job.how.motion, job.how.weights, Path(job.how.background)) if path),
     ]
-    settings = f"{select_item_options(job.how, RenderOptions)} {select_item_options(job.seeing, BaseEstimationOptions)} {job.how.segments}"
+    drawing, seeing = (
+        select_item_options(job.how, RenderOptions),
+        select_item_options(job.seeing, BaseEstimationOptions),
+    )
+    settings = f"{drawing} {seeing} {job.how.segments}"
     return digest_of_parts([version_with_weights(), settings, *(book.cached_digest(path) for path in given)])
 
 

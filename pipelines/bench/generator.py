@@ -55,7 +55,8 @@ def measure_generator(_: Path | None = None) -> Iterator[str]:
     whole = Photos(photo[None], torch.ones_like(photo[None, :1]))
     source, model = prepare_person(whole, find_people(photo, "the sample photo")[:1])
     works = shipped_works(source, model) | paper_works()
-    yield f"one frame, {RESULT_SIZE[1]}x{RESULT_SIZE[0]} from networks of {NETWORK_SIDE} pixels; median of {GENERATOR_REPEATS}, run in turns"
+    size = f"{RESULT_SIZE[1]}x{RESULT_SIZE[0]} from networks of {NETWORK_SIDE} pixels"
+    yield f"one frame, {size}; median of {GENERATOR_REPEATS}, run in turns"
     yield from compare_works(works)
 
 

@@ -49,7 +49,8 @@ def measure_image_quality(data: Path | None) -> Iterator[str]:
 
 def measure_sharpness(photos: list[Path]) -> Iterator[str]:
     """A table of PSNR in the photo's own pose, by photo and height."""
-    yield f"the photo's own pose, PSNR in dB of the person (matte > {MATTE_THRESHOLD}, {EDGE_MARGIN} pixels inside), by image height"
+    inside = f"matte > {MATTE_THRESHOLD}, {EDGE_MARGIN} pixels inside"
+    yield f"the photo's own pose, PSNR in dB of the person ({inside}), by image height"
     yield f"{'':30}" + "".join(f"{lines:8}" for lines in PHOTO_HEIGHTS)
     for photo in photos:
         yield f"{photo.name[:29]:30}" + "".join(psnr_cell(photo, lines) for lines in PHOTO_HEIGHTS)

@@ -180,13 +180,15 @@ def measure_imitate_speed(job: BenchJob) -> Iterator[str]:
         loop = measure_pace(job, load_geometric_generator)
     yield describe_pace("geometric, a plain loop", loop)
     took = loop.whole / whole.whole
-    yield f"the loop takes {took:.2f} times as long as threads, {whole.steady_rate() / loop.steady_rate():.2f} once steady"
+    steady = whole.steady_rate() / loop.steady_rate()
+    yield f"the loop takes {took:.2f} times as long as threads, {steady:.2f} once steady"
 
 
 def describe_pace(name: str, pace: RunPace) -> str:
     """A line with the steady rate, processor time per frame and overall rate."""
-    steady = f"{pace.steady_rate():7.2f} frames/s from frame {STEADY_AFTER} on, each {1000 * pace.cpu_cost():.0f} ms of a processor"
-    return f"{name:24}{steady}; {pace.overall_rate():.2f} frames/s from photo to file"
+    steady = f"{pace.steady_rate():7.2f} frames/s from frame {STEADY_AFTER} on"
+    cost = f"each {1000 * pace.cpu_cost():.0f} ms of a processor"
+    return f"{name:24}{steady}, {cost}; {pace.overall_rate():.2f} frames/s from photo to file"
 
 
 def measure_imitate_memory(job: BenchJob, frames: int) -> Iterator[str]:

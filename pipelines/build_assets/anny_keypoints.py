@@ -86,7 +86,8 @@ def vertices_in_texture_mask(free: Any, picture: Any) -> Tensor:
 def blazepose_offsets(
     names: tuple[str, ...], skin: Skin, points: dict[str, Float[Tensor, " V"]]
 ) -> tuple[Float[Tensor, "33 3"], Int[Tensor, " 33"]]:
-    """Offset of each BlazePose keypoint from its blend, and the joint that carries it; zero where it was not measured."""
+    """Offset of each BlazePose keypoint from its blend, and the joint that carries it; zero where it was not
+    measured."""
     shifts, carriers = torch.zeros(33, 3), torch.zeros(33, dtype=torch.long)
     for row, point in enumerate(KEYPOINT_SETS["blazepose33"]):
         name = point.removesuffix("_left").removesuffix("_right")

@@ -60,7 +60,8 @@ def find_mediapipe_networks(packages: list[Path]) -> dict[str, bytes]:
 
 
 def convert_identity_network(files: dict[str, bytes]) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Convert dlib's face recognition network as face-api ships it: most tensors are bytes with a scale and an offset."""
+    """Convert dlib's face recognition network as face-api ships it: most tensors are bytes with a scale and an
+    offset."""
     described = files.get("face_recognition_model-weights_manifest.json")
     if described is None:
         raise ValueError("the face network has no manifest; use @vladmandic/face-api 1.7.15")
