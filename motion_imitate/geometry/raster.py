@@ -5,13 +5,12 @@ faces, the first. Both sides of a face are visible. A face with a corner nearer 
 corner that is not finite, is skipped.
 """
 
-from importlib.util import find_spec
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from motion_imitate.geometry.camera import NEAR_PLANE
+from motion_imitate.geometry.raster_numba import rasterize_into
 from motion_imitate.types import Raster, Rasterizer
 
 PAIRS_PER_CHUNK = 1 << 20  # (face, pixel) pairs tested at a time; about 100 bytes each
@@ -102,8 +101,6 @@ def rasterize_torch(corners: Float[Tensor, "B F 3 3"], size: tuple[int, int]) ->
 
 def rasterize_numba(corners: Float[Tensor, "B F 3 3"], size: tuple[int, int]) -> Raster:
     """Compiled CPU rasterizer; gradients are computed in PyTorch."""
-    from motion_imitate.geometry.raster_numba import rasterize_into  # deferred: numba is slow to import and optional
-
     shape = (len(corners), *size)
     raster = Raster(torch.empty(shape, dtype=torch.int64), torch.empty(*shape, 3), torch.empty(shape))
     seen = corners.detach().float().cpu().contiguous()
@@ -122,5 +119,4 @@ def rasterize(corners: Float[Tensor, "B F 3 3"], size: tuple[int, int]) -> Raste
 
     Faces are found in float32. Gradients reach the corners through weights and depth.
     """
-    compiled = corners.device.type == "cpu" and find_spec("numba")
-    return RASTERIZERS["numba" if compiled else "torch"](corners, size)
+    return RASTERIZERS["numba" if corners.device.type == "cpu" else "torch"](corners, size)

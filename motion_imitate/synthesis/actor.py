@@ -12,9 +12,28 @@ from torch import Tensor
 
 from motion_imitate.bodies.skinning import SkinnedBody, joint_places, local_to_global
 from motion_imitate.geometry.mesh import vertex_normals
-from motion_imitate.synthesis.light import FINISHES, SurfaceFinish
 
 MIP_LEVELS = 5  # per texture, each half the size of the one before
+
+
+@dataclass(frozen=True)
+class SurfaceFinish:
+    """How a kind of surface reflects light."""
+
+    wrap: tuple[float, float, float] = (0.0, 0.0, 0.0)  # how far light wraps around, per colour channel
+    gloss: float = 0.0
+    sharp: float = 20.0
+
+
+FINISHES = {
+    "skin": SurfaceFinish((0.3, 0.14, 0.1), 0.035, 14.0),
+    "clothes": SurfaceFinish((0.05, 0.05, 0.05), 0.0),
+    "shoes": SurfaceFinish((0.0, 0.0, 0.0), 0.05, 24.0),
+    "hair": SurfaceFinish((0.2, 0.2, 0.2), 0.018, 16.0),
+    "eyes": SurfaceFinish((0.2, 0.2, 0.2), 0.12, 220.0),
+    "brows": SurfaceFinish((0.3, 0.2, 0.15), 0.0),
+    "lashes": SurfaceFinish((0.3, 0.2, 0.15), 0.0),
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +65,7 @@ class Actor:
     parts: Int[Tensor, " F"]
     iuv: Float[Tensor, "F 3 2"]
     heap: TextureAtlas
-    wrap: Float[Tensor, "P 3"]  # light wrap of each piece, see `light.SurfaceFinish`
+    wrap: Float[Tensor, "P 3"]  # light wrap of each piece, see `SurfaceFinish`
     gloss: Float[Tensor, "P 2"]
     upper: Bool[Tensor, " N"]  # above the knees
     marks: Float[Tensor, "M 3"]  # vertices of keypoints and of the face, unposed

@@ -116,7 +116,7 @@ def paint_wardrobe_skin(
     return np.asarray(pixels * (1 - share) + 255 * colour * 0.8 * share, np.uint8)
 
 
-TexturedGarment = tuple[str, Garment, np.ndarray]  # as `person.WornGarment`, textures as uint8, RGB where solid
+TexturedGarment = tuple[str, Garment, np.ndarray]  # kind, garment, uint8 texture, RGB where solid
 
 
 def texture_to_bytes(paint: Float[Tensor, "4 H W"]) -> np.ndarray:

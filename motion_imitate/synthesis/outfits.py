@@ -29,7 +29,7 @@ RING_POINTS = 40  # points per ring
 class OutfitItem:
     """One garment, or one piece of hair."""
 
-    kind: str  # as in `person.WornGarment`
+    kind: str  # a key of `actor.FINISHES`
     piece: ClothPiece
     texture: np.ndarray  # uint8 [H, W, 3]
     metres: float = 1.0  # side of the texture

@@ -4,7 +4,7 @@ A sample depends only on its settings, seed and number; one person is used for m
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -225,8 +225,3 @@ def render_part_coordinates(actor: Actor, shot: RenderedViews) -> tuple[Int[Tens
     uv = raster.weights.new_zeros(*part.shape, 2)
     uv[hit] = (actor.iuv[face] * raster.weights[hit][..., None]).sum(1)
     return part, uv
-
-
-def without_damage(how: SampleSettings) -> SampleSettings:
-    """The same settings without noise, blur, compression and colour casts."""
-    return replace(how, damage=Damage(0, cast=(0.0, 0.0)))

@@ -4,7 +4,6 @@ Samples are half a pixel apart, and every second one is at a pixel centre, so gr
 """
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import torch
 from jaxtyping import Float, Int
@@ -101,7 +100,7 @@ def resolve_pixels(
 
 def is_compiled(values: Tensor) -> bool:
     """Whether to use the numba kernels."""
-    return values.device.type == "cpu" and find_spec("numba") is not None
+    return values.device.type == "cpu"
 
 
 def find_sample_hits(raster: Raster, first: int = 0) -> SampleHits:

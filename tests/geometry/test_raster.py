@@ -223,13 +223,6 @@ def test_pixels_start_at_the_corner_of_the_picture():
     assert_close(to_pixels(corners, (4, 6)), torch.tensor([[0.0, 0, 3], [6, 4, 4], [3, 2, 5]]))
 
 
-def test_without_numba_it_is_drawn_all_the_same(monkeypatch):
-    with_numba = rasterize(SQUARE, (6, 6))
-    monkeypatch.setattr(raster, "find_spec", lambda _: None)
-    monkeypatch.setitem(RASTERIZERS, "numba", None)
-    assert_agree(with_numba, rasterize(SQUARE, (6, 6)))
-
-
 def test_what_cannot_be_kept_on_disk_is_compiled_all_the_same():
     """As in an install that can't be written to: numba refuses to keep code that has no file."""
     homeless: dict[str, Any] = {}

@@ -14,22 +14,21 @@ from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.rotations import matrix_to_rotation_vector
 from motion_imitate.synthesis import pairs, shader
 from motion_imitate.synthesis.actor import pose_actor
+from motion_imitate.synthesis.damage import Damage
 from motion_imitate.synthesis.lamp import SceneLight
-from motion_imitate.synthesis.pairs import (
-    LightingSettings,
-    PeoplePool,
-    SampleSettings,
-    SyntheticDataset,
-    without_damage,
-)
+from motion_imitate.synthesis.pairs import LightingSettings, PeoplePool, SampleSettings, SyntheticDataset
 from motion_imitate.synthesis.poses import EstimatorErrors, PoseSampler, PosingSettings
 from motion_imitate.synthesis.shards import pack_samples
 from motion_imitate.types import Body, Camera
 
 SIZE = (128, 128)
 FLAT = LightingSettings((0.0, 0.0), (0.6, 0.6), (1.0, 1.0), 0.0, 0.0, 0.0)
-PLAIN = without_damage(
-    SampleSettings(SIZE, casting=PeoplePool(1, 1000), lighting=FLAT, posing=PosingSettings(small=1.0, turned=15.0))
+PLAIN = SampleSettings(
+    SIZE,
+    casting=PeoplePool(1, 1000),
+    lighting=FLAT,
+    posing=PosingSettings(small=1.0, turned=15.0),
+    damage=Damage(0, cast=(0.0, 0.0)),
 )
 
 

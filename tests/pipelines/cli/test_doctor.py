@@ -1,6 +1,10 @@
 """The doctor finds what is well, and what is not."""
 
 import json
+import re
+import tomllib
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 from motion_imitate import weights
 from pipelines.cli import doctor
@@ -39,7 +43,27 @@ def test_a_check_that_breaks_is_a_finding(capsys, monkeypatch):
     assert "no room for a trial" in checks["video"]["words"]
 
 
-def test_what_can_be_done_without_is_a_note(capsys, monkeypatch):
-    monkeypatch.setitem(doctor.INSTALLATION_CHECKS, "numba", doctor.package_check("no-such-package", "all is slower"))
+def test_an_optional_package_that_is_missing_is_a_note_with_the_command_that_installs_it(capsys, monkeypatch):
+    def absent(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", absent)
+    optional = {name: doctor.INSTALLATION_CHECKS[name]() for name, *_ in doctor.OPTIONAL_PACKAGES}
+    assert all(good is None and "not installed; for " in words for good, words in optional.values())
+    assert "pip install 'motion-imitate[ray]'" in optional["ray"][1]
+    needed = {name: doctor.INSTALLATION_CHECKS[name]() for name in doctor.REQUIRED_PACKAGES}
+    assert needed["numba"] == (False, "missing; run `pip install numba`")
+    monkeypatch.undo()
+    monkeypatch.setitem(doctor.INSTALLATION_CHECKS, "ray", lambda: optional["ray"])
     code, well, checks = examined(capsys)
-    assert (code, well, checks["numba"]["good"]) == (0, True, None)
+    assert (code, well, checks["ray"]["good"]) == (0, True, None)
+
+
+def test_the_packages_are_those_of_the_project():
+    """Each dependency is checked for, and each extra of the program is offered."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    needed = {re.match(r"[\w-]+", line)[0] for line in project["dependencies"]}
+    optional = {name for name, *_ in doctor.OPTIONAL_PACKAGES}
+    assert needed - optional <= {*doctor.REQUIRED_PACKAGES, "torch"}
+    extras = {f"motion-imitate[{extra}]" for extra in project["optional-dependencies"] if extra != "dev"}
+    assert {install for _, install, _ in doctor.OPTIONAL_PACKAGES} - optional == extras
