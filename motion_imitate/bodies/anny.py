@@ -8,6 +8,7 @@ from motion_imitate import weights
 from motion_imitate.bodies.parts import LimbAxis
 from motion_imitate.bodies.skinning import SkinnedBody
 from motion_imitate.bodies.stored import read_body_file as load_file
+from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 
 ANNY_FILE = "anny.safetensors"
 ANNY_SPINE = {
@@ -85,21 +86,15 @@ def relaxed_hand_pose(names: tuple[str, ...], joints: Float[Tensor, "J 3"]) -> F
             chain = [names.index(f"finger{finger}-{i}{end}") for i in (1, 2, 3)]
             a, b, c = joints[chain]
             axis = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - b), dim=0)
-            pose[chain] = rotate_about_vectors(
+            pose[chain] = rotation_vector_to_matrix(
                 axis * torch.tensor(FINGER_CURL if finger > 1 else THUMB_CURL).deg2rad()[:, None]
             )
             if finger > 1:
                 pose[chain[0]] = (
-                    rotate_about_vectors(FINGER_GATHER * shortest_rotation_vector(c - a, tip - knuckle)[None])[0]
+                    rotation_vector_to_matrix(FINGER_GATHER * shortest_rotation_vector(c - a, tip - knuckle)[None])[0]
                     @ pose[chain[0]]
                 )
     return pose
-
-
-def rotate_about_vectors(vectors: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3 3"]:
-    """Rotation matrices by |v| radians about each v."""
-    turns: Tensor = torch.linalg.matrix_exp(torch.linalg.cross(vectors[:, None], torch.eye(3)[None]).mT)
-    return turns
 
 
 def shortest_rotation_vector(a: Float[Tensor, "3"], b: Float[Tensor, "3"]) -> Float[Tensor, "3"]:

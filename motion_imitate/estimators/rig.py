@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from kornia.geometry.conversions import axis_angle_to_rotation_matrix, rotation_matrix_to_axis_angle
 from torch import Tensor
 
+from motion_imitate.geometry.rotations import matrix_to_rotation_vector, rotation_vector_to_matrix
 from motion_imitate.types import Body, BodyModel
 
 ROOT_SIZE = 6  # numbers of a state before the bends: position and root rotation
@@ -33,16 +33,6 @@ def cross_matrix(v: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3 3"]:
     x, y, z = v.unbind(-1)
     zero = torch.zeros_like(x)
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).view(*v.shape, 3)
-
-
-def so3_exp(v: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3 3"]:
-    """The rotation by |v| radians about v."""
-    return axis_angle_to_rotation_matrix(v.reshape(-1, 3)).view(*v.shape, 3)
-
-
-def so3_log(r: Float[Tensor, "*n 3 3"]) -> Float[Tensor, "*n 3"]:
-    """The rotation vector of a rotation, at most pi long."""
-    return rotation_matrix_to_axis_angle(r.reshape(-1, 3, 3)).view(r.shape[:-1])
 
 
 def so3_left_jacobian(v: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3 3"]:
@@ -67,11 +57,11 @@ class PoseState:
     def moved(self, step: Float[Tensor, "T D"]) -> "PoseState":
         """The state after a step [T, D] of position, root rotation and bends."""
         bends = self.bends + step[:, ROOT_SIZE:].reshape(self.bends.shape)
-        return PoseState(self.place + step[:, :3], so3_exp(step[:, 3:ROOT_SIZE]) @ self.root, bends)
+        return PoseState(self.place + step[:, :3], rotation_vector_to_matrix(step[:, 3:ROOT_SIZE]) @ self.root, bends)
 
     def minus(self, other: "PoseState") -> Float[Tensor, "T D"]:
         """The step that leads from `other` to this state."""
-        root = so3_log(self.root @ other.root.transpose(-1, -2))
+        root = matrix_to_rotation_vector(self.root @ other.root.transpose(-1, -2))
         return torch.cat([self.place - other.place, root, (self.bends - other.bends).flatten(1)], -1)
 
     def __getitem__(self, index: slice | Tensor) -> "PoseState":
@@ -169,7 +159,7 @@ class Rig:
         self, state: PoseState, shape: Float[Tensor, "#T S"]
     ) -> tuple[Float[Tensor, "T M 3 3"], Float[Tensor, "T M 3"]]:
         """The rotation and position of every moving joint, in camera space."""
-        local = so3_exp(state.bends[:, self.bend] * self.part.to(state.bends))  # [T, M - 1, 3, 3]
+        local = rotation_vector_to_matrix(state.bends[:, self.bend] * self.part.to(state.bends))  # [T, M - 1, 3, 3]
         offsets = self.offset.to(shape)
         offset = offsets[0] + torch.einsum("ts,smi->tmi", shape, offsets[1:])
         turns, places = [state.root], [state.place]
@@ -220,6 +210,6 @@ class Rig:
     def body(self, state: PoseState, shape: Float[Tensor, "#T S"]) -> Body:
         """The whole body in the body model's own parameters, with relaxed hands."""
         pose = self.model.relaxed.double().cpu().repeat(len(state), 1, 1, 1)
-        pose[:, self.joints[1:]] = so3_exp(state.bends[:, self.bend] * self.part)
+        pose[:, self.joints[1:]] = rotation_vector_to_matrix(state.bends[:, self.bend] * self.part)
         pose[:, 0] = state.root * state.root.new_tensor([1.0, -1, -1])[:, None]  # undo `camera.facing`
         return Body(pose.float(), shape.float().expand(len(state), -1))

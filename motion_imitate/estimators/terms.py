@@ -8,7 +8,8 @@ from torch import Tensor
 
 from motion_imitate.estimators.banded import NormalEquations
 from motion_imitate.estimators.pose_prior import PosePrior
-from motion_imitate.estimators.rig import BENDS, ROOT_SIZE, PoseState, bend_kind, so3_exp
+from motion_imitate.estimators.rig import BENDS, ROOT_SIZE, PoseState, bend_kind
+from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.types import Camera, Sighting
 
 # of the pose network's 33 landmarks, those that the body model has; the rest are facial features
@@ -76,7 +77,7 @@ def rotation_towards_ray(aim: Float[Tensor, "T 2"]) -> Float[Tensor, "T 3 3"]:
     ray = torch.cat([aim, torch.ones_like(aim[:, :1])], -1)
     axis = torch.stack([-ray[:, 1], ray[:, 0], torch.zeros_like(ray[:, 0])], -1)
     sine = axis.norm(dim=-1, keepdim=True)
-    return so3_exp(axis / sine.clamp(min=1e-12) * torch.atan2(sine, ray[:, 2:]))
+    return rotation_vector_to_matrix(axis / sine.clamp(min=1e-12) * torch.atan2(sine, ray[:, 2:]))
 
 
 def geman_mcclure_weight(error2: Tensor, limit2: float) -> Tensor:

@@ -48,7 +48,7 @@ def read_photo(path: Path, longest: int) -> DecodedPhoto:
         head = check_photo_header(path, data)
         stored = decode_photo(path, data, head, longest)
     seen = apply_orientation(shrink_photo(stored, scaled_photo_size(head, longest)), head.orientation)
-    held = torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))
+    held = torch.from_numpy(seen.transpose(2, 0, 1).copy())
     return DecodedPhoto(held[:3], held[3:] if len(held) == 4 else None)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from kornia.geometry.conversions import axis_angle_to_rotation_matrix, quaternion_to_rotation_matrix
 from torch import Tensor
 
-from motion_imitate.estimators.rig import BENDS, so3_exp, so3_log
+from motion_imitate.estimators.rig import BENDS
+from motion_imitate.geometry.rotations import matrix_to_rotation_vector, quaternion_to_matrix, rotation_vector_to_matrix
 from motion_imitate.synthesis.held_out import HeldOutSplit, select_split
 from motion_imitate.types import BodyModel
 
@@ -62,9 +62,9 @@ def read_mocap_clip(path: Path, rate: float = 30.0) -> dict[str, Float[Tensor, "
     at = np.concatenate([[0], np.cumsum(rows[:-1, 0])])
     when = np.arange(0, at[-1], 1 / rate)
     even = torch.from_numpy(np.stack([np.interp(when, at, column) for column in rows.T], 1))
-    local = {name: quaternion_to_rotation_matrix(even[:, i : i + 4]) for name, i in QUATERNION_COLUMNS.items()}
+    local = {name: quaternion_to_matrix(even[:, i : i + 4]) for name, i in QUATERNION_COLUMNS.items()}
     about_z = torch.tensor([0, 0, 1.0], dtype=torch.float64)
-    local |= {name: axis_angle_to_rotation_matrix(even[:, i, None] * about_z) for name, i in HINGE_COLUMNS.items()}
+    local |= {name: rotation_vector_to_matrix(even[:, i, None] * about_z) for name, i in HINGE_COLUMNS.items()}
     turns = {"root": local["root"]}
     for name, above in MOCAP_PARENTS.items():
         turns[name] = turns[above] @ local[name]
@@ -73,7 +73,7 @@ def read_mocap_clip(path: Path, rate: float = 30.0) -> dict[str, Float[Tensor, "
 
 def bend_between(a: Tensor, b: Tensor) -> Float[Tensor, "T 3"]:
     """The rotation vector that takes `a` to `b`, in the frame of `a`."""
-    return so3_log(a.mT @ b)
+    return matrix_to_rotation_vector(a.mT @ b)
 
 
 def turn_to_hanging(model: BodyModel, above: str, below: str) -> Float[Tensor, "3 3"]:
@@ -81,7 +81,7 @@ def turn_to_hanging(model: BodyModel, above: str, below: str) -> Float[Tensor, "
     rest = model.skin.joints.double()
     limb = torch.nn.functional.normalize(rest[model.controls[below][0]] - rest[model.controls[above][0]], dim=0)
     axis = torch.linalg.cross(limb, limb.new_tensor([0, -1.0, 0]))
-    return so3_exp(axis / axis.norm().clamp(min=1e-12) * torch.atan2(axis.norm(), -limb[1]))
+    return rotation_vector_to_matrix(axis / axis.norm().clamp(min=1e-12) * torch.atan2(axis.norm(), -limb[1]))
 
 
 def mocap_to_bends(model: BodyModel, turns: dict[str, Tensor]) -> tuple[Float[Tensor, "T 3 3"], Float[Tensor, "T C 3"]]:
@@ -97,7 +97,7 @@ def mocap_to_bends(model: BodyModel, turns: dict[str, Tensor]) -> tuple[Float[Te
         upper_arm, forearm = limb("shoulder", "shoulder", "elbow"), limb("elbow", "elbow", "wrist")
         thigh, shin, foot = limb("hip", "hip", "knee"), limb("knee", "knee", "ankle"), turns[f"ankle_{side}"]
         found[f"collar_{side}"] = COLLAR_SHARE * bend_between(chest, upper_arm)
-        found[f"shoulder_{side}"] = bend_between(chest @ so3_exp(found[f"collar_{side}"]), upper_arm)
+        found[f"shoulder_{side}"] = bend_between(chest @ rotation_vector_to_matrix(found[f"collar_{side}"]), upper_arm)
         found[f"elbow_{side}"] = bend_between(upper_arm, forearm)
         found[f"wrist_{side}"] = torch.zeros_like(spine)
         found[f"hip_{side}"] = bend_between(root, thigh)

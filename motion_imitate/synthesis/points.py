@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motion_imitate.estimators.pose_prior import build_pose_prior
-from motion_imitate.estimators.rig import BENDS, PoseState, Rig, RiggedPoints, so3_exp
+from motion_imitate.estimators.rig import BENDS, PoseState, Rig, RiggedPoints
 from motion_imitate.estimators.terms import FITTED_LANDMARKS, HIP_ROWS, landmark_trust, rotation_towards_ray
+from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 
 LIMB_CONTROLS = (
     ("spine_low", "spine_high", "neck", "head"),
@@ -79,7 +80,7 @@ class PersonSampler:
         bends = bends + 0.12 * self.normal(count, len(BENDS), 3)
         bend = (bends * self.hinge).sum(-1)
         bends = bends + (bend.clamp(self.least, self.most) - bend)[..., None] * self.hinge
-        upright = so3_exp(0.15 * self.normal(count, 3))
+        upright = rotation_vector_to_matrix(0.15 * self.normal(count, 3))
         keep = self.uniform(count) < 0.5
         return torch.where(keep[:, None, None], root, upright), bends
 
@@ -87,8 +88,8 @@ class PersonSampler:
         """The next `count` people."""
         root, bends = self.pose(count)
         still = torch.zeros(count)
-        yaw = so3_exp(torch.stack([still, 2 * pi * self.uniform(count), still], -1))
-        tilt = so3_exp(torch.stack([0.25 * self.normal(count), still, 0.12 * self.normal(count)], -1))
+        yaw = rotation_vector_to_matrix(torch.stack([still, 2 * pi * self.uniform(count), still], -1))
+        tilt = rotation_vector_to_matrix(torch.stack([0.25 * self.normal(count), still, 0.12 * self.normal(count)], -1))
         facing = torch.diag(torch.tensor([1.0, -1, -1]))
         depth = (log(3.2) + 0.45 * self.normal(count)).exp().clamp(1.5, 12)
         across = (self.uniform(count, 2) - 0.5) * 0.7
@@ -116,7 +117,7 @@ class PersonSampler:
         count = len(at)
         ray = rotation_towards_ray(place[:, :2] / place[:, 2:])
         ahead = (at - at[:, HIP_ROWS].mean(1, keepdim=True)) @ ray
-        tilt = so3_exp(self.normal(count, 3) * torch.tensor(GUESS_TILT))
+        tilt = rotation_vector_to_matrix(self.normal(count, 3) * torch.tensor(GUESS_TILT))
         ahead = ahead @ tilt.mT * (0.06 * self.normal(count)).exp()[:, None, None]
         ahead = ahead + 0.02 * self.normal(*ahead.shape)
         deeper = torch.zeros(count, len(FITTED_LANDMARKS))

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from motion_imitate.bodies.skinning import SkinnedBody, global_to_local, local_to_global
 from motion_imitate.estimators.pose_prior import build_pose_prior
-from motion_imitate.estimators.rig import BENDS, so3_exp
+from motion_imitate.estimators.rig import BENDS
+from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.types import Body, BodyModel, Camera
 
 Random = np.random.Generator
@@ -86,7 +87,7 @@ class PoseSampler:
     def sample_bends(self, random: Random) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "C 3"]]:
         """Root rotation and bends of one random pose."""
         if self.bank is None or random.random() < self.how.loose:
-            return so3_exp(0.1 * normal_tensor(random, 3)), self.sample_prior_bends(random)
+            return rotation_vector_to_matrix(0.1 * normal_tensor(random, 3)), self.sample_prior_bends(random)
         which = int(random.integers(len(self.bank[1])))
         root, bends = self.bank[0][which].float(), self.bank[1][which].float().clone()
         for limb in self.limbs:
@@ -108,7 +109,8 @@ class PoseSampler:
                 yaw += random.normal(0, radians(self.how.turned)) if small else random.uniform(-np.pi, np.pi)
             found.append(
                 self.pose(
-                    so3_exp(torch.tensor([0.0, yaw, 0.0])) @ turn_to_front(root), self.jitter_bends(random, bends)
+                    rotation_vector_to_matrix(torch.tensor([0.0, yaw, 0.0])) @ turn_to_front(root),
+                    self.jitter_bends(random, bends),
                 )
             )
         return torch.stack(found)
@@ -123,7 +125,7 @@ class PoseSampler:
         """Joint rotations of a root rotation and bends."""
         pose = self.rest.clone()
         pose[0] = root
-        pose[self.joints] = so3_exp(bends[self.bend] / self.spread_over[:, None])
+        pose[self.joints] = rotation_vector_to_matrix(bends[self.bend] / self.spread_over[:, None])
         return pose
 
     def wrong(self, random: Random, body: Body, camera: Camera, how: EstimatorErrors) -> tuple[Body, Camera]:
@@ -131,10 +133,10 @@ class PoseSampler:
         count = len(body)
         size = torch.tensor([how.deep, how.deep, how.flat]).deg2rad()  # about x, y, and z, the line of sight
         worth = torch.tensor([how.trunk if name.startswith(TRUNK_CONTROLS) else 1.0 for name in BENDS])
-        off = so3_exp(size * worth[:, None] * normal_tensor(random, count, len(BENDS), 3))
+        off = rotation_vector_to_matrix(size * worth[:, None] * normal_tensor(random, count, len(BENDS), 3))
         turns = local_to_global(body.pose, self.model.skin.parents)
         error = off.new_empty(turns.shape)
-        error[:, 0] = so3_exp(size * how.trunk * normal_tensor(random, count, 3))
+        error[:, 0] = rotation_vector_to_matrix(size * how.trunk * normal_tensor(random, count, 3))
         bends = dict(zip(self.joints.tolist(), self.bend.tolist(), strict=True))
         for joint, parent in enumerate(self.model.skin.parents):
             if parent >= 0:  # joints without a control take their parent's error
@@ -159,7 +161,7 @@ def turn_to_front(root: Float[Tensor, "3 3"]) -> Float[Tensor, "3 3"]:
     ahead = root[:, 2]
     if float(ahead[[0, 2]].norm()) < 0.3:
         return root
-    return so3_exp(torch.stack([ahead[0] * 0, -torch.atan2(ahead[0], ahead[2]), ahead[0] * 0])) @ root
+    return rotation_vector_to_matrix(torch.stack([ahead[0] * 0, -torch.atan2(ahead[0], ahead[2]), ahead[0] * 0])) @ root
 
 
 def frame_views(
@@ -175,7 +177,9 @@ def frame_views(
     whole, fill = random.random() < how.whole, random.uniform(*how.high)
     for k in range(count):
         if k == 0 or random.random() >= how.same:
-            tilt = so3_exp(torch.tensor([random.normal(0, how.pitch), 0, random.normal(0, how.roll)]).float().deg2rad())
+            tilt = rotation_vector_to_matrix(
+                torch.tensor([random.normal(0, how.pitch), 0, random.normal(0, how.roll)]).float().deg2rad()
+            )
             focal = float(np.exp(random.uniform(*np.log(how.focal)))) * lens
             shift = torch.from_numpy(random.normal(0, how.shift, 2) * [1, 0.5]).float()
         seen = (points[k] @ tilt.T) * points.new_tensor([1.0, -1.0, -1.0])

@@ -19,8 +19,9 @@ from motion_imitate.estimators.lifter import (
     PersonFraming,
     lifter_features,
 )
-from motion_imitate.estimators.rig import Rig, so3_exp
+from motion_imitate.estimators.rig import Rig
 from motion_imitate.estimators.terms import HIP_ROWS
+from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.synthesis import mocap
 from motion_imitate.synthesis.points import LifterBatch, PersonSampler
 from motion_imitate.types import BodyModel
@@ -61,7 +62,8 @@ def lifter_loss(
     `whole` also compares the points that the guess places, in space and in the image.
     """
     root = framing.ray.mT @ truth.state.root
-    wrong = 0.3 * (so3_exp(guess.bends) - so3_exp(truth.state.bends)).square().sum((-1, -2)).mean()
+    bend_error = rotation_vector_to_matrix(guess.bends) - rotation_vector_to_matrix(truth.state.bends)
+    wrong = 0.3 * bend_error.square().sum((-1, -2)).mean()
     wrong = wrong + (guess.root - root).square().sum((-1, -2)).mean()
     wrong = wrong + 0.1 * (guess.shape - truth.shape).square().mean()
     wrong = wrong + (guess.log_depth - (truth.state.place[:, 2] * framing.size / DEPTH_SCALE).log()).square().mean()

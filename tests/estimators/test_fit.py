@@ -10,10 +10,11 @@ from motion_imitate.bodies.skinning import posed_keypoints
 from motion_imitate.estimators.fit import FitWindows, fit, fit_live
 from motion_imitate.estimators.fitter import Fitter
 from motion_imitate.estimators.quality import LIVE_FITTING
-from motion_imitate.estimators.rig import BENDS, PoseState, so3_exp
+from motion_imitate.estimators.rig import BENDS, PoseState
 from motion_imitate.estimators.silhouette import OUTLINE_GRID, MaskEdges, rasterize_silhouettes
 from motion_imitate.estimators.terms import FITTED_LANDMARKS
 from motion_imitate.geometry.camera import body_to_camera, default_intrinsics, project_points
+from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.metrics.motion import mean_joint_error, relative_to_root
 from motion_imitate.motion.smooth import smooth_live
 from motion_imitate.types import Camera, Motion, Sighting, cat_batched
@@ -51,7 +52,7 @@ def truth(fitter):
     place = torch.stack([0.1 * t, 0.05 * squat, 3.5 - 0.2 * t], -1)
     shape = torch.zeros(1, fitter.shapes, dtype=torch.float64)
     shape[0, :2] = torch.tensor([0.7, -0.8])
-    state = PoseState(place, upright @ so3_exp(yaw), bends)
+    state = PoseState(place, upright @ rotation_vector_to_matrix(yaw), bends)
     focal, centre = default_intrinsics(SIZE, FRAMES)
     seen = torch.ones(FRAMES)
     return Motion(fitter.rig.body(state, shape), Camera(focal, centre, place.float()), seen, t)

@@ -6,7 +6,7 @@ import torch
 from motion_imitate.bodies import load_body
 from motion_imitate.estimators.banded import NormalEquations
 from motion_imitate.estimators.pose_prior import build_pose_prior
-from motion_imitate.estimators.rig import STATE_SIZE, PoseState, Rig, so3_exp
+from motion_imitate.estimators.rig import STATE_SIZE, PoseState, Rig
 from motion_imitate.estimators.silhouette import (
     OUTLINE_GRID,
     MaskEdges,
@@ -17,6 +17,7 @@ from motion_imitate.estimators.silhouette import (
     signed_edge_distances,
 )
 from motion_imitate.geometry.mesh import vertex_normals
+from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.types import Camera, Sighting
 
 FRAMES = 2
@@ -122,7 +123,7 @@ def proxy(rig):
 @pytest.fixture(scope="module")
 def state(rig):
     upright = torch.diag(torch.tensor([1.0, -1, -1]).double())
-    yaw = so3_exp(torch.tensor([[0, 0.3, 0], [0, -0.8, 0]]).double())
+    yaw = rotation_vector_to_matrix(torch.tensor([[0, 0.3, 0], [0, -0.8, 0]]).double())
     bends = build_pose_prior(rig.model).mean + 0.1 * normal(FRAMES, 18, 3)
     return PoseState(torch.tensor([[0.1, 0.0, 3.0], [-0.2, 0.1, 3.5]]).double(), upright @ yaw, bends)
 

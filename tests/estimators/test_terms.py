@@ -9,7 +9,7 @@ from motion_imitate.bodies import load_body
 from motion_imitate.estimators.banded import NormalEquations
 from motion_imitate.estimators.fitter import blazepose_points
 from motion_imitate.estimators.pose_prior import build_pose_prior
-from motion_imitate.estimators.rig import BENDS, ROOT_SIZE, STATE_SIZE, PoseState, Rig, so3_exp
+from motion_imitate.estimators.rig import BENDS, ROOT_SIZE, STATE_SIZE, PoseState, Rig
 from motion_imitate.estimators.terms import (
     ANKLE_ROWS,
     FITTED_LANDMARKS,
@@ -32,6 +32,7 @@ from motion_imitate.estimators.terms import (
     rotation_towards_ray,
     standing_weights,
 )
+from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.types import Camera, Sighting
 
 FRAMES, SMALL = 4, 1e-5
@@ -75,7 +76,7 @@ def scene():
     rig = Rig(load_body("anny"))
     points = blazepose_points(rig)
     angle = torch.tensor([0.1, 0.15, 0.3, 0.35]).double()[:, None] * torch.tensor([0, 1.0, 0]).double()
-    root = torch.diag(torch.tensor([1.0, -1, -1]).double()) @ so3_exp(angle)
+    root = torch.diag(torch.tensor([1.0, -1, -1]).double()) @ rotation_vector_to_matrix(angle)
     place = 0.05 * normal(FRAMES, 3) + torch.tensor([0.2, 0, 3.0])
     state, shape = (
         PoseState(place, root, 0.4 * normal(FRAMES, len(BENDS), 3, seed=2)),
@@ -237,7 +238,9 @@ def test_a_bounded_error_never_counts_more_than_its_limit():
 def test_what_goes_on_evenly_is_smooth_however_frames_fall(seconds):
     t = torch.tensor(seconds).double()[:, None]
     start, speed, bend = normal(1, 3), normal(1, 3, seed=1), normal(1, len(BENDS), 3, seed=2)
-    root = so3_exp(torch.tensor([0, 1.2, 0]).double() * t) @ so3_exp(normal(1, 3, seed=3))
+    root = rotation_vector_to_matrix(torch.tensor([0, 1.2, 0]).double() * t) @ rotation_vector_to_matrix(
+        normal(1, 3, seed=3)
+    )
     state = PoseState(start + t * speed, root, bend + t[..., None] * normal(1, len(BENDS), 3, seed=4))
     found = NormalEquations.zero(len(t), STATE_SIZE, 0)
     add_smoothness(found, state, t[:, 0], 3.0)

@@ -220,6 +220,12 @@ def test_a_jpeg_read_small_is_the_picture_made_small(tmp_path, factor):
     assert (image * 255 - torch.from_numpy(waves)).abs().mean() < 3  # half a pixel off would make it 8
 
 
+@pytest.mark.parametrize("orientation", MEANT)
+def test_a_photo_one_pixel_wide_turns_like_any_other(tmp_path, orientation):
+    path = with_exif(stored(tmp_path / "line.png", corners(48, 1)), orientation, ">")
+    assert read_photo(path, LARGE).image.shape == ((3, 1, 48) if orientation > 4 else (3, 48, 1))
+
+
 def test_a_picture_is_never_made_larger_and_keeps_its_shape(tmp_path):
     path = stored(tmp_path / "photo.png", corners(30, 1001))
     assert read_photo(path, 5000).image.shape == (3, 30, 1001)
