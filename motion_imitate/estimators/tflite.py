@@ -1,4 +1,7 @@
-"""Read a .tflite file, without a flatbuffer schema, as a graph of operations and its weights."""
+"""Read a .tflite file, without a flatbuffer schema, as a graph of operations and its weights.
+
+The schema comes with LiteRT, and torch runs the networks where LiteRT is not.
+"""
 
 import struct
 from dataclasses import dataclass

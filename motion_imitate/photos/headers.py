@@ -1,4 +1,8 @@
-"""Read an image's header before decoding it: a small file can hold a very large image."""
+"""Read an image's header before decoding it: a small file can hold a very large image.
+
+Pillow is not used: it refuses PNGs with a damaged text chunk and TIFFs of floats, which OpenCV decodes, and allocates a
+WebP's canvas when it opens the file.
+"""
 
 import struct
 from collections.abc import Callable, Iterator

@@ -1,4 +1,7 @@
-"""Worker processes on this machine, one batch item each at a time; a lost worker is replaced."""
+"""Worker processes on this machine, one batch item each at a time; a lost worker is replaced.
+
+Not pebble.ProcessPool: it fails for good when a worker is killed while none is busy.
+"""
 
 import os
 import socket

@@ -1,4 +1,8 @@
-"""One optimizer step of the networks and of the discriminator they are trained against."""
+"""One optimizer step of the networks and of the discriminator they are trained against.
+
+Learning rate and EMA decay are functions of the step alone, so a checkpoint needs only the step to resume to the bit;
+torch's schedulers keep state of their own, and its EMA does not warm up.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
