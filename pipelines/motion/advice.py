@@ -204,18 +204,6 @@ def follow_with_advice(
         tell(continuity_advice(cat_batched(seen), doubts))
 
 
-def clip_advice(
-    runs: Sequence[Sighting],
-    info: VideoInfo,
-    companies: Sequence[int] = (),
-    doubts: AdviceThresholds = AdviceThresholds(),
-) -> list[str]:
-    """Warnings about the followed person in a clip; `companies` counts the people in each run."""
-    if not runs or not any(bool((run.score > 0).any()) for run in runs):
-        return ["nobody is seen in the clip; give one that shows most of a person's body"]
-    return visibility_advice(cat_batched(runs), info, companies, doubts) + continuity_advice(cat_batched(runs), doubts)
-
-
 def visibility_advice(seen: Sighting, info: VideoInfo, companies: Sequence[int], doubts: AdviceThresholds) -> list[str]:
     """Warnings about how well the person can be seen, and about other people."""
     there = seen[seen.score > 0]

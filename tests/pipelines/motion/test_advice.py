@@ -14,7 +14,15 @@ from torch import Tensor
 from motion_imitate.estimators.landmarks import empty_sighting
 from motion_imitate.types import Sighting, cat_batched
 from motion_imitate.video import VideoInfo
-from pipelines.motion.advice import chest_turn, clip_advice, count_people, follow_with_advice, photo_advice
+from pipelines.motion.advice import (
+    AdviceThresholds,
+    chest_turn,
+    continuity_advice,
+    count_people,
+    follow_with_advice,
+    photo_advice,
+    visibility_advice,
+)
 
 SIZE = (1000, 800)
 RATE = 10
@@ -66,18 +74,21 @@ INFO = VideoInfo(Path("clip.mp4"), SIZE[1], SIZE[0], Fraction(RATE), 10.0, 100, 
 FINE = {"at": (0.0, 0.0)}
 
 
+def advice_on_clip(runs, info, companies=()):
+    """All that `follow_with_advice` says of a clip, without following anybody."""
+    seen, doubts = cat_batched(runs), AdviceThresholds()
+    return visibility_advice(seen, info, companies, doubts) + continuity_advice(seen, doubts)
+
+
 def test_of_a_good_photo_and_a_good_clip_there_is_nothing_to_say():
     assert photo_advice([person()], SIZE) == []
-    assert clip_advice(sequence((50, FINE)), INFO) == []
+    assert advice_on_clip(sequence((50, FINE)), INFO) == []
 
 
 def test_nobody_is_the_only_thing_said():
     (photo,) = photo_advice([empty_sighting(torch.zeros(1))], SIZE)
-    (clip,) = clip_advice([empty_sighting(torch.zeros(5))], INFO)
     assert "nobody is seen in the photo" in photo
-    assert "nobody is seen in the clip" in clip
     assert photo_advice([], SIZE) == [photo]
-    assert clip_advice([], INFO) == [clip]
 
 
 def test_several_people_are_counted_but_not_those_far_behind():
@@ -85,7 +96,7 @@ def test_several_people_are_counted_but_not_those_far_behind():
     assert said.startswith("2 people")
     assert "--photo-person N|left|right|largest" in said
     assert photo_advice([person(), person(at=(0.5, 0.0), scale=0.2), empty_sighting(torch.zeros(1))], SIZE) == []
-    (said,) = clip_advice(sequence((50, FINE)), INFO, [1, 3, 3, 2])
+    (said,) = advice_on_clip(sequence((50, FINE)), INFO, [1, 3, 3, 2])
     assert said.startswith("3 people")
     assert "--person N|left|right|largest" in said
 
@@ -96,7 +107,7 @@ def test_one_who_is_seen_twice_or_for_a_moment_is_no_company():
     assert [count_people(run) for run in ([one], [one, twice], [one, brief], [one, other])] == [1, 1, 1, 2]
     assert count_people([empty_sighting(torch.zeros(10))]) == 0
     assert photo_advice([person(), person(at=(0.1, -0.05))], SIZE) == []
-    assert clip_advice(sequence((50, FINE)), INFO, [1] * 20 + [2] * 3) == []
+    assert advice_on_clip(sequence((50, FINE)), INFO, [1] * 20 + [2] * 3) == []
 
 
 LOWERED = [
@@ -155,7 +166,7 @@ def test_a_tiny_person_is_measured_in_pixels():
     assert photo_advice([person()], (330, 264)) == []
     (said,) = photo_advice([person()], (300, 240))
     assert "231 pixels tall" in said
-    (said,) = clip_advice(sequence((50, FINE)), replace(INFO, width=240, height=300))
+    (said,) = advice_on_clip(sequence((50, FINE)), replace(INFO, width=240, height=300))
     assert "231 pixels tall" in said
 
 
@@ -183,22 +194,22 @@ def test_a_photo_looked_at_several_times_is_judged_by_the_last():
 
 
 def test_an_end_card_and_a_title_are_to_be_cut_off():
-    (said,) = clip_advice(sequence((50, FINE), (30, None)), INFO)
+    (said,) = advice_on_clip(sequence((50, FINE), (30, None)), INFO)
     assert said.startswith("nobody is seen from 4.9 s to the end")
-    (said,) = clip_advice(sequence((20, None), (50, FINE)), INFO)
+    (said,) = advice_on_clip(sequence((20, None), (50, FINE)), INFO)
     assert said.startswith("nobody is seen until 2.0 s")
-    assert clip_advice(sequence((3, None), (50, FINE), (4, None)), INFO) == []
+    assert advice_on_clip(sequence((3, None), (50, FINE), (4, None)), INFO) == []
 
 
 def test_a_long_absence_is_told_with_its_share_and_place():
-    (said,) = clip_advice(sequence((30, FINE), (10, None), (20, FINE), (20, None), (20, FINE)), INFO)
+    (said,) = advice_on_clip(sequence((30, FINE), (10, None), (20, FINE), (20, None), (20, FINE)), INFO)
     assert "30 % of the clip" in said
     assert "from 5.9 to 8.0 s" in said
-    assert clip_advice(sequence((50, FINE), (5, None), (45, FINE)), INFO) == []
+    assert advice_on_clip(sequence((50, FINE), (5, None), (45, FINE)), INFO) == []
 
 
 def test_the_parts_without_anybody_before_and_after_are_no_absence():
-    said = clip_advice(sequence((30, None), (30, FINE), (30, None)), INFO)
+    said = advice_on_clip(sequence((30, None), (30, FINE), (30, None)), INFO)
     assert [one.split(" s to")[0].split(" s:")[0] for one in said] == [
         "nobody is seen until 3.0",
         "nobody is seen from 5.9",
@@ -210,13 +221,13 @@ THERE, HERE = {"at": (0.7, 0.0), "scale": 0.8}, {"at": (-0.7, 0.0), "scale": 0.8
 
 @pytest.mark.parametrize("between", [[], [(8, None)]])
 def test_a_cut_is_where_the_person_leaps(between):
-    (said,) = clip_advice(sequence((40, HERE), *between, (40, THERE)), INFO)
+    (said,) = advice_on_clip(sequence((40, HERE), *between, (40, THERE)), INFO)
     assert f"cut at {4.0 + 0.8 * len(between):.1f} s: " in said
 
 
 @pytest.mark.parametrize("between", [[], [(8, None)]])
 def test_a_cut_is_where_the_person_is_suddenly_larger(between):
-    (said,) = clip_advice(sequence((40, {"scale": 0.5}), *between, (40, {"scale": 0.9})), INFO)
+    (said,) = advice_on_clip(sequence((40, {"scale": 0.5}), *between, (40, {"scale": 0.9})), INFO)
     assert "cut at" in said
 
 
@@ -226,14 +237,14 @@ def test_a_cut_is_where_another_pose_is_taken_at_once():
     up[13:23, 1] = -0.6
     share = (torch.arange(60) >= 30).float()
     still = person(60)
-    (said,) = clip_advice([replace(still, points=still.points + share[:, None, None] * up)], INFO)
+    (said,) = advice_on_clip([replace(still, points=still.points + share[:, None, None] * up)], INFO)
     assert "cut at 3.0 s: " in said
     share = ((torch.arange(60) - 25) / 10).clamp(0, 1)
-    assert clip_advice([replace(still, points=still.points + share[:, None, None] * up)], INFO) == []
+    assert advice_on_clip([replace(still, points=still.points + share[:, None, None] * up)], INFO) == []
 
 
 def test_many_cuts_are_told_in_one_sentence():
-    (said,) = clip_advice(sequence(*[(10, HERE), (10, THERE)] * 4), INFO)
+    (said,) = advice_on_clip(sequence(*[(10, HERE), (10, THERE)] * 4), INFO)
     assert "1.0 s, 2.0 s, 3.0 s and later" in said
 
 
@@ -241,11 +252,11 @@ def test_who_runs_walks_closer_or_leaves_and_returns_is_not_cut():
     run = cat_batched(
         [person(1, at=(-0.6 + 0.04 * i, 0.0), scale=0.7, since=i / RATE) for i in range(30)]
     )  # 2.4 m/s or so
-    assert clip_advice([run], INFO) == []
+    assert advice_on_clip([run], INFO) == []
     closer = cat_batched([person(1, scale=0.5 * 1.02**i, since=i / RATE) for i in range(30)])
-    assert clip_advice([closer], INFO) == []
+    assert advice_on_clip([closer], INFO) == []
     left, right = {"at": (-0.95, 0.0), "scale": 0.8}, {"at": (0.95, 0.0), "scale": 0.8}
-    said = clip_advice(sequence((60, left), (8, None), (60, right)), INFO)
+    said = advice_on_clip(sequence((60, left), (8, None), (60, right)), INFO)
     assert not any("cut at" in one for one in said)
 
 
@@ -253,17 +264,17 @@ def test_who_runs_walks_closer_or_leaves_and_returns_is_not_cut():
     ("low", "begin"), [(0.25, "feet are outside"), (0.75, "knees and feet are outside"), (-0.3, None)]
 )
 def test_limbs_outside_a_clip_are_told_once_with_their_share(low, begin):
-    said = clip_advice(sequence((30, FINE), (30, {"at": (0.0, low)})), INFO)
+    said = advice_on_clip(sequence((30, FINE), (30, {"at": (0.0, low)})), INFO)
     limbs = [one for one in said if "outside the image" in one]
     assert len(limbs) == (begin is not None)
     assert all(one.startswith(begin) and "in 50 % of" in one for one in limbs)
-    assert not any("outside" in one for one in clip_advice(sequence((90, FINE), (10, {"at": (0.0, low)})), INFO))
+    assert not any("outside" in one for one in advice_on_clip(sequence((90, FINE), (10, {"at": (0.0, low)})), INFO))
 
 
 def test_every_advice_says_what_suffers_and_what_helps():
     bad = person(at=(0.0, 1.05), scale=1.0, turn=180)
     said = photo_advice([bad, person(at=(0.4, 0.0))], (200, 160))
-    said += clip_advice(sequence((20, None), (10, HERE), (20, None), (10, THERE), (20, None)), INFO, [2])
+    said += advice_on_clip(sequence((20, None), (10, HERE), (20, None), (10, THERE), (20, None)), INFO, [2])
     assert len(said) >= 9
     for one in said:
         assert "\n" not in one
