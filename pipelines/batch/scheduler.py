@@ -1,7 +1,7 @@
 """Runs batch items on workers that may be lost; failed items are retried, and the others go on."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +32,14 @@ def open_worker_pool(how: BatchOptions, items: int) -> AbstractContextManager[Wo
 
 @dataclass(frozen=True)
 class Scheduler:
-    """Runs items on a worker pool, with retries and a timeout of `patience` seconds plus one per frame."""
+    """Runs items on a worker pool, with retries and a timeout of `patience` seconds plus some per frame."""
 
     book: Manifest
     hands: WorkerPool
     patience: float
     board: BatchProgress = NO_PROGRESS
+    frame_patience: float = 1.0  # seconds added to the timeout for each frame
+    clock: Callable[[], float] = monotonic
 
     def run(self, items: Sequence[BatchItem]) -> Iterator[BatchItem]:
         """Run the items; yield each one when it is finished, whether it succeeded or failed."""
@@ -46,13 +48,15 @@ class Scheduler:
             while self.hands.idle_workers() and (item := take_ready_item(waiting, running)):
                 node = self.hands.start(item)
                 self.book.begin(item, node)
-                running[item.id] = (item, monotonic() + self.patience + (clip_frame_count(item.clip) or 0))
+                frames = clip_frame_count(item.clip) or 0
+                running[item.id] = (item, self.clock() + self.patience + self.frame_patience * frames)
                 self.board.start_item(item)
             ended = self.hands.wait(SCHEDULER_POLL_SECONDS)
             for item, deadline in [*running.values()]:
-                if monotonic() > deadline and not any(item is one for one, _ in ended):
+                if self.clock() > deadline and not any(item is one for one, _ in ended):
                     self.hands.end(item)
-                    ended.append((item, WorkerLost(f"it was not done after {self.patience:.0f} s plus one per frame")))
+                    allowed = f"{self.patience:g} s plus {self.frame_patience:g} s per frame"
+                    ended.append((item, WorkerLost(f"it was not done after {allowed}")))
             for item, result in ended:
                 del running[item.id]
                 if self.record_result(item, result):

@@ -10,17 +10,20 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from importlib.util import find_spec
 
 import pytest
 
 from motion_imitate.video import probe
+from pipelines.batch import command, forecast
 from pipelines.batch import local_workers as hands
 from pipelines.batch import scheduler as work
 from pipelines.cli.commands import main
 from pipelines.streaming.ray_cluster import QUIET_RAY_VARIABLES
 from tests.support import ROOT
 from tests.support.batches import PHOTO, SMALL, clips, results, serve
+from tests.support.fake_workers import InProcessPool, in_process_pool, open_in_process_pool
 
 ray_here = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 
@@ -51,10 +54,19 @@ def given(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def in_process(monkeypatch):
+    """The workers are functions of this process, not processes of their own."""
+    monkeypatch.setattr(command, "open_worker_pool", open_in_process_pool)
+    monkeypatch.setattr(forecast, "local_worker_pool", in_process_pool)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(given, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed")
-    assert run(given, out, "--quiet") == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "open_worker_pool", open_in_process_pool)
+        assert run(given, out, "--quiet") == 0
     assert len(results(out)) == 5
     return out
 
@@ -95,7 +107,7 @@ def test_good_clips_are_made_and_bad_ones_told_of(given, undisturbed, tmp_path, 
     assert {path: path.stat().st_mtime_ns for path in out.glob("*.mp4")} == stamps
 
 
-def test_a_motion_is_looked_at_once_for_everybody(given, tmp_path, capsys):
+def test_a_motion_is_looked_at_once_for_everybody(given, in_process, tmp_path, capsys):
     people = tmp_path / "people"
     people.mkdir()
     shutil.copy(PHOTO, people / "anna.jpg")
@@ -110,6 +122,7 @@ def test_a_motion_is_looked_at_once_for_everybody(given, tmp_path, capsys):
     assert one != two
 
 
+@pytest.mark.slow
 def test_clips_that_kill_or_stop_their_process_never_stop_the_others(given, undisturbed, tmp_path, monkeypatch):
     monkeypatch.setattr(hands, "serve_batch_items", serve)
     mixed, out = tmp_path / "mixed", tmp_path / "out"
@@ -120,7 +133,7 @@ def test_clips_that_kill_or_stop_their_process_never_stop_the_others(given, undi
     assert run(mixed, out, "--workers", "2", "--patience", "25", "--quiet") == 1
     rows = states(out)
     assert {id for id, row in rows.items() if row["state"] == "failed"} == {"0000_poison.mp4", "0001_hang.mp4"}
-    for id, words in (("0000_poison.mp4", "was killed (SIGKILL)"), ("0001_hang.mp4", "not done after 25 s")):
+    for id, words in (("0000_poison.mp4", "was killed (SIGKILL)"), ("0001_hang.mp4", "not done after 25 s plus 1 s per frame")):
         assert (rows[id]["kind"], rows[id]["attempts"]) == ("system", 2)
         assert words in rows[id]["reason"]
     assert results(out) == results(undisturbed)
@@ -132,6 +145,7 @@ def driver(given, out, *words):
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_a_batch_that_was_stopped_does_exactly_what_is_left(given, undisturbed, tmp_path, end):
     out = tmp_path / "out"
@@ -155,10 +169,29 @@ def test_a_batch_that_was_stopped_does_exactly_what_is_left(given, undisturbed, 
     assert not [path for path in out.rglob("*.part") if path.name.startswith(".")] or end == signal.SIGKILL
 
 
-def killed_at_random(given, undisturbed, out, seed, kills):
-    chance = random.Random(seed)
+def test_a_batch_that_was_interrupted_does_exactly_what_is_left(given, undisturbed, in_process, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "open_worker_pool", lambda *_: nullcontext(InProcessPool(2, most=2)))
+        assert run(given, out, "--quiet") == 130
+    assert [row["state"] for row in states(out).values()] == ["done", "done", "queued", "queued", "queued"]
+    assert not (out / ".batch" / "driver.json").exists()
+    assert (out / "report.html").read_text().count("data:image/jpeg;base64,") == 2
+    done = {path: path.stat().st_mtime_ns for path in out.glob("*.mp4")}
+    assert len(done) == 2
+    assert run(given, out, "--quiet") == 0
+    assert results(out) == results(undisturbed)
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert {(row["state"], row["attempts"]) for row in states(out).values()} == {("done", 1)}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pgrep") is None, reason="processes are found by pgrep")
+@pytest.mark.parametrize("seed", range(20))
+def test_killed_processes_leave_no_trace_in_the_results_twenty_times(given, undisturbed, tmp_path, seed):
+    chance, out = random.Random(seed), tmp_path / "out"
     first = driver(given, out, "--workers", "2")
-    for _ in range(kills):
+    for _ in range(3):
         time.sleep(chance.uniform(4, 14))
         found = subprocess.run(["pgrep", "-P", str(first.pid), "-f", "spawn_main"], capture_output=True, text=True)
         if workers := sorted(map(int, found.stdout.split())):
@@ -168,21 +201,9 @@ def killed_at_random(given, undisturbed, out, seed, kills):
     assert results(out) == results(undisturbed)
     told = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     assert sorted(one["id"] for one in told) == sorted(results(undisturbed))  # each was done once
-    return max(one["attempts"] for one in told)
 
 
-@pytest.mark.skipif(shutil.which("pgrep") is None, reason="processes are found by pgrep")
-def test_killed_processes_leave_no_trace_in_the_results(given, undisturbed, tmp_path):
-    killed_at_random(given, undisturbed, tmp_path / "out", seed=1, kills=2)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
-def test_killed_processes_leave_no_trace_in_the_results_twenty_times(given, undisturbed, tmp_path, seed):
-    killed_at_random(given, undisturbed, tmp_path / "out", seed, kills=3)
-
-
-def test_what_would_be_done_is_told_without_doing_it(given, tmp_path, capsys):
+def test_what_would_be_done_is_told_without_doing_it(given, in_process, tmp_path, capsys):
     out = tmp_path / "out"
     photos = [str(PHOTO), str(ROOT / "tests" / "data" / "person_256.png")]
     assert main(["batch", str(given), str(out), "--source", *photos, "--dry-run", "--limit", "3", "--json"]) == 0
@@ -198,7 +219,7 @@ def test_what_would_be_done_is_told_without_doing_it(given, tmp_path, capsys):
     assert results(out) == {}
 
 
-def test_a_limit_leaves_the_rest_for_later(given, undisturbed, tmp_path, capsys):
+def test_a_limit_leaves_the_rest_for_later(given, undisturbed, in_process, tmp_path, capsys):
     out = tmp_path / "out"
     assert run(given, out, "--limit", "1", "--json") == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["queued"] == 4
@@ -228,7 +249,13 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_full_disk_is_told_of_and_the_rest_is_done_when_there_is_room(given, undisturbed, small_disk, capsys):
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_full_disk_is_told_of_and_the_rest_is_done_when_there_is_room(
+    given, undisturbed, small_disk, capsys, real, request
+):
+    """By workers of this process, and by processes."""
+    if not real:
+        request.getfixturevalue("in_process")
     out = small_disk / "out"
     assert run(given, out, "--workers", "1", "--quiet") == 1
     said = capsys.readouterr().err + "".join(row["reason"] or "" for row in states(out).values())
@@ -272,6 +299,7 @@ def test_a_thousand_clips(tmp_path, capsys):
         print(f"\n1000 clips by 2 processes: {took:.0f} s, {took / 1000:.2f} s a clip")
 
 
+@pytest.mark.slow
 @ray_here
 def test_ray_makes_the_same(given, undisturbed, tmp_path, capsys):
     out = tmp_path / "out"
@@ -281,6 +309,7 @@ def test_ray_makes_the_same(given, undisturbed, tmp_path, capsys):
     assert "GPUs" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @ray_here
 def test_a_lost_machine_does_not_count_as_an_attempt(given, undisturbed, tmp_path):
     """Three machines of a cluster, each a set of processes here; one is taken away while it works."""

@@ -11,7 +11,6 @@ from motion_imitate.types import Frames, cat_batched
 from motion_imitate.video import Encoding, join, probe, read, write
 from pipelines.batch import segments
 from pipelines.batch.segments import imitate_in_segments
-from pipelines.batch.worker_job import ItemRunner
 from pipelines.cli.commands import main
 from pipelines.imitate import render_video as imitate
 from pipelines.imitate.driver import ImitateJob
@@ -20,37 +19,12 @@ from pipelines.imitate.render_video import render_video
 from pipelines.motion.options import EstimationOptions
 from pipelines.reporter import Reporter
 from tests.support.batches import PHOTO
+from tests.support.fake_workers import InProcessPool
 from tests.support.media import film
 from tests.support.standing import store
 
 QUIET = Reporter(quiet=True)
 EXACT = Encoding(crf=0, preset="ultrafast", keyframes=1 / 3)
-
-
-class InTurn:
-    """A worker pool in this process, so that monkeypatches apply to it."""
-
-    workers = 1
-
-    def __init__(self, most=99):
-        self.perform, self.given, self.left = ItemRunner(), [], most
-
-    def idle_workers(self):
-        return 1 - len(self.given)
-
-    def start(self, item):
-        self.given.append(item)
-        return "here"
-
-    def wait(self, seconds):
-        if not self.left:
-            raise KeyboardInterrupt
-        self.left -= 1
-        item = self.given.pop()
-        return [(item, self.perform(item))]
-
-    def end(self, item):
-        pytest.fail("nothing takes that long")
 
 
 @pytest.fixture
@@ -87,7 +61,7 @@ def test_stretches_are_the_whole_to_the_last_pixel(job, monkeypatch, tmp_path):
     film(tmp_path / "wall.mp4", count=40)
     sure = {}
     for wish in ("photo", str(tmp_path / "wall.mp4")):
-        by(monkeypatch, InTurn())
+        by(monkeypatch, InProcessPool())
         one, many = job("whole.mp4", background=wish), job("joined.mp4", background=wish)
         sure = [torch.cat(make(which, QUIET)) for make, which in ((render_video, one), (imitate_in_segments, many))]
         whole, joined = pictures(one.out), pictures(many.out)
@@ -101,7 +75,7 @@ def test_stretches_are_the_whole_to_the_last_pixel(job, monkeypatch, tmp_path):
 def test_what_is_done_is_kept_when_it_is_interrupted(job, monkeypatch):
     one = job("out.mp4")
     folder = one.out.with_name(".out.mp4.segments")
-    by(monkeypatch, InTurn(most=1))
+    by(monkeypatch, InProcessPool(most=1))
     with pytest.raises(KeyboardInterrupt):
         imitate_in_segments(one, QUIET)
     assert not one.out.exists()
@@ -110,13 +84,14 @@ def test_what_is_done_is_kept_when_it_is_interrupted(job, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(segments, "open_person_motion", lambda *_: pytest.fail("the motion was looked at again"))
         patch.setattr(segments.shutil, "rmtree", lambda _: None)
-        by(patch, again := InTurn())
+        by(patch, again := InProcessPool())
         imitate_in_segments(one, QUIET)
     assert first.stat().st_mtime_ns == stamp
-    assert again.left == 98  # one more stretch
+    assert again.left == 999  # one more stretch
     assert len(pictures(one.out)) == 45
 
 
+@pytest.mark.slow
 def test_processes_of_their_own_draw_the_same(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     store(tmp_path / "standing.npz", 80)

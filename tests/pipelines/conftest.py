@@ -1,0 +1,24 @@
+"""What the tests of commands share: a photo is prepared once per process of the tests."""
+
+import hashlib
+
+import pytest
+
+from motion_imitate.imitate import prepare_person
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prepared_once():
+    """A person is prepared once for photos of the same pixels; who prepares them again gets the same."""
+    people = {}
+
+    def prepare_once(photos, seen):
+        tensors = [photos.image, *(one.points for one in seen)]
+        key = hashlib.sha256(b"".join(tensor.contiguous().numpy().tobytes() for tensor in tensors)).digest()
+        if key not in people:
+            people[key] = prepare_person(photos, seen)
+        return people[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.imitate.person.prepare_person", prepare_once)
+        yield
