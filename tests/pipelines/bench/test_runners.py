@@ -2,14 +2,21 @@
 
 import re
 
+import pytest
+
 from motion_imitate.types import Frames
 from motion_imitate.video import write
 from pipelines.bench.runners import compare_runners
 from pipelines.bench.synthetic_clips import render_swaying_body
 from tests.support.batches import PHOTO
+from tests.support.fake_workers import in_process_pool
 
 
-def test_every_way_is_paced_in_one_run(tmp_path, monkeypatch):
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_every_way_is_paced_in_one_run(tmp_path, monkeypatch, real):
+    """A batch by workers of this process, and by processes."""
+    if not real:
+        monkeypatch.setattr("pipelines.bench.runners.local_worker_pool", in_process_pool)
     monkeypatch.setattr("pipelines.bench.runners.RUNNER_LONGEST", 160)
     monkeypatch.setattr("pipelines.bench.runners.find_spec", lambda _: None)  # test_actors starts Ray often enough
     clip = tmp_path / "clip.mp4"

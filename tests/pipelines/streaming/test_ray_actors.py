@@ -271,12 +271,14 @@ def members(session):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("runner", ["threads", pytest.param("actors", marks=here)])
 @pytest.mark.parametrize(
-    "ways",
+    ("runner", "ways"),
     [
-        {signal.SIGINT: os.killpg, signal.SIGTERM: os.kill},  # as a terminal and as `kill` do
-        pytest.param({signal.SIGINT: os.kill, signal.SIGTERM: os.killpg}, marks=pytest.mark.slow),
+        ("threads", {signal.SIGINT: os.killpg, signal.SIGTERM: os.kill}),  # as a terminal and as `kill` do
+        pytest.param("actors", {signal.SIGINT: os.killpg}, marks=here),
+        pytest.param("actors", {signal.SIGTERM: os.kill}, marks=[here, pytest.mark.slow]),
+        pytest.param("threads", {signal.SIGINT: os.kill, signal.SIGTERM: os.killpg}, marks=pytest.mark.slow),
+        pytest.param("actors", {signal.SIGINT: os.kill, signal.SIGTERM: os.killpg}, marks=[here, pytest.mark.slow]),
     ],
 )
 def test_who_is_told_to_end_ends_soon_and_leaves_nothing(tmp_path, runner, ways):

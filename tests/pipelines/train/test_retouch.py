@@ -141,8 +141,8 @@ def test_one_process_that_learns_with_others_learns_as_it_does_alone(some, subje
 
 
 def run(folder, steps, *more, size=SIDE):
-    words = ["train", "retouch", "-o", str(folder), "--steps", str(steps), "--size", str(size), "--quiet", *more]
-    return main(words)
+    words = ["train", "retouch", "-o", str(folder), "--steps", str(steps), "--size", str(size), "--people", "1"]
+    return main([*words, "--quiet", *more])
 
 
 def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, capsys):
@@ -182,7 +182,7 @@ def test_so_does_one_against_a_discriminator(tmp_path, capsys):
 
 
 def test_a_trial_learns_or_says_that_it_did_not(tmp_path, capsys, monkeypatch):
-    words = ["train", "retouch", "--smoke", "--size", str(SIDE), "--quiet", "-o"]
+    words = ["train", "retouch", "--smoke", "--size", str(SIDE), "--people", "1", "--quiet", "-o"]
     assert main([*words, str(tmp_path / "run")]) == 0
     assert "step 20" in capsys.readouterr().out
     assert main([*words, str(tmp_path / "run")]) == 2
