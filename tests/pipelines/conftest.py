@@ -2,6 +2,7 @@
 
 import hashlib
 
+import jaxtyping
 import pytest
 
 from motion_imitate.imitate import prepare_person
@@ -22,3 +23,9 @@ def prepared_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.imitate.person.prepare_person", prepare_once)
         yield
+
+
+@pytest.fixture
+def unchecked_shapes(monkeypatch):
+    """Shapes and types are not checked, which takes a quarter of the time of a whole render."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

@@ -55,7 +55,7 @@ def given(tmp_path_factory):
 
 
 @pytest.fixture
-def in_process(monkeypatch):
+def in_process(monkeypatch, unchecked_shapes):
     """The workers are functions of this process, not processes of their own."""
     monkeypatch.setattr(command, "open_worker_pool", open_in_process_pool)
     monkeypatch.setattr(forecast, "local_worker_pool", in_process_pool)

@@ -28,7 +28,7 @@ EXACT = Encoding(crf=0, preset="ultrafast", keyframes=1 / 3)
 
 
 @pytest.fixture
-def job(tmp_path, monkeypatch):
+def job(tmp_path, monkeypatch, unchecked_shapes):
     monkeypatch.setattr(imitate, "RENDER_ENCODING", EXACT)
     monkeypatch.setattr(segments, "RENDER_ENCODING", EXACT)
     motion = store(tmp_path / "standing.npz", 45)

@@ -13,7 +13,7 @@ from tests.support.fake_workers import in_process_pool
 
 
 @pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_every_way_is_paced_in_one_run(tmp_path, monkeypatch, real):
+def test_every_way_is_paced_in_one_run(tmp_path, monkeypatch, unchecked_shapes, real):
     """A batch by workers of this process, and by processes."""
     if not real:
         monkeypatch.setattr("pipelines.bench.runners.local_worker_pool", in_process_pool)

@@ -44,7 +44,7 @@ def still(path, count, height=320):
     return film(path, count, (height, width), options={"qp": "0"}, image=lambda frame, size: small)
 
 
-def test_a_still_clip_is_its_own_copy(capsys, folder):
+def test_a_still_clip_is_its_own_copy(capsys, folder, unchecked_shapes):
     still(folder / "still.mp4", 4)
     words = ["--every", "2", "--quality", "fast", "--sheet", "sheets", "-o", "out.json", "--quiet"]
     assert main(["evaluate", "still.mp4", *words]) == 0

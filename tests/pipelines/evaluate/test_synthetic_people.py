@@ -39,7 +39,7 @@ def test_who_is_carried_is_nearer_than_who_stays(one):
     assert not torch.equal(first.pictures["geometric"], second.pictures["geometric"])
 
 
-def test_a_table_and_a_sheet_of_people_who_are_made_up(tmp_path, capsys):
+def test_a_table_and_a_sheet_of_people_who_are_made_up(tmp_path, capsys, unchecked_shapes):
     out, folder = tmp_path / "out.json", tmp_path / "sheets"
     assert main([*HELD, "-o", str(out), "--sheet", str(folder)]) == 0
     assert "| synthetic people | geometric | 3 |" in capsys.readouterr().out

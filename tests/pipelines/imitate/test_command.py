@@ -34,7 +34,7 @@ def stored(tmp_path_factory):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, unchecked_shapes):
     monkeypatch.chdir(tmp_path)
     shutil.copy(PERSON, tmp_path / "photo.jpg")
     return tmp_path

@@ -32,7 +32,7 @@ def clip(tmp_path_factory):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, unchecked_shapes):
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

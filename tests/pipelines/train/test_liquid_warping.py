@@ -170,7 +170,7 @@ def small(monkeypatch):
     monkeypatch.setitem(NETWORK_SHAPES, "paper", narrow("paper"))
 
 
-def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, small):
+def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, small, unchecked_shapes):
     for name, steps in (("once", 3), ("twice", 1), ("twice", 3)):
         assert run(tmp_path / name, steps) == 0
     one, other = (read_weights(tmp_path / name / CHECKPOINT_FILE)[1] for name in ("once", "twice"))
@@ -184,7 +184,7 @@ def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, small):
     assert (tmp_path / "once" / LOG_FILE).read_text().count("\n") == 1
 
 
-def test_a_trial_learns_with_options_from_a_file(tmp_path, small, capsys):
+def test_a_trial_learns_with_options_from_a_file(tmp_path, small, capsys, unchecked_shapes):
     (tmp_path / "options.toml").write_text(
         f"[train.liquid-warping]\nsize = {SIDE}\nsmoke = true\npeople = 1\nphotos = 2\n"
     )

@@ -145,7 +145,7 @@ def run(folder, steps, *more, size=SIDE):
     return main([*words, "--quiet", *more])
 
 
-def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, capsys):
+def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, capsys, unchecked_shapes):
     assert (run(tmp_path / "once", 3), run(tmp_path / "twice", 1), run(tmp_path / "twice", 3)) == (0, 0, 0)
     (about, one), (other_about, other) = (read_weights(tmp_path / name / CHECKPOINT_FILE) for name in ("once", "twice"))
     assert about == other_about == {"step": 3, "seed": 0}
@@ -181,7 +181,7 @@ def test_so_does_one_against_a_discriminator(tmp_path, capsys):
     assert "too small for a discriminator" in capsys.readouterr().err
 
 
-def test_a_trial_learns_or_says_that_it_did_not(tmp_path, capsys, monkeypatch):
+def test_a_trial_learns_or_says_that_it_did_not(tmp_path, capsys, monkeypatch, unchecked_shapes):
     words = ["train", "retouch", "--smoke", "--size", str(SIDE), "--people", "1", "--quiet", "-o"]
     assert main([*words, str(tmp_path / "run")]) == 0
     assert "step 20" in capsys.readouterr().out
