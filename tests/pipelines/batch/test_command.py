@@ -133,7 +133,10 @@ def test_clips_that_kill_or_stop_their_process_never_stop_the_others(given, undi
     assert run(mixed, out, "--workers", "2", "--patience", "25", "--quiet") == 1
     rows = states(out)
     assert {id for id, row in rows.items() if row["state"] == "failed"} == {"0000_poison.mp4", "0001_hang.mp4"}
-    for id, words in (("0000_poison.mp4", "was killed (SIGKILL)"), ("0001_hang.mp4", "not done after 25 s plus 1 s per frame")):
+    for id, words in (
+        ("0000_poison.mp4", "was killed (SIGKILL)"),
+        ("0001_hang.mp4", "not done after 25 s plus 1 s per frame"),
+    ):
         assert (rows[id]["kind"], rows[id]["attempts"]) == ("system", 2)
         assert words in rows[id]["reason"]
     assert results(out) == results(undisturbed)

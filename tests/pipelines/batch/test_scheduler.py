@@ -137,7 +137,7 @@ def test_losses_at_random_leave_no_trace_in_the_results(tmp_path, seed):
     names = [f"{k:02}" for k in range(30)]
     items, told, done = items_of(tmp_path, *names), Events(), {}
     losses = {
-        name: [(chance.uniform(0, 5), result) for result in chance.choices([KILLED, NODE_LOST], k=2) + [NODE_LOST]]
+        name: [(chance.uniform(0, 5), result) for result in [*chance.choices([KILLED, NODE_LOST], k=2), NODE_LOST]]
         for name in chance.sample(names, 20)
     }
     for most in (chance.randrange(5, 40), chance.randrange(5, 40), 10**6):
