@@ -1,0 +1,1 @@
+"""How a person of a photo becomes something that can be drawn in any pose."""

@@ -1,0 +1,272 @@
+"""A store of labelled pictures of made-up people, one file for each person, and of scenes to put behind them.
+
+Maps are bytes, in PNG or raw; the rest is plain tensors. A file depends on the settings, the seed and its number alone.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from motion_imitate import weights
+from motion_imitate.bodies.skinning import SkinnedBody
+from motion_imitate.geometry.camera import body_to_camera, camera_to_image
+from motion_imitate.geometry.raster import rasterize
+from motion_imitate.synthesis import mocap, scenery
+from motion_imitate.synthesis.actor import pose_actor
+from motion_imitate.synthesis.closet import ClothingSettings
+from motion_imitate.synthesis.costumes import CostumeHabits, make_labelled_person
+from motion_imitate.synthesis.labels import SKIRT, LabelledActor, render_label_maps
+from motion_imitate.synthesis.marks import KeypointLocator
+from motion_imitate.synthesis.pairs import LightingSettings, render_part_coordinates, sample_scene_light
+from motion_imitate.synthesis.poses import CameraFraming, EstimatorErrors, PoseSampler, PosingSettings, frame_views
+from motion_imitate.synthesis.shader import render_actor
+from motion_imitate.synthesis.stances import StanceSampler, StanceSettings
+from motion_imitate.types import Batched, Body, BodyModel, Camera, cat_batched
+
+Random = np.random.Generator
+ShardCoding = Literal["png", "raw"]
+PERSON_STREAM, SCENE_STREAM = 3, 4  # what a seed is for
+DEPTH_SPAN = 0.6  # metres before and behind the body's root that a byte of depth spans
+SCENES_PER_SHARD = 50  # scenes of a file
+COLOUR_FIELDS = ("colour",)
+MAP_FIELDS = ("alpha", "layer", "kind", "part", "u", "v", "seen_part", "seen_u", "seen_v", "seen_depth")
+
+
+@dataclass(frozen=True)
+class LabelledPictures(Batched):
+    """N pictures of one person. Maps are of pixels' middles; the background is black."""
+
+    colour: UInt8[Tensor, "N 3 H W"]  # over black: already multiplied by alpha
+    alpha: UInt8[Tensor, "N H W"]
+    layer: UInt8[Tensor, "N H W"]  # of `labels.LAYERS`
+    kind: UInt8[Tensor, "N H W"]  # of `labels.KINDS`
+    part: UInt8[Tensor, "N H W"]  # 1 to 24, 0 where nobody is
+    u: UInt8[Tensor, "N H W"]
+    v: UInt8[Tensor, "N H W"]
+    seen_part: UInt8[Tensor, "N H W"]  # of the bare body that an estimator would see
+    seen_u: UInt8[Tensor, "N H W"]
+    seen_v: UInt8[Tensor, "N H W"]
+    seen_depth: UInt8[Tensor, "N H W"]  # 128 at the root's depth, see `DEEP`
+    body: Body
+    camera: Camera
+    seen_body: Body
+    seen_camera: Camera
+    points: Float[Tensor, "N 33 2"]
+    points_seen: Float[Tensor, "N 33"]
+    face: Float[Tensor, "N 4"]
+    face_turned: Float[Tensor, " N"]
+    person: Tensor  # [N]
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    size: tuple[int, int] = (256, 192)
+    views: int = 20
+    seed: int = 0
+    lights: int = 5  # views that share a light, a lens and a way of framing
+    coding: ShardCoding = "png"
+    motions: Path | None = None
+    closet: ClothingSettings = field(default_factory=ClothingSettings)
+    habit: CostumeHabits = field(default_factory=CostumeHabits)
+    posing: PosingSettings = field(default_factory=PosingSettings)
+    standing: StanceSettings = field(default_factory=StanceSettings)
+    errors: EstimatorErrors = field(
+        default_factory=lambda: EstimatorErrors(flat=2.5, deep=10.0, along=0.014, shape=0.4)
+    )
+    lighting: LightingSettings = field(default_factory=LightingSettings)
+
+
+STORE_FRAMINGS = (  # how often, from where up the picture shows the person (of the body's height), and how large
+    (0.62, 0.0, CameraFraming(whole=1.0, high=(0.8, 0.97), shift=0.03, same=0.0, pitch=6.0)),
+    (0.18, 0.25, CameraFraming(whole=0.0, high=(0.85, 1.0), shift=0.03, same=0.0, pitch=6.0)),
+    (0.20, 0.45, CameraFraming(whole=0.0, high=(0.85, 1.0), shift=0.03, same=0.0, pitch=6.0)),
+)
+
+
+class PeopleSource:
+    """Pictures of people by number, the same ones for the same seed."""
+
+    def __init__(self, body: SkinnedBody, how: StoreSettings = StoreSettings()) -> None:
+        self.body, self.how = body, how
+        bank = (
+            None
+            if how.motions is None
+            else mocap.load_pose_bank(cast(BodyModel, body), how.motions, part=how.closet.part)
+        )
+        self.poses = PoseSampler(body, bank, how.posing)
+        self.stances = StanceSampler(self.poses, how.standing)
+        self.marks = KeypointLocator.of(body)
+
+    @torch.no_grad()
+    def make_pictures(self, number: int) -> LabelledPictures:
+        random = np.random.default_rng([PERSON_STREAM, self.how.seed, number])
+        who = make_labelled_person(self.body, random, self.how.closet, self.how.habit)
+        counts = [self.how.lights] * (self.how.views // self.how.lights)
+        rest = self.how.views - sum(counts)
+        return cat_batched([self.shoot_views(random, who, count, number) for count in (*counts, rest) if count])
+
+    def shoot_views(self, random: Random, who: LabelledActor, count: int, number: int) -> LabelledPictures:
+        how, actor = self.how, who.actor
+        pose = self.stances.some(random, count, not bool((who.fixed == SKIRT).any()))
+        at, normals, marks = pose_actor(actor, pose)
+        _, low, framing = STORE_FRAMINGS[int(random.choice(len(STORE_FRAMINGS), p=[f[0] for f in STORE_FRAMINGS]))]
+        floor, top = actor.at[:, 1].aminmax()
+        upper = actor.at[::7, 1] > floor + low * (top - floor)
+        tilt, camera = frame_views(random, at[:, ::7], upper, how.size, framing)
+        at, normals, marks = (x @ tilt.mT for x in (at, normals, marks))
+        body = Body(torch.cat([tilt[:, None] @ pose[:, :1], pose[:, 1:]], 1), actor.shape.expand(count, -1))
+        light = sample_scene_light(random, how.lighting)
+        shot = render_actor(actor, at, normals, marks, camera, light, how.size)
+        layer, kind = render_label_maps(who, shot.raster)
+        part, uv = render_part_coordinates(actor, shot)
+        errors = scale_estimator_errors(how.errors, random.uniform(0.3, 1.5))
+        seen_body, seen_camera = self.poses.wrong(random, body, camera, errors)
+        seen_part, seen_uv, seen_depth = render_body_maps(self.body, seen_body, seen_camera, how.size)
+        points, points_seen, face, turned = self.marks.seen(shot, body, camera, actor.parents)
+        u, v = quantize_bytes(uv).unbind(-1)
+        return LabelledPictures(
+            colour=quantize_bytes(shot.colour),
+            alpha=quantize_bytes(shot.cover[:, 0]),
+            layer=layer,
+            kind=kind,
+            part=part.to(torch.uint8),
+            u=u,
+            v=v,
+            seen_part=seen_part,
+            seen_u=seen_uv[..., 0],
+            seen_v=seen_uv[..., 1],
+            seen_depth=seen_depth,
+            body=body,
+            camera=camera,
+            seen_body=seen_body,
+            seen_camera=seen_camera,
+            points=points,
+            points_seen=points_seen,
+            face=face,
+            face_turned=turned,
+            person=torch.full((count,), number),
+        )
+
+    def make_scenes(self, number: int, count: int = SCENES_PER_SHARD) -> UInt8[Tensor, "N 3 H W"]:
+        random = np.random.default_rng([SCENE_STREAM, self.how.seed, number])
+        scenes = [scenery.sample_backdrop(random, self.how.size) for _ in range(count)]
+        return quantize_bytes(torch.from_numpy(np.stack(scenes)))
+
+
+def scale_estimator_errors(errors: EstimatorErrors, by: float) -> EstimatorErrors:
+    return replace(errors, **{f.name: getattr(errors, f.name) * by for f in fields(errors) if f.name != "trunk"})
+
+
+def quantize_bytes(values: Tensor) -> Tensor:
+    return (values.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
+
+
+def render_body_maps(
+    model: SkinnedBody, body: Body, camera: Camera, size: tuple[int, int]
+) -> tuple[UInt8[Tensor, "B H W"], UInt8[Tensor, "B H W 2"], UInt8[Tensor, "B H W"]]:
+    """Part, (u, v) and depth of a bare body at each pixel's middle, as bytes."""
+    vertices, _ = model(body)
+    at = body_to_camera(vertices, camera)
+    raster = rasterize(camera_to_image(at, camera)[:, model.faces], size)
+    hit = (raster.face >= 0).nonzero(as_tuple=True)
+    face = raster.face[hit]
+    part = torch.zeros(raster.face.shape, dtype=torch.uint8)
+    part[hit] = model.parts[face].to(torch.uint8)
+    uv = torch.zeros(*part.shape, 2, dtype=torch.uint8)
+    uv[hit] = quantize_bytes((model.iuv[face] * raster.weights[hit][..., None]).sum(1))
+    depth = torch.zeros_like(part)
+    away = (raster.depth[hit] - camera.place[hit[0], 2]) / DEPTH_SPAN
+    depth[hit] = (128 + 127 * away.clamp(-1, 1)).round().clamp(1, 255).to(torch.uint8)
+    return part, uv, depth
+
+
+def encode_label_maps(maps: UInt8[Tensor, "N H W"]) -> tuple[Tensor, Tensor]:
+    """Pictures under each other in one PNG of grey bytes; and how long it is."""
+    high = maps.flatten(0, 1).contiguous().numpy()
+    done, data = cv2.imencode(".png", high, [cv2.IMWRITE_PNG_COMPRESSION, 2])
+    if not done:
+        raise ValueError(f"maps of {tuple(maps.shape)} could not be written as PNG; make fewer views of a person")
+    return torch.from_numpy(np.asarray(data).ravel()), torch.tensor(maps.shape)
+
+
+def decode_label_maps(data: UInt8[Tensor, " L"], shape: Tensor) -> UInt8[Tensor, "N H W"]:
+    found = cv2.imdecode(data.numpy(), cv2.IMREAD_GRAYSCALE)
+    return torch.from_numpy(np.asarray(found)).view(*shape.tolist())
+
+
+def pack_pictures(pictures: LabelledPictures, coding: ShardCoding) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
+    for one in fields(pictures):
+        value = getattr(pictures, one.name)
+        if isinstance(value, Batched):
+            found |= {f"{one.name}.{f.name}": getattr(value, f.name) for f in fields(value)}
+        elif coding == "png" and one.name in MAP_FIELDS:
+            found[f"{one.name}.png"], found[f"{one.name}.shape"] = encode_label_maps(value)
+        elif coding == "png" and one.name in COLOUR_FIELDS:
+            found[f"{one.name}.png"], found[f"{one.name}.shape"] = encode_label_maps(value.flatten(0, 1))
+        else:
+            found[one.name] = value
+    return found
+
+
+def unpack_pictures(tensors: dict[str, Tensor]) -> LabelledPictures:
+    values: dict[str, Any] = {}
+    for one in fields(LabelledPictures):
+        kind: Any = one.type
+        if isinstance(kind, type) and issubclass(kind, Batched):
+            values[one.name] = kind(**{f.name: tensors[f"{one.name}.{f.name}"] for f in fields(kind)})
+        elif f"{one.name}.png" in tensors:
+            maps = decode_label_maps(tensors[f"{one.name}.png"], tensors[f"{one.name}.shape"])
+            values[one.name] = maps.unflatten(0, (-1, 3)) if one.name in COLOUR_FIELDS else maps
+        else:
+            values[one.name] = tensors[one.name]
+    return LabelledPictures(**values)
+
+
+def people_shard_path(folder: Path, number: int) -> Path:
+    return folder / f"people_{number:06d}.safetensors"
+
+
+def scene_shard_path(folder: Path, number: int) -> Path:
+    return folder / f"scenes_{number:06d}.safetensors"
+
+
+def write_people_shard(folder: Path, source: PeopleSource, number: int) -> Path:
+    """The pictures of one person, whole or not at all."""
+    path = people_shard_path(folder, number)
+    about = {"seed": source.how.seed, "person": number}
+    weights.write_weights(path, about, pack_pictures(source.make_pictures(number), source.how.coding))
+    return path
+
+
+def write_scene_shard(folder: Path, source: PeopleSource, number: int) -> Path:
+    path = scene_shard_path(folder, number)
+    scenes = source.make_scenes(number)
+    packed = {"scenes": scenes}
+    if source.how.coding == "png":
+        packed = dict(zip(("scenes.png", "scenes.shape"), encode_label_maps(scenes.flatten(0, 1)), strict=True))
+    weights.write_weights(path, {"seed": source.how.seed, "first": number}, packed)
+    return path
+
+
+def read_people_shard(path: Path) -> LabelledPictures:
+    return unpack_pictures(weights.read_weights(path)[1])
+
+
+def read_scene_shard(path: Path) -> UInt8[Tensor, "N 3 H W"]:
+    tensors = weights.read_weights(path)[1]
+    if "scenes" in tensors:
+        return tensors["scenes"]
+    return decode_label_maps(tensors["scenes.png"], tensors["scenes.shape"]).unflatten(0, (-1, 3))
+
+
+def describe_store_settings(how: StoreSettings) -> str:
+    """The settings as JSON: a store of other settings is not added to."""
+    return json.dumps(asdict(how), indent=1, default=str, sort_keys=True) + "\n"

@@ -1,0 +1,1 @@
+"""Trains the human parsing network on pictures of made-up people."""
