@@ -1,1 +1,1 @@
-"""How a person of a photo becomes something that can be drawn in any pose."""
+"""An avatar from photos: body layers, and how they are drawn."""

@@ -1,4 +1,4 @@
-"""Labelled people in generated or borrowed clothes, with what real photos hold besides: skirts, coats, hats, bags."""
+"""Labelled people in generated or borrowed clothes, with skirts, coats, hats and bags."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,7 +44,7 @@ BORROWED_SKIRTS = ("female_elegantsuit01",)  # suits of MakeHuman's whose lower 
 
 @dataclass(frozen=True)
 class CostumeHabits:
-    """How often people wear what."""
+    """Probabilities of garments and accessories."""
 
     styles: tuple[tuple[str, float], ...] = (
         ("trousers", 0.3),
@@ -70,6 +70,7 @@ class LabelledCostume:
     kinds: tuple[int, ...]
 
     def add(self, outfit: Outfit, kind: int) -> "LabelledCostume":
+        """Replace the outfit; the items it adds are of this kind."""
         return LabelledCostume(outfit, (*self.kinds, *[kind] * (len(outfit.items) - len(self.outfit.items))))
 
 
@@ -79,7 +80,7 @@ def make_labelled_person(
     how: ClothingSettings = ClothingSettings(),
     habit: CostumeHabits = CostumeHabits(),
 ) -> LabelledActor:
-    """A dressed person with the labels of its faces; the same for the same state of `random`."""
+    """A dressed person with labels; the same for the same state of `random`."""
     who = measure_body(body, sample_body_shape(random, len(body.skin.shape_dirs)))
     if how.wardrobe is not None and random.random() >= how.own:
         layers = borrow_labelled_layers(random, who, how.wardrobe, how.part, habit)
@@ -92,13 +93,14 @@ def make_labelled_person(
 
 
 def label_layer(mesh: MeshLayer, kind: int, hanging: Tensor | None = None) -> LabelledLayer:
+    """A mesh whose faces are all of one kind."""
     count = len(mesh.faces)
     hangs = torch.zeros(count, dtype=torch.bool) if hanging is None else hanging
     return LabelledLayer(mesh, torch.full((count,), kind, dtype=torch.uint8), hangs)
 
 
 def make_labelled_layers(random: Random, who: MeasuredBody, habit: CostumeHabits) -> list[LabelledLayer]:
-    """Skin, clothes, hair, hats and bags made for the body."""
+    """Skin, generated clothes, hair and accessories."""
     tone, shade = complexion.sample_skin_tone(random), hair.sample_hair_colour(random)
     costume = sample_costume(random, who, habit)
     locks, scalp = hair.make_hair(random, who, shade)
@@ -117,6 +119,7 @@ def make_labelled_layers(random: Random, who: MeasuredBody, habit: CostumeHabits
 
 
 def label_item(who: MeasuredBody, item: OutfitItem, kind: int) -> LabelledLayer:
+    """The mesh of an item of clothing or hair, labelled."""
     mesh = build_item_layer(who, item)
     hip = float(who.joints["upperleg01.L"][1])
     round_both = "hanging" in item.kind
@@ -127,7 +130,7 @@ def label_item(who: MeasuredBody, item: OutfitItem, kind: int) -> LabelledLayer:
 def add_accessories(
     random: Random, who: MeasuredBody, shade: Float[np.ndarray, "3"], locks: bool, habit: CostumeHabits
 ) -> list[LabelledLayer]:
-    """Hair in front of the shoulders, a hat and a bag, each of them seldom."""
+    """Hair in front of the shoulders, a hat and a bag, each with its probability."""
     made = []
     if locks and random.random() < habit.draped:
         strands = hair.paint_strands(random, shade)
@@ -142,7 +145,7 @@ def add_accessories(
 
 
 def sample_costume(random: Random, who: MeasuredBody, habit: CostumeHabits) -> LabelledCostume:
-    """Shoes, and a shirt with trousers, shorts or a skirt, or a dress; perhaps a coat over them."""
+    """Shoes, and a top with trousers, shorts or a skirt, or a dress; sometimes a coat over them."""
     worn = LabelledCostume(Outfit([], who.base, torch.zeros(len(who.base.at), dtype=torch.bool)), ())
     names, often = zip(*habit.styles, strict=True)
     style = str(random.choice(names, p=np.array(often) / sum(often)))
@@ -178,7 +181,7 @@ def sample_costume(random: Random, who: MeasuredBody, habit: CostumeHabits) -> L
 
 
 def add_long_trousers(random: Random, who: MeasuredBody, worn: Outfit, cloth: np.ndarray, wide: float) -> Outfit:
-    """Trousers that are `wide` metres off the leg at the hem."""
+    """Trousers that stand off the leg by `wide` metres at the hem."""
     at = who.base.at
     waist, hip, knee, ankle = (float(who.joints[j][1]) for j in ("spine04", "upperleg01.L", "lowerleg01.L", "foot.L"))
     hem = ankle + random.uniform(-0.03, 0.03) if random.random() < 0.75 else random.uniform(ankle + 0.05, knee)
@@ -189,6 +192,7 @@ def add_long_trousers(random: Random, who: MeasuredBody, worn: Outfit, cloth: np
 
 
 def add_flared_skirt(random: Random, who: MeasuredBody, worn: Outfit, cloth: np.ndarray) -> Outfit:
+    """A skirt of random length, flare and folds."""
     waist, hip, knee, ankle = (float(who.joints[j][1]) for j in ("spine04", "upperleg01.L", "lowerleg01.L", "foot.L"))
     length = random.random()
     hem = random.uniform(knee + 0.02, hip - 0.2) if length < 0.45 else random.uniform(ankle + 0.15, knee)
@@ -201,7 +205,7 @@ def add_flared_skirt(random: Random, who: MeasuredBody, worn: Outfit, cloth: np.
 
 
 def add_tunic(random: Random, who: MeasuredBody, worn: Outfit) -> Outfit:
-    """The lower part of a long shirt, in the cloth of the shirt."""
+    """The lower part of a long shirt, in the shirt's cloth."""
     waist, hip = (float(who.joints[j][1]) for j in ("spine04", "upperleg01.L"))
     ends = (waist + 0.03, hip - random.uniform(0.08, 0.28))
     piece = build_hanging_cloth(random, who, worn, ends, random.uniform(0, 0.12), 0.012, 0.0)
@@ -209,7 +213,7 @@ def add_tunic(random: Random, who: MeasuredBody, worn: Outfit) -> Outfit:
 
 
 def add_coat(random: Random, who: MeasuredBody, worn: LabelledCostume) -> LabelledCostume:
-    """A jacket with long sleeves whose skirts hang to the knees or lower, open or closed in front."""
+    """A jacket with long sleeves and a skirt to the knees or lower, open or closed in front."""
     cloth = fabrics.make_denim_texture(random) if random.random() < 0.2 else fabrics.make_cloth_texture(random)
     waist, hip, knee, ankle = (float(who.joints[j][1]) for j in ("spine04", "upperleg01.L", "lowerleg01.L", "foot.L"))
     gap = 0.0 if random.random() < 0.4 else random.uniform(0.03, 0.1)
@@ -231,7 +235,7 @@ def add_coat(random: Random, who: MeasuredBody, worn: LabelledCostume) -> Labell
 def build_hanging_cloth(
     random: Random, who: MeasuredBody, worn: Outfit, ends: tuple[float, float], flare: float, off: float, gap: float
 ) -> ClothPiece:
-    """Cloth round both legs between two heights; `gap` is half the width in metres that is left open in front."""
+    """Cloth around both legs between two heights; `gap` is half the width of the opening in front, in metres."""
     at = worn.base.outer[~who.arm]
     waist, hip, knee = (float(who.joints[j][1]) for j in ("spine04", "upperleg01.L", "lowerleg01.L"))
     heights = torch.linspace(*ends, 20)
@@ -297,7 +301,7 @@ def build_draped_hair(random: Random, who: MeasuredBody) -> list[ClothPiece]:
 
 
 def build_hat_items(random: Random, who: MeasuredBody) -> list[OutfitItem]:
-    """A cap or a beanie, perhaps with a brim all round or in front."""
+    """A cap or a beanie, sometimes with a brim all round or in front."""
     edge = hair.hairline_distance(random, who, False) - random.uniform(0.0, 0.02)
     cloth = fabrics.make_cloth_texture(random, 256)
     crown = hair.build_hair_cap(random, who, edge, random.uniform(0.02, 0.05))
@@ -327,7 +331,7 @@ def build_hat_items(random: Random, who: MeasuredBody) -> list[OutfitItem]:
 
 
 def build_bag_item(random: Random, who: MeasuredBody) -> OutfitItem:
-    """Something held in a hand, or a bag at the hip."""
+    """An object held in a hand, or a bag at the hip."""
     names, side = list(who.joints), str(random.choice(["L", "R"]))
     wrist, finger = who.joints[f"wrist.{side}"], who.joints[f"finger3-1.{side}"]
     if random.random() < 0.6:
@@ -363,7 +367,7 @@ def build_bag_item(random: Random, who: MeasuredBody) -> OutfitItem:
 def borrow_labelled_layers(
     random: Random, who: MeasuredBody, folder: Path, part: HeldOutSplit, habit: CostumeHabits
 ) -> list[LabelledLayer]:
-    """Skin, clothes and hair of a data folder of MakeHuman's, as `borrowed.layers` chooses them."""
+    """Skin, clothes and hair from a MakeHuman data folder, labelled."""
     mesh, body = borrowed.cached_makehuman_mesh(who.body.name), who.body
     base = rest_shape(mesh.skin, who.shape[None])[0][0]
     clothes = borrowed.choose_clothes(random, who, folder, part)

@@ -1,4 +1,4 @@
-"""Labels of made-up people: which layer of the body and which kind of surface each face of the dressed mesh is."""
+"""Label synthetic people: the body layer and the kind of surface of each face of the dressed mesh."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from motion_imitate.avatar.parsing import LAYER_NAMES
+from motion_imitate.avatar.parsing_net import LAYER_NAMES
 from motion_imitate.bodies.skinning import SkinnedBody
 from motion_imitate.synthesis.actor import Actor, MeshLayer
 from motion_imitate.synthesis.figure import MeasuredBody
@@ -21,7 +21,7 @@ LEG_JOINTS = ("upperleg", "lowerleg", "foot", "toe")
 
 @dataclass(frozen=True)
 class LabelledLayer:
-    """A mesh of an actor, what it is made of, and whether it hangs round both legs."""
+    """A mesh of an actor, the kind of its faces, and which faces hang around both legs."""
 
     mesh: MeshLayer
     kind: UInt8[Tensor, " F"]
@@ -30,6 +30,8 @@ class LabelledLayer:
 
 @dataclass(frozen=True)
 class LabelledActor:
+    """An actor with the labels of its faces."""
+
     actor: Actor
     limbs: Float[Tensor, "N 4"]  # share of each vertex that rides on the left and right arm and the left and right leg
     fixed: UInt8[Tensor, " F"]  # the layer of faces that have one by name; 0: by limbs
@@ -38,7 +40,7 @@ class LabelledActor:
 
 
 def label_actor(body: SkinnedBody, actor: Actor, layers: list[LabelledLayer]) -> LabelledActor:
-    """The labels of an actor that `assembled` made of the same meshes: there those with holes come last."""
+    """The labels of an actor that `assemble_actor` built from the same meshes, which puts those with alpha last."""
     ordered = sorted(layers, key=lambda one: one.mesh.has_alpha_channel)
     kind, hanging = (torch.cat([getattr(one, name) for one in ordered]) for name in ("kind", "hanging"))
     groups = [
@@ -55,7 +57,10 @@ def label_actor(body: SkinnedBody, actor: Actor, layers: list[LabelledLayer]) ->
 
 
 def label_skin(who: MeasuredBody, faces: Int[Tensor, "F 3"], scalp: Float[Tensor, " V"] | None) -> UInt8[Tensor, " F"]:
-    """Face, bare skin, or hair where the scalp is painted. `scalp`: metres above the hairline; None for a bald head."""
+    """The kind of skin faces: face, bare skin, or hair where the scalp is painted.
+
+    `scalp`: metres above the hairline, None for a bald head.
+    """
     at = who.base.at[faces].mean(1)
     mouth, eye, ear = (who.points[f"{name}_left"] for name in ("mouth", "eye", "ear"))
     chin = mouth[1] - 0.75 * (eye[1] - mouth[1])
@@ -68,7 +73,7 @@ def label_skin(who: MeasuredBody, faces: Int[Tensor, "F 3"], scalp: Float[Tensor
 
 
 def render_label_maps(who: LabelledActor, raster: Raster) -> tuple[UInt8[Tensor, "B H W"], UInt8[Tensor, "B H W"]]:
-    """Layer and kind at the middles of pixels, 0 where nobody is."""
+    """Layer and kind at pixel centres, 0 in the background."""
     hit = (raster.face >= 0).nonzero(as_tuple=True)
     face = raster.face[hit]
     share, limb = (who.limbs[who.actor.faces[face]] * raster.weights[hit][..., None]).sum(1).max(1)

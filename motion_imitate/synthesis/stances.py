@@ -1,4 +1,4 @@
-"""How people stand in photos: upright, mostly frontal, arms hanging, crossed, on hips, raised or behind."""
+"""Poses of people in photos: upright, mostly frontal, arms hanging, crossed, on the hips, raised or behind the back."""
 
 from dataclasses import dataclass
 from math import radians
@@ -21,6 +21,8 @@ HAND_PLACE_CHANCES = (0.3, 0.15, 0.2, 0.08, 0.07, 0.07, 0.13)
 
 @dataclass(frozen=True)
 class StanceSettings:
+    """Distributions of `StanceSampler`."""
+
     tried: int = 20000  # arm poses of the left arm that places are picked from
     turned: tuple[float, float, float] = (0.6, 0.3, 0.1)  # frontal, half turned, any way
     alike: float = 0.45  # how often both arms do the same
@@ -29,7 +31,7 @@ class StanceSettings:
 
 
 class StanceSampler:
-    """Arm poses sorted by where they bring the hand."""
+    """Samples standing poses; arm poses are sorted by where they bring the hand."""
 
     def __init__(self, poses: PoseSampler, how: StanceSettings = StanceSettings()) -> None:
         self.poses, self.how = poses, how
@@ -51,9 +53,9 @@ class StanceSampler:
         self.found = {name: bends[hands_at_place(places, name)][:, self.arm] for name in HAND_PLACES}
         missing = [name for name, some in self.found.items() if not len(some)]
         if missing:
-            raise ValueError(f"no arm pose of {how.tried} is {', '.join(missing)}; raise Standing.tried")
+            raise ValueError(f"no arm pose of {how.tried} is {', '.join(missing)}; raise StanceSettings.tried")
 
-    def bend(self, random: Random) -> Float[Tensor, "C 3"]:
+    def sample_bends(self, random: Random) -> Float[Tensor, "C 3"]:
         """A standing pose: small bends of the trunk and legs, and two arms."""
         bends = self.poses.mean + 0.22 * (self.poses.sample_prior_bends(random) - self.poses.mean)
         if random.random() < 0.4 and self.poses.bank is not None:
@@ -66,11 +68,12 @@ class StanceSampler:
         bends[self.other] = right[int(random.integers(len(right)))] * torch.tensor([1.0, -1.0, -1.0])
         return bends
 
-    def some(self, random: Random, count: int, loose: bool) -> Float[Tensor, "B J 3 3"]:
-        """Poses of one person. `loose`: whether legs may go far apart, as they can't in a skirt."""
-        return torch.stack([self.one(random, loose) for _ in range(count)])
+    def sample_poses(self, random: Random, count: int, loose: bool) -> Float[Tensor, "B J 3 3"]:
+        """Poses of one person. `loose`: whether legs may go far apart, which they cannot in a skirt."""
+        return torch.stack([self.sample_pose(random, loose) for _ in range(count)])
 
-    def one(self, random: Random, loose: bool) -> Float[Tensor, "J 3 3"]:
+    def sample_pose(self, random: Random, loose: bool) -> Float[Tensor, "J 3 3"]:
+        """One pose, standing or recorded, turned at random."""
         way = random.choice(3, p=self.how.turned)
         yaw = (random.normal(0, radians(16)), random.choice([-1, 1]) * radians(random.uniform(20, 75)))[min(way, 1)]
         yaw = random.uniform(-np.pi, np.pi) if way == 2 else yaw
@@ -78,13 +81,13 @@ class StanceSampler:
             root, bends = self.poses.sample_bends(random)
             root = turn_to_front(root)
         else:
-            root, bends = rotation_vector_to_matrix(radians(3) * normal_tensor(random, 3)), self.bend(random)
+            root, bends = rotation_vector_to_matrix(radians(3) * normal_tensor(random, 3)), self.sample_bends(random)
         bends = self.poses.jitter_bends(random, bends)
         return self.poses.pose(rotation_vector_to_matrix(torch.tensor([0.0, float(yaw), 0.0])) @ root, bends)
 
 
 def joints_of_bends(poses: PoseSampler, bends: Float[Tensor, "N C 3"]) -> dict[str, Float[Tensor, "N 3"]]:
-    """Where the joints of the ordinary body are in body space."""
+    """Joint positions of the mean body in body space."""
     found = []
     skin = poses.model.skin
     for some in bends.split(1000):
@@ -96,7 +99,7 @@ def joints_of_bends(poses: PoseSampler, bends: Float[Tensor, "N C 3"]) -> dict[s
 
 
 def hands_at_place(at: dict[str, Float[Tensor, "N 3"]], place: str) -> Bool[Tensor, " N"]:
-    """Which poses bring the left hand to a place, without an arm through the trunk."""
+    """Which poses bring the left hand to a place without an arm through the trunk."""
     elbow, wrist, hand = at["lowerarm01.L"], at["wrist.L"], at["finger3-2.L"]
     shoulder, hip = float(at["upperarm01.L"][:, 1].mean()), float(at["upperleg01.L"][:, 1].mean())
     clear = torch.ones(len(wrist), dtype=torch.bool)

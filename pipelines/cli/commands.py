@@ -23,6 +23,7 @@ from pipelines.motion.options import BaseEstimationOptions, EstimationOptions
 from pipelines.reporter import USAGE, Reporter
 from pipelines.streaming.memory import return_freed_memory
 from pipelines.synthesize.options import SynthesizeOptions
+from pipelines.synthesize.people_store_options import PeopleStoreOptions
 from pipelines.train.options import LiquidWarpingOptions, RetouchOptions
 
 ClipArgument = Annotated[Path, Parameter(help="Video file.")]
@@ -429,6 +430,19 @@ def synthesize(
     from pipelines.synthesize.command import run_synthesize
 
     run_synthesize(out, how, talk)
+
+
+@app.command
+def synthesize_people(
+    store: Annotated[Path, Parameter(help="Folder of the store; run again to resume.")],
+    *,
+    how: Annotated[PeopleStoreOptions, FLATTENED] = PeopleStoreOptions(),
+    talk: InjectedReporter = DEFAULT_REPORTER,
+) -> None:
+    """Generate labelled pictures of synthetic people, to train the parsing network. Run it again to resume."""
+    from pipelines.synthesize.people_store import write_people_store
+
+    write_people_store(store, how, talk)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes a store of labelled pictures of made-up people; what is there already is kept."""
+"""`motion-imitate synthesize-people`: write a store of labelled pictures of synthetic people."""
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -31,6 +31,8 @@ STORE_SETTINGS_FILE = "settings.json"
 
 @dataclass(frozen=True)
 class StoreShard:
+    """One file of the store: a person, or scenes."""
+
     folder: Path
     settings: StoreSettings
     number: int
@@ -38,6 +40,7 @@ class StoreShard:
 
     @property
     def path(self) -> Path:
+        """Where the file goes."""
         return (scene_shard_path if self.scenes else people_shard_path)(self.folder, self.number)
 
     def __len__(self) -> int:
@@ -45,6 +48,7 @@ class StoreShard:
 
 
 def people_store_settings(how: PeopleStoreOptions) -> StoreSettings:
+    """The store's settings for these options."""
     return StoreSettings(
         parse_picture_size(how.size),
         how.views,
@@ -55,51 +59,59 @@ def people_store_settings(how: PeopleStoreOptions) -> StoreSettings:
 
 
 def parse_picture_size(text: str) -> tuple[int, int]:
+    """Height and width of --size."""
     height, cross, width = text.partition("x")
     if not (cross and height.isdigit() and width.isdigit()):
-        raise UsageError(f"--size {text} is no HEIGHTxWIDTH; give one such as 256x192")
+        raise UsageError(f"--size {text} is not HEIGHTxWIDTH; give for example 256x192")
     sides = int(height), int(width)
     if any(side % 8 or not 32 <= side <= 1024 for side in sides):
-        raise UsageError(f"--size {text}: both sides must be multiples of 8 from 32 to 1024; give one such as 256x192")
+        raise UsageError(f"--size {text}: both sides must be multiples of 8 from 32 to 1024; give for example 256x192")
     return sides
 
 
 @lru_cache(maxsize=1)
 def load_people_source(settings: StoreSettings) -> PeopleSource:
-    torch.set_num_threads(1)  # small tensors: a second thread costs more than it brings
+    """The generator of pictures, loaded once per process."""
+    torch.set_num_threads(1)  # small tensors: a second thread costs more than it saves
     return PeopleSource(bodies.load_body(), settings)
 
 
 def write_shard_file(shard: StoreShard) -> StoreShard:
+    """Write one file of the store."""
     write = write_scene_shard if shard.scenes else write_people_shard
     write(shard.folder, load_people_source(shard.settings), shard.number)
     return shard
 
 
 def list_store_shards(folder: Path, how: PeopleStoreOptions) -> list[StoreShard]:
+    """All files of the store."""
     settings = people_store_settings(how)
     scenes = [StoreShard(folder, settings, k, True) for k in range(-(-how.scenes // SCENES_PER_SHARD))]
     return scenes + [StoreShard(folder, settings, k, False) for k in range(how.people)]
 
 
 def open_store_folder(folder: Path, settings: StoreSettings) -> None:
-    """Makes the folder, or refuses one that holds something else."""
+    """Create the folder, or refuse one that holds something else."""
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise UsageError(f"the folder {folder} cannot be made ({error.strerror}); choose another") from None
-    said, path = describe_store_settings(settings), folder / STORE_SETTINGS_FILE
+        raise UsageError(f"the folder {folder} cannot be created ({error.strerror}); choose another") from None
+    described, path = describe_store_settings(settings), folder / STORE_SETTINGS_FILE
     if path.exists():
-        if path.read_text() != said:
-            raise UsageError(f"{folder} is a store of other settings ({path}); give those, or another folder")
+        if path.read_text() != described:
+            raise UsageError(
+                f"{folder} holds a store with other settings ({path}); give the same settings, or another folder"
+            )
     elif any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty; name one that is, that is not there yet, or that was begun before")
+        raise UsageError(f"{folder} is not empty and no store; give a new or empty folder, or a store to resume")
     else:
-        write_bytes_atomically(path, said.encode())
+        write_bytes_atomically(path, described.encode())
 
 
 def write_people_store(folder: Path, how: PeopleStoreOptions, talk: Reporter) -> None:
-    """Makes the shards that are missing; the result is the same as if none had been there."""
+    """Write the missing files; the result is the same as if none had existed."""
+    if how.backgrounds is not None:
+        raise UsageError("--backgrounds is not used here: scenes are generated; leave it out")
     open_store_folder(folder, people_store_settings(how))
     every = list_store_shards(folder, how)
     missing = [shard for shard in every if not shard.path.exists()]
@@ -112,6 +124,7 @@ def write_people_store(folder: Path, how: PeopleStoreOptions, talk: Reporter) ->
 
 
 def write_missing_shards(missing: list[StoreShard], workers: int) -> Iterator[StoreShard]:
+    """Write files in this process or in several, and yield each when it is done."""
     if workers == 1 or len(missing) < 2:
         yield from map(write_shard_file, missing)
         return

@@ -1,1 +1,1 @@
-"""Trains the human parsing network on pictures of made-up people."""
+"""Train the human parsing network on pictures of synthetic people."""

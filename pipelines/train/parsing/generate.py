@@ -1,4 +1,4 @@
-"""Processes that make store shards while the network learns."""
+"""Processes that generate store files while the network trains."""
 
 import os
 import signal
@@ -21,17 +21,20 @@ from motion_imitate.synthesis.store import (
 )
 from pipelines.train.parsing.options import ParsingTrainOptions
 
-FIRST_SCENE_SHARDS = 2  # scene shards that each worker makes before people
-PEOPLE_PER_SCENE_SHARD = 8  # and then one for each so many people
+FIRST_SCENE_SHARDS = 2  # files of scenes that each worker writes before people
+PEOPLE_PER_SCENE_SHARD = 8  # people between two files of scenes
 
 
 @dataclass(frozen=True)
 class StoreFolders:
+    """Where people to train on and held-out people are written."""
+
     learn: Path
     held: Path
 
 
 def training_store_settings(how: ParsingTrainOptions, part: str) -> StoreSettings:
+    """The store's settings for people to train on (`learn`) or held out (`held`)."""
     closet = ClothingSettings(wardrobe=how.wardrobe, own=0.45, part="held" if part == "held" else "learn")
     views = how.held_views if part == "held" else how.views
     settings = StoreSettings(how.size, views, how.seed + (part == "held"), coding="raw", motions=how.motions)
@@ -39,11 +42,11 @@ def training_store_settings(how: ParsingTrainOptions, part: str) -> StoreSetting
 
 
 def start_people_workers(how: ParsingTrainOptions, folders: StoreFolders) -> list[BaseProcess]:
-    """Forks workers after everything that takes long to load or compile has been loaded once."""
+    """Fork workers, after loading and compiling once what takes long."""
     torch.set_num_threads(1)
     body = bodies.load_body()
     sources = {part: PeopleSource(body, training_store_settings(how, part)) for part in ("held", "learn")}
-    sources["learn"].make_pictures(1_000_000)
+    sources["learn"].render_person(1_000_000)
     context = get_context("fork")
     workers: list[BaseProcess] = [
         context.Process(target=generate_people, args=(sources, folders, number, how), daemon=True)
@@ -57,7 +60,7 @@ def start_people_workers(how: ParsingTrainOptions, folders: StoreFolders) -> lis
 def generate_people(
     sources: dict[str, PeopleSource], folders: StoreFolders, number: int, how: ParsingTrainOptions
 ) -> None:
-    """Scenes, its share of the held people, then people to learn from until it is stopped."""
+    """Generate scenes, this worker's share of held-out people, then people to train on until it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)
     torch.set_num_threads(1)
@@ -87,6 +90,7 @@ def generate_people(
 
 
 def write_shard_if_missing(write: object, name: object, folder: Path, source: PeopleSource, number: int) -> None:
+    """Write a file of the store unless it exists."""
     assert callable(write)
     assert callable(name)
     if not name(folder, number).exists():
@@ -94,6 +98,7 @@ def write_shard_if_missing(write: object, name: object, folder: Path, source: Pe
 
 
 def stop_people_workers(workers: list[BaseProcess]) -> None:
+    """Kill the workers."""
     for worker in workers:
         worker.kill()
     for worker in workers:

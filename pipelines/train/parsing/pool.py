@@ -1,4 +1,4 @@
-"""Pictures and scenes on the device, taken from shards as they appear."""
+"""Pictures and scenes on the device, loaded from files as they appear."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -12,40 +12,43 @@ from torch import Tensor
 from motion_imitate.synthesis.photo_damage import FigureBatch, encode_figures
 from motion_imitate.synthesis.store import read_people_shard, read_scene_shard
 
-FOLDER_POLL_SECONDS = 0.05  # seconds between two looks at the folder
+FOLDER_POLL_SECONDS = 0.05  # seconds between two listings of the folder
 
 
 class ShardReader:
-    """Reads the shards of a folder, in a thread, as they appear, and removes them."""
+    """Reads the files of a folder in a thread as they appear, and deletes them."""
 
     def __init__(self, folder: Path, device: str) -> None:
         self.folder, self.pinned = folder, device.startswith("cuda")
         self.ready: SimpleQueue[FigureBatch | Tensor] = SimpleQueue()
         self.ending = Event()
-        self.thread = Thread(target=self.read_all, daemon=True)
+        self.thread = Thread(target=self.read_shards, daemon=True)
         self.thread.start()
 
-    def read_all(self) -> None:
+    def read_shards(self) -> None:
+        """Read until `finish_reading`."""
         while True:
             last = self.ending.is_set()
             for path in sorted(self.folder.glob("*.safetensors")):
-                self.ready.put(self.read_one(path))
+                self.ready.put(self.read_shard(path))
                 path.unlink()
             if last:
                 return
             self.ending.wait(FOLDER_POLL_SECONDS)
 
-    def read_one(self, path: Path) -> FigureBatch | Tensor:
+    def read_shard(self, path: Path) -> FigureBatch | Tensor:
+        """Pictures or scenes of one file."""
         if path.name.startswith("scenes"):
-            return self.pin(read_scene_shard(path))
+            return self.pin_values(read_scene_shard(path))
         figures = encode_figures(read_people_shard(path))
-        return FigureBatch(*(self.pin(getattr(figures, f.name)) for f in fields(figures)))
+        return FigureBatch(*(self.pin_values(getattr(figures, f.name)) for f in fields(figures)))
 
-    def pin(self, values: Tensor) -> Tensor:
+    def pin_values(self, values: Tensor) -> Tensor:
+        """The tensor in pinned memory if the device is a GPU."""
         return values.pin_memory() if self.pinned else values
 
-    def finish(self, seconds: float) -> None:
-        """Reads what is there, and ends."""
+    def finish_reading(self, seconds: float) -> None:
+        """Read what is left, and stop."""
         self.ending.set()
         self.thread.join(seconds)
 
@@ -64,10 +67,11 @@ class DevicePool:
 
     @property
     def ready_scenes(self) -> UInt8[Tensor, "S 3 H W"]:
+        """The scenes loaded so far."""
         return self.scenes[: min(self.scenes_seen, len(self.scenes))]
 
-    def take_ready(self, reader: ShardReader, at_most: int = 50) -> None:
-        """Copies what the reader has read to the device."""
+    def copy_ready(self, reader: ShardReader, at_most: int = 50) -> None:
+        """Copy what the reader has read to the device."""
         for _ in range(at_most):
             try:
                 one = reader.ready.get_nowait()
@@ -82,7 +86,7 @@ class DevicePool:
 
 
 def write_rows_cyclic(into: Tensor, rows: Tensor, start: int) -> int:
-    """Writes rows from `start` on, round the end; where the next would go, not taken round."""
+    """Write rows from `start` on, wrapping around. Returns where the next row goes, not wrapped."""
     first = start % len(into)
     fit = min(len(rows), len(into) - first)
     into[first : first + fit].copy_(rows[:fit], non_blocking=True)
