@@ -20,7 +20,7 @@ from motion_imitate.avatar.parsing_net import (
 from motion_imitate.bodies.parts import PART_NUMBERS
 
 SMALL_ISLAND = 16  # pixels of the crop: smaller regions of a label become the next likely label
-ENCLOSED_ISLAND = 80  # the same for regions that one other label encloses
+ENCLOSED_ISLAND = 120  # the same for regions that one other label encloses
 ENCLOSED_LAYERS = tuple(map(LAYER_NAMES.index, ("trunk", "leg_left", "leg_right", "skirt")))  # not arms: hands
 ENCLOSED_KINDS = tuple(map(KIND_NAMES.index, ("upper", "lower", "one_piece", "shoes", "carried")))  # not skin: hands
 CERTAIN_MATTE = 0.9  # of the matte, above which a pixel of the body is the person
@@ -95,11 +95,11 @@ def refine_edges(
     values: Float[Tensor, "C H W"], photo: Float[Tensor, "3 H W"], radius: int, contrast: float = 1e-4
 ) -> Float[Tensor, "C H W"]:
     """Guided filter: moves edges of the values to edges of the photo."""
-    guide = photo.mean(0, keepdim=True)[None]
+    guide, side = photo.mean(0, keepdim=True)[None], 2 * radius + 1
 
     def mean(x: Tensor) -> Tensor:
         x = F.pad(x, [radius] * 4, mode="replicate")
-        return F.avg_pool2d(x, 2 * radius + 1, 1)
+        return F.avg_pool2d(F.avg_pool2d(x, (side, 1), 1), (1, side), 1)
 
     data = values[None]
     middle, level = mean(guide), mean(data)

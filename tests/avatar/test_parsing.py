@@ -15,6 +15,7 @@ from motion_imitate.avatar.parse_photo import (
     find_person_box,
     fit_crop_window,
     parse_photo,
+    refine_edges,
     remove_background,
     remove_small_islands,
     repeat_photo_border,
@@ -240,3 +241,12 @@ def test_where_matte_and_body_agree_there_is_a_person():
     cleaned = remove_background(torch.rand(8, 64, 48).softmax(0), certain)
     assert (cleaned[0][certain] == 0).all()
     assert_close(cleaned.sum(0), torch.ones(64, 48))
+
+
+def test_the_guided_filter_keeps_what_is_flat_and_follows_the_photo():
+    photo = torch.zeros(3, 40, 40)
+    photo[:, :, 20:] = 1
+    assert_close(refine_edges(torch.full((1, 40, 40), 0.3), photo, 4), torch.full((1, 40, 40), 0.3))
+    soft = torch.linspace(0, 1, 40).expand(1, 40, 40)
+    refined = refine_edges(soft, photo, 8)
+    assert (refined[0, 10:30, 20] - refined[0, 10:30, 19]).min() > 5 * (1 / 39)
