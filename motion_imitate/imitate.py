@@ -1,126 +1,109 @@
-"""The whole method.
+"""The method.
 
-1. Photos become a `Source`: a matte, a fitted body and an inpainted background.
-2. The driver's motion is estimated from the clip, smoothed and retargeted to the body of the source.
-3. For each frame the body is rasterized to a `View`, and the generator says where to read the photos.
-4. The person is composed over the background at the output's resolution.
+1. `portray` turns photos into a `Person`: a matte, a fitted body, an inpainted background, what the generator needs.
+2. `estimate_motion` yields the motion of the person in a clip. Stored motions and camera paths serve as well.
+3. `adapt_motion` smooths that motion and retargets it to the body of the person.
+4. `render_motion` poses the body, lets the generator draw it, and composes it over the backdrop.
+
+`imitate` is steps 3 and 4.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import cast
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, pairwise
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
-from motion_imitate import bodies
-from motion_imitate.background.fill import dilate_mattes, inpaint_hidden
-from motion_imitate.bodies.dress import dress_body
-from motion_imitate.bodies.skinning import SkinnedBody
-from motion_imitate.compositing.compose import build_palette, compose_into
+from motion_imitate.background.backdrop import Backdrop, still_backdrop
+from motion_imitate.compositing.compose import compose_into
 from motion_imitate.compositing.shadow import cast_shadow
-from motion_imitate.estimators.fit import fit
-from motion_imitate.estimators.fitter import Fitter, Fitting
-from motion_imitate.estimators.follow import follow_person
-from motion_imitate.estimators.landmarks import LandmarkEstimator
-from motion_imitate.estimators.matte import estimate_matte as matte_of
-from motion_imitate.estimators.quality import QUALITIES
-from motion_imitate.generators.load import RENDERERS, renderers_with_weights
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
 from motion_imitate.geometry.raster import rasterize
+from motion_imitate.geometry.view import view_of_vertices
 from motion_imitate.motion.retarget import Retarget, retarget
 from motion_imitate.motion.smooth import Smoothing, smooth
-from motion_imitate.photos.people import Photos, find_people, load_photos
-from motion_imitate.types import (
-    Body,
-    BodyModel,
-    Camera,
-    Frames,
-    Generator,
-    Motion,
-    Rasterizer,
-    Sighting,
-    Source,
-    View,
-    cat_batched,
-)
-from motion_imitate.video import probe, read
+from motion_imitate.portray import Person
+from motion_imitate.runner import INLINE, StreamRunner
+from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Rasterizer, Source
 
-PHOTO_FITTING = Fitting(outline_steps=6, every=1)  # for photos
 DRIVER_SMOOTHING = Smoothing(reach=0.1)  # light smoothing: the result must not lag behind the driver
-DETECTION_SIDE = 960  # longer side, in pixels, at which people are detected
-
-
-@dataclass(frozen=True)
-class PrepareSettings:
-    """Settings of `prepare`."""
-
-    view: int = 768  # longer side, in pixels, of the raster of the photo's body
-    margin: float = 0.012  # inpainted margin around the person, as a fraction of the longer side
 
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """Settings of `FrameRenderer`."""
+    """Settings of `render_motion`."""
 
     view: int = 400  # maximum longer side, in pixels, at which the generator draws
     margin: float = 0.08  # margin around the body for hair and clothes, as a fraction of its extent
+    run: int = 4  # frames rendered at a time
+    workers: int = 1  # runs rendered in parallel
 
 
-def view_of_body(model: BodyModel, rasterize: Rasterizer, body: Body, camera: Camera, size: tuple[int, int]) -> View:
-    """Rasterize a posed body as the camera sees it, at (height, width)."""
-    vertices, joints = (body_to_camera(points, camera) for points in model(body))
-    return view_of_vertices(vertices, joints, camera, model, rasterize, size)
+FindFloor = Callable[[Person, Motion], float | None]  # the floor's y in camera space, from the first run of motion
 
 
-def view_of_vertices(
-    vertices: Float[Tensor, "B V 3"],
-    joints: Float[Tensor, "B J 3"],
-    camera: Camera,
-    model: BodyModel,
-    rasterize: Rasterizer,
-    size: tuple[int, int],
-) -> View:
-    """Rasterize vertices and joints given in camera space, at (height, width)."""
-    corners = camera_to_image(vertices, camera)[:, model.faces]  # [B, F, 3, 3]
-    return View(corners, camera_to_image(joints, camera)[..., :2], rasterize(corners, size))
+def imitate(
+    person: Person,
+    motion: Iterable[Motion],
+    backdrop: Backdrop | None = None,
+    runner: StreamRunner = INLINE,
+    how: Retarget = Retarget(),
+) -> Generator[Frames]:
+    """Yield frames of the person performing a motion, over the backdrop or the background of the first photo.
+
+    Frames come a few at a time, so motions of any length fit in memory. Pass them to `video.write`.
+    """
+    return render_motion(person, adapt_motion(motion, person.source, person.model, how), backdrop, runner)
 
 
-def prepare(
-    photos: Photos,
-    seen: Sequence[Sighting],
-    fitter: Fitter,
-    rasterize: Rasterizer,
-    how: PrepareSettings = PrepareSettings(),
-) -> tuple[Source, BodyModel]:
-    """Fit the person, detected once per photo, and return the source and the body model dressed in their clothes."""
-    size = photos.size
-    found = cat_batched([next(fit(iter([one]), fitter, size)) for one in seen])
-    body = replace(found.body, shape=found.body.shape.mean(0, keepdim=True).expand(len(seen), -1))
-    mattes = torch.stack([matte_of(photo, one) for photo, one in zip(photos.image, seen, strict=True)])
-    mattes = photos.cut(mattes)
-    model = dress_body(cast(SkinnedBody, fitter.rig.model), body, found.camera, mattes)
-    scale = min(1.0, how.view / max(size))
-    dressed = cast(BodyModel, model)
-    view = view_of_body(dressed, rasterize, body, found.camera, (round(size[0] * scale), round(size[1] * scale)))
-    behind = inpaint_person(photos.image, mattes, how.margin)
-    return Source(photos.image, mattes, behind, body, found.camera, view), dressed
+def adapt_motion(
+    motion: Iterable[Motion], source: Source, model: BodyModel, how: Retarget = Retarget()
+) -> Iterator[Motion]:
+    """Smooth a driver's motion and retarget it to the person of the first photo."""
+    return retarget(smooth(motion, DRIVER_SMOOTHING), source.body[:1], source.camera[:1], model, how)
 
 
-def inpaint_person(
-    photos: Float[Tensor, "N 3 H W"], mattes: Float[Tensor, "N 1 H W"], margin: float
-) -> Float[Tensor, "N 3 H W"]:
-    """Inpaint the person, with a margin, from their surroundings."""
-    reach = max(3, round(margin * max(photos.shape[2:])))
-    return inpaint_hidden(photos, dilate_mattes((mattes > 0.02).to(mattes), reach))
+def render_motion(
+    person: Person,
+    motion: Iterable[Motion],
+    backdrop: Backdrop | None = None,
+    runner: StreamRunner = INLINE,
+    find_floor: FindFloor | None = None,
+    how: RenderSettings = RenderSettings(),
+) -> Generator[Frames]:
+    """Yield frames of the person performing a motion of their own body, with a shadow on the floor if it is known.
+
+    The defaults are the background of the first photo and the floor on which the person stands in it.
+    """
+    runs = iter(motion)
+    first = next(runs, None)
+    if first is None:
+        return
+    find_floor = find_floor or (photo_floor if backdrop is None else no_floor)
+    backdrop = backdrop or still_backdrop(person.source.background[0])
+    render = FrameRenderer(person, rasterize, find_floor(person, first), how)
+    pairs = runner.prefetch(pair_with_backdrop(chain([first], runs), backdrop, how.run))
+    with closing(pairs), closing(runner.stage(partial(identity_stage, render), pairs, how.workers)) as frames:
+        yield from frames
 
 
-def prepare_person(photos: Photos, seen: Sequence[Sighting]) -> tuple[Source, BodyModel]:
-    """`prepare` with the shipped body model and the default rasterizer."""
-    with torch.no_grad():
-        return prepare(photos, seen, Fitter(cast(BodyModel, bodies.load_body()), PHOTO_FITTING), rasterize)
+def photo_floor(person: Person, _: Motion) -> float | None:
+    """The floor on which the person stands in the photo."""
+    return visible_floor_height(person.model, person.source.body[:1], person.source.camera[:1])
+
+
+def driver_floor(person: Person, first: Motion) -> float | None:
+    """The floor on which the person stands in the first frame."""
+    return visible_floor_height(person.model, first.body[:1], first.camera[:1])
+
+
+def no_floor(_: Person, __: Motion) -> float | None:
+    """No floor is known, so there is no shadow."""
+    return None
 
 
 def visible_floor_height(model: BodyModel, body: Body, camera: Camera) -> float | None:
@@ -131,20 +114,17 @@ def visible_floor_height(model: BodyModel, body: Body, camera: Camera) -> float 
     return float(vertices[0, lowest, 1]) if bool((spot.abs() < 1).all()) else None
 
 
-@dataclass(frozen=True)
-class Person:
-    """A person prepared from photos, who can be rendered for any number of clips."""
+def pair_with_backdrop(runs: Iterable[Motion], backdrop: Backdrop, length: int) -> Iterator[tuple[Frames, Motion]]:
+    """Cut the motion into runs of at most `length` frames, each with its backdrop frames.
 
-    source: Source
-    model: BodyModel
-    generator: Generator  # type: ignore[type-arg]
-    code: object  # the result of generator.encode
-    palette: Float[Tensor, "N 4 H W"]
-
-    @classmethod
-    def of(cls, source: Source, model: BodyModel, generator: Generator) -> "Person":  # type: ignore[type-arg]
-        """Encode the photos with the generator and build the palette that the compositor reads."""
-        return cls(source, model, generator, generator.encode(source), build_palette(source))
+    The first frame comes alone, so that it is rendered sooner.
+    """
+    start = 1
+    for run in runs:
+        for first, last in pairwise([0, *range(start, len(run), length), len(run)]):
+            some = run[first:last]
+            yield Frames(backdrop.send(some.seconds), some.seconds), some
+        start = length
 
 
 class FrameRenderer:
@@ -184,56 +164,6 @@ class FrameRenderer:
         compose_into(part, person.generator.draw(person.code, view), person.palette)
 
 
-@dataclass(frozen=True)
-class ImitationSettings:
-    """Settings of `imitate`."""
-
-    quality: str = "default"  # of the motion estimation: fast, default or best
-    person: str | int = "largest"  # in the clip: largest, left, right, or an index from the left
-    retarget: Retarget = field(default_factory=Retarget)
-
-
-def portray(
-    photos: Sequence[Path],
-    size: int = 1280,
-    person: str | int = "largest",
-    renderer: str = "geometric",
-    weights: Path | None = None,
-) -> Person:
-    """Prepare a person from photos, scaled to at most `size` pixels on the longer side.
-
-    Do this once; the result serves any number of clips.
-    """
-    if renderer not in RENDERERS:
-        raise ValueError(f"no renderer {renderer!r}; choose one of {', '.join(RENDERERS)}")
-    given = load_photos(photos, size)
-    seen = [find_people(image, str(path), person)[0] for image, path in zip(given.image, photos, strict=True)]
-    source, model = prepare_person(given, seen)
-    return Person.of(source, model, renderers_with_weights(weights)[renderer](model))
-
-
-def imitate(person: Person, clip: Path, how: ImitationSettings = ImitationSettings()) -> Iterator[Frames]:
-    """Yield frames of the person performing the motion of the clip, over the background of the first photo.
-
-    Frames come a few at a time, so clips of any length fit in memory. Pass them to `video.write`.
-    """
-    source, model = person.source, person.model
-    render = FrameRenderer(person, rasterize, visible_floor_height(model, source.body[:1], source.camera[:1]))
-    behind = (source.background[:1] * 255 + 0.5).to(torch.uint8).contiguous(memory_format=torch.channels_last)
-    driver = smooth(estimate_driver_motion(clip, how), DRIVER_SMOOTHING)
-    for run in retarget(driver, source.body[:1], source.camera[:1], model, how.retarget):
-        for t in range(0, len(run), 4):
-            some = run[t : t + 4]
-            yield render((Frames(behind.expand(len(some), -1, -1, -1), some.seconds), some))
-
-
-def estimate_driver_motion(clip: Path, how: ImitationSettings) -> Iterator[Motion]:
-    """Estimate the motion of the person in a clip."""
-    quality, info = QUALITIES[how.quality], probe(clip)
-    scale = min(1.0, DETECTION_SIDE / max(info.height, info.width))
-    small = (round(info.height * scale), round(info.width * scale))
-    look = LandmarkEstimator(quality.look)
-    runs = (look(frames) for frames in read(clip, 24, small))
-    fitter = Fitter(cast(BodyModel, bodies.load_body()), quality.fit)
-    with torch.no_grad():
-        yield from fit(follow_person(runs, how.person), fitter, (info.height, info.width), quality.windows)
+def identity_stage(render: FrameRenderer) -> FrameRenderer:
+    """The renderer itself: a stage factory that can be pickled."""
+    return render

@@ -11,7 +11,9 @@ from motion_imitate.compositing.compose import build_palette, compose_into, comp
 from motion_imitate.generators.load import load_geometric_generator
 from motion_imitate.geometry.camera import crop_camera, crop_window_around, default_intrinsics, project_points
 from motion_imitate.geometry.raster import RASTERIZERS, rasterize
-from motion_imitate.imitate import FrameRenderer, Person, view_of_body
+from motion_imitate.geometry.view import view_of_body
+from motion_imitate.imitate import FrameRenderer
+from motion_imitate.portray import Person
 from motion_imitate.types import Body, Camera, Frames, Motion, cat_batched
 from tests.support import painted
 from tests.support.box_body import NAMES, BoxBody

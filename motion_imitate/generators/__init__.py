@@ -1,1 +1,42 @@
-"""Generators, which draw a person: each implements `types.Generator`."""
+"""Generators draw a person for a view of their body.
+
+To add one, write a module here with a function that takes a body model and optional weights and returns a
+`types.Generator`, and add a line to `GENERATORS`. The option --renderer, the contract tests, the evaluation and the
+benchmarks read this table. It imports nothing heavy, so that the command line can show it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from motion_imitate.types import BodyModel, Generator
+
+
+@dataclass(frozen=True)
+class GeneratorEntry:
+    """Where a generator is loaded from, and what it does in one phrase."""
+
+    loader: str  # module:function; called with the body model and the path of the weights, or None for those shipped
+    summary: str
+
+
+GENERATORS = {
+    "geometric": GeneratorEntry(
+        "motion_imitate.generators.load:load_geometric_generator", "warps the photo's pixels with the body"
+    ),
+    "liquid-warping": GeneratorEntry(
+        "motion_imitate.generators.load:load_liquid_warping_generator", "corrects that with networks"
+    ),
+}
+
+
+def load_generator(name: str, model: "BodyModel", weights: Path | None = None) -> "Generator[Any]":
+    """The generator of that name for a body model, with the weights given or those shipped."""
+    if name not in GENERATORS:
+        raise ValueError(f"no renderer {name!r}; choose one of {', '.join(GENERATORS)}")
+    module, _, function = GENERATORS[name].loader.partition(":")
+    load: Callable[[BodyModel, Path | None], Generator[Any]] = getattr(import_module(module), function)
+    return load(model, weights)

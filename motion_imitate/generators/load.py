@@ -1,7 +1,6 @@
 """Load a generator by name for a body model, with its weights."""
 
-from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -16,12 +15,12 @@ from motion_imitate.generators.geometric import GeometricGenerator
 from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, SID, TSF
 from motion_imitate.generators.painter import Painter, face_uv_points
 from motion_imitate.generators.retouch import RetouchGenerator
-from motion_imitate.types import BodyModel, Generator
+from motion_imitate.types import BodyModel
 from motion_imitate.weights import find_asset
 from motion_imitate.weights import read_weights as stored
 
 
-def load_geometric_generator(model: BodyModel) -> GeometricGenerator:
+def load_geometric_generator(model: BodyModel, _: Path | None = None) -> GeometricGenerator:
     """The generator that carries the photo's own pixels on the body; it has no weights."""
     limbs = torch.tensor(PART_LIMBS)
     return GeometricGenerator(
@@ -75,14 +74,3 @@ def template_face_positions(model: BodyModel) -> Float[Tensor, "F 3"]:
     at = model.skin.template
     middle = (at.amax(0) + at.amin(0)) / 2
     return (at[model.faces].mean(1) - middle) / (at[:, 1].amax() - at[:, 1].amin()) * 2
-
-
-RENDERERS: dict[str, Callable[[BodyModel], Generator]] = {  # type: ignore[type-arg]
-    "geometric": load_geometric_generator,
-    "liquid-warping": load_liquid_warping_generator,
-}
-
-
-def renderers_with_weights(weights: Path | None) -> dict[str, Callable[[BodyModel], Generator]]:  # type: ignore[type-arg]
-    """Every generator by name; `weights`, if given, replaces the shipped liquid-warping weights."""
-    return RENDERERS | {"liquid-warping": partial(load_liquid_warping_generator, weights=weights)}

@@ -24,7 +24,7 @@ from motion_imitate.generators.retouch import (
     make_retouch_draft,
 )
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import view_of_body
+from motion_imitate.geometry.view import view_of_body
 from motion_imitate.synthesis.pairs import SyntheticDataset, SyntheticSample
 from motion_imitate.types import Batched, Body, BodyModel, Source, View, cat_batched
 from motion_imitate.weights import tensors_from_bytes, tensors_to_bytes

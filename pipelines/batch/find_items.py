@@ -11,9 +11,10 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 
 from pipelines.batch.item import BATCH_STATE_FOLDER, BatchItem, decodable_name, resolve_drawing_paths
-from pipelines.imitate.options import RenderOptions, allowed_suffixes
+from pipelines.imitate.options import RenderOptions
 from pipelines.motion.options import BaseEstimationOptions
 from pipelines.output_path import UsageError
+from pipelines.rendering.options import allowed_suffixes
 
 BATCH_VIDEO_SUFFIXES = (
     ".avi",

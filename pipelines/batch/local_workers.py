@@ -150,10 +150,9 @@ def serve_batch_items(pipe: Connection, parent: int) -> None:
     Thread(target=exit_with_parent, args=(parent,), daemon=True).start()
     return_freed_memory()
     from pipelines.batch.worker_job import ItemRunner
-    from pipelines.streaming.threads import without_threads
 
     perform = ItemRunner()
-    with without_threads(), suppress(EOFError, OSError):
+    with suppress(EOFError, OSError):
         while True:
             pipe.send(perform(pipe.recv()))
 

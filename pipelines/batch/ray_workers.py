@@ -162,8 +162,5 @@ class BatchItemActor:
         return ray.get_runtime_context().get_node_id(), socket.gethostname()
 
     def perform(self, item: BatchItem) -> ItemOutcome:
-        """Render an item without starting threads."""
-        from pipelines.streaming.threads import without_threads
-
-        with without_threads():
-            return self.performer(item)
+        """Render an item."""
+        return self.performer(item)

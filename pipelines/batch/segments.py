@@ -17,14 +17,14 @@ from pipelines.batch.item import BatchItem, digest_of_parts, resolve_drawing_pat
 from pipelines.batch.manifest import FAILED, QUEUED, Manifest, open_manifest
 from pipelines.batch.options import BatchOptions
 from pipelines.batch.scheduler import Scheduler, open_worker_pool
-from pipelines.imitate.driver import ImitateJob
+from pipelines.imitate.driver import ImitateJob, open_person_motion
 from pipelines.imitate.options import RenderOptions
-from pipelines.imitate.person import load_person
-from pipelines.imitate.render_video import RENDER_ENCODING, open_person_motion
 from pipelines.motion.options import BaseEstimationOptions
 from pipelines.motion.stored import cache_motion, load_cached_motion
 from pipelines.output_path import UsageError
 from pipelines.provenance import provenance_tags
+from pipelines.rendering.person import load_person
+from pipelines.rendering.write_video import RENDER_ENCODING
 from pipelines.reporter import Reporter
 from pipelines.streaming.threads import THREAD_RUNNER
 

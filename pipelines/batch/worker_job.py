@@ -14,7 +14,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from motion_imitate.files import write_bytes_atomically
-from motion_imitate.imitate import Person
+from motion_imitate.portray import Person
+from motion_imitate.runner import INLINE
 from motion_imitate.types import Frames
 from pipelines.batch.item import BatchItem
 from pipelines.batch.outcome import (
@@ -29,10 +30,10 @@ from pipelines.batch.outcome import (
 )
 from pipelines.errors import classify_error
 from pipelines.imitate.driver import ImitateJob
-from pipelines.imitate.options import RenderOptions
-from pipelines.imitate.person import load_person
 from pipelines.imitate.render_video import render_video
 from pipelines.motion.commands import write_extracted_motion
+from pipelines.rendering.options import PersonOptions
+from pipelines.rendering.person import load_person
 from pipelines.reporter import BAD_INPUT, USAGE, Reporter, SizedT
 from pipelines.streaming.memory import peak_rss, reset_peak_memory
 
@@ -93,11 +94,11 @@ class ItemRunner:
             job = replace(job, clip=None, how=replace(how, motion=item.motion), since=item.since)
         elif item.motion is not None:
             if not item.motion.exists():
-                write_extracted_motion(item.clip, item.motion, replace(seeing, size=job.longest), talk)
+                write_extracted_motion(item.clip, item.motion, replace(seeing, size=job.longest), talk, INLINE)
             job = replace(job, how=replace(how, motion=item.motion))
-        return sum(map(len, render_video(job, talk, self.person)))
+        return sum(map(len, render_video(job, talk, self.person, INLINE)))
 
-    def person(self, photos: Sequence[Path], longest: int, how: RenderOptions, talk: Reporter) -> Person:
+    def person(self, photos: Sequence[Path], longest: int, how: PersonOptions, talk: Reporter) -> Person:
         """The person of these photos, cached until a photo or the weights change."""
         files = (*photos, how.weights) if how.weights else photos
         stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from motion_imitate.bodies.skinning import SkinnedBody, posed_keypoints
+from motion_imitate.estimators.clip import fit_motion, load_body_model, track_person
 from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
 from motion_imitate.estimators.silhouette import MaskEdges, rasterize_silhouettes
 from motion_imitate.geometry.camera import body_to_camera
@@ -25,7 +26,7 @@ from motion_imitate.types import BodyModel, Motion, Sighting, cat_batched
 from motion_imitate.video import read, write
 from pipelines.bench.process import run_measured_process
 from pipelines.bench.synthetic_clips import LONG_CLIP_FRAMES, play_back_and_forth, render_swaying_body
-from pipelines.motion.estimate import fit_motion, load_body_model, open_input_clip, track_person
+from pipelines.motion.estimate import open_input_clip
 from pipelines.motion.options import EstimationOptions
 
 TRUTH_CAMERAS = (1, 2, 3, 4)

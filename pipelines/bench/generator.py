@@ -23,9 +23,11 @@ from motion_imitate.generators.retouch import (
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
-from motion_imitate.imitate import RenderSettings, prepare_person, view_of_body
+from motion_imitate.geometry.view import view_of_body
+from motion_imitate.imitate import RenderSettings
 from motion_imitate.photos.people import Photos, find_people
 from motion_imitate.photos.read import read_photo
+from motion_imitate.portray import prepare_person
 from motion_imitate.types import BodyModel, Drawn, Generator, Source, View
 from motion_imitate.weights import find_asset
 from pipelines.bench.imitate import RESULT_SIZE

@@ -10,11 +10,12 @@ from torch.nn.functional import max_pool2d
 
 from motion_imitate.generators.load import load_geometric_generator
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import FrameRenderer, Person, prepare_person
+from motion_imitate.imitate import FrameRenderer
 from motion_imitate.metrics.images import psnr
 from motion_imitate.photos.headers import NotAPicture
 from motion_imitate.photos.people import find_people, load_photos
 from motion_imitate.photos.read import upright_photo_size
+from motion_imitate.portray import Person, prepare_person
 from motion_imitate.types import Frames, Motion
 from motion_imitate.weights import find_asset
 from pipelines.evaluate.compare import (

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -14,13 +14,13 @@ import cv2
 import torch
 from torch import Tensor
 
-from motion_imitate.generators.load import RENDERERS, load_geometric_generator
+from motion_imitate.generators import GENERATORS, load_generator
+from motion_imitate.generators.load import load_geometric_generator
 from motion_imitate.geometry.flow import correspond_views, visible_at_points
-from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import DRIVER_SMOOTHING, FrameRenderer, Person
-from motion_imitate.motion.retarget import retarget
-from motion_imitate.motion.smooth import smooth
+from motion_imitate.imitate import RenderSettings, render_motion
 from motion_imitate.photos.read import read_photo
+from motion_imitate.portray import Person
+from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import BodyModel, Drawn, Frames, Motion, Source, View
 from motion_imitate.types import Generator as Drawer
 from motion_imitate.video import probe, write
@@ -29,14 +29,13 @@ from pipelines.bench import image_quality as bench_pictures
 from pipelines.bench.process import run_measured_process
 from pipelines.bench.synthetic_clips import LONG_CLIP_FRAMES, play_back_and_forth, render_swaying_body
 from pipelines.evaluate.compare import fill_frame_with
-from pipelines.imitate.backdrop import choose_backdrop
-from pipelines.imitate.driver import open_driving_motion
+from pipelines.imitate.driver import ImitateJob, open_person_motion
 from pipelines.imitate.options import ImitateOptions
-from pipelines.imitate.person import load_person
-from pipelines.imitate.render_video import ground_height, identity_stage, pair_with_backdrop, peek_first_run
+from pipelines.imitate.render_video import take_seconds
 from pipelines.motion.options import EstimationOptions
+from pipelines.rendering.person import load_person
 from pipelines.reporter import Reporter
-from pipelines.streaming.threads import map_in_threads, prefetch_items, without_threads
+from pipelines.streaming.threads import THREAD_RUNNER
 
 RESULT_SIZE = (1280, 720)  # height and width of the result
 IMITATE_REPEATS = 4  # that the clip is played, back and forth
@@ -127,35 +126,22 @@ def make_bare_generator(_: BodyModel) -> BareGenerator:
     return BareGenerator()
 
 
-def render_threaded(render: FrameRenderer, pairs: FramePairs) -> Generator[Frames]:
-    """Render in threads, as `imitate` does."""
-    with (
-        closing(prefetch_items(pairs)) as made,
-        closing(map_in_threads(partial(identity_stage, render), made, EstimationOptions().workers)) as drawn,
-    ):
-        yield from drawn
-
-
 def measure_pace(
     job: BenchJob,
     make: Callable[[BodyModel], Drawer],  # type: ignore[type-arg]
     limit: float = float("inf"),
+    runner: StreamRunner = THREAD_RUNNER,
 ) -> RunPace:
-    """Run the stages of `imitate` with a generator of `make`, and time every frame."""
+    """Run `imitate` with a generator of `make`, and time every frame."""
     begun, came, used = perf_counter(), list[float](), list[float]()
-    driver = open_driving_motion(job.clip, ImitateOptions(), EstimationOptions(size=job.longest), PACE_REPORTER)
-    person = load_person([job.photo], job.longest, ImitateOptions(), PACE_REPORTER)
-    source, model = person.source, person.model
-    moved = retarget(smooth(driver.motion, DRIVER_SMOOTHING), source.body[:1], source.camera[:1], model)
-    first, moved = peek_first_run(moved)
-    render = FrameRenderer(
-        Person.of(source, model, make(model)), rasterize, ground_height("photo", source, first, model)
-    )
-    with (
-        closing(choose_backdrop("photo", source, driver, PACE_REPORTER)) as backdrop,
-        closing(render_threaded(render, pair_with_backdrop(moved, backdrop, limit, []))) as drawn,
-    ):
-        write(job.out, stamp_frames(drawn, begun, came, used), driver.rate, job.clip)
+    seeing = EstimationOptions(size=job.longest)
+    whole = ImitateJob((job.photo,), job.clip, job.out, ImitateOptions(), seeing)
+    with open_person_motion(whole, PACE_REPORTER, load_person, runner) as (driver, person, motion):
+        bench_person = Person.of(person.source, person.model, make(person.model))
+        settings = RenderSettings(workers=seeing.workers)
+        frames = render_motion(bench_person, take_seconds(motion, limit), None, runner, how=settings)
+        with closing(frames) as drawn:
+            write(job.out, stamp_frames(drawn, begun, came, used), driver.rate, job.clip)
     return RunPace(came, perf_counter() - begun, used)
 
 
@@ -170,14 +156,14 @@ def stamp_frames(runs: Iterable[Frames], begun: float, came: list[float], used: 
 def measure_imitate_speed(job: BenchJob) -> Iterator[str]:
     """Frames per second of each renderer, of everything but the renderer, and of a plain loop."""
     measure_pace(job, load_geometric_generator, limit=WARMUP_SECONDS)
-    paces = {name: measure_pace(job, make) for name, make in (RENDERERS | {BARE_NAME: make_bare_generator}).items()}
+    makers = {name: partial(load_generator, name) for name in GENERATORS} | {BARE_NAME: make_bare_generator}
+    paces = {name: measure_pace(job, make) for name, make in makers.items()}
     for name, pace in paces.items():
         yield describe_pace(name, pace)
     whole, rest = paces["geometric"], paces[BARE_NAME]
-    for name in RENDERERS:
+    for name in GENERATORS:
         yield f"everything but {name} runs at {rest.steady_rate() / paces[name].steady_rate():.2f} times its rate"
-    with without_threads():
-        loop = measure_pace(job, load_geometric_generator)
+    loop = measure_pace(job, load_geometric_generator, runner=INLINE)
     yield describe_pace("geometric, a plain loop", loop)
     took = loop.whole / whole.whole
     steady = whole.steady_rate() / loop.steady_rate()
@@ -216,21 +202,23 @@ FIRST_FRAME_SCRIPT = """
 import sys
 from time import time
 from pipelines.cli import commands
-from pipelines.imitate import render_video as imitate
+from pipelines.imitate import render_video
+from pipelines.rendering import write_video
 stamps = [time()]
-prepare, write = render_video.load_person, render_video.write
+prepare, write, render = render_video.load_person, write_video.write, render_video.render_once
+people = []
 def prepared(*given):
-    person = prepare(*given)
-    stamps.append(time())
-    render_video.load_person = lambda *given: person
-    return person
+    if not people:
+        people.append(prepare(*given))
+        stamps.append(time())
+    return people[0]
 def first(runs):
     for run in runs:
         yield run[:1]  # when more is requested, it has been encoded
         stamps.append(time())
         raise KeyboardInterrupt
-render_video.load_person = prepared
-render_video.write = lambda path, runs, *rest, **named: write(path, first(runs), *rest, **named)
+render_video.render_once = lambda job, talk, load, runner, length: render(job, talk, prepared, runner, length)
+write_video.write = lambda path, runs, *rest, **named: write(path, first(runs), *rest, **named)
 for _ in range(2):
     assert commands.main(sys.argv[1:]) == 130
     stamps.append(time())

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import Frames, cat_batched
 from motion_imitate.video import probe, read, write
 from motion_imitate.weights import find_asset
@@ -21,13 +22,12 @@ from pipelines.batch.scheduler import Scheduler
 from pipelines.bench.synthetic_clips import LONG_CLIP_FRAMES, play_back_and_forth, render_swaying_body
 from pipelines.imitate.driver import ImitateJob
 from pipelines.imitate.options import ImitateOptions, RenderOptions
-from pipelines.imitate.person import load_person
 from pipelines.imitate.render_video import render_video
 from pipelines.motion.options import BaseEstimationOptions, EstimationOptions
+from pipelines.rendering.person import load_person
 from pipelines.reporter import Reporter, SizedT
 from pipelines.streaming.memory import peak_rss, reset_peak_memory
 from pipelines.streaming.ray_cluster import connect_ray
-from pipelines.streaming.threads import without_threads
 
 RUNNER_REPEATS = 3  # that the clip is played, back and forth
 WARMUP_SHARE = 0.3  # share of the frames after which the rate is steady
@@ -65,14 +65,13 @@ def compare_runners(photo: Path, clip: Path, folder: Path, times: int, clips: in
     person = load_person(job.photos, job.longest, job.how, Reporter(quiet=True))
     yield f"{frames} frames of {clip.name}, {RUNNER_LONGEST} pixels"
 
-    def paced(job: ImitateJob) -> float:
+    def paced(job: ImitateJob, runner: StreamRunner | None = None) -> float:
         talk = TimestampReporter()
-        render_video(job, talk, lambda *_: person)
+        render_video(job, talk, lambda *_: person, runner)
         first = ceil(WARMUP_SHARE * len(talk.came))
         return (len(talk.came) - first) / (perf_counter() - talk.came[first - 1])
 
-    with without_threads():
-        loop = paced(job)
+    loop = paced(job, INLINE)
     yield f"a plain loop        {loop:6.2f} frames/s, {1000 / loop:.0f} ms a frame"
     threads = paced(job)
     yield f"threads             {threads:6.2f} frames/s: {loop / threads:.2f} of the loop's time"

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from motion_imitate.compositing.body_overlay import overlay_body
+from motion_imitate.estimators.clip import load_body_model
 from motion_imitate.geometry.camera import default_intrinsics
 from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, cat_batched
 from motion_imitate.video import read
-from pipelines.motion.estimate import load_body_model
 
 LONG_CLIP_FRAMES = 20_000  # frames of the clip that shows memory growth
 

@@ -157,7 +157,12 @@ def imitate(
     photos, clip = (files, None) if how.motion else (files[:-1], files[-1])
     if not photos:
         raise UsageError("give a photo and a video: motion-imitate imitate PHOTO VIDEO -o OUT.mp4")
-    run_imitate(photos, clip, out, how, seeing, overwrite, talk)
+    if how.segments is None:
+        run_imitate(photos, clip, out, how, seeing, overwrite, talk)
+    else:
+        from pipelines.batch.segments import imitate_in_segments
+
+        run_imitate(photos, clip, out, how, seeing, overwrite, talk, imitate_in_segments)
 
 
 @app.command

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from motion_imitate.estimators.clip import NobodyInClip
 from motion_imitate.generators.load import load_trained_networks
 from motion_imitate.types import Motion
 from pipelines.evaluate.compare import (
@@ -30,7 +31,7 @@ from pipelines.evaluate.tables import (
     write_clip_sheet,
     write_evaluation,
 )
-from pipelines.motion.estimate import NobodyInClip, open_input_clip
+from pipelines.motion.estimate import open_input_clip
 from pipelines.motion.options import EstimationOptions
 from pipelines.output_path import UsageError
 from pipelines.reporter import Reporter

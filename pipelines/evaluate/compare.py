@@ -8,33 +8,34 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from motion_imitate.estimators.face import FaceNets
-from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
-from motion_imitate.generators.load import renderers_with_weights
-from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import DRIVER_SMOOTHING, FrameRenderer, Person, prepare_person, view_of_body
-from motion_imitate.metrics.images import photo_coverage
-from motion_imitate.motion.retarget import Retarget, retarget
-from motion_imitate.motion.smooth import smooth
-from motion_imitate.photos.people import Photos, find_people
-from motion_imitate.training.backbones import load_lite0
-from motion_imitate.types import BodyModel, Frames, Generator, Motion, Sighting, Source, cat_batched
-from motion_imitate.video import probe, read
-from motion_imitate.weights import MissingWeights
-from pipelines.evaluate.scores import COMPARED_FACES, PIXEL_ORIGINS, FrameScores, MetricNetworks
-from pipelines.imitate.backdrop import resize_to_cover
-from pipelines.motion.advice import photo_advice
-from pipelines.motion.estimate import (
+from motion_imitate.estimators.clip import (
     DETECTION_RUN,
     OpenedClip,
     fit_motion,
     limit_size,
     load_body_model,
-    record_points,
     track_person,
 )
+from motion_imitate.estimators.face import FaceNets
+from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
+from motion_imitate.generators import GENERATORS, load_generator
+from motion_imitate.geometry.raster import rasterize
+from motion_imitate.geometry.view import view_of_body
+from motion_imitate.imitate import FrameRenderer, adapt_motion
+from motion_imitate.metrics.images import photo_coverage
+from motion_imitate.motion.retarget import Retarget
+from motion_imitate.photos.people import Photos, find_people
+from motion_imitate.portray import Person, prepare_person
+from motion_imitate.training.backbones import load_lite0
+from motion_imitate.types import BodyModel, Frames, Generator, Motion, Sighting, Source, cat_batched
+from motion_imitate.video import probe, read
+from motion_imitate.weights import MissingWeights
+from pipelines.evaluate.scores import COMPARED_FACES, PIXEL_ORIGINS, FrameScores, MetricNetworks
+from pipelines.motion.advice import photo_advice
+from pipelines.motion.estimate import record_points
 from pipelines.motion.options import EstimationOptions
 from pipelines.output_path import UsageError
+from pipelines.rendering.backdrop import resize_to_cover
 from pipelines.reporter import Reporter
 
 COMPARED_SIZE = 960  # default longer side, in pixels, of compared pictures
@@ -76,8 +77,7 @@ def rendering_methods(
     behind = fill_frame_with(photo.source.background[0], size)
     ways = {"copy": RenderingMethod(lambda motion: still.expand(len(motion), -1, -1, -1), lambda motion: {})}
     return ways | {
-        row: method_of_generator(photo, make(photo.model), behind)
-        for row, make in renderers_with_weights(weights).items()
+        name: method_of_generator(photo, load_generator(name, photo.model, weights), behind) for name in GENERATORS
     }
 
 
@@ -135,9 +135,8 @@ def retarget_clip_motion(
     points: list[Tensor] = []
     seen = record_points(take_sightings(track_person(what), frames), points.append)
     plan = Retarget(camera="copy", scale="match")
-    runs = smooth(fit_motion(what, seen, load_body_model("anny")), DRIVER_SMOOTHING)
-    source = photo.source
-    motion = cat_batched(list(retarget(runs, source.body[:1], source.camera[:1], photo.model, plan)))
+    driven = fit_motion(what, seen, load_body_model("anny"))
+    motion = cat_batched(list(adapt_motion(driven, photo.source, photo.model, plan)))
     return motion, torch.cat(points)[..., :2]
 
 

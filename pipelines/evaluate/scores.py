@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from motion_imitate.estimators.clip import DETECTION_RUN, OpenedClip
 from motion_imitate.estimators.face import FaceNets, FaceThresholds, align_faces
 from motion_imitate.estimators.landmarks import LandmarkEstimator
 from motion_imitate.estimators.matte import estimate_matte, warp_mask_to_image
@@ -25,7 +26,6 @@ from motion_imitate.metrics.motion import mean_mask_iou
 from motion_imitate.training.losses import FeatureExtractor
 from motion_imitate.types import Frames, Sighting
 from motion_imitate.video import read
-from pipelines.motion.estimate import DETECTION_RUN, OpenedClip
 
 PIXEL_ORIGINS = ("seen", "mirrored", "opposite", "made_up")
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from motion_imitate import bodies
 from motion_imitate.compositing.compose import build_palette, compose_person
-from motion_imitate.generators.load import renderers_with_weights
+from motion_imitate.generators import GENERATORS, load_generator
 from motion_imitate.metrics.images import ms_ssim, photo_coverage, psnr, ssim
 from motion_imitate.metrics.motion import mean_mask_iou
 from motion_imitate.synthesis.pairs import PeoplePool, SyntheticDataset
@@ -75,8 +75,8 @@ def score_scene_views(one: TrainingScene, judges: MetricNetworks, weights: Path 
     photo, matte = one.source.image[:1], one.source.matte[:1]
     made = {"copy": (photo.expand_as(truth.image), matte.expand_as(truth.matte))}
     shares: dict[str, Float[Tensor, "V 4"]] = {}
-    for row, make in renderers_with_weights(weights).items():
-        generator = make(one.model)
+    for row in GENERATORS:
+        generator = load_generator(row, one.model, weights)
         drawn = generator.draw(generator.encode(one.source), one.target)
         colour, cover = compose_person(drawn, build_palette(one.source), size)
         made[row] = (colour * cover + truth.behind * (1 - cover), cover)

@@ -1,16 +1,20 @@
 """`motion-imitate imitate`: photos and a clip in, a video out."""
 
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
+from torch import Tensor
+
 from motion_imitate.generators.load import load_trained_networks
-from pipelines.imitate.backdrop import check_backdrop_file, parse_hex_colour
 from pipelines.imitate.driver import ImitateJob
-from pipelines.imitate.options import ImitateOptions, allowed_suffixes
+from pipelines.imitate.options import ImitateOptions
 from pipelines.imitate.render_video import render_video
 from pipelines.motion.confidence_report import report_confidence
 from pipelines.motion.options import EstimationOptions
 from pipelines.output_path import UsageError, check_output_path
+from pipelines.rendering.backdrop import check_background_option
+from pipelines.rendering.options import allowed_suffixes
 from pipelines.reporter import Reporter
 
 
@@ -22,19 +26,15 @@ def run_imitate(
     seeing: EstimationOptions,
     overwrite: bool,
     talk: Reporter,
+    render: Callable[[ImitateJob, Reporter], list[Tensor]] = render_video,
 ) -> None:
-    """Check the options, render the video, undivided or in segments, and report it."""
+    """Check the options, render the video, and report it."""
     given = [*photos, *([clip] if clip else []), *([how.motion] if how.motion else [])]
     check_output_path(out, given, allowed_suffixes(how), overwrite)
     check_imitate_options(how, seeing)
     begun = monotonic()
     job = ImitateJob(tuple(photos), clip, out, how, seeing)
-    if how.segments is None:
-        sure = render_video(job, talk)
-    else:
-        from pipelines.batch.segments import imitate_in_segments  # imports this module's neighbours
-
-        sure = imitate_in_segments(job, talk)
+    sure = render(job, talk)
     report_confidence(out, sure, monotonic() - begun, talk)
 
 
@@ -46,16 +46,10 @@ def check_imitate_options(how: ImitateOptions, seeing: EstimationOptions) -> Non
         if how.renderer != "liquid-warping":
             raise UsageError(f"the renderer {how.renderer} takes no --weights; give --renderer liquid-warping too")
         load_trained_networks(how.weights)
-    wish = how.background
-    if wish.startswith("#"):
-        parse_hex_colour(wish)
-    elif wish not in ("photo", "driving", "alpha") and not Path(wish).is_file():
-        raise UsageError(f"no file {wish}; --background is photo, driving, alpha, #RRGGBB or the path of a file")
-    elif wish not in ("photo", "driving", "alpha"):
-        check_backdrop_file(Path(wish))
-    if how.motion is not None and wish == "driving":
+    check_background_option(how.background, ("photo", "driving", "alpha"))
+    if how.motion is not None and how.background == "driving":
         raise UsageError(
             "--background driving needs a video, not a stored motion; give its video, or another --background"
         )
-    if how.side_by_side and wish == "alpha":
+    if how.side_by_side and how.background == "alpha":
         raise UsageError("--side-by-side cannot be transparent; give another --background than alpha")

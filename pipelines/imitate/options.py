@@ -7,30 +7,19 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from pipelines.motion.options import PersonChoice, check_person_number
-
-TRANSPARENT_SUFFIXES = (".mov", ".webm")  # formats that support transparency
+from pipelines.rendering.options import PersonOptions
 
 
 @dataclass(frozen=True)
-class RenderOptions:
+class RenderOptions(PersonOptions):
     """Options that each video of a batch may set for itself."""
 
-    background: str = "photo"
-    """Background: photo keeps the photo's own; driving replaces the driver in the driving video; alpha is transparent
-    (.mov or .webm); or give a colour as #RRGGBB, or the path of an image or video."""
     camera: Literal["smooth", "source", "copy"] | None = None
     """Where the person stands: smooth starts at the photo's position and follows the driver's travel; source stays
     there; copy uses the driver's position. Default: smooth, or copy with --background driving."""
     scale: Literal["keep", "match"] | None = None
     """The person's size in the image: keep the photo's, or match the driver's. Default: keep, or match with
     --background driving."""
-    photo_person: Annotated[PersonChoice, Parameter(validator=check_person_number)] = "largest"
-    """Which person in the photo to use: the largest, the one furthest left or right, or a number from the left."""
-    renderer: Literal["geometric", "liquid-warping"] = "geometric"
-    """Renderer: geometric warps the photo's pixels with the body; liquid-warping corrects the result with networks."""
-    weights: Path | None = None
-    """Weights for --renderer liquid-warping: weights.safetensors of `motion-imitate train`."""
     preview: Annotated[bool, Parameter(negative=())] = False
     """Render only the first three seconds, at low resolution."""
     side_by_side: Annotated[bool, Parameter(negative=())] = False
@@ -52,8 +41,3 @@ class ImitateOptions(RenderOptions):
     """GPUs for each Ray process that detects people; a fraction, such as 0.5, shares one. Needs --device cuda."""
     address: str | None = None
     """Address of a running Ray, such as auto or HOST:6379. Default: RAY_ADDRESS, or a temporary local Ray."""
-
-
-def allowed_suffixes(how: RenderOptions) -> tuple[str, ...]:
-    """File suffixes that the result may have; with transparency fewer."""
-    return TRANSPARENT_SUFFIXES if how.background == "alpha" else (".mp4", *TRANSPARENT_SUFFIXES)

@@ -6,12 +6,14 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from motion_imitate.estimators.clip import OpenedClip
 from motion_imitate.types import Frames, Source
 from motion_imitate.video import read
-from pipelines.imitate.backdrop import resize_to_cover
-from pipelines.imitate.driver import RENDER_RUN, DrivingMotion
+from pipelines.imitate.driver import DrivingMotion
 from pipelines.imitate.options import ImitateOptions
-from pipelines.motion.estimate import OpenedClip
+from pipelines.rendering.backdrop import resize_to_cover
+
+DRIVER_RUN = 4  # frames of the driving video read at a time
 
 
 def arrange_side_by_side(
@@ -42,7 +44,7 @@ def scale_to_height(image: Float[Tensor, "3 H W"], height: int) -> UInt8[Tensor,
 def read_driver_frames(what: OpenedClip, height: int) -> Iterator[UInt8[Tensor, "3 h w"]]:
     """The driving video's frames, scaled to a height."""
     size = (height, even_width((what.info.height, what.info.width), height))
-    return (frame for run in read(what.info.path, RENDER_RUN, size) for frame in run.data)
+    return (frame for run in read(what.info.path, DRIVER_RUN, size) for frame in run.data)
 
 
 def even_width(size: tuple[int, int], height: int) -> int:

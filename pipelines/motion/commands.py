@@ -10,29 +10,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motion_imitate.compositing.body_overlay import overlay_body as drawn
+from motion_imitate.estimators.clip import OpenedClip, fit_motion, load_body_model, track_person
 from motion_imitate.motion import file as motion_file
 from motion_imitate.motion.disk_rows import DiskArray
 from motion_imitate.motion.windows import resample_motion
+from motion_imitate.runner import StreamRunner
 from motion_imitate.types import BodyModel, Frames, Motion
 from motion_imitate.video import Encoding, read, write
 from pipelines.motion import export as exports
 from pipelines.motion.confidence_report import DURATION_TOLERANCE, report_confidence
-from pipelines.motion.estimate import (
-    OpenedClip,
-    fit_motion,
-    load_body_model,
-    open_input_clip,
-    pair_with_motion,
-    record_confidence,
-    record_points,
-    track_person,
-)
+from pipelines.motion.estimate import open_input_clip, pair_with_motion, record_confidence, record_points
 from pipelines.motion.options import EstimationOptions
 from pipelines.motion.stored import describe_motion_file, load_stored_motion, motion_metadata
 from pipelines.output_path import check_output_path
 from pipelines.provenance import software_name
 from pipelines.reporter import Reporter
-from pipelines.streaming.threads import map_in_threads, prefetch_items
+from pipelines.streaming.threads import THREAD_RUNNER
 
 OVERLAY_ENCODING = Encoding(preset="superfast")  # speed matters more than file size for a preview
 OVERLAY_RUN = 2  # frames drawn at a time
@@ -51,12 +44,14 @@ def extract_motion(clip: Path, out: Path, seeing: EstimationOptions, overwrite: 
     report_confidence(out, [sure], monotonic() - begun, talk)
 
 
-def write_extracted_motion(clip: Path, out: Path, seeing: EstimationOptions, talk: Reporter) -> Float[Tensor, " T"]:
+def write_extracted_motion(
+    clip: Path, out: Path, seeing: EstimationOptions, talk: Reporter, runner: StreamRunner = THREAD_RUNNER
+) -> Float[Tensor, " T"]:
     """Write the motion file and return each frame's confidence."""
-    what = open_input_clip(clip, seeing, talk.warn)
+    what = open_input_clip(clip, seeing, talk.warn, runner)
     model = load_body_model(seeing.body)
     points, sure = DiskArray(), list[Tensor]()
-    with closing(prefetch_items(record_points(track_person(what), points.append))) as seen:
+    with closing(runner.prefetch(record_points(track_person(what), points.append))) as seen:
         runs = talk.track_progress(fit_motion(what, seen, model), "extract", what.info.frames)
         motion_file.save_motion(out, record_confidence(runs, sure), motion_metadata(what, model), points)
     return torch.cat(sure)
@@ -79,7 +74,7 @@ def overlay_motion(
     def drawer() -> "OverlayStage":
         return OverlayStage(model)
 
-    with closing(pairs), closing(map_in_threads(drawer, record_pair_confidence(pairs, confidence))) as pictures:
+    with closing(pairs), closing(THREAD_RUNNER.stage(drawer, record_pair_confidence(pairs, confidence), 1)) as pictures:
         shown = talk.track_progress(pictures, "overlay", what.info.frames)
         write(
             out, shown, what.info.rate, clip, OVERLAY_TAGS | {"software": software_name()}, OVERLAY_ENCODING, talk.warn
@@ -99,7 +94,7 @@ class OverlayStage:
 
 def pair_with_fit(what: OpenedClip, model: BodyModel) -> Generator[tuple[Frames, Motion]]:
     """The clip's frames with their fitted motion. The clip is read twice at once: for the fit, and for drawing."""
-    with closing(prefetch_items(fit_motion(what, track_person(what), model))) as motion:
+    with closing(THREAD_RUNNER.prefetch(fit_motion(what, track_person(what), model))) as motion:
         yield from pair_with_motion(read(what.info.path, OVERLAY_RUN, what.size), motion)
 
 

@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from motion_imitate import bodies, weights
+from motion_imitate.estimators.clip import OpenedClip, load_body_model
 from motion_imitate.motion import file as motion_file
 from motion_imitate.motion.file import MotionHeader
 from motion_imitate.types import Body, BodyModel, Camera, Motion, cat_batched
-from pipelines.motion.estimate import OpenedClip, load_body_model
 from pipelines.provenance import software_name
 
 
 def motion_metadata(what: OpenedClip, model: BodyModel) -> MotionHeader:
     """The metadata of a motion file estimated from a clip."""
-    clip, seeing = what.info.path, what.seeing
-    origin = f"{software_name()}, from {clip.name}, quality {seeing.quality}{', live' if seeing.live else ''}"
+    clip, how = what.info.path, what.how
+    origin = f"{software_name()}, from {clip.name}, quality {how.quality}{', live' if how.live else ''}"
     return MotionHeader(model.name, model.joint_names, what.size, float(what.info.rate), clip.stem, origin)
 
 

@@ -8,8 +8,9 @@ from itertools import cycle
 from traceback import format_exc
 from typing import Any, TypeVar
 
+from motion_imitate.runner import StageFactory, close_stream
 from pipelines.streaming.ray_cluster import RayError, check_ray_gpus, connect_ray
-from pipelines.streaming.threads import StageFactory, close_stream, in_order
+from pipelines.streaming.threads import in_order
 
 A = TypeVar("A")
 B = TypeVar("B")

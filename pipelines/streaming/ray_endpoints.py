@@ -10,6 +10,7 @@ from threading import Thread
 from traceback import format_exc
 from typing import Any, TypeVar
 
+from motion_imitate.runner import StageFactory, close_stream
 from pipelines.streaming.ray_actors import (
     MAX_RETRIES,
     RemoteFailure,
@@ -19,7 +20,7 @@ from pipelines.streaming.ray_actors import (
     send_to_ray,
 )
 from pipelines.streaming.ray_cluster import connect_ray
-from pipelines.streaming.threads import StageFactory, close_stream, in_order
+from pipelines.streaming.threads import in_order, prefetch_items
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -81,6 +82,9 @@ class RayRunner:
 
     def source(self, make: Callable[[], Iterator[A]]) -> Generator[A]:
         return remote_source(make)
+
+    def prefetch(self, items: Iterable[A], ahead: int = 2, patient: bool = False) -> Generator[A]:
+        return prefetch_items(items, ahead, patient)
 
     def stage(self, make: StageFactory[A, B], items: Iterable[A], workers: int, patient: bool = False) -> Generator[B]:
         return map_in_actors(make, items, workers, self.gpus if patient else 0)

@@ -5,50 +5,13 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
+
+from motion_imitate.runner import StageFactory, close_stream
 
 A = TypeVar("A")
 B = TypeVar("B")
 H = TypeVar("H")
-
-StageFactory = Callable[[], Callable[[A], B]]
-
-
-class StreamRunner(Protocol):
-    """Where the stages of a stream run."""
-
-    def source(self, make: Callable[[], Iterator[A]], /) -> Generator[A]:
-        """The items of make(), which is called when the first item is requested."""
-
-    def stage(
-        self, make: StageFactory[A, B], items: Iterable[A], /, workers: int, patient: bool = False
-    ) -> Generator[B]:
-        """make()(item) for each item, in order, a bounded number ahead of the reader."""
-
-    def sink(self, consume: Callable[[Iterator[A]], B], items: Iterable[A], /) -> B:
-        """The result of consume(items)."""
-
-
-@dataclass
-class ThreadingMode:
-    """Whether streams may use threads."""
-
-    alone: bool = False  # run everything in the reading thread
-
-
-THREADING_MODE = ThreadingMode()
-
-
-@contextmanager
-def without_threads() -> Iterator[None]:
-    """Run streams in the reading thread only, within this block."""
-    before, THREADING_MODE.alone = THREADING_MODE.alone, True
-    try:
-        yield
-    finally:
-        THREADING_MODE.alone = before
 
 
 def in_order(submit: Callable[[A], H], result: Callable[[H], B], items: Iterable[A], ahead: int) -> Iterator[B]:
@@ -69,23 +32,12 @@ def map_in_threads(
 
     Patient workers run at low priority.
     """
-    if THREADING_MODE.alone:
-        yield from map_inline(make, items)
-        return
     stage = make()
     pool = create_thread_pool(workers, patient)
     try:
         yield from in_order(lambda item: pool.submit(stage, item), Future.result, items, workers)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        close_stream(items)
-
-
-def map_inline(make: StageFactory[A, B], items: Iterable[A]) -> Generator[B]:
-    """Apply a stage to the items in the reading thread."""
-    try:
-        yield from map(make(), items)
-    finally:
         close_stream(items)
 
 
@@ -102,8 +54,6 @@ def lower_thread_priority() -> None:
 
 def prefetch_items(items: Iterable[A], ahead: int = 2, patient: bool = False) -> Generator[A]:
     """The same items, produced in a separate thread that starts at once, up to `ahead` in advance."""
-    if THREADING_MODE.alone:
-        return map_inline(lambda: lambda item: item, items)
     made = prefetch_in_thread(items, ahead, patient)
     next(made)
     return made
@@ -132,17 +82,14 @@ def next_item_if_any(source: Iterator[A]) -> list[A]:
     return []
 
 
-def close_stream(source: Iterable[A]) -> None:
-    """Close the stream if it is a generator, so that it releases its resources."""
-    if isinstance(source, Generator):
-        source.close()
-
-
 class ThreadRunner:
     """A `StreamRunner` in this process: stages run in threads, source and sink in the caller."""
 
     def source(self, make: Callable[[], Iterator[A]]) -> Generator[A]:
         yield from make()
+
+    def prefetch(self, items: Iterable[A], ahead: int = 2, patient: bool = False) -> Generator[A]:
+        return prefetch_items(items, ahead, patient)
 
     def stage(self, make: StageFactory[A, B], items: Iterable[A], workers: int, patient: bool = False) -> Generator[B]:
         return map_in_threads(make, items, workers, patient)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from motion_imitate import weights
+from motion_imitate.estimators.clip import load_body_model
 from motion_imitate.estimators.fitter import blazepose_points
 from motion_imitate.estimators.lifter import (
     DEPTH_SCALE,
@@ -25,7 +26,6 @@ from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.synthesis import mocap
 from motion_imitate.synthesis.points import LifterBatch, PersonSampler
 from motion_imitate.types import BodyModel
-from pipelines.motion.estimate import load_body_model
 from pipelines.reporter import Reporter
 
 

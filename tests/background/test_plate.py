@@ -93,7 +93,7 @@ def test_what_was_hidden_comes_back(name):
     frames, masks = clip(truths)
     made = build_clean_plate([(frames[:10], masks[:10]), (frames[10:], masks[10:])])
     assert (made.found is None) == name.startswith("still")
-    out, fits = made.behind(frames, masks)
+    out, fits = made.remove_person(frames, masks)
     assert decibels(out, truths) > enough
     assert fits.min() > 0.3
     far = np.stack([cv2.dilate(person(t), np.ones((25, 25))) for t in range(COUNT)]) == 0
@@ -105,8 +105,8 @@ def test_what_was_hidden_comes_back(name):
 def test_each_frame_is_erased_alone():
     frames, masks = clip(panning())
     made = build_clean_plate([(frames, masks)])
-    together, _ = made.behind(frames[4:7], masks[4:7])
-    alone, _ = made.behind(frames[5:6], masks[5:6])
+    together, _ = made.remove_person(frames[4:7], masks[4:7])
+    alone, _ = made.remove_person(frames[5:6], masks[5:6])
     assert torch.equal(together.data[1:2], alone.data)
 
 
@@ -125,7 +125,7 @@ def test_where_the_plate_does_not_fit_it_says_so():
     frames, masks = clip(still())
     made = build_clean_plate([(frames, masks)])
     other, their = clip([texture(SIZE, 9)])
-    out, fits = made.behind(other, their)
+    out, fits = made.remove_person(other, their)
     assert fits.max() == 0
     red = out.data.permute(0, 2, 3, 1).numpy()[0][person(0) > 0].astype(int)
     assert (np.abs(red - [230, 30, 30]).sum(1) < 20).mean() < 0.05
@@ -134,7 +134,7 @@ def test_where_the_plate_does_not_fit_it_says_so():
 def test_nobody_there_changes_nothing():
     frames, masks = clip(still())
     made = build_clean_plate([(frames, masks)])
-    out, fits = made.behind(frames, torch.zeros_like(masks))
+    out, fits = made.remove_person(frames, torch.zeros_like(masks))
     assert torch.equal(out.data, frames.data)
     assert fits.min() == 1
 

@@ -7,7 +7,7 @@ from motion_imitate.bodies.dress import add_vertex_bumps, bare_vertices, dress_b
 from motion_imitate.bodies.skinning import rest_shape
 from motion_imitate.geometry.mesh import vertex_normals
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import view_of_body
+from motion_imitate.geometry.view import view_of_body
 from motion_imitate.metrics.motion import mean_mask_iou
 from tests.support.painted import MODEL, SIZE, standing
 

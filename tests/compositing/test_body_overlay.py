@@ -13,7 +13,7 @@ from motion_imitate.compositing.body_overlay import OverlayStyle, overlay_body, 
 from motion_imitate.compositing.body_overlay_numba import normals_and_front
 from motion_imitate.geometry.camera import default_intrinsics
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import view_of_body
+from motion_imitate.geometry.view import view_of_body
 from motion_imitate.types import Body, Camera, Frames, Motion
 from tests.support.box_body import NAMES, BoxBody
 from tests.support.torus import torus

@@ -11,7 +11,7 @@ from motion_imitate.generators.load import template_face_positions as places_of
 from motion_imitate.generators.painter import Painter, PainterSettings, face_uv_points
 from motion_imitate.generators.retouch import RetouchGenerator, RetouchSettings
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import view_of_body
+from motion_imitate.geometry.view import view_of_body
 from motion_imitate.types import Generator, cat_batched
 from tests.support.painted import MODEL, geometric, source, standing
 

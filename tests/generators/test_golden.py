@@ -11,9 +11,10 @@ from motion_imitate.generators.load import RENDERERS, load_geometric_generator, 
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image
 from motion_imitate.geometry.flow import correspond_views, visible_at_points
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import prepare_person, view_of_body
+from motion_imitate.geometry.view import view_of_body
 from motion_imitate.metrics.images import psnr
 from motion_imitate.photos.people import find_people, load_photos
+from motion_imitate.portray import prepare_person
 from motion_imitate.synthesis.actor import pose_actor
 from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, SyntheticDataset
 from motion_imitate.synthesis.poses import PosingSettings

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, SID, TSF, warp_photos
 from motion_imitate.generators.painter import Painter, PainterSettings, face_uv_points, flows_to_photos, uv_surface_map
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import view_of_body
+from motion_imitate.geometry.view import view_of_body
 from motion_imitate.types import cat_batched
 from tests.support.painted import MODEL, SIZE, source, standing
 

@@ -23,7 +23,7 @@ from motion_imitate.generators.retouch import (
     square_around_matte,
 )
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import view_of_body
+from motion_imitate.geometry.view import view_of_body
 from motion_imitate.types import cat_batched
 from tests.support.painted import GROUND, MODEL, geometric, source, standing
 

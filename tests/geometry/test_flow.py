@@ -11,7 +11,7 @@ from motion_imitate.geometry.flow import (
     warp_image,
 )
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import view_of_body
+from motion_imitate.geometry.view import view_of_body
 from tests.support import painted
 
 FACES = torch.tensor([[[-1.0, -1, 1], [1, -1, 1], [-1, 1, 1]], [[-2, 4, 1], [4, -2, 1], [4, 4, 5]]])

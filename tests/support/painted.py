@@ -8,7 +8,7 @@ from motion_imitate.geometry.camera import default_intrinsics
 from motion_imitate.geometry.flow import interpolate_on_raster
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
-from motion_imitate.imitate import view_of_body
+from motion_imitate.geometry.view import view_of_body
 from motion_imitate.types import Body, Camera, Source, cat_batched
 
 MODEL = load_body("anny")

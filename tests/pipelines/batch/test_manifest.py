@@ -86,7 +86,7 @@ def test_what_is_left_running_may_be_put_back_at_once(tmp_path):
     with open_manifest(tmp_path) as book:
         book.plan_items([one], False, False)
         book.begin(one, "here")
-        book.rest()
+        book.requeue_running()
         assert (book.row(one.id)["state"], book.row(one.id)["attempts"]) == ("queued", 0)
 
 

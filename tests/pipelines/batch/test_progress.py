@@ -37,7 +37,7 @@ def test_a_table_tells_what_is_done_and_what_goes_on():
     live.start_item(item("two.mp4"))
     assert "1 of 4" in shown(live)
     assert "one.mp4" in shown(live)
-    live.left(item("two.mp4"))
+    live.requeue_item(item("two.mp4"))
     live.finish_item(item("one.mp4"), row(state="failed"))
     text = shown(live)
     assert "2 of 4" in text

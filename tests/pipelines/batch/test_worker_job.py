@@ -20,7 +20,7 @@ def runs(count, length=4):
 @pytest.mark.parametrize("known", [True, False])
 def test_pictures_are_spread_over_the_whole_however_long_it_is(count, known):
     talk = RecordingReporter()
-    assert sum(map(len, talk.counted(runs(count), "imitate", count if known else None))) == count
+    assert sum(map(len, talk.track_progress(runs(count), "imitate", count if known else None))) == count
     shown = [int(picture[0, 0, 0]) for picture in talk.pictures]
     assert 1 <= len(shown) <= STRIP_FRAMES
     assert shown[0] == 0

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import view_of_body
+from motion_imitate.geometry.view import view_of_body
 from motion_imitate.types import Frames
 from motion_imitate.video import probe, write
 from motion_imitate.weights import find_asset
@@ -31,7 +31,7 @@ from tests.support.painted import MODEL, source, standing
 def test_a_pace_is_frames_over_seconds():
     pace = RunPace([2.0] * 4 + [3.0] * 4 + [4.0] * 4, 5.0, [0.5 * frame for frame in range(12)])
     assert pace.overall_rate() == pytest.approx(12 / 5)
-    assert pace.steady(4) == pytest.approx(8 / 2)  # the last eight, from 3 s to 5 s
+    assert pace.steady_rate(4) == pytest.approx(8 / 2)  # the last eight, from 3 s to 5 s
     assert pace.cpu_cost(4) == pytest.approx(0.5)
 
 

@@ -15,7 +15,7 @@ from tests.support import ROOT
 JOB = """
 import time
 from pipelines.reporter import Reporter
-for run in Reporter().counted(([0] * 10 for _ in range(12)), "count", 120):
+for run in Reporter().track_progress(([0] * 10 for _ in range(12)), "count", 120):
     time.sleep(0.02)
 """
 
@@ -23,7 +23,7 @@ for run in Reporter().counted(([0] * 10 for _ in range(12)), "count", 120):
 def test_without_a_terminal_progress_is_lines_of_json(capsys, monkeypatch):
     monkeypatch.setattr(reporter, "PROGRESS_INTERVAL", 0.0)
     runs = [[0] * 7, [0] * 7, [0] * 2]
-    assert list(Reporter().counted(runs, "count", 16)) == runs
+    assert list(Reporter().track_progress(runs, "count", 16)) == runs
     said = capsys.readouterr()
     lines = [json.loads(line) for line in said.err.splitlines()]
     assert [line["frames"] for line in lines] == [7, 14, 16, 16]
@@ -32,7 +32,7 @@ def test_without_a_terminal_progress_is_lines_of_json(capsys, monkeypatch):
 
 
 def test_who_wants_quiet_has_it(capsys):
-    assert len(list(Reporter(quiet=True).counted([[0]] * 3, "count", 3))) == 3
+    assert len(list(Reporter(quiet=True).track_progress([[0]] * 3, "count", 3))) == 3
     Reporter(quiet=True).warn("odd")
     assert capsys.readouterr().err == ""
 

@@ -18,9 +18,9 @@ from motion_imitate.types import Frames, cat_batched
 from motion_imitate.video import Encoding, probe, read, write
 from motion_imitate.weights import find_asset
 from pipelines.cli.commands import main
-from pipelines.imitate.backdrop import parse_hex_colour, resize_to_cover
 from pipelines.motion.advice import sharpness_advice
 from pipelines.output_path import UsageError
+from pipelines.rendering.backdrop import parse_hex_colour, resize_to_cover
 from tests.support import ROOT
 from tests.support.media import film
 from tests.support.standing import store
@@ -259,7 +259,7 @@ def test_a_small_demo_shows_photo_clip_and_result(capsys, folder, tmp_path_facto
 
 @pytest.mark.parametrize("frames", [8, pytest.param(30, marks=pytest.mark.slow)])
 def test_the_readmes_lines_of_python_do_what_the_command_does(folder, monkeypatch, frames):
-    monkeypatch.setattr("pipelines.imitate.render_video.RENDER_ENCODING", Encoding())
+    monkeypatch.setattr("pipelines.rendering.write_video.RENDER_ENCODING", Encoding())
     clip = next(iter(read(find_asset("demo/clip.mp4"), frames, (480, 270))))
     write(Path("clip.mp4"), iter([clip]), 60)
     (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)

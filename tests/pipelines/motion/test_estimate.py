@@ -10,12 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from motion_imitate.estimators.clip import limit_size
 from motion_imitate.motion import file as motion_file
 from motion_imitate.types import Frames, cat_batched
 from motion_imitate.video import VideoError, probe, read, write
 from motion_imitate.weights import find_asset
 from pipelines.cli.commands import main
-from pipelines.motion.estimate import limit_size, pair_with_motion
+from pipelines.motion.estimate import pair_with_motion
 from tests.support.media import film
 from tests.support.standing import standing
 

@@ -311,7 +311,8 @@ def test_a_person_is_drawn_alike_by_threads_and_actors(theirs):
     import torch
 
     from motion_imitate.geometry.raster import rasterize
-    from motion_imitate.imitate import FrameRenderer, Person
+    from motion_imitate.imitate import FrameRenderer
+    from motion_imitate.portray import Person
     from motion_imitate.types import Frames, Motion
     from tests.support import painted
 

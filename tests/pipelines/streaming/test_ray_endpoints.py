@@ -128,7 +128,7 @@ def test_whatever_goes_wrong_nothing_half_done_is_left(tmp_path, fault):
 def test_a_clip_is_read_elsewhere_with_what_there_is_to_warn_of(tmp_path):
     from functools import partial
 
-    from pipelines.motion.estimate import forward_warnings, read_with_warnings
+    from motion_imitate.estimators.clip import forward_warnings, read_with_warnings
     from pipelines.streaming.ray_endpoints import remote_source
 
     clip = film(tmp_path / "clip.mkv", count=30)

@@ -14,7 +14,7 @@ from motion_imitate.generators.painter import Painter
 from motion_imitate.generators.retouch import RetouchGenerator
 from motion_imitate.geometry.flow import warp_image
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import view_of_body
+from motion_imitate.geometry.view import view_of_body
 from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, SyntheticDataset
 from motion_imitate.training.backbones import load_backbone
 from motion_imitate.training.lessons import (
@@ -142,10 +142,10 @@ def test_what_is_right_is_not_wrong(some, subject):
 
 def test_the_published_rates_stay_and_come_down():
     paper = PUBLISHED_OPTIMIZERS["paper"]
-    assert [paper.rate * paper.share(k) for k in (0, 24_000)] == [2e-4, 2e-4]
-    assert paper.rate * paper.share(84_500) == pytest.approx(1.01e-4)
-    assert [paper.rate * paper.share(k) for k in (145_000, 10**6)] == pytest.approx([2e-6, 2e-6])
-    assert PUBLISHED_OPTIMIZERS["attention"].share(300_000) == 1
+    assert [paper.rate * paper.rate_fraction(k) for k in (0, 24_000)] == [2e-4, 2e-4]
+    assert paper.rate * paper.rate_fraction(84_500) == pytest.approx(1.01e-4)
+    assert [paper.rate * paper.rate_fraction(k) for k in (145_000, 10**6)] == pytest.approx([2e-6, 2e-6])
+    assert PUBLISHED_OPTIMIZERS["attention"].rate_fraction(300_000) == 1
 
 
 def test_networks_may_learn_in_half_precision(some, subject, monkeypatch):

@@ -1,7 +1,7 @@
 """Backgrounds to composite the person onto: an image, a looping video, or the driving video without its person."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -10,22 +10,18 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate as resized
 
+from motion_imitate.background.backdrop import Backdrop, still_backdrop
 from motion_imitate.background.plate import build_clean_plate, full_frame_masks
 from motion_imitate.background.plate_making import PlateSettings
+from motion_imitate.estimators.clip import OpenedClip
 from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
 from motion_imitate.photos.read import read_photo
 from motion_imitate.types import Frames, Sighting, Source, cat_batched
 from motion_imitate.video import NotAVideo, VideoInfo, probe, read
-from pipelines.imitate.driver import DrivingMotion
-from pipelines.motion.estimate import OpenedClip
 from pipelines.output_path import UsageError
-from pipelines.reporter import Reporter
 
 BACKDROP_RUN = 4  # frames of a video read at a time
 PLATE_KEYFRAMES = 48  # frames from which the background behind the driver is reconstructed
-
-FrameTimes = Float[Tensor, " T"]
-Backdrop = Generator[UInt8[Tensor, "T C H W"], FrameTimes, None]
 
 
 def open_backdrop(path: Path, size: tuple[int, int], warn: Callable[[str], None] = lambda _: None) -> Backdrop:
@@ -57,23 +53,6 @@ def resize_to_cover(image: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Flo
     return crop_centre(resized(image[None], large, mode="bilinear", antialias=True)[0], size)
 
 
-def still_backdrop(image: Float[Tensor, "C H W"]) -> Backdrop:
-    """A backdrop that shows the same image at all times."""
-    whole = (image[None] * 255 + 0.5).clamp(0, 255).to(torch.uint8)
-    shown = repeat_image(
-        whole.contiguous(memory_format=torch.channels_last)[0]
-    )  # the layout of rendered frames: fast to copy
-    next(shown)
-    return shown
-
-
-def repeat_image(picture: UInt8[Tensor, "C H W"]) -> Backdrop:
-    """The generator behind `still_backdrop`."""
-    seconds = yield picture[None]
-    while True:
-        seconds = yield picture.expand(len(seconds), -1, -1, -1)
-
-
 def clean_plate_backdrop(what: OpenedClip, seen: deque[Sighting]) -> Backdrop:
     """The driving video without its person; `seen` receives the sightings of each frame before it is asked for."""
     shown = play_clean_plate(what, seen)
@@ -98,7 +77,7 @@ def play_clean_plate(what: OpenedClip, seen: deque[Sighting]) -> Backdrop:
 def sample_masked_frames(what: OpenedClip) -> Iterator[tuple[Frames, UInt8[Tensor, "1 h w"]]]:
     """Frames spread over the clip, each with the mask of all people in it."""
     every = max(1, (what.info.frames or 10 * PLATE_KEYFRAMES) // PLATE_KEYFRAMES)
-    look = LandmarkEstimator(Landmarking(device=what.seeing.device, threads=what.seeing.threads))
+    look = LandmarkEstimator(Landmarking(device=what.how.device, threads=what.how.threads))
     for number, frame in enumerate(split_into_frames(read(what.info.path, BACKDROP_RUN, what.size, warn=what.warn))):
         if number % every == 0:
             people = [full_frame_masks(one, what.size) for one in look(frame)]
@@ -162,19 +141,26 @@ def crop_centre(image: Tensor, size: tuple[int, int]) -> Tensor:
     return image[..., top : top + size[0], left : left + size[1]]
 
 
-def choose_backdrop(wish: str, source: Source, driver: DrivingMotion, talk: Reporter) -> Backdrop:
-    """The backdrop that the option --background asks for."""
+def choose_backdrop(wish: str, source: Source, warn: Callable[[str], None]) -> Backdrop:
+    """The backdrop that the option --background asks for, other than driving."""
     size = (source.image.shape[2], source.image.shape[3])
     if wish == "photo":
         return still_backdrop(source.background[0])
-    if wish == "driving":
-        assert driver.what is not None
-        return clean_plate_backdrop(driver.what, driver.seen)
     if wish == "alpha":
         return still_backdrop(torch.zeros(4, *size))
     if wish.startswith("#"):
         return still_backdrop(parse_hex_colour(wish)[:, None, None].expand(-1, *size))
-    return open_backdrop(Path(wish), size, talk.warn)
+    return open_backdrop(Path(wish), size, warn)
+
+
+def check_background_option(wish: str, named: Sequence[str] = ("photo", "alpha")) -> None:
+    """Raise UsageError unless --background is one of the names, a colour, or a readable file."""
+    if wish.startswith("#"):
+        parse_hex_colour(wish)
+    elif wish not in named and not Path(wish).is_file():
+        raise UsageError(f"no file {wish}; --background is {', '.join(named)}, #RRGGBB or the path of a file")
+    elif wish not in named:
+        check_backdrop_file(Path(wish))
 
 
 def parse_hex_colour(wish: str) -> Float[Tensor, "3"]:

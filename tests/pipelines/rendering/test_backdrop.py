@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from motion_imitate.photos.headers import NotAPicture
-from pipelines.imitate.backdrop import open_backdrop
+from pipelines.rendering.backdrop import open_backdrop
 from tests.support.media import RATE, UPRIGHT, corners, film, number, picture
 
 

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from motion_imitate.generators.load import renderers_with_weights
-from motion_imitate.imitate import Person, prepare_person
+from motion_imitate.generators import load_generator
 from motion_imitate.photos.people import find_people, load_photos
-from pipelines.imitate.options import RenderOptions
+from motion_imitate.portray import Person, prepare_person
 from pipelines.motion.advice import photo_advice, sharpness_advice
+from pipelines.rendering.options import PersonOptions
 from pipelines.reporter import Reporter
 
-PersonLoader = Callable[[Sequence[Path], int, RenderOptions, Reporter], Person]
+PersonLoader = Callable[[Sequence[Path], int, PersonOptions, Reporter], Person]
 
 
-def load_person(paths: Sequence[Path], longest: int, how: RenderOptions, talk: Reporter) -> Person:
+def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, talk: Reporter) -> Person:
     """The person of the photos, ready to be rendered; warns about problems with the photos."""
     photos = load_photos(paths, longest)
     seen = []
@@ -25,4 +25,4 @@ def load_person(paths: Sequence[Path], longest: int, how: RenderOptions, talk: R
             talk.warn(f"{path}: {advice}")
         seen.append(people[0])
     source, model = prepare_person(photos, seen)
-    return Person.of(source, model, renderers_with_weights(how.weights)[how.renderer](model))
+    return Person.of(source, model, load_generator(how.renderer, model, how.weights))

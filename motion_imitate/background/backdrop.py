@@ -1,0 +1,27 @@
+"""What is behind the person, as a generator of frames for given times."""
+
+from collections.abc import Generator
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+FrameTimes = Float[Tensor, " T"]
+Backdrop = Generator[UInt8[Tensor, "T C H W"], FrameTimes, None]
+
+
+def still_backdrop(image: Float[Tensor, "C H W"]) -> Backdrop:
+    """A backdrop that shows the same image at all times."""
+    whole = (image[None] * 255 + 0.5).clamp(0, 255).to(torch.uint8)
+    shown = repeat_image(
+        whole.contiguous(memory_format=torch.channels_last)[0]
+    )  # the layout of rendered frames: fast to copy
+    next(shown)
+    return shown
+
+
+def repeat_image(picture: UInt8[Tensor, "C H W"]) -> Backdrop:
+    """The generator behind `still_backdrop`."""
+    seconds = yield picture[None]
+    while True:
+        seconds = yield picture.expand(len(seconds), -1, -1, -1)

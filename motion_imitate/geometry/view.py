@@ -1,0 +1,26 @@
+"""A posed body as a camera sees it."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from motion_imitate.geometry.camera import body_to_camera, camera_to_image
+from motion_imitate.types import Body, BodyModel, Camera, Rasterizer, View
+
+
+def view_of_body(model: BodyModel, rasterize: Rasterizer, body: Body, camera: Camera, size: tuple[int, int]) -> View:
+    """Rasterize a posed body as the camera sees it, at (height, width)."""
+    vertices, joints = (body_to_camera(points, camera) for points in model(body))
+    return view_of_vertices(vertices, joints, camera, model, rasterize, size)
+
+
+def view_of_vertices(
+    vertices: Float[Tensor, "B V 3"],
+    joints: Float[Tensor, "B J 3"],
+    camera: Camera,
+    model: BodyModel,
+    rasterize: Rasterizer,
+    size: tuple[int, int],
+) -> View:
+    """Rasterize vertices and joints given in camera space, at (height, width)."""
+    corners = camera_to_image(vertices, camera)[:, model.faces]  # [B, F, 3, 3]
+    return View(corners, camera_to_image(joints, camera)[..., :2], rasterize(corners, size))

@@ -1,0 +1,104 @@
+"""Prepare a person from photos, once, for any number of clips."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from motion_imitate import bodies
+from motion_imitate.background.fill import dilate_mattes, inpaint_hidden
+from motion_imitate.bodies.dress import dress_body
+from motion_imitate.bodies.skinning import SkinnedBody
+from motion_imitate.compositing.compose import build_palette
+from motion_imitate.estimators.fit import fit
+from motion_imitate.estimators.fitter import Fitter, Fitting
+from motion_imitate.estimators.matte import estimate_matte as matte_of
+from motion_imitate.generators import GENERATORS, load_generator
+from motion_imitate.geometry.raster import rasterize
+from motion_imitate.geometry.view import view_of_body
+from motion_imitate.photos.people import Photos, find_people, load_photos
+from motion_imitate.types import BodyModel, Generator, Rasterizer, Sighting, Source, cat_batched
+
+PHOTO_FITTING = Fitting(outline_steps=6, every=1)  # for photos
+
+
+@dataclass(frozen=True)
+class PrepareSettings:
+    """Settings of `prepare`."""
+
+    view: int = 768  # longer side, in pixels, of the raster of the photo's body
+    margin: float = 0.012  # inpainted margin around the person, as a fraction of the longer side
+
+
+def prepare(
+    photos: Photos,
+    seen: Sequence[Sighting],
+    fitter: Fitter,
+    rasterize: Rasterizer,
+    how: PrepareSettings = PrepareSettings(),
+) -> tuple[Source, BodyModel]:
+    """Fit the person, detected once per photo, and return the source and the body model dressed in their clothes."""
+    size = photos.size
+    found = cat_batched([next(fit(iter([one]), fitter, size)) for one in seen])
+    body = replace(found.body, shape=found.body.shape.mean(0, keepdim=True).expand(len(seen), -1))
+    mattes = torch.stack([matte_of(photo, one) for photo, one in zip(photos.image, seen, strict=True)])
+    mattes = photos.cut(mattes)
+    model = dress_body(cast(SkinnedBody, fitter.rig.model), body, found.camera, mattes)
+    scale = min(1.0, how.view / max(size))
+    dressed = cast(BodyModel, model)
+    view = view_of_body(dressed, rasterize, body, found.camera, (round(size[0] * scale), round(size[1] * scale)))
+    behind = inpaint_person(photos.image, mattes, how.margin)
+    return Source(photos.image, mattes, behind, body, found.camera, view), dressed
+
+
+def inpaint_person(
+    photos: Float[Tensor, "N 3 H W"], mattes: Float[Tensor, "N 1 H W"], margin: float
+) -> Float[Tensor, "N 3 H W"]:
+    """Inpaint the person, with a margin, from their surroundings."""
+    reach = max(3, round(margin * max(photos.shape[2:])))
+    return inpaint_hidden(photos, dilate_mattes((mattes > 0.02).to(mattes), reach))
+
+
+def prepare_person(photos: Photos, seen: Sequence[Sighting]) -> tuple[Source, BodyModel]:
+    """`prepare` with the shipped body model and the default rasterizer."""
+    with torch.no_grad():
+        return prepare(photos, seen, Fitter(cast(BodyModel, bodies.load_body()), PHOTO_FITTING), rasterize)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person prepared from photos, who can be rendered for any number of clips."""
+
+    source: Source
+    model: BodyModel
+    generator: Generator  # type: ignore[type-arg]
+    code: object  # the result of generator.encode
+    palette: Float[Tensor, "N 4 H W"]
+
+    @classmethod
+    def of(cls, source: Source, model: BodyModel, generator: Generator) -> "Person":  # type: ignore[type-arg]
+        """Encode the photos with the generator and build the palette that the compositor reads."""
+        return cls(source, model, generator, generator.encode(source), build_palette(source))
+
+
+def portray(
+    photos: Sequence[Path],
+    size: int = 1280,
+    person: str | int = "largest",
+    renderer: str = "geometric",
+    weights: Path | None = None,
+) -> Person:
+    """Prepare a person from photos, scaled to at most `size` pixels on the longer side.
+
+    Do this once; the result serves any number of clips.
+    """
+    if renderer not in GENERATORS:
+        raise ValueError(f"no renderer {renderer!r}; choose one of {', '.join(GENERATORS)}")
+    given = load_photos(photos, size)
+    seen = [find_people(image, str(path), person)[0] for image, path in zip(given.image, photos, strict=True)]
+    source, model = prepare_person(given, seen)
+    return Person.of(source, model, load_generator(renderer, model, weights))

@@ -1,0 +1,1 @@
+"""What every job that renders a person shares: loading the person, choosing the backdrop, writing the video."""

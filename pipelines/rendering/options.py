@@ -1,0 +1,40 @@
+"""Options of every job that renders a person. This module must stay fast to import."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from motion_imitate.generators import GENERATORS
+from pipelines.motion.options import PersonChoice, check_person_number
+
+TRANSPARENT_SUFFIXES = (".mov", ".webm")  # formats that support transparency
+
+
+def check_renderer_name(_: object, value: object) -> None:
+    """Raise ValueError unless the renderer is in the table of generators."""
+    if value not in GENERATORS:
+        raise ValueError(f"no renderer {value!r}; choose one of {', '.join(GENERATORS)}")
+
+
+RENDERER_HELP = "Renderer. " + "; ".join(f"{name}: {entry.summary}" for name, entry in GENERATORS.items()) + "."
+
+
+@dataclass(frozen=True)
+class PersonOptions:
+    """Who is rendered, by what, and before which background."""
+
+    background: str = "photo"
+    """Background: photo keeps the photo's own; alpha is transparent (.mov or .webm); or give a colour as #RRGGBB, or
+    the path of an image or video. For `imitate` also driving: replace the driver in the driving video."""
+    photo_person: Annotated[PersonChoice, Parameter(validator=check_person_number)] = "largest"
+    """Which person in the photo to use: the largest, the one furthest left or right, or a number from the left."""
+    renderer: Annotated[str, Parameter(validator=check_renderer_name, help=RENDERER_HELP)] = "geometric"
+    weights: Path | None = None
+    """Weights for --renderer liquid-warping: weights.safetensors of `motion-imitate train`."""
+
+
+def allowed_suffixes(how: PersonOptions) -> tuple[str, ...]:
+    """File suffixes that the result may have; with transparency fewer."""
+    return TRANSPARENT_SUFFIXES if how.background == "alpha" else (".mp4", *TRANSPARENT_SUFFIXES)
