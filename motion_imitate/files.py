@@ -1,7 +1,7 @@
 """Atomic file output: a file is either complete or absent."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_native_id
@@ -9,6 +9,7 @@ from time import monotonic, sleep
 
 ACTIVE_PART_FILES: set[Path] = set()  # temporary files that this process is writing
 CHILD_OUTPUTS: set[Path] = set()  # files that child processes are writing; they may be killed along with this process
+WRITER_KILLS: set[Callable[[], None]] = set()  # how to kill the processes that write for this one
 CHILD_EXIT_TIMEOUT = 1.0  # seconds to wait for child processes to exit
 
 
@@ -83,7 +84,9 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 
 def remove_unfinished_outputs() -> None:
-    """Delete all temporary output files, because the process is about to exit without cleaning up."""
+    """Kill the processes that write for this one and delete all temporary output files, before a forced exit."""
+    for kill in WRITER_KILLS:
+        kill()
     for part in list(ACTIVE_PART_FILES):
         with suppress(OSError):
             part.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ Streams are pulled: closing the reader stops all stages.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -12,6 +12,7 @@ ResultT = TypeVar("ResultT")
 StageFactory = Callable[[], Callable[[ItemT], ResultT]]
 
 
+@runtime_checkable
 class StreamRunner(Protocol):
     """Where the stages of a stream run."""
 

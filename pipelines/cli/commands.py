@@ -20,6 +20,7 @@ from pipelines.cli.guard import discard_stdout, run_guarded
 from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions
 from pipelines.imitate.options import ImitateOptions, RenderOptions
 from pipelines.motion.options import BaseEstimationOptions, EstimationOptions
+from pipelines.novel_view.options import NovelViewOptions
 from pipelines.reporter import USAGE, Reporter
 from pipelines.streaming.memory import return_freed_memory
 from pipelines.synthesize.options import SynthesizeOptions
@@ -163,6 +164,21 @@ def imitate(
         from pipelines.batch.segments import imitate_in_segments
 
         run_imitate(photos, clip, out, how, seeing, overwrite, talk, imitate_in_segments)
+
+
+@app.command
+def novel_view(
+    photos: Annotated[list[Path], Parameter(help="One or several photos of one person.", negative=())],
+    *,
+    out: OutputOption,
+    how: Annotated[NovelViewOptions, FLATTENED] = NovelViewOptions(),
+    overwrite: OverwriteOption = False,
+    talk: InjectedReporter = DEFAULT_REPORTER,
+) -> None:
+    """Render the person of the photos in the photo's pose while the camera goes once round them."""
+    from pipelines.novel_view.command import run_novel_view
+
+    run_novel_view(photos, out, how, overwrite, talk)
 
 
 @app.command

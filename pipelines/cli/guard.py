@@ -9,6 +9,7 @@ from signal import SIG_IGN, SIGINT, SIGTERM, getsignal, signal
 from threading import Event, Timer, current_thread, main_thread
 from typing import Any
 
+from motion_imitate.files import remove_unfinished_outputs
 from pipelines.errors import INTERRUPTED_MESSAGE, classify_error
 from pipelines.reporter import INTERRUPTED, OK, Reporter
 
@@ -69,11 +70,8 @@ def handle_termination(talk: Reporter, told: Event) -> Iterator[None]:
 
 
 def exit_process(talk: Reporter) -> None:
-    """End the process without waiting for its threads, and before it Ray processes that may still write output."""
-    if cluster := sys.modules.get("pipelines.streaming.ray_cluster"):
-        cluster.kill_owned_ray()
-    if files := sys.modules.get("motion_imitate.files"):  # if not imported, nothing is being written
-        files.remove_unfinished_outputs()
+    """End the process without waiting for its threads; nothing half-written is left."""
+    remove_unfinished_outputs()
     talk.fail(INTERRUPTED, INTERRUPTED_MESSAGE)
     sys.stderr.flush()
     os._exit(INTERRUPTED)

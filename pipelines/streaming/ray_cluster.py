@@ -11,6 +11,7 @@ from signal import SIGTERM, getsignal, signal
 from threading import RLock, current_thread, main_thread
 from typing import Any
 
+from motion_imitate.files import WRITER_KILLS
 from pipelines.output_path import UsageError
 
 OBJECT_STORE_BYTES = 256 << 20  # in memory; the rest spills to disk
@@ -81,6 +82,7 @@ def kill_owned_ray() -> None:
 def start_ray(ray: Any, address: str | None) -> None:
     """Connect to the address, or start a local Ray, without its log output and signal handler."""
     OWNED_RAY["started"] = not address
+    WRITER_KILLS.add(kill_owned_ray)
     own = (
         {}
         if address

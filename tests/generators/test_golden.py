@@ -7,7 +7,8 @@ import torch
 
 from motion_imitate.bodies.dress import dress_body
 from motion_imitate.compositing.compose import build_palette, compose_person
-from motion_imitate.generators.load import RENDERERS, load_geometric_generator, load_liquid_warping_generator
+from motion_imitate.generators import GENERATORS, load_generator
+from motion_imitate.generators.load import load_geometric_generator, load_liquid_warping_generator
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image
 from motion_imitate.geometry.flow import correspond_views, visible_at_points
 from motion_imitate.geometry.raster import rasterize
@@ -47,11 +48,11 @@ def likeness(drawn, photo):
 
 
 @pytest.mark.parametrize("longest", [480, 320])
-@pytest.mark.parametrize("renderer", RENDERERS)
+@pytest.mark.parametrize("renderer", GENERATORS)
 def test_a_painted_body_in_its_own_pose_is_its_photo(renderer, longest):
     photo = source(standing())
     size = tuple(round(side * longest / 480) for side in photo.image.shape[2:])
-    generator = RENDERERS[renderer](MODEL)
+    generator = load_generator(renderer, MODEL)
     drawn = generator.draw(generator.encode(photo), view_of_body(MODEL, rasterize, photo.body, photo.camera, size))
     assert likeness(trusting(drawn), photo) > 35
 

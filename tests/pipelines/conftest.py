@@ -21,7 +21,7 @@ def prepared_once():
         return people[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.imitate.person.prepare_person", prepare_once)
+        patch.setattr("pipelines.rendering.person.prepare_person", prepare_once)
         yield
 
 

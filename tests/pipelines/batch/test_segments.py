@@ -12,11 +12,11 @@ from motion_imitate.video import Encoding, join, probe, read, write
 from pipelines.batch import segments
 from pipelines.batch.segments import imitate_in_segments
 from pipelines.cli.commands import main
-from pipelines.imitate import render_video as imitate
 from pipelines.imitate.driver import ImitateJob
 from pipelines.imitate.options import ImitateOptions
 from pipelines.imitate.render_video import render_video
 from pipelines.motion.options import EstimationOptions
+from pipelines.rendering import write_video
 from pipelines.reporter import Reporter
 from tests.support.batches import PHOTO
 from tests.support.fake_workers import InProcessPool
@@ -29,7 +29,7 @@ EXACT = Encoding(crf=0, preset="ultrafast", keyframes=1 / 3)
 
 @pytest.fixture
 def job(tmp_path, monkeypatch, unchecked_shapes):
-    monkeypatch.setattr(imitate, "RENDER_ENCODING", EXACT)
+    monkeypatch.setattr(write_video, "RENDER_ENCODING", EXACT)
     monkeypatch.setattr(segments, "RENDER_ENCODING", EXACT)
     motion = store(tmp_path / "standing.npz", 45)
 

@@ -7,6 +7,7 @@ import torch
 
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
+from motion_imitate.runner import INLINE
 from motion_imitate.types import Frames
 from motion_imitate.video import probe, write
 from motion_imitate.weights import find_asset
@@ -23,8 +24,8 @@ from pipelines.bench.imitate import (
     time_two_starts,
 )
 from pipelines.bench.synthetic_clips import render_swaying_body
-from pipelines.imitate import render_video as imitate
-from pipelines.streaming.threads import without_threads
+from pipelines.imitate import render_video
+from pipelines.rendering import write_video
 from tests.support.painted import MODEL, source, standing
 
 
@@ -87,8 +88,7 @@ def job(tmp_path_factory):
 
 
 def test_a_run_is_the_commands_own_and_each_of_its_frames_counts(job):
-    with without_threads():
-        loop = measure_pace(job, make_bare_generator)
+    loop = measure_pace(job, make_bare_generator, runner=INLINE)
     pace = measure_pace(job, make_bare_generator)
     assert len(loop.came) == len(pace.came)
     assert len(pace.came) == probe(job.out).frames == 12
@@ -96,9 +96,9 @@ def test_a_run_is_the_commands_own_and_each_of_its_frames_counts(job):
 
 
 def test_what_the_first_frames_process_listens_to_is_there():
-    for name in ("load_person", "write"):
-        assert f"render_video.{name} = " in FIRST_FRAME_SCRIPT
-        assert callable(getattr(imitate, name))
+    for module, name in ((render_video, "render_once"), (write_video, "write")):
+        assert f"{module.__name__.rpartition('.')[2]}.{name} = " in FIRST_FRAME_SCRIPT
+        assert callable(getattr(module, name))
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from tests.support.media import covered, cut, film, voice_only
 from tests.support.standing import store
 
 COMMAND = [sys.executable, "-m", "pipelines.cli"]
-HEAVY = ("torch", "av", "numba", "cv2", "numpy", "ai_edge_litert", "motion_imitate")
+HEAVY = ("torch", "av", "numba", "cv2", "numpy", "ai_edge_litert", "kornia")
 
 
 @pytest.fixture(scope="module")

@@ -189,7 +189,7 @@ def test_networks_mend_a_little_of_what_the_geometric_renderer_draws(folder, sto
 
 def test_what_can_be_known_to_come_to_nothing_is_said_first(capsys, folder, stored, monkeypatch):
     monkeypatch.setattr(
-        "pipelines.imitate.driver.open_driving_motion", lambda *_: pytest.fail("something was computed")
+        "pipelines.imitate.render_video.open_person_motion", lambda *_: pytest.fail("something was computed")
     )
     Path("text.jpg").write_text("no picture")
     Path("empty.mp4").touch()

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from motion_imitate.runner import INLINE
 from pipelines.streaming.ray_actors import map_in_actors
 from pipelines.streaming.ray_cluster import connect_ray
-from pipelines.streaming.threads import in_order, map_in_threads, prefetch_items, without_threads
+from pipelines.streaming.threads import in_order, map_in_threads, prefetch_items
 
 RUNNERS = {
     "threads": lambda stage, items: map_in_threads(lambda: stage, items, workers=3),
@@ -205,12 +206,11 @@ def test_who_is_alone_has_no_threads_and_lets_its_items_go():
         finally:
             gone.append(True)
 
-    with without_threads():
-        made = prefetch_items(items())
-        assert [next(made), next(made)] == [threading.get_ident()] * 2
-        made.close()
-        assert gone == [True]
-        here = map_in_threads(lambda: lambda _: threading.get_ident(), range(3), workers=3)
-        assert list(here) == [threading.get_ident()] * 3
+    made = INLINE.prefetch(items())
+    assert [next(made), next(made)] == [threading.get_ident()] * 2
+    made.close()
+    assert gone == [True]
+    here = INLINE.stage(lambda: lambda _: threading.get_ident(), range(3), workers=3)
+    assert list(here) == [threading.get_ident()] * 3
     apart = map_in_threads(lambda: lambda _: threading.get_ident(), range(3), workers=3)
     assert threading.get_ident() not in list(apart)

@@ -8,8 +8,9 @@ from torch.testing import assert_close
 
 from motion_imitate import bodies
 from motion_imitate.estimators.identity import FaceIdentityNet
+from motion_imitate.generators import load_generator
 from motion_imitate.generators.liquid_warping import NETWORK_SHAPES
-from motion_imitate.generators.load import load_liquid_warping_generator, renderers_with_weights
+from motion_imitate.generators.load import load_liquid_warping_generator
 from motion_imitate.generators.painter import Painter
 from motion_imitate.generators.retouch import RetouchGenerator
 from motion_imitate.geometry.flow import warp_image
@@ -237,9 +238,8 @@ def test_weights_that_a_run_stores_draw_a_person(weights):
     assert (drawn.flow.shape, drawn.trust.shape) == ((1, 2, 72, 48, 2), (1, 2, 72, 48))
     assert all(0 <= part.min() < part.max() <= 1 for part in (drawn.colour, drawn.cover))
     assert isinstance(load_liquid_warping_generator(MODEL), RetouchGenerator)
-    others = renderers_with_weights(weights)
-    assert type(others["liquid-warping"](MODEL)) is Painter
-    assert others["geometric"] is renderers_with_weights(None)["geometric"]
+    assert type(load_generator("liquid-warping", MODEL, weights)) is Painter
+    assert type(load_generator("liquid-warping", MODEL)) is RetouchGenerator
 
 
 def test_weights_that_cannot_be_used_are_refused(weights, tmp_path, capsys):
