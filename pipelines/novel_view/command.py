@@ -27,7 +27,7 @@ def run_novel_view(photos: list[Path], out: Path, how: NovelViewOptions, overwri
     torch.set_num_threads(1)
     person = load_person(photos, how.size, how, talk)
     frames = max(1, round(how.seconds * how.rate))
-    motion = circle_person(person.source.body, person.source.camera, frames, how.rate, how.elevation)
+    motion = circle_person(person.source.body, person.source.camera, frames, float(how.rate), how.elevation)
     floor = photo_floor if how.background == "photo" and not how.elevation else no_floor
     settings = RenderSettings(workers=how.workers)
     with (
