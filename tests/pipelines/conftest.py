@@ -5,7 +5,7 @@ import hashlib
 import jaxtyping
 import pytest
 
-from motion_imitate.imitate import prepare_person
+from motion_imitate.portray import prepare_person
 
 
 @pytest.fixture(scope="session", autouse=True)
