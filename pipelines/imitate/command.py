@@ -46,7 +46,7 @@ def check_imitate_options(how: ImitateOptions, seeing: EstimationOptions) -> Non
         if how.renderer != "liquid-warping":
             raise UsageError(f"the renderer {how.renderer} takes no --weights; give --renderer liquid-warping too")
         load_trained_networks(how.weights)
-    check_background_option(how.background, ("photo", "driving", "alpha"))
+    check_background_option(how.background, ("driving",))
     if how.motion is not None and how.background == "driving":
         raise UsageError(
             "--background driving needs a video, not a stored motion; give its video, or another --background"

@@ -144,17 +144,22 @@ def crop_centre(image: Tensor, size: tuple[int, int]) -> Tensor:
 def choose_backdrop(wish: str, source: Source, warn: Callable[[str], None]) -> Backdrop:
     """The backdrop that the option --background asks for, other than driving."""
     size = (source.image.shape[2], source.image.shape[3])
-    if wish == "photo":
-        return still_backdrop(source.background[0])
-    if wish == "alpha":
-        return still_backdrop(torch.zeros(4, *size))
+    if wish in NAMED_BACKDROPS:
+        return NAMED_BACKDROPS[wish](source)
     if wish.startswith("#"):
         return still_backdrop(parse_hex_colour(wish)[:, None, None].expand(-1, *size))
     return open_backdrop(Path(wish), size, warn)
 
 
-def check_background_option(wish: str, named: Sequence[str] = ("photo", "alpha")) -> None:
-    """Raise UsageError unless --background is one of the names, a colour, or a readable file."""
+NAMED_BACKDROPS: dict[str, Callable[[Source], Backdrop]] = {
+    "photo": lambda source: still_backdrop(source.background[0]),
+    "alpha": lambda source: still_backdrop(torch.zeros(4, *source.image.shape[2:])),
+}
+
+
+def check_background_option(wish: str, more: Sequence[str] = ()) -> None:
+    """Raise UsageError unless --background is a name in the table or in `more`, a colour, or a readable file."""
+    named = (*NAMED_BACKDROPS, *more)
     if wish.startswith("#"):
         parse_hex_colour(wish)
     elif wish not in named and not Path(wish).is_file():

@@ -1,19 +1,19 @@
 """What every generator holds to: photos in any number are looked at once, and each view is drawn by itself."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from torch.testing import assert_close
 
+from motion_imitate.generators import GENERATORS, load_generator
 from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, SID, TSF
-from motion_imitate.generators.load import template_face_positions as places_of
 from motion_imitate.generators.painter import Painter, PainterSettings, face_uv_points
-from motion_imitate.generators.retouch import RetouchGenerator, RetouchSettings
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.types import Generator, cat_batched
-from tests.support.painted import MODEL, geometric, source, standing
+from tests.support.painted import MODEL, source, standing
 
 SIZE = (72, 48)
 YAWS = (0.0, 0.3, -0.4, 0.8, 1.6, -2.0, 2.4, 3.1)
@@ -30,17 +30,9 @@ def painter(name):
     return Painter(*networks(name, 4), face_uv_points(MODEL.uv), PainterSettings(size=64))
 
 
-def retouch():
-    looking, drawing = networks("small", 2)
-    torch.nn.init.normal_(drawing.glass.head.weight, std=0.02)
-    return RetouchGenerator(geometric(), looking, drawing, places_of(MODEL), RetouchSettings(size=64))
-
-
-MAKERS = {
-    "geometric": geometric,
-    "paper": lambda: painter("paper"),
-    "attention": lambda: painter("attention"),
-    "retouch": retouch,
+MAKERS = {name: partial(load_generator, name, MODEL) for name in GENERATORS} | {
+    "published": lambda: painter("paper"),
+    "published, attention": lambda: painter("attention"),
 }
 
 
