@@ -1,4 +1,4 @@
-"""The method.
+"""The method: a prepared person, a motion and a backdrop in, frames out.
 
 1. `portray` turns photos into a `Person`: a matte, a fitted body, an inpainted background, what the generator needs.
 2. `estimate_motion` yields the motion of the person in a clip. Stored motions and camera paths serve as well.
@@ -37,7 +37,7 @@ DRIVER_SMOOTHING = Smoothing(reach=0.1)  # light smoothing: the result must not 
 class RenderSettings:
     """Settings of `render_motion`."""
 
-    view: int = 400  # maximum longer side, in pixels, at which the generator draws
+    view: int = 400  # maximum longer side of the generator's view, in pixels
     margin: float = 0.08  # margin around the body for hair and clothes, as a fraction of its extent
     run: int = 4  # frames rendered at a time
     workers: int = 1  # runs rendered in parallel
@@ -85,20 +85,20 @@ def render_motion(
         return
     find_floor = find_floor or (photo_floor if backdrop is None else no_floor)
     backdrop = backdrop or still_backdrop(person.source.background[0])
-    render = FrameRenderer(person, rasterize, find_floor(person, first), how)
+    make = partial(FrameRenderer, person, rasterize, find_floor(person, first), how)
     pairs = runner.prefetch(pair_with_backdrop(chain([first], runs), backdrop, how.run))
-    with closing(pairs), closing(runner.stage(partial(identity_stage, render), pairs, how.workers)) as frames:
+    with closing(pairs), closing(runner.stage(make, pairs, how.workers)) as frames:
         yield from frames
 
 
 def photo_floor(person: Person, _: Motion) -> float | None:
     """The floor on which the person stands in the photo."""
-    return visible_floor_height(person.model, person.source.body[:1], person.source.camera[:1])
+    return visible_floor_y(person.model, person.source.body[:1], person.source.camera[:1])
 
 
 def driver_floor(person: Person, first: Motion) -> float | None:
     """The floor on which the person stands in the first frame."""
-    return visible_floor_height(person.model, first.body[:1], first.camera[:1])
+    return visible_floor_y(person.model, first.body[:1], first.camera[:1])
 
 
 def no_floor(_: Person, __: Motion) -> float | None:
@@ -106,10 +106,10 @@ def no_floor(_: Person, __: Motion) -> float | None:
     return None
 
 
-def visible_floor_height(model: BodyModel, body: Body, camera: Camera) -> float | None:
-    """Height of the floor under the body, as y in camera space; None if the lowest point is outside the image."""
+def visible_floor_y(model: BodyModel, body: Body, camera: Camera) -> float | None:
+    """The floor's y in camera space under the body; None if the lowest point is outside the image."""
     vertices = body_to_camera(model(body)[0], camera)
-    lowest = vertices[0, :, 1].argmax()
+    lowest = vertices[0, :, 1].argmax()  # y points down
     spot = camera_to_image(vertices, camera)[0, lowest, :2]
     return float(vertices[0, lowest, 1]) if bool((spot.abs() < 1).all()) else None
 
@@ -137,10 +137,7 @@ class FrameRenderer:
         self.person, self.rasterize, self.floor, self.how = person, rasterize, floor, how
 
     def __call__(self, pair: tuple[Frames, Motion]) -> Frames:
-        """Render the person over each background frame.
-
-        Where the driver is not seen, the motion holds the last pose.
-        """
+        """Render the person over each background frame."""
         behind, motion = pair
         data = behind.data.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
         with torch.inference_mode():
@@ -162,8 +159,3 @@ class FrameRenderer:
         if self.floor is not None:
             cast_shadow(picture, vertices[0], model.faces, self.floor, motion.camera, self.rasterize)
         compose_into(part, person.generator.draw(person.code, view), person.palette)
-
-
-def identity_stage(render: FrameRenderer) -> FrameRenderer:
-    """The renderer itself: a stage factory that can be pickled."""
-    return render

@@ -19,32 +19,32 @@ class StreamRunner(Protocol):
     def source(self, make: Callable[[], Iterator[ItemT]], /) -> Generator[ItemT]:
         """The items of make(), which is called when the first item is requested."""
 
-    def prefetch(self, items: Iterable[ItemT], /, ahead: int = 2, patient: bool = False) -> Generator[ItemT]:
-        """The same items, produced from now on, up to `ahead` in advance; patient ones at low priority."""
+    def prefetch(self, items: Iterable[ItemT], /, ahead: int = 2, low_priority: bool = False) -> Generator[ItemT]:
+        """The same items, produced from now on, up to `ahead` in advance."""
 
     def stage(
-        self, make: StageFactory[ItemT, ResultT], items: Iterable[ItemT], /, workers: int, patient: bool = False
+        self, make: StageFactory[ItemT, ResultT], items: Iterable[ItemT], /, workers: int, low_priority: bool = False
     ) -> Generator[ResultT]:
         """make()(item) for each item, in order, a bounded number ahead of the reader."""
 
     def sink(self, consume: Callable[[Iterator[ItemT]], ResultT], items: Iterable[ItemT], /) -> ResultT:
-        """The result of consume(items)."""
+        """Consume the stream where this runner places its sink, and return what `consume` returns."""
 
 
 class InlineRunner:
-    """A `StreamRunner` that does one thing after the other in the reading thread."""
+    """A `StreamRunner` that runs every stage in the reading thread; `workers` and `ahead` don't matter."""
 
     def source(self, make: Callable[[], Iterator[ItemT]]) -> Generator[ItemT]:
         yield from make()
 
-    def prefetch(self, items: Iterable[ItemT], ahead: int = 2, patient: bool = False) -> Generator[ItemT]:
+    def prefetch(self, items: Iterable[ItemT], ahead: int = 2, low_priority: bool = False) -> Generator[ItemT]:
         try:
             yield from items
         finally:
             close_stream(items)
 
     def stage(
-        self, make: StageFactory[ItemT, ResultT], items: Iterable[ItemT], workers: int, patient: bool = False
+        self, make: StageFactory[ItemT, ResultT], items: Iterable[ItemT], workers: int, low_priority: bool = False
     ) -> Generator[ResultT]:
         try:
             yield from map(make(), items)

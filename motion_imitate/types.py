@@ -3,7 +3,8 @@
 Dimensions: B batch, T frames, N photos, K landmarks (or photo reads, in a generator's output), J joints, S shape
 coefficients, V vertices, F faces, H x W pixels.
 
-Images: RGB, float in [0, 1], [B, 3, H, W]. uint8 is used only for `Frames` and for stored masks.
+Images: RGB, float in [0, 1], [B, 3, H, W]. uint8 is for video frames, backdrops, pictures composed in
+place, and masks.
 
 Image points: in [-1, 1] along both axes, whatever the aspect ratio. x points right, y down; (-1, -1) is the outer
 corner of the top-left pixel, as in `grid_sample(align_corners=False)`.
@@ -203,10 +204,10 @@ class BodyModel(Protocol):
 
 @runtime_checkable
 class Estimator(Protocol):
-    """Finds and tracks people in video frames."""
+    """Finds and tracks people in video frames: `LandmarkEstimator`, or whatever takes its place."""
 
     def __call__(self, frames: Frames) -> list[Sighting]:
-        """Return one Sighting per person; each spans all the frames."""
+        """Return one Sighting per person, which spans all the frames; one with a score of 0 if there is nobody."""
 
 
 CodeT = TypeVar("CodeT")
@@ -216,7 +217,7 @@ CodeT = TypeVar("CodeT")
 class Generator(Protocol[CodeT]):
     """Generates the appearance of a person for a target view.
 
-    Independent of the body model, the camera, file paths and the device.
+    Built for one body model. Knows no camera, file path or device.
     """
 
     def encode(self, source: Source) -> CodeT:

@@ -104,8 +104,8 @@ def track_person(clip: OpenedClip) -> Iterator[Sighting]:
     runner = clip.runner
     with (
         closing(runner.source(frames)) as pieces,
-        closing(runner.prefetch(join_into_runs(forward_warnings(pieces, clip.warn)), 1, patient=True)) as runs,
-        closing(runner.stage(partial(LandmarkEstimator, how), runs, clip.how.workers, patient=True)) as people,
+        closing(runner.prefetch(join_into_runs(forward_warnings(pieces, clip.warn)), 1, low_priority=True)) as runs,
+        closing(runner.stage(partial(LandmarkEstimator, how), runs, clip.how.workers, low_priority=True)) as people,
     ):
         yield from clip.follow(people, clip.how.person)
 

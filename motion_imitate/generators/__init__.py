@@ -1,8 +1,8 @@
 """Generators draw a person for a view of their body.
 
-To add one, write a module here with a function that takes a body model and optional weights and returns a
-`types.Generator`, and add a line to `GENERATORS`. The option --renderer, the contract tests, the evaluation and the
-benchmarks read this table. It imports nothing heavy, so that the command line can show it.
+To add one, write a module here with a function that takes a body model and the path of weights or None, and returns a
+`types.Generator`; and add an entry to `GENERATORS`. The option --renderer, the contract tests, the evaluation and the
+benchmarks read this table. It imports nothing heavy, so that --help stays fast.
 """
 
 from collections.abc import Callable
@@ -21,6 +21,7 @@ class GeneratorEntry:
 
     loader: str  # module:function; called with the body model and the path of the weights, or None for those shipped
     summary: str
+    takes_weights: bool = False
 
 
 GENERATORS = {
@@ -28,7 +29,9 @@ GENERATORS = {
         "motion_imitate.generators.load:load_geometric_generator", "warps the photo's pixels with the body"
     ),
     "liquid-warping": GeneratorEntry(
-        "motion_imitate.generators.load:load_liquid_warping_generator", "corrects that with networks"
+        "motion_imitate.generators.load:load_liquid_warping_generator",
+        "corrects the geometric renderer's picture with networks, or lets published networks paint the person",
+        takes_weights=True,
     ),
 }
 

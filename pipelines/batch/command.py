@@ -32,7 +32,7 @@ def run_batch(
     drawing: RenderOptions,
     looking: BaseEstimationOptions,
     overwrite: bool,
-    talk: Reporter,
+    reporter: Reporter,
 ) -> int:
     """Run the batch command; return its exit code."""
     if how.gpus_per_worker and how.on == "local":
@@ -41,50 +41,50 @@ def run_batch(
     for item in {(item.drawing, item.looking): item for item in items}.values():
         check_imitate_options(item.imitate_options(), item.motion_options())
     try:
-        return run_batch_items(items, out, how, overwrite, talk)
+        return run_batch_items(items, out, how, overwrite, reporter)
     except sqlite3.Error as error:
         raise OutputError(
             f"{out / MANIFEST_FILE} cannot be written ({error}); free some space, then run it again"
         ) from error
 
 
-def run_batch_items(items: list[BatchItem], out: Path, how: BatchOptions, overwrite: bool, talk: Reporter) -> int:
+def run_batch_items(items: list[BatchItem], out: Path, how: BatchOptions, overwrite: bool, reporter: Reporter) -> int:
     """Process the unfinished items, write the HTML report and return the exit code."""
     begun = monotonic()
-    with open_manifest(out) as book:
+    with open_manifest(out) as manifest:
         motions = out / BATCH_STATE_FOLDER / "motions"
         motions.mkdir(exist_ok=True)
-        items = [with_cache_key(item, book.cached_digest, motions) for item in items]
-        book.plan_items(items, how.retry_failed, overwrite)
-        left = [item for item, row in zip(items, book.rows(items), strict=True) if row["state"] == QUEUED]
+        items = [with_cache_key(item, manifest.cached_digest, motions) for item in items]
+        manifest.plan_items(items, how.retry_failed, overwrite)
+        left = [item for item, row in zip(items, manifest.rows(items), strict=True) if row["state"] == QUEUED]
         left = left[: how.limit]
         if how.dry_run:
-            return report_dry_run(left, items, book, how, talk)
+            return report_dry_run(left, items, manifest, how, reporter)
         try:
             with (
-                show_batch_progress(len(items), book.count_states(items), talk) as seen,
-                open_worker_pool(how, len(left)) as hands,
+                show_batch_progress(len(items), manifest.count_states(items), reporter) as seen,
+                open_worker_pool(how, len(left)) as pool,
             ):
-                for _ in Scheduler(book, hands, how.patience, seen).run(left):
+                for _ in Scheduler(manifest, pool, how.patience, seen).run(left):
                     pass
         finally:
-            book.requeue_running()
+            manifest.requeue_running()
             with suppress(OutputError):  # on a full disk, the cause has been reported already
-                write_html_report(out / REPORT, book.rows(items), monotonic() - begun)
-        counts = book.count_states(items)
+                write_html_report(out / REPORT, manifest.rows(items), monotonic() - begun)
+        counts = manifest.count_states(items)
         record: dict[str, Any] = {"output": str(out), "items": len(items), **counts}
         record |= {"seconds": round(monotonic() - begun, 1), "report": str(out / REPORT)}
         said = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-        talk.result(record, f"{out}: {len(items)} videos: {said}; see {out / REPORT}")
+        reporter.result(record, f"{out}: {len(items)} videos: {said}; see {out / REPORT}")
         return SOME_FAILED if counts[FAILED] or counts[SKIPPED] else OK
 
 
 def report_dry_run(
-    left: list[BatchItem], items: list[BatchItem], book: Manifest, how: BatchOptions, talk: Reporter
+    left: list[BatchItem], items: list[BatchItem], manifest: Manifest, how: BatchOptions, reporter: Reporter
 ) -> int:
     """Print what a run would do and how long it would take; return the exit code."""
-    counts = book.count_states(items)
-    expected = forecast_batch(left, how, talk)
+    counts = manifest.count_states(items)
+    expected = forecast_batch(left, how, reporter)
     record = {"items": len(items), **counts, **expected, "would_do": [item.id for item in left]}
     lines = [f"{item.id}: {' + '.join(str(p) for p in item.photos)} driven by {item.clip}" for item in left]
     if expected["seconds"] is None:
@@ -95,7 +95,7 @@ def report_dry_run(
             f"about {format_duration(expected['seconds'])} with "
             f"{expected['workers']} workers"
         )
-    talk.result(record, "\n".join(lines))
+    reporter.result(record, "\n".join(lines))
     return OK
 
 

@@ -17,7 +17,7 @@ from pipelines.reporter import Reporter
 TRIAL_SECONDS = 2.0  # seconds of each trial clip
 
 
-def forecast_batch(items: list[BatchItem], how: BatchOptions, talk: Reporter) -> dict[str, Any]:
+def forecast_batch(items: list[BatchItem], how: BatchOptions, reporter: Reporter) -> dict[str, Any]:
     """The expected seconds, frames and workers of a batch; seconds is None if no clip could be tried."""
     workers = max(1, min(how.workers or default_local_workers(), len(items)))
     sized: dict[tuple[int, int], list[tuple[BatchItem, int]]] = defaultdict(list)
@@ -25,7 +25,7 @@ def forecast_batch(items: list[BatchItem], how: BatchOptions, talk: Reporter) ->
         try:
             info = probe(item.clip)
         except (VideoError, OSError) as error:
-            talk.warn(f"{item.clip} will fail: {error}")
+            reporter.warn(f"{item.clip} will fail: {error}")
             continue
         sized[info.height, info.width].append((item, info.frames or 0))
     frames = sum(count for some in sized.values() for _, count in some)
@@ -41,12 +41,12 @@ def forecast_batch(items: list[BatchItem], how: BatchOptions, talk: Reporter) ->
 def measure_clip_pace(item: BatchItem, patience: float) -> tuple[float, float] | None:
     """Frames per second of a warmed-up process, and the seconds it takes to warm up; None if the trial failed."""
     took: list[float] = []
-    with TemporaryDirectory() as folder, local_worker_pool(1, 1) as hands:
+    with TemporaryDirectory() as folder, local_worker_pool(1, 1) as pool:
         tried = replace(item, out=Path(folder) / f"tried{item.out.suffix}", motion=None, limit=TRIAL_SECONDS)
         for _ in range(2):  # the first run also starts the process and prepares the photo
             begun = monotonic()
-            hands.start(tried)
-            ended = hands.wait(patience)
+            pool.start(tried)
+            ended = pool.wait(patience)
             if not ended or not isinstance(ended[0][1], ItemOutcome) or not ended[0][1].frames:
                 return None
             took.append(monotonic() - begun)

@@ -29,7 +29,9 @@ class BatchItem:
     key: str = ""  # hash of everything that the output depends on
     motion: Path | None = None  # file of the clip's motion, shared by its items
     limit: float = inf  # seconds of the clip to render
-    since: float | None = None  # for a segment, whose `motion` is retargeted already: the video's first second
+    video_start: float | None = (
+        None  # of a segment, whose `motion` is retargeted already: first second of the whole video
+    )
 
     def imitate_options(self) -> ImitateOptions:
         """The options of `imitate` for this item."""

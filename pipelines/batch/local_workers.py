@@ -65,7 +65,7 @@ class LocalWorkerPool:
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self.context = get_context("spawn")
-        self.hands: list[LocalWorker] = []
+        self.members: list[LocalWorker] = []
 
     def start_worker(self) -> LocalWorker:
         """Start a worker process."""
@@ -76,43 +76,43 @@ class LocalWorkerPool:
         return LocalWorker(process, ours)
 
     def idle_workers(self) -> int:
-        return self.workers - sum(hand.item is not None for hand in self.hands)
+        return self.workers - sum(worker.item is not None for worker in self.members)
 
     def start(self, item: BatchItem) -> str:
-        idle = [hand for hand in self.hands if hand.item is None]
-        hand = idle[0] if idle else self.start_worker()
+        idle = [worker for worker in self.members if worker.item is None]
+        worker = idle[0] if idle else self.start_worker()
         if not idle:
-            self.hands.append(hand)
-        hand.item = item
+            self.members.append(worker)
+        worker.item = item
         with suppress(OSError):  # it has died, which `wait` reports
-            hand.pipe.send(item)
+            worker.pipe.send(item)
         return socket.gethostname()
 
     def wait(self, seconds: float) -> list[tuple[BatchItem, ItemOutcome | WorkerLost]]:
-        busy: dict[Any, LocalWorker] = {hand.pipe: hand for hand in self.hands if hand.item is not None}
+        busy: dict[Any, LocalWorker] = {worker.pipe: worker for worker in self.members if worker.item is not None}
         ended: list[tuple[BatchItem, ItemOutcome | WorkerLost]] = []
         for pipe in wait(list(busy), seconds):
-            hand = busy[pipe]
-            item, hand.item = hand.item, None
+            worker = busy[pipe]
+            item, worker.item = worker.item, None
             assert item is not None
             try:
-                ended.append((item, hand.pipe.recv()))
+                ended.append((item, worker.pipe.recv()))
             except (EOFError, OSError):
-                hand.process.join(5)
-                ended.append((item, WorkerLost(f"the worker process {describe_worker_exit(hand.process.exitcode)}")))
-                self.kill_worker(hand)
+                worker.process.join(5)
+                ended.append((item, WorkerLost(f"the worker process {describe_worker_exit(worker.process.exitcode)}")))
+                self.kill_worker(worker)
         return ended
 
     def end(self, item: BatchItem) -> None:
-        for hand in [hand for hand in self.hands if hand.item is item]:
-            self.kill_worker(hand)
+        for worker in [worker for worker in self.members if worker.item is item]:
+            self.kill_worker(worker)
 
-    def kill_worker(self, hand: LocalWorker) -> None:
+    def kill_worker(self, worker: LocalWorker) -> None:
         """Kill a worker and remove it from the pool."""
-        self.hands.remove(hand)
-        hand.process.kill()
-        hand.process.join()
-        hand.pipe.close()
+        self.members.remove(worker)
+        worker.process.kill()
+        worker.process.join()
+        worker.pipe.close()
 
 
 def describe_worker_exit(code: int | None) -> str:
@@ -125,12 +125,12 @@ def describe_worker_exit(code: int | None) -> str:
 @contextmanager
 def local_worker_pool(workers: int | None, items: int) -> Iterator[LocalWorkerPool]:
     """A pool of at most as many workers as items; its workers are killed on exit."""
-    hands = LocalWorkerPool(max(1, min(workers or default_local_workers(), items)))
+    pool = LocalWorkerPool(max(1, min(workers or default_local_workers(), items)))
     try:
-        yield hands
+        yield pool
     finally:
-        for hand in list(hands.hands):
-            hands.kill_worker(hand)
+        for worker in list(pool.members):
+            pool.kill_worker(worker)
 
 
 def default_local_workers() -> int:

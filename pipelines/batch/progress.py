@@ -30,11 +30,11 @@ class BatchProgress:
 
 
 @contextmanager
-def show_batch_progress(total: int, counts: dict[str, int], talk: Reporter) -> Iterator[BatchProgress]:
+def show_batch_progress(total: int, counts: dict[str, int], reporter: Reporter) -> Iterator[BatchProgress]:
     """The progress display for the reporter's settings and for stdout."""
-    if talk.quiet:
+    if reporter.quiet:
         yield BatchProgress()
-    elif talk.json or not sys.stdout.isatty():
+    elif reporter.json or not sys.stdout.isatty():
         yield JsonLinesProgress()
     else:
         live = LiveProgressTable(total, counts)

@@ -41,7 +41,7 @@ class RayWorkerPool:
         self.ray, self.workers = ray, workers
         how = {"num_cpus": 1, "num_gpus": gpus, "max_restarts": 0, "max_task_retries": 0}
         self.remote = ray.remote(scheduling_strategy="SPREAD", **how)(BatchItemActor)
-        self.hands = [self.start_worker() for _ in range(workers)]
+        self.members = [self.start_worker() for _ in range(workers)]
         self.since = monotonic()  # when any worker was last ready
 
     def start_worker(self) -> RayWorker:
@@ -52,18 +52,18 @@ class RayWorkerPool:
     def idle_workers(self) -> int:
         """How many workers are ready and idle."""
         self.register_ready_workers(0)
-        return sum(hand.node is not None and hand.item is None for hand in self.hands)
+        return sum(worker.node is not None and worker.item is None for worker in self.members)
 
     def register_ready_workers(self, seconds: float) -> None:
         """Register workers that have become ready; the others may become ready later, when there is room."""
-        new = {hand.ready: hand for hand in self.hands if hand.node is None}
+        new = {worker.ready: worker for worker in self.members if worker.node is None}
         there = self.ray.wait([*new], num_returns=len(new), timeout=seconds)[0] if new else []
         for promise in there:
             try:
                 new[promise].node = self.ray.get(promise)
             except self.ray.exceptions.RayError as error:
                 raise RayError(f"a Ray worker cannot be started: {last_error_line(error)}") from error
-        if len(new) - len(there) < len(self.hands):
+        if len(new) - len(there) < len(self.members):
             self.since = monotonic()
         elif monotonic() - self.since > ACTOR_START_SECONDS:
             raise RayError(
@@ -71,56 +71,56 @@ class RayWorkerPool:
             )
 
     def start(self, item: BatchItem) -> str:
-        hand = next(hand for hand in self.hands if hand.node is not None and hand.item is None)
-        hand.item, hand.doing = item, hand.actor.perform.remote(item)
-        assert hand.node is not None
-        return hand.node[1]
+        worker = next(worker for worker in self.members if worker.node is not None and worker.item is None)
+        worker.item, worker.doing = item, worker.actor.perform.remote(item)
+        assert worker.node is not None
+        return worker.node[1]
 
     def wait(self, seconds: float) -> list[tuple[BatchItem, ItemOutcome | WorkerLost]]:
-        busy = {hand.doing: hand for hand in self.hands if hand.item is not None}
+        busy = {worker.doing: worker for worker in self.members if worker.item is not None}
         if not busy:
             self.register_ready_workers(seconds)
             return []
         over, _ = self.ray.wait([*busy], num_returns=1, timeout=seconds)
         return [self.finish_item(busy[promise]) for promise in over]
 
-    def finish_item(self, hand: RayWorker) -> tuple[BatchItem, ItemOutcome | WorkerLost]:
+    def finish_item(self, worker: RayWorker) -> tuple[BatchItem, ItemOutcome | WorkerLost]:
         """The item and outcome of a worker that has ended; a dead worker is replaced."""
-        item, promise = hand.item, hand.doing
+        item, promise = worker.item, worker.doing
         assert item is not None
-        hand.item = hand.doing = None
+        worker.item = worker.doing = None
         try:
             return item, self.ray.get(promise)
         except self.ray.exceptions.RayActorError as error:
-            here, why = self.diagnose_loss(hand, error)
-            self.ray.kill(hand.actor)
-            self.hands[self.hands.index(hand)] = self.start_worker()
+            here, why = self.diagnose_loss(worker, error)
+            self.ray.kill(worker.actor)
+            self.members[self.members.index(worker)] = self.start_worker()
             what = "the worker process died" if here else "the worker's machine was lost"
             return item, WorkerLost(f"{what} ({why})", counted=here)
 
-    def diagnose_loss(self, hand: RayWorker, error: Exception) -> tuple[bool, str]:
+    def diagnose_loss(self, worker: RayWorker, error: Exception) -> tuple[bool, str]:
         """Whether the worker's machine is alive, and Ray's reason. Ray takes a while to report a lost machine."""
         until = monotonic() + NODE_LOSS_SECONDS
         while isinstance(error, self.ray.exceptions.ActorUnavailableError) and monotonic() < until:
             sleep(0.5)
             try:
-                self.ray.get(hand.actor.where.remote(), timeout=NODE_LOSS_SECONDS)
+                self.ray.get(worker.actor.where.remote(), timeout=NODE_LOSS_SECONDS)
                 return False, "it was unreachable for a while"
             except self.ray.exceptions.RayError as later:
                 error = later
-        assert hand.node is not None
-        alive = any(node["Alive"] and node["NodeID"] == hand.node[0] for node in self.ray.nodes())
+        assert worker.node is not None
+        alive = any(node["Alive"] and node["NodeID"] == worker.node[0] for node in self.ray.nodes())
         return alive and "node has died" not in str(error), last_error_line(error)
 
     def end(self, item: BatchItem) -> None:
-        for k, hand in enumerate(self.hands):
-            if hand.item is item:
-                self.ray.kill(hand.actor)
-                self.hands[k] = self.start_worker()
+        for k, worker in enumerate(self.members):
+            if worker.item is item:
+                self.ray.kill(worker.actor)
+                self.members[k] = self.start_worker()
 
     def close(self) -> None:
         """Kill all workers."""
-        kill_actors(self.ray, (hand.actor for hand in self.hands))
+        kill_actors(self.ray, (worker.actor for worker in self.members))
 
 
 @contextmanager
@@ -130,12 +130,12 @@ def ray_worker_pool(how: BatchOptions, items: int) -> Iterator[RayWorkerPool]:
         nodes = ray.nodes()
         workers = max(1, min(how.workers or default_ray_workers(nodes, how.gpus_per_worker), items))
         check_ray_gpus(nodes, workers, how.gpus_per_worker)
-        hands = RayWorkerPool(ray, workers, how.gpus_per_worker)
+        pool = RayWorkerPool(ray, workers, how.gpus_per_worker)
         try:
-            yield hands
+            yield pool
         finally:
             with suppress(ray.exceptions.RayError):
-                hands.close()
+                pool.close()
 
 
 def default_ray_workers(nodes: Iterable[Any], gpus: float) -> int:

@@ -34,8 +34,8 @@ def open_worker_pool(how: BatchOptions, items: int) -> AbstractContextManager[Wo
 class Scheduler:
     """Runs items on a worker pool, with retries and a timeout of `patience` seconds plus some per frame."""
 
-    book: Manifest
-    hands: WorkerPool
+    manifest: Manifest
+    pool: WorkerPool
     patience: float
     board: BatchProgress = NO_PROGRESS
     frame_patience: float = 1.0  # seconds added to the timeout for each frame
@@ -45,16 +45,16 @@ class Scheduler:
         """Run the items; yield each one when it is finished, whether it succeeded or failed."""
         waiting, running = deque(items), dict[str, tuple[BatchItem, float]]()
         while waiting or running:
-            while self.hands.idle_workers() and (item := take_ready_item(waiting, running)):
-                node = self.hands.start(item)
-                self.book.begin(item, node)
+            while self.pool.idle_workers() and (item := take_ready_item(waiting, running)):
+                node = self.pool.start(item)
+                self.manifest.begin(item, node)
                 frames = clip_frame_count(item.clip) or 0
                 running[item.id] = (item, self.clock() + self.patience + self.frame_patience * frames)
                 self.board.start_item(item)
-            ended = self.hands.wait(SCHEDULER_POLL_SECONDS)
+            ended = self.pool.wait(SCHEDULER_POLL_SECONDS)
             for item, deadline in [*running.values()]:
                 if self.clock() > deadline and not any(item is one for one, _ in ended):
-                    self.hands.end(item)
+                    self.pool.end(item)
                     allowed = f"{self.patience:g} s plus {self.frame_patience:g} s per frame"
                     ended.append((item, WorkerLost(f"it was not done after {allowed}")))
             for item, result in ended:
@@ -68,17 +68,17 @@ class Scheduler:
         """Record an item's result; return False if it is to be retried."""
         if isinstance(result, WorkerLost):
             remove_stale_parts(item.out)
-        last = self.book.row(item.id)["attempts"] >= MAX_ATTEMPTS
+        last = self.manifest.row(item.id)["attempts"] >= MAX_ATTEMPTS
         counted = result.counted if isinstance(result, WorkerLost) else result.kind == SYSTEM_FAULT
         failed = isinstance(result, WorkerLost) or result.kind == SYSTEM_FAULT
         if failed and not (counted and last):
-            self.book.back(item, result.reason, counted)
+            self.manifest.back(item, result.reason, counted)
             self.board.requeue_item(item)
             return False
         if isinstance(result, WorkerLost):
             result = ItemOutcome(SYSTEM_FAULT, f"{result.reason}; tried {MAX_ATTEMPTS} times")
-        self.book.end(item, result)
-        self.board.finish_item(item, self.book.row(item.id))
+        self.manifest.end(item, result)
+        self.board.finish_item(item, self.manifest.row(item.id))
         return True
 
 

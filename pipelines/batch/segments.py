@@ -50,13 +50,15 @@ def check_segment_options(job: ImitateJob) -> None:
     """Refuse options that cannot be rendered in segments."""
     how = job.how
     if how.background == "driving" or how.side_by_side or how.preview:
-        wish = "--preview" if how.preview else "--side-by-side" if how.side_by_side else "--background driving"
-        raise UsageError(f"--segments cannot be used with {wish}, which needs the video from its start; leave one out")
+        option = "--preview" if how.preview else "--side-by-side" if how.side_by_side else "--background driving"
+        raise UsageError(
+            f"--segments cannot be used with {option}, which needs the video from its start; leave one out"
+        )
     if how.background == "alpha" and job.out.suffix.lower() == ".webm":
         raise UsageError("transparent .webm files cannot be joined; give a .mov file, or leave --segments out")
 
 
-def imitate_in_segments(job: ImitateJob, talk: Reporter) -> list[Tensor]:
+def imitate_in_segments(job: ImitateJob, reporter: Reporter) -> list[Tensor]:
     """Write the video; return the confidence of each frame.
 
     Finished segments are kept in a folder beside the output until it is complete.
@@ -65,45 +67,47 @@ def imitate_in_segments(job: ImitateJob, talk: Reporter) -> list[Tensor]:
     folder = job.out.absolute().with_name(f".{job.out.name}.segments")
     how = BatchOptions(
         on="ray" if job.how.run == "ray" else "local",
-        workers=job.seeing.workers,
+        workers=job.estimation.workers,
         gpus_per_worker=job.how.gpus_per_worker,
         address=job.how.address,
     )
-    with open_manifest(folder) as book:
-        every = plan_segments(job, folder, book, talk)
-        book.plan_items([one.item for one in every], again=True, over=True)
-        left = {one.item.id: one for one in every if book.row(one.item.id)["state"] == QUEUED}
-        with open_worker_pool(how, len(left)) as hands:
-            ended = Scheduler(book, hands, SEGMENT_PATIENCE + max(map(len, every))).run(
+    with open_manifest(folder) as manifest:
+        every = plan_segments(job, folder, manifest, reporter)
+        manifest.plan_items([one.item for one in every], again=True, over=True)
+        left = {one.item.id: one for one in every if manifest.row(one.item.id)["state"] == QUEUED}
+        with open_worker_pool(how, len(left)) as pool:
+            ended = Scheduler(manifest, pool, SEGMENT_PATIENCE + max(map(len, every))).run(
                 [one.item for one in left.values()]
             )
-            for done in talk.track_progress((left[item.id] for item in ended), "imitate", sum(map(len, left.values()))):
-                row = book.row(done.item.id)
+            for done in reporter.track_progress(
+                (left[item.id] for item in ended), "imitate", sum(map(len, left.values()))
+            ):
+                row = manifest.row(done.item.id)
                 if row["state"] == FAILED:
                     raise OutputError(f"the segment at second {done.second:.2f} cannot be rendered: {row['reason']}")
-        join(job.out, [(one.second, one.item.out) for one in every], job.clip, provenance_tags(), talk.warn)
+        join(job.out, [(one.second, one.item.out) for one in every], job.clip, provenance_tags(), reporter.warn)
         sure = [load_cached_motion(cast(Path, one.item.motion))[0].confidence for one in every]
     shutil.rmtree(folder)
     return sure
 
 
-def plan_segments(job: ImitateJob, folder: Path, book: Manifest, talk: Reporter) -> list[VideoSegment]:
+def plan_segments(job: ImitateJob, folder: Path, manifest: Manifest, reporter: Reporter) -> list[VideoSegment]:
     """The segments; the motion of each is stored before any is rendered."""
-    key, index = segments_cache_key(job, book), folder / SEGMENT_INDEX
+    key, index = segments_cache_key(job, manifest), folder / SEGMENT_INDEX
     told = json.loads(index.read_text()) if index.exists() else {}
     if told.get("key") != key:
-        told = {"key": key, "stretches": [*store_segment_motions(job, folder, talk)]}
+        told = {"key": key, "stretches": [*store_segment_motions(job, folder, reporter)]}
         write_bytes_atomically(index, json.dumps(told).encode())
     drawing, looking = (
         resolve_drawing_paths(select_item_options(job.how, RenderOptions), Path.cwd()),
-        select_item_options(job.seeing, BaseEstimationOptions),
+        select_item_options(job.estimation, BaseEstimationOptions),
     )
     photos, begin = tuple(photo.absolute() for photo in job.photos), told["stretches"][0][0]
     every = []
     for number, (second, frames) in enumerate(told["stretches"]):
         name, motion = f"{number:05}{job.out.suffix.lower()}", folder / segment_motion_name(number)
         own = digest_of_parts([key, str(number)])
-        item = BatchItem(name, photos, motion, folder / name, drawing, looking, own, motion, since=begin)
+        item = BatchItem(name, photos, motion, folder / name, drawing, looking, own, motion, video_start=begin)
         every.append(VideoSegment(item, second, frames))
     return every
 
@@ -113,31 +117,31 @@ def select_item_options(options: D, kind: type[D]) -> D:
     return kind(**{field.name: getattr(options, field.name) for field in fields(kind)})
 
 
-def segments_cache_key(job: ImitateJob, book: Manifest) -> str:
+def segments_cache_key(job: ImitateJob, manifest: Manifest) -> str:
     """A hash of everything that the result depends on."""
     given = [
         *job.photos,
         *(path for path in (job.clip, job.how.motion, job.how.weights, Path(job.how.background)) if path),
     ]
-    drawing, seeing = (
+    drawing, estimation = (
         select_item_options(job.how, RenderOptions),
-        select_item_options(job.seeing, BaseEstimationOptions),
+        select_item_options(job.estimation, BaseEstimationOptions),
     )
-    settings = f"{drawing} {seeing} {job.how.segments}"
-    return digest_of_parts([version_with_weights(), settings, *(book.cached_digest(path) for path in given)])
+    settings = f"{drawing} {estimation} {job.how.segments}"
+    return digest_of_parts([version_with_weights(), settings, *(manifest.cached_digest(path) for path in given)])
 
 
-def store_segment_motions(job: ImitateJob, folder: Path, talk: Reporter) -> Iterator[tuple[float, int]]:
+def store_segment_motions(job: ImitateJob, folder: Path, reporter: Reporter) -> Iterator[tuple[float, int]]:
     """Store the motion of each segment; yield its first second and frame count.
 
     Each segment starts where a keyframe may be.
     """
     assert job.how.segments is not None
-    with open_person_motion(job, talk, load_person, THREAD_RUNNER) as (driver, _, moved):
+    with open_person_motion(job, reporter, load_person, THREAD_RUNNER) as (driver, _, moved):
         rate = float(driver.rate)
         apart = max(1, round(rate * RENDER_ENCODING.keyframes))
         length = apart * ceil(job.how.segments * rate / apart)
-        seen = talk.track_progress(moved, "look", driver.frames)
+        seen = reporter.track_progress(moved, "look", driver.frames)
         for number, part in enumerate(regroup_motion(seen, length)):
             cache_motion(folder / segment_motion_name(number), part, rate)
             yield float(part.seconds[0]), len(part)

@@ -70,41 +70,45 @@ class ItemRunner:
         self.people: OrderedDict[Any, Person] = OrderedDict()
 
     def __call__(self, item: BatchItem) -> ItemOutcome:
-        begun, talk = monotonic(), RecordingReporter()
+        begun, reporter = monotonic(), RecordingReporter()
         reset_peak_memory()
         try:
-            frames = self.render_item(item, talk)
-            seconds, shown = round(monotonic() - begun, 2), encode_preview_strip(talk.pictures)
-            outcome = ItemOutcome(DONE, "", frames, seconds, peak_rss(), socket.gethostname(), tuple(talk.heard), shown)
+            frames = self.render_item(item, reporter)
+            seconds, shown = round(monotonic() - begun, 2), encode_preview_strip(reporter.pictures)
+            outcome = ItemOutcome(
+                DONE, "", frames, seconds, peak_rss(), socket.gethostname(), tuple(reporter.heard), shown
+            )
             write_bytes_atomically(
                 outcome_record_path(item.out), (json.dumps(outcome_record(item, outcome), indent=1) + "\n").encode()
             )
         except Exception as error:
             code, sentence = classify_error(error)
             kind = INPUT_FAULT if code in (BAD_INPUT, USAGE) else SYSTEM_FAULT
-            return ItemOutcome(kind, " ".join(sentence.split()), node=socket.gethostname(), warnings=tuple(talk.heard))
+            return ItemOutcome(
+                kind, " ".join(sentence.split()), node=socket.gethostname(), warnings=tuple(reporter.heard)
+            )
         return outcome
 
-    def render_item(self, item: BatchItem, talk: Reporter) -> int:
+    def render_item(self, item: BatchItem, reporter: Reporter) -> int:
         """Render the item's video; return its number of frames."""
         item.out.parent.mkdir(parents=True, exist_ok=True)
-        how, seeing = item.imitate_options(), item.motion_options()
-        job = ImitateJob(item.photos, item.clip, item.out, how, seeing, item.limit)
-        if item.since is not None:
-            job = replace(job, clip=None, how=replace(how, motion=item.motion), since=item.since)
+        how, estimation = item.imitate_options(), item.motion_options()
+        job = ImitateJob(item.photos, item.clip, item.out, how, estimation, item.limit)
+        if item.video_start is not None:
+            job = replace(job, clip=None, how=replace(how, motion=item.motion), video_start=item.video_start)
         elif item.motion is not None:
             if not item.motion.exists():
-                write_extracted_motion(item.clip, item.motion, replace(seeing, size=job.longest), talk, INLINE)
+                write_extracted_motion(item.clip, item.motion, replace(estimation, size=job.longest), reporter, INLINE)
             job = replace(job, how=replace(how, motion=item.motion))
-        return sum(map(len, render_video(job, talk, self.person, INLINE)))
+        return sum(map(len, render_video(job, reporter, self.person, INLINE)))
 
-    def person(self, photos: Sequence[Path], longest: int, how: PersonOptions, talk: Reporter) -> Person:
+    def person(self, photos: Sequence[Path], longest: int, how: PersonOptions, reporter: Reporter) -> Person:
         """The person of these photos, cached until a photo or the weights change."""
         files = (*photos, how.weights) if how.weights else photos
         stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
         key = (stamps, longest, how.photo_person, how.renderer)
         if key not in self.people:
-            self.people[key] = load_person(photos, longest, how, talk)
+            self.people[key] = load_person(photos, longest, how, reporter)
             if len(self.people) > CACHED_PEOPLE:
                 self.people.popitem(last=False)
         self.people.move_to_end(key)

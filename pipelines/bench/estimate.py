@@ -65,10 +65,10 @@ def measure_accuracy(clips: dict[int, Path], truth: dict[str, np.ndarray]) -> It
         seen = cat_batched([max(LandmarkEstimator(Landmarking(rate=1e6))(run), key=mean_score) for run in read(clip)])
         index = camera - 1
         true = torch.from_numpy(truth["X"] @ truth["R"][index].T + truth["t"][index])
-        for name, seeing in ESTIMATION_SETTINGS.items():
-            what = open_input_clip(clip, seeing, lambda _: None)
-            motion = cat_batched(list(fit_motion(what, track_person(what), model)))
-            yield f"camera {camera} {name:8}" + accuracy_row(model, motion, seen, true, float(what.info.rate))
+        for name, estimation in ESTIMATION_SETTINGS.items():
+            opened = open_input_clip(clip, estimation, lambda _: None)
+            motion = cat_batched(list(fit_motion(opened, track_person(opened), model)))
+            yield f"camera {camera} {name:8}" + accuracy_row(model, motion, seen, true, float(opened.info.rate))
 
 
 def mean_score(seen: Sighting) -> float:

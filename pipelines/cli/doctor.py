@@ -137,11 +137,11 @@ def run_check(what: str) -> CheckResult:
         return CheckResult(what, False, f"{type(error).__name__}: {error}")
 
 
-def check_installation(talk: Reporter) -> int:
+def check_installation(reporter: Reporter) -> int:
     """Run all checks and print them; the exit code is 0 unless one failed."""
     found = [run_check(what) for what in INSTALLATION_CHECKS]
     well = all(finding.good is not False for finding in found)
     width = max(len(f.what) for f in found) + 2
     lines = [f"{CHECK_LABELS[f.good]:<6}{f.what:<{width}}{f.words}" for f in found]
-    talk.result({"well": well, "checks": [vars(f) for f in found]}, "\n".join(lines))
+    reporter.result({"well": well, "checks": [vars(f) for f in found]}, "\n".join(lines))
     return OK if well else FAILED

@@ -17,14 +17,14 @@ from pipelines.reporter import MISSING, OK, Reporter, print_table
 FileRecord = dict[str, Any]
 
 
-def report_file_info(file: Path, talk: Reporter) -> None:
+def report_file_info(file: Path, reporter: Reporter) -> None:
     """Print what a file holds, by its suffix; files of unknown suffix are read as clips."""
     if not file.exists() or not stat.S_ISREG(file.stat().st_mode):
         raise NotAVideo(f"{file} is {'not a regular file' if file.exists() else 'missing'}; give the path of a file")
     record = {"file": str(file)} | DESCRIBERS.get(file.suffix.lower(), describe_clip)(file)
     for warning in record.get("warnings", ()):
-        talk.warn(warning)
-    talk.record(record)
+        reporter.warn(warning)
+    reporter.record(record)
 
 
 def describe_clip(file: Path) -> FileRecord:
@@ -76,17 +76,17 @@ DESCRIBERS: dict[str, Callable[[Path], FileRecord]] = {
 }
 
 
-def list_weights(check: bool, talk: Reporter) -> int:
+def list_weights(check: bool, reporter: Reporter) -> int:
     """List the shipped files and the user's own SMPL; exit code 4 if a shipped file is missing or changed."""
     rows = [describe_asset(asset, check) for asset in stored.read_asset_manifest()]
     rows.append(describe_own_smpl())
     wrong = [row for row in rows if row["state"] in ("missing", "changed")]
-    if talk.json:
-        talk.result({"weights": rows}, "")
+    if reporter.json:
+        reporter.result({"weights": rows}, "")
     else:
         print_table(("file", "kB", "state", "what", "licence", "origin", "sha256"), rows)
     for row in wrong:
-        talk.warn(f"{row['file']} is {row['state']}; reinstall motion-imitate")
+        reporter.warn(f"{row['file']} is {row['state']}; reinstall motion-imitate")
     return MISSING if wrong else OK
 
 

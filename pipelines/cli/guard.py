@@ -16,11 +16,11 @@ from pipelines.reporter import INTERRUPTED, OK, Reporter
 STOP_TIMEOUT = 3.0  # seconds to clean up after a signal
 
 
-def run_guarded(talk: Reporter, action: Callable[[], Any]) -> int:
+def run_guarded(reporter: Reporter, action: Callable[[], Any]) -> int:
     """The action's exit code; an exception is reported in one sentence."""
     told = Event()
     try:
-        with handle_termination(talk, told):
+        with handle_termination(reporter, told):
             code = action()
         return code if isinstance(code, int) else OK
     except SystemExit as wish:
@@ -28,11 +28,11 @@ def run_guarded(talk: Reporter, action: Callable[[], Any]) -> int:
     except BrokenPipeError:  # the reader of the results closed the pipe
         return discard_stdout()
     except BaseException as error:
-        if talk.debug:
+        if reporter.debug:
             traceback.print_exc()
         # an interrupted import raises other errors than KeyboardInterrupt
         code, sentence = classify_error(KeyboardInterrupt() if told.is_set() else error)
-        talk.fail(code, " ".join(sentence.split()))
+        reporter.fail(code, " ".join(sentence.split()))
         return code
 
 
@@ -43,12 +43,12 @@ def discard_stdout() -> int:
 
 
 @contextmanager
-def handle_termination(talk: Reporter, told: Event) -> Iterator[None]:
+def handle_termination(reporter: Reporter, told: Event) -> Iterator[None]:
     """Handle SIGTERM like Ctrl-C: unwind and clean up; if that takes longer than STOP_TIMEOUT, exit at once."""
     if current_thread() is not main_thread():
         yield
         return
-    late = Timer(STOP_TIMEOUT, exit_process, [talk])
+    late = Timer(STOP_TIMEOUT, exit_process, [reporter])
     late.daemon = True
 
     def interrupt(*_: object) -> None:
@@ -69,9 +69,9 @@ def handle_termination(talk: Reporter, told: Event) -> Iterator[None]:
             signal(number, handler)
 
 
-def exit_process(talk: Reporter) -> None:
+def exit_process(reporter: Reporter) -> None:
     """End the process without waiting for its threads; nothing half-written is left."""
     remove_unfinished_outputs()
-    talk.fail(INTERRUPTED, INTERRUPTED_MESSAGE)
+    reporter.fail(INTERRUPTED, INTERRUPTED_MESSAGE)
     sys.stderr.flush()
     os._exit(INTERRUPTED)

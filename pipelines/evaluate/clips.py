@@ -44,10 +44,10 @@ def evaluate_clips(
     clips: list[Path],
     how: EvaluationOptions,
     people: EvaluationPeopleOptions,
-    seeing: EstimationOptions,
+    estimation: EstimationOptions,
     out: Path | None,
     overwrite: bool,
-    talk: Reporter,
+    reporter: Reporter,
 ) -> None:
     """Evaluate every generator on the clips, the pairs and synthetic people, and write the results."""
     jobs = [*((clip, clip) for clip in clips), *how.pair]
@@ -56,40 +56,40 @@ def evaluate_clips(
     if how.weights is not None:
         load_trained_networks(how.weights)  # report unreadable weights first
     pages = plan_sheet_paths(jobs, how.made_up > 0, out, how.sheet, overwrite)
-    seeing = replace(seeing, size=seeing.size or COMPARED_SIZE)
-    judges = load_metric_networks(seeing, talk)
+    estimation = replace(estimation, size=estimation.size or COMPARED_SIZE)
+    judges = load_metric_networks(estimation, reporter)
     rows: list[ScoreRow] = []
     for (first, second), page in zip(jobs, pages[: len(jobs)], strict=True):
-        rows += compare_clip_pair(first, second, how, seeing, page, judges, talk)
+        rows += compare_clip_pair(first, second, how, estimation, page, judges, reporter)
     if how.made_up:
         from pipelines.evaluate.synthetic_people import evaluate_synthetic_people  # slow to import
 
-        rows += evaluate_synthetic_people(how, people, pages[-1], judges, talk)
-    write_evaluation(rows, how, out, talk)
+        rows += evaluate_synthetic_people(how, people, pages[-1], judges, reporter)
+    write_evaluation(rows, how, out, reporter)
 
 
 def compare_clip_pair(
     first: Path,
     second: Path,
     how: EvaluationOptions,
-    seeing: EstimationOptions,
+    estimation: EstimationOptions,
     page: Path | None,
     judges: MetricNetworks,
-    talk: Reporter,
+    reporter: Reporter,
 ) -> list[ScoreRow]:
     """Scores of each method that renders the second clip from one frame of the first, one row per method."""
     alone = first == second
-    photo = read_reference_person(first, how.source_frame, seeing, talk)
-    what = open_input_clip(second, seeing, talk.warn)
+    photo = read_reference_person(first, how.source_frame, estimation, reporter)
+    opened = open_input_clip(second, estimation, reporter.warn)
     last = (how.frames + 1) * how.every  # one more, because the photo's own frame is skipped
-    motion, points = retarget_clip_motion(what, last + FIT_LOOKAHEAD, photo)
+    motion, points = retarget_clip_motion(opened, last + FIT_LOOKAHEAD, photo)
     wanted = [t for t in range(0, min(last, len(motion) - 1), how.every) if motion.confidence[t] > 0]
     wanted = [t for t in wanted if not alone or t != how.source_frame][: how.frames]
-    truth = find_ground_truth_frames(what, wanted, points, judges.eyes) if wanted else iter(())
+    truth = find_ground_truth_frames(opened, wanted, points, judges.eyes) if wanted else iter(())
     name = first.stem if alone else f"{first.stem} to {second.stem}"
-    counted = talk.track_progress(truth, name, len(wanted))
+    counted = reporter.track_progress(truth, name, len(wanted))
     shown = set(wanted[:: len(wanted) // CLIP_SHEET_COLUMNS + 1])
-    marks, kept = score_clip_samples(counted, rendering_methods(photo, what.size, how.weights), motion, judges, shown)
+    marks, kept = score_clip_samples(counted, rendering_methods(photo, opened.size, how.weights), motion, judges, shown)
     if not kept:
         raise NobodyInClip(f"no frame of {second} can be compared; give a clip with a person, or another --every")
     if page is not None:

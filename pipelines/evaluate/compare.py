@@ -58,14 +58,14 @@ class RenderingMethod:
     shares: Callable[[Motion], FrameScores]
 
 
-def load_metric_networks(seeing: EstimationOptions, talk: Reporter) -> MetricNetworks:
+def load_metric_networks(estimation: EstimationOptions, reporter: Reporter) -> MetricNetworks:
     """All available metric networks; warns once of a missing package."""
-    eyes = LandmarkEstimator(Landmarking(device=seeing.device, threads=seeing.threads, rate=1e6))
-    faces = FaceNets(COMPARED_FACES, threads=seeing.threads)
+    eyes = LandmarkEstimator(Landmarking(device=estimation.device, threads=estimation.threads, rate=1e6))
+    faces = FaceNets(COMPARED_FACES, threads=estimation.threads)
     try:
         return MetricNetworks(eyes, faces, load_lite0())
     except MissingWeights as missing:
-        talk.warn(f"perceptual distance is left out: {missing}")
+        reporter.warn(f"perceptual distance is left out: {missing}")
         return MetricNetworks(eyes, faces)
 
 
@@ -108,13 +108,15 @@ def fill_frame_with(picture: Float[Tensor, "3 H W"], size: tuple[int, int]) -> U
     return (same * 255 + 0.5).clamp(0, 255).to(torch.uint8)
 
 
-def read_reference_person(clip: Path, number: int, seeing: EstimationOptions, talk: Reporter) -> ReferencePerson:
+def read_reference_person(
+    clip: Path, number: int, estimation: EstimationOptions, reporter: Reporter
+) -> ReferencePerson:
     """The person of one frame of a clip, estimated as from a photo."""
     info = probe(clip)
-    picture = read_clip_frame(clip, number, limit_size((info.height, info.width), seeing.size)).float() / 255
-    people = find_people(picture, f"frame {number} of {clip}", seeing.person)
+    picture = read_clip_frame(clip, number, limit_size((info.height, info.width), estimation.size)).float() / 255
+    people = find_people(picture, f"frame {number} of {clip}", estimation.person)
     for advice in photo_advice(people, (picture.shape[1], picture.shape[2])):
-        talk.warn(f"frame {number} of {clip}: {advice}")
+        reporter.warn(f"frame {number} of {clip}: {advice}")
     return ReferencePerson(*prepare_person(Photos(picture[None], torch.ones_like(picture[None, :1])), people[:1]))
 
 
@@ -129,13 +131,13 @@ def read_clip_frame(clip: Path, number: int, size: tuple[int, int]) -> UInt8[Ten
 
 
 def retarget_clip_motion(
-    what: OpenedClip, frames: int, photo: ReferencePerson
+    opened: OpenedClip, frames: int, photo: ReferencePerson
 ) -> tuple[Motion, Float[Tensor, "T K 2"]]:
     """The clip's motion on the person's body, seen by the clip's camera; and the landmarks seen in the clip."""
     points: list[Tensor] = []
-    seen = record_points(take_sightings(track_person(what), frames), points.append)
+    seen = record_points(take_sightings(track_person(opened), frames), points.append)
     plan = Retarget(camera="copy", scale="match")
-    driven = fit_motion(what, seen, load_body_model("anny"))
+    driven = fit_motion(opened, seen, load_body_model("anny"))
     motion = cat_batched(list(adapt_motion(driven, photo.source, photo.model, plan)))
     return motion, torch.cat(points)[..., :2]
 

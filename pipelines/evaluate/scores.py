@@ -60,10 +60,10 @@ class GroundTruthFrame:
 
 
 def find_ground_truth_frames(
-    what: OpenedClip, wanted: Collection[int], points: Float[Tensor, "T K 2"], look: LandmarkEstimator
+    opened: OpenedClip, wanted: Collection[int], points: Float[Tensor, "T K 2"], look: LandmarkEstimator
 ) -> Iterator[GroundTruthFrame]:
     """The wanted frames in which a person is found near `points`."""
-    for frame, pictures in frames_with_next(what, wanted):
+    for frame, pictures in frames_with_next(opened, wanted):
         seen = find_person_near(pictures[0], points[frame], look)
         if seen is None:
             continue
@@ -72,11 +72,11 @@ def find_ground_truth_frames(
             yield GroundTruthFrame(frame, pictures, seen, person[None])
 
 
-def frames_with_next(what: OpenedClip, wanted: Collection[int]) -> Iterator[tuple[int, UInt8[Tensor, "2 3 H W"]]]:
+def frames_with_next(opened: OpenedClip, wanted: Collection[int]) -> Iterator[tuple[int, UInt8[Tensor, "2 3 H W"]]]:
     """The number of each wanted frame, and its picture with the next one."""
     before: Tensor | None = None
     pictures = (
-        picture for run in read(what.info.path, DETECTION_RUN, what.size, warn=what.warn) for picture in run.data
+        picture for run in read(opened.info.path, DETECTION_RUN, opened.size, warn=opened.warn) for picture in run.data
     )
     last = max(wanted)
     for number, picture in enumerate(pictures):

@@ -40,7 +40,11 @@ class ScoredView:
 
 
 def evaluate_synthetic_people(
-    how: EvaluationOptions, people: EvaluationPeopleOptions, page: Path | None, judges: MetricNetworks, talk: Reporter
+    how: EvaluationOptions,
+    people: EvaluationPeopleOptions,
+    page: Path | None,
+    judges: MetricNetworks,
+    reporter: Reporter,
 ) -> list[ScoreRow]:
     """The scores of the unchanged photo and of each generator, one row each."""
     many = replace(training_sampling(people, SYNTHETIC_VIEW_SIZE), casting=PeoplePool(people=1, each=1))
@@ -48,7 +52,7 @@ def evaluate_synthetic_people(
     coming = chain.from_iterable(
         score_scene_views(make_training_scene(pairs, number), judges, how.weights) for number in range(how.made_up)
     )
-    seen = list(talk.track_progress(islice(coming, how.made_up), SYNTHETIC_CLIP_NAME, how.made_up))
+    seen = list(reporter.track_progress(islice(coming, how.made_up), SYNTHETIC_CLIP_NAME, how.made_up))
     if page is not None:
         write_synthetic_sheet(seen[:: len(seen) // SYNTHETIC_SHEET_COLUMNS + 1], page)
     return [

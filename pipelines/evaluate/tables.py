@@ -90,7 +90,7 @@ def mean_scores(each: Sequence[FrameScores], whole: bool) -> ScoreRow:
     return row
 
 
-def write_evaluation(rows: Sequence[ScoreRow], how: EvaluationOptions, out: Path | None, talk: Reporter) -> None:
+def write_evaluation(rows: Sequence[ScoreRow], how: EvaluationOptions, out: Path | None, reporter: Reporter) -> None:
     """Print the table, and write the unrounded scores to the file."""
     record = {
         "every": how.every,
@@ -100,7 +100,7 @@ def write_evaluation(rows: Sequence[ScoreRow], how: EvaluationOptions, out: Path
     }
     if out is not None:
         write_bytes_atomically(out, (json.dumps(record, indent=1) + "\n").encode())
-    talk.result(record, markdown_score_table(rows))
+    reporter.result(record, markdown_score_table(rows))
 
 
 def system_means(rows: Sequence[ScoreRow]) -> dict[str, ScoreRow]:

@@ -6,7 +6,6 @@ from time import monotonic
 
 from torch import Tensor
 
-from motion_imitate.generators.load import load_trained_networks
 from pipelines.imitate.driver import ImitateJob
 from pipelines.imitate.options import ImitateOptions
 from pipelines.imitate.render_video import render_video
@@ -14,7 +13,8 @@ from pipelines.motion.confidence_report import report_confidence
 from pipelines.motion.options import EstimationOptions
 from pipelines.output_path import UsageError, check_output_path
 from pipelines.rendering.backdrop import check_background_option
-from pipelines.rendering.options import allowed_suffixes
+from pipelines.rendering.options import allowed_suffixes, option_files
+from pipelines.rendering.person import check_weights_option
 from pipelines.reporter import Reporter
 
 
@@ -23,29 +23,26 @@ def run_imitate(
     clip: Path | None,
     out: Path,
     how: ImitateOptions,
-    seeing: EstimationOptions,
+    estimation: EstimationOptions,
     overwrite: bool,
-    talk: Reporter,
+    reporter: Reporter,
     render: Callable[[ImitateJob, Reporter], list[Tensor]] = render_video,
 ) -> None:
     """Check the options, render the video, and report it."""
-    given = [*photos, *([clip] if clip else []), *([how.motion] if how.motion else [])]
-    check_output_path(out, given, allowed_suffixes(how), overwrite)
-    check_imitate_options(how, seeing)
+    inputs = [*photos, *filter(None, (clip, how.motion)), *option_files(how)]
+    check_output_path(out, inputs, allowed_suffixes(how), overwrite)
+    check_imitate_options(how, estimation)
     begun = monotonic()
-    job = ImitateJob(tuple(photos), clip, out, how, seeing)
-    sure = render(job, talk)
-    report_confidence(out, sure, monotonic() - begun, talk)
+    job = ImitateJob(tuple(photos), clip, out, how, estimation)
+    confidence = render(job, reporter)
+    report_confidence(out, confidence, monotonic() - begun, reporter)
 
 
-def check_imitate_options(how: ImitateOptions, seeing: EstimationOptions) -> None:
+def check_imitate_options(how: ImitateOptions, estimation: EstimationOptions) -> None:
     """Raise UsageError for options that cannot work together, before anything is computed."""
-    if seeing.body != "anny":
-        raise UsageError(f"photos are fitted with the body anny, not {seeing.body}; leave --body out")
-    if how.weights is not None:
-        if how.renderer != "liquid-warping":
-            raise UsageError(f"the renderer {how.renderer} takes no --weights; give --renderer liquid-warping too")
-        load_trained_networks(how.weights)
+    if estimation.body != "anny":
+        raise UsageError(f"photos are fitted with the body anny, not {estimation.body}; leave --body out")
+    check_weights_option(how)
     check_background_option(how.background, ("driving",))
     if how.motion is not None and how.background == "driving":
         raise UsageError(

@@ -13,7 +13,7 @@ DEMO_PHOTO, DEMO_CLIP = "demo/photo.jpg", "demo/clip.mp4"
 DEMO_SIZE = 960  # pixels of the result's longer side
 
 
-def run_demo(folder: Path, overwrite: bool, talk: Reporter) -> None:
+def run_demo(folder: Path, overwrite: bool, reporter: Reporter) -> None:
     """Render `motion-imitate-demo.mp4` into the folder."""
     if not folder.is_dir():
         raise UsageError(f"no folder {folder}; create it, or give another")
@@ -25,5 +25,5 @@ def run_demo(folder: Path, overwrite: bool, talk: Reporter) -> None:
         how,
         EstimationOptions(size=DEMO_SIZE),
         overwrite,
-        talk,
+        reporter,
     )

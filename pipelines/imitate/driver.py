@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import inf
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -37,7 +36,7 @@ class DrivingMotion:
     model: BodyModel
     rate: Fraction
     frames: int | None
-    what: OpenedClip | None = None
+    opened: OpenedClip | None = None
     seen: deque[Sighting] = field(default_factory=deque)  # sightings of the clip's frames, if recorded
 
 
@@ -49,38 +48,40 @@ class ImitateJob:
     clip: Path | None
     out: Path
     how: ImitateOptions
-    seeing: EstimationOptions
+    estimation: EstimationOptions
     limit: float = inf  # seconds of the clip to render
-    since: float | None = None  # set for a segment, whose motion is retargeted already: the second at which it begins
+    video_start: float | None = (
+        None  # of a segment, whose motion is retargeted already: first second of the whole video
+    )
 
     @property
     def longest(self) -> int:
         """Pixels of the result's longer side at most, by --size and --preview."""
-        return min(self.seeing.size or DEFAULT_LONGEST, PREVIEW_LONGEST if self.how.preview else DEFAULT_LONGEST)
+        return min(self.estimation.size or DEFAULT_LONGEST, PREVIEW_LONGEST if self.how.preview else DEFAULT_LONGEST)
 
 
 def open_driving_motion(
     clip: Path | None,
     how: ImitateOptions,
-    seeing: EstimationOptions,
-    talk: Reporter,
+    estimation: EstimationOptions,
+    reporter: Reporter,
     running: StreamRunner,
 ) -> DrivingMotion:
     """Open the clip or motion file that drives the person. For --background driving the sightings are kept."""
     if how.motion is not None:
         runs, about, model, frames = stream_stored_motion(how.motion)
-        what = open_input_clip(clip, seeing, talk.warn, running) if clip else None
-        rate = what.info.rate if what else Fraction(about.rate).limit_denominator(100_000)
-        return DrivingMotion(runs, model, rate, frames, what)
+        opened = open_input_clip(clip, estimation, reporter.warn, running) if clip else None
+        rate = opened.info.rate if opened else Fraction(about.rate).limit_denominator(100_000)
+        return DrivingMotion(runs, model, rate, frames, opened)
     if clip is None:
         raise UsageError("no motion to imitate; give a video after the photos, or --motion FILE.npz")
-    what = open_input_clip(clip, seeing, talk.warn, running)
+    opened = open_input_clip(clip, estimation, reporter.warn, running)
     model, seen = load_body_model("anny"), deque[Sighting]()
-    found = record_sightings(track_person(what), seen) if how.background == "driving" else track_person(what)
-    return DrivingMotion(fit_motion(what, found, model), model, what.info.rate, what.info.frames, what, seen)
+    found = record_sightings(track_person(opened), seen) if how.background == "driving" else track_person(opened)
+    return DrivingMotion(fit_motion(opened, found, model), model, opened.info.rate, opened.info.frames, opened, seen)
 
 
-def open_motion_part(job: ImitateJob) -> DrivingMotion:
+def open_segment_motion(job: ImitateJob) -> DrivingMotion:
     """Open a segment whose motion is retargeted to the person already."""
     assert job.how.motion is not None
     motion, rate = load_cached_motion(job.how.motion)
@@ -98,27 +99,28 @@ def record_sightings(runs: Iterable[Sighting], seen: deque[Sighting]) -> Iterato
 
 @contextmanager
 def open_person_motion(
-    job: ImitateJob, talk: Reporter, load: PersonLoader, runner: StreamRunner
+    job: ImitateJob, reporter: Reporter, load: PersonLoader, runner: StreamRunner
 ) -> Iterator[tuple[DrivingMotion, Person, Iterator[Motion]]]:
     """Open the driving motion, the person, and the motion adapted to the person."""
-    how, seeing = job.how, replace(job.seeing, size=job.longest)
-    torch.set_num_threads(seeing.threads)
-    driver = open_driving_motion(job.clip, how, seeing, talk, runner) if job.since is None else open_motion_part(job)
+    how, estimation = job.how, replace(job.estimation, size=job.longest)
+    torch.set_num_threads(estimation.threads)
+    driver = (
+        open_driving_motion(job.clip, how, estimation, reporter, runner)
+        if job.video_start is None
+        else open_segment_motion(job)
+    )
     with closing(runner.prefetch(driver.motion)) as driven:  # starts while the person is prepared
         motion: Iterator[Motion] = driven
-        person = load(job.photos, job.longest, how, talk)
-        if job.since is None:
+        person = load(job.photos, job.longest, how, reporter)
+        if job.video_start is None:
             motion = adapt_motion(motion, person.source, person.model, choose_retarget(how))
         yield driver, person, motion
 
 
 def choose_retarget(how: ImitateOptions) -> Retarget:
     """Where and how large the person is; in the driving video as the driver, if not said otherwise."""
-    camera, scale = RETARGET_DEFAULTS[how.background == "driving"]
-    return Retarget(camera=how.camera or camera, scale=how.scale or scale)
+    default = IN_DRIVING_VIDEO if how.background == "driving" else Retarget()
+    return Retarget(camera=how.camera or default.camera, scale=how.scale or default.scale)
 
 
-RETARGET_DEFAULTS: dict[bool, tuple[Literal["smooth", "copy"], Literal["keep", "match"]]] = {
-    False: ("smooth", "keep"),
-    True: ("copy", "match"),  # in the driving video
-}
+IN_DRIVING_VIDEO = Retarget(camera="copy", scale="match")

@@ -27,21 +27,21 @@ from pipelines.streaming.ray_endpoints import ray_runner
 from pipelines.streaming.threads import THREAD_RUNNER
 
 RENDER_RUN = RenderSettings().run
-FLOORS: dict[str, FindFloor] = {"photo": photo_floor, "driving": driver_floor}  # of backgrounds in which it is known
+FLOOR_FINDERS: dict[str, FindFloor] = {"photo": photo_floor, "driving": driver_floor}  # by background
 
 
 def render_video(
-    job: ImitateJob, talk: Reporter, load: PersonLoader = load_person, runner: StreamRunner | None = None
+    job: ImitateJob, reporter: Reporter, load: PersonLoader = load_person, runner: StreamRunner | None = None
 ) -> list[Tensor]:
     """Write the video and return each frame's confidence. If memory runs out, try once more with runs half as long."""
     with open_runner(job.how) if runner is None else nullcontext(runner) as running:
         try:
-            return render_once(job, talk, load, running, RENDER_RUN)
+            return render_once(job, reporter, load, running, RENDER_RUN)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            talk.warn("out of memory; trying again with half as many frames at a time")
-            return render_once(job, talk, load, running, RENDER_RUN // 2)
+            reporter.warn("out of memory; trying again with half as many frames at a time")
+            return render_once(job, reporter, load, running, RENDER_RUN // 2)
 
 
 def open_runner(how: ImitateOptions) -> AbstractContextManager[StreamRunner]:
@@ -49,35 +49,37 @@ def open_runner(how: ImitateOptions) -> AbstractContextManager[StreamRunner]:
     return nullcontext(THREAD_RUNNER) if how.run == "threads" else ray_runner(how.address, how.gpus_per_worker)
 
 
-def render_once(job: ImitateJob, talk: Reporter, load: PersonLoader, runner: StreamRunner, length: int) -> list[Tensor]:
+def render_once(
+    job: ImitateJob, reporter: Reporter, load: PersonLoader, runner: StreamRunner, length: int
+) -> list[Tensor]:
     """Write the video, rendered in runs of `length` frames, and return each frame's confidence."""
     how, confidence = job.how, list[Tensor]()
     limit = min(job.limit, PREVIEW_SECONDS if how.preview else inf)
-    settings = RenderSettings(run=length, workers=job.seeing.workers)
+    settings = RenderSettings(run=length, workers=job.estimation.workers)
     with (
-        open_person_motion(job, talk, load, runner) as (driver, person, motion),
-        closing(open_job_backdrop(job, person, driver, talk)) as backdrop,
+        open_person_motion(job, reporter, load, runner) as (driver, person, motion),
+        closing(open_job_backdrop(job, person, driver, reporter)) as backdrop,
     ):
         seen = record_confidence(take_seconds(motion, limit), confidence)
-        floor = FLOORS.get(how.background, no_floor)
+        floor = FLOOR_FINDERS.get(how.background, no_floor)
         with closing(render_motion(person, seen, backdrop, runner, floor, settings)) as pictures:
             frames = arrange_side_by_side(pictures, person.source, driver, how)
-            shown = talk.track_progress(frames, "imitate", driver.frames if not how.preview else None)
+            shown = reporter.track_progress(frames, "imitate", driver.frames if not how.preview else None)
             with cleanup_child_output(job.out):
                 warnings = runner.sink(partial(write_result, job.out, driver.rate, job.clip), shown)
             for warning in warnings:
-                talk.warn(warning)
+                reporter.warn(warning)
     return confidence
 
 
-def open_job_backdrop(job: ImitateJob, person: Person, driver: DrivingMotion, talk: Reporter) -> Backdrop:
-    """The backdrop that the job asks for; that of a segment starts where the whole motion does."""
+def open_job_backdrop(job: ImitateJob, person: Person, driver: DrivingMotion, reporter: Reporter) -> Backdrop:
+    """The backdrop that the job asks for. A segment's is first sent the video's start, so that its clock agrees."""
     if job.how.background == "driving":
-        assert driver.what is not None
-        return clean_plate_backdrop(driver.what, driver.seen)
-    backdrop = choose_backdrop(job.how.background, person.source, talk.warn)
-    if job.since is not None:
-        backdrop.send(torch.tensor([job.since]))
+        assert driver.opened is not None
+        return clean_plate_backdrop(driver.opened, driver.seen)
+    backdrop = choose_backdrop(job.how.background, person.source, reporter.warn)
+    if job.video_start is not None:
+        backdrop.send(torch.tensor([job.video_start]))
     return backdrop
 
 

@@ -11,6 +11,7 @@ from motion_imitate.types import Frames, Source
 from motion_imitate.video import read
 from pipelines.imitate.driver import DrivingMotion
 from pipelines.imitate.options import ImitateOptions
+from pipelines.motion.estimate import take_exactly
 from pipelines.rendering.backdrop import resize_to_cover
 
 DRIVER_RUN = 4  # frames of the driving video read at a time
@@ -27,11 +28,11 @@ def arrange_side_by_side(
     for run in drawn:
         height = run.data.shape[2]
         photo = scale_to_height(source.image[0], height).expand(len(run), -1, -1, -1)
-        if driver.what is None:
+        if driver.opened is None:
             yield Frames(torch.cat([photo, run.data], 3), run.seconds)
             continue
-        others = read_driver_frames(driver.what, height) if others is None else others
-        theirs = torch.stack([next(others) for _ in range(len(run))])
+        others = read_driver_frames(driver.opened, height) if others is None else others
+        theirs = torch.stack(list(take_exactly(others, len(run))))
         yield Frames(torch.cat([photo, theirs, run.data], 3), run.seconds)
 
 
@@ -41,10 +42,11 @@ def scale_to_height(image: Float[Tensor, "3 H W"], height: int) -> UInt8[Tensor,
     return (resize_to_cover(image, size) * 255 + 0.5).clamp(0, 255).to(torch.uint8)
 
 
-def read_driver_frames(what: OpenedClip, height: int) -> Iterator[UInt8[Tensor, "3 h w"]]:
+def read_driver_frames(opened: OpenedClip, height: int) -> Generator[UInt8[Tensor, "3 h w"]]:
     """The driving video's frames, scaled to a height."""
-    size = (height, even_width((what.info.height, what.info.width), height))
-    return (frame for run in read(what.info.path, DRIVER_RUN, size) for frame in run.data)
+    size = (height, even_width((opened.info.height, opened.info.width), height))
+    for run in read(opened.info.path, DRIVER_RUN, size):
+        yield from run.data
 
 
 def even_width(size: tuple[int, int], height: int) -> int:

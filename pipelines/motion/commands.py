@@ -36,50 +36,56 @@ OVERLAY_TAGS = {
 }
 
 
-def extract_motion(clip: Path, out: Path, seeing: EstimationOptions, overwrite: bool, talk: Reporter) -> None:
+def extract_motion(clip: Path, out: Path, estimation: EstimationOptions, overwrite: bool, reporter: Reporter) -> None:
     """Estimate the motion of a clip and write a motion file."""
     check_output_path(out, (clip,), (".npz",), overwrite)
     begun = monotonic()
-    sure = write_extracted_motion(clip, out, seeing, talk)
-    report_confidence(out, [sure], monotonic() - begun, talk)
+    sure = write_extracted_motion(clip, out, estimation, reporter)
+    report_confidence(out, [sure], monotonic() - begun, reporter)
 
 
 def write_extracted_motion(
-    clip: Path, out: Path, seeing: EstimationOptions, talk: Reporter, runner: StreamRunner = THREAD_RUNNER
+    clip: Path, out: Path, estimation: EstimationOptions, reporter: Reporter, runner: StreamRunner = THREAD_RUNNER
 ) -> Float[Tensor, " T"]:
     """Write the motion file and return each frame's confidence."""
-    what = open_input_clip(clip, seeing, talk.warn, runner)
-    model = load_body_model(seeing.body)
+    opened = open_input_clip(clip, estimation, reporter.warn, runner)
+    model = load_body_model(estimation.body)
     points, sure = DiskArray(), list[Tensor]()
-    with closing(runner.prefetch(record_points(track_person(what), points.append))) as seen:
-        runs = talk.track_progress(fit_motion(what, seen, model), "extract", what.info.frames)
-        motion_file.save_motion(out, record_confidence(runs, sure), motion_metadata(what, model), points)
+    with closing(runner.prefetch(record_points(track_person(opened), points.append))) as seen:
+        runs = reporter.track_progress(fit_motion(opened, seen, model), "extract", opened.info.frames)
+        motion_file.save_motion(out, record_confidence(runs, sure), motion_metadata(opened, model), points)
     return torch.cat(sure)
 
 
 def overlay_motion(
-    clip: Path, out: Path, motion: Path | None, seeing: EstimationOptions, overwrite: bool, talk: Reporter
+    clip: Path, out: Path, motion: Path | None, estimation: EstimationOptions, overwrite: bool, reporter: Reporter
 ) -> None:
     """Draw the fitted body over a clip; `motion` replaces the estimate."""
     check_output_path(out, (clip,) if motion is None else (clip, motion), (".mp4",), overwrite)
-    what, begun = open_input_clip(clip, seeing, talk.warn), monotonic()
+    opened, begun = open_input_clip(clip, estimation, reporter.warn), monotonic()
     confidence: list[Tensor] = []
     if motion is None:
-        model = load_body_model(seeing.body)
-        pairs = pair_with_fit(what, model)
+        model = load_body_model(estimation.body)
+        pairs = pair_with_fit(opened, model)
     else:
         stored, _, model = load_stored_motion(motion)
-        pairs = pair_with_stored(what, stored)
+        pairs = pair_with_stored(opened, stored)
 
     def drawer() -> "OverlayStage":
         return OverlayStage(model)
 
     with closing(pairs), closing(THREAD_RUNNER.stage(drawer, record_pair_confidence(pairs, confidence), 1)) as pictures:
-        shown = talk.track_progress(pictures, "overlay", what.info.frames)
+        shown = reporter.track_progress(pictures, "overlay", opened.info.frames)
         write(
-            out, shown, what.info.rate, clip, OVERLAY_TAGS | {"software": software_name()}, OVERLAY_ENCODING, talk.warn
+            out,
+            shown,
+            opened.info.rate,
+            clip,
+            OVERLAY_TAGS | {"software": software_name()},
+            OVERLAY_ENCODING,
+            reporter.warn,
         )
-    report_confidence(out, confidence, monotonic() - begun, talk)
+    report_confidence(out, confidence, monotonic() - begun, reporter)
 
 
 class OverlayStage:
@@ -92,18 +98,18 @@ class OverlayStage:
         return drawn(pair[0], self.model, pair[1])
 
 
-def pair_with_fit(what: OpenedClip, model: BodyModel) -> Generator[tuple[Frames, Motion]]:
+def pair_with_fit(opened: OpenedClip, model: BodyModel) -> Generator[tuple[Frames, Motion]]:
     """The clip's frames with their fitted motion. The clip is read twice at once: for the fit, and for drawing."""
-    with closing(THREAD_RUNNER.prefetch(fit_motion(what, track_person(what), model))) as motion:
-        yield from pair_with_motion(read(what.info.path, OVERLAY_RUN, what.size), motion)
+    with closing(THREAD_RUNNER.prefetch(fit_motion(opened, track_person(opened), model))) as motion:
+        yield from pair_with_motion(read(opened.info.path, OVERLAY_RUN, opened.size), motion)
 
 
-def pair_with_stored(what: OpenedClip, motion: Motion) -> Generator[tuple[Frames, Motion]]:
+def pair_with_stored(opened: OpenedClip, motion: Motion) -> Generator[tuple[Frames, Motion]]:
     """The clip's frames with a stored motion at their times; warns if the lengths differ."""
-    lasts, stored = what.info.duration, float(motion.seconds[-1] - motion.seconds[0])
-    if lasts is not None and abs(lasts - stored) > DURATION_TOLERANCE + 1 / float(what.info.rate):
-        what.warn(f"the motion lasts {stored:.2f} s, the clip {lasts:.2f} s; check that it is this clip's motion")
-    for run in read(what.info.path, OVERLAY_RUN, what.size, warn=what.warn):
+    lasts, stored = opened.info.duration, float(motion.seconds[-1] - motion.seconds[0])
+    if lasts is not None and abs(lasts - stored) > DURATION_TOLERANCE + 1 / float(opened.info.rate):
+        opened.warn(f"the motion lasts {stored:.2f} s, the clip {lasts:.2f} s; check that it is this clip's motion")
+    for run in read(opened.info.path, OVERLAY_RUN, opened.size, warn=opened.warn):
         yield run, resample_motion(motion, run.seconds)
 
 
@@ -116,14 +122,14 @@ def record_pair_confidence(
         yield frames, motion
 
 
-def show_motion(file: Path, talk: Reporter) -> None:
+def show_motion(file: Path, reporter: Reporter) -> None:
     """Print what a motion file holds."""
-    talk.record({"file": str(file)} | describe_motion_file(file))
+    reporter.record({"file": str(file)} | describe_motion_file(file))
 
 
-def export_motion(file: Path, out: Path, to: str, overwrite: bool, talk: Reporter) -> None:
+def export_motion(file: Path, out: Path, to: str, overwrite: bool, reporter: Reporter) -> None:
     """Convert a motion file to BVH or glTF."""
     check_output_path(out, (file,), EXPORT_SUFFIXES[to], overwrite)
     motion, about, model = load_stored_motion(file)
     exports.write_export(out, motion, about, model, to)
-    talk.result({"output": str(out), "frames": len(motion)}, f"{out}: {len(motion)} frames")
+    reporter.result({"output": str(out), "frames": len(motion)}, f"{out}: {len(motion)} frames")

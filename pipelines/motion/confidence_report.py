@@ -10,12 +10,14 @@ from pipelines.reporter import Reporter
 DURATION_TOLERANCE = 0.1  # seconds by which a motion's length may differ from its clip's without a warning
 
 
-def report_confidence(out: Path, confidence: list[Tensor], seconds: float, talk: Reporter) -> None:
+def report_confidence(out: Path, confidence: list[Tensor], seconds: float, reporter: Reporter) -> None:
     """Print a result with its frames, speed and confidence; warn if the person was out of sight."""
     sure = torch.cat(confidence)
     frames, seen = len(sure), float((sure > 0).float().mean())
     if seen < 1:
-        talk.warn(f"the person is out of sight in {1 - seen:.0%} of the frames; the pose is interpolated or held there")
+        reporter.warn(
+            f"the person is out of sight in {1 - seen:.0%} of the frames; the pose is interpolated or held there"
+        )
     record = {
         "output": str(out),
         "frames": frames,
@@ -25,4 +27,4 @@ def report_confidence(out: Path, confidence: list[Tensor], seconds: float, talk:
         "frames_per_second": round(frames / seconds, 2),
     }
     text = f"{out}: {frames} frames, {record['frames_per_second']} frames/s, mean confidence {record['confidence']}"
-    talk.result(record, text)
+    reporter.result(record, text)

@@ -1,9 +1,11 @@
-"""Estimate the motion of a person in a clip, as a stream that holds a few seconds."""
+"""Open an input clip as the options say; pair and record its motion."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import torch
@@ -18,16 +20,25 @@ from pipelines.motion.options import EstimationOptions
 from pipelines.output_path import UsageError
 from pipelines.streaming.threads import THREAD_RUNNER
 
+ItemT = TypeVar("ItemT")
+
 
 def open_input_clip(
-    clip: Path, seeing: EstimationOptions, warn: Callable[[str], None], running: StreamRunner = THREAD_RUNNER
+    clip: Path, estimation: EstimationOptions, warn: Callable[[str], None], running: StreamRunner = THREAD_RUNNER
 ) -> OpenedClip:
     """Probe a clip, check the device, and set the number of threads."""
-    torch.set_num_threads(seeing.threads)
-    cv2.setNumThreads(seeing.threads)
-    check_device(seeing.device)
-    how = ClipSettings(seeing.quality, seeing.live, seeing.person, seeing.device, seeing.workers, seeing.threads)
-    opened = open_clip(clip, seeing.size, how)
+    torch.set_num_threads(estimation.threads)
+    cv2.setNumThreads(estimation.threads)
+    check_device(estimation.device)
+    how = ClipSettings(
+        estimation.quality,
+        estimation.live,
+        estimation.person,
+        estimation.device,
+        estimation.workers,
+        estimation.threads,
+    )
+    opened = open_clip(clip, estimation.size, how)
     follow = partial(follow_with_advice, info=opened.info, say=warn)
     return replace(opened, runner=running, warn=warn, follow=follow)
 
@@ -55,6 +66,14 @@ def pair_with_motion(frames: Iterable[Frames], motion: Iterator[Motion]) -> Iter
         held = held[len(run) :]
     for _ in motion:  # exhaust the motion, which may raise at its end
         raise VideoError("the clip had fewer frames when it was read again; wait until it is completely written")
+
+
+def take_exactly(items: Iterator[ItemT], count: int) -> Iterator[ItemT]:
+    """The next `count` items of a clip that is read again; raises VideoError if there are fewer."""
+    taken = list(islice(items, count))
+    if len(taken) < count:
+        raise VideoError("the clip had fewer frames when it was read again; wait until it is completely written")
+    return iter(taken)
 
 
 def record_confidence(runs: Iterable[Motion], sure: list[Tensor]) -> Iterator[Motion]:

@@ -12,11 +12,11 @@ from motion_imitate.types import Body, BodyModel, Camera, Motion, cat_batched
 from pipelines.provenance import software_name
 
 
-def motion_metadata(what: OpenedClip, model: BodyModel) -> MotionHeader:
+def motion_metadata(opened: OpenedClip, model: BodyModel) -> MotionHeader:
     """The metadata of a motion file estimated from a clip."""
-    clip, how = what.info.path, what.how
+    clip, how = opened.info.path, opened.how
     origin = f"{software_name()}, from {clip.name}, quality {how.quality}{', live' if how.live else ''}"
-    return MotionHeader(model.name, model.joint_names, what.size, float(what.info.rate), clip.stem, origin)
+    return MotionHeader(model.name, model.joint_names, opened.size, float(opened.info.rate), clip.stem, origin)
 
 
 def load_stored_motion(file: Path) -> tuple[Motion, MotionHeader, BodyModel]:

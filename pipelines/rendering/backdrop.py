@@ -1,4 +1,4 @@
-"""Backgrounds to composite the person onto: an image, a looping video, or the driving video without its person."""
+"""Backdrops: the photo's background, a colour, an image, a looping video, or the driving video without its person."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -18,6 +18,7 @@ from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
 from motion_imitate.photos.read import read_photo
 from motion_imitate.types import Frames, Sighting, Source, cat_batched
 from motion_imitate.video import NotAVideo, VideoInfo, probe, read
+from pipelines.motion.estimate import take_exactly
 from pipelines.output_path import UsageError
 
 BACKDROP_RUN = 4  # frames of a video read at a time
@@ -53,34 +54,36 @@ def resize_to_cover(image: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Flo
     return crop_centre(resized(image[None], large, mode="bilinear", antialias=True)[0], size)
 
 
-def clean_plate_backdrop(what: OpenedClip, seen: deque[Sighting]) -> Backdrop:
+def clean_plate_backdrop(opened: OpenedClip, seen: deque[Sighting]) -> Backdrop:
     """The driving video without its person; `seen` receives the sightings of each frame before it is asked for."""
-    shown = play_clean_plate(what, seen)
+    shown = play_clean_plate(opened, seen)
     next(shown)
     return shown
 
 
-def play_clean_plate(what: OpenedClip, seen: deque[Sighting]) -> Backdrop:
+def play_clean_plate(opened: OpenedClip, seen: deque[Sighting]) -> Backdrop:
     """The generator behind `clean_plate_backdrop`."""
-    seconds = yield torch.empty(0, 3, *what.size, dtype=torch.uint8)
-    whole = build_clean_plate(sample_masked_frames(what), PlateSettings(keys=PLATE_KEYFRAMES))
+    seconds = yield torch.empty(0, 3, *opened.size, dtype=torch.uint8)
+    whole = build_clean_plate(sample_masked_frames(opened), PlateSettings(keys=PLATE_KEYFRAMES))
     with (
-        closing(split_into_frames(read(what.info.path, BACKDROP_RUN, what.size))) as frames,
+        closing(split_into_frames(read(opened.info.path, BACKDROP_RUN, opened.size))) as frames,
         closing(pop_sightings(seen)) as known,
     ):
         while True:
-            some = cat_batched([next(frames) for _ in range(len(seconds))])
-            masks = full_frame_masks(cat_batched([next(known) for _ in range(len(seconds))]), what.size)
+            some = cat_batched(list(take_exactly(frames, len(seconds))))
+            masks = full_frame_masks(cat_batched([next(known) for _ in range(len(seconds))]), opened.size)
             seconds = yield whole.remove_person(some, masks)[0].data
 
 
-def sample_masked_frames(what: OpenedClip) -> Iterator[tuple[Frames, UInt8[Tensor, "1 h w"]]]:
+def sample_masked_frames(opened: OpenedClip) -> Iterator[tuple[Frames, UInt8[Tensor, "1 h w"]]]:
     """Frames spread over the clip, each with the mask of all people in it."""
-    every = max(1, (what.info.frames or 10 * PLATE_KEYFRAMES) // PLATE_KEYFRAMES)
-    look = LandmarkEstimator(Landmarking(device=what.how.device, threads=what.how.threads))
-    for number, frame in enumerate(split_into_frames(read(what.info.path, BACKDROP_RUN, what.size, warn=what.warn))):
+    every = max(1, (opened.info.frames or 10 * PLATE_KEYFRAMES) // PLATE_KEYFRAMES)
+    look = LandmarkEstimator(Landmarking(device=opened.how.device, threads=opened.how.threads))
+    for number, frame in enumerate(
+        split_into_frames(read(opened.info.path, BACKDROP_RUN, opened.size, warn=opened.warn))
+    ):
         if number % every == 0:
-            people = [full_frame_masks(one, what.size) for one in look(frame)]
+            people = [full_frame_masks(one, opened.size) for one in look(frame)]
             yield frame, torch.stack(people).amax(0)
 
 
@@ -141,14 +144,14 @@ def crop_centre(image: Tensor, size: tuple[int, int]) -> Tensor:
     return image[..., top : top + size[0], left : left + size[1]]
 
 
-def choose_backdrop(wish: str, source: Source, warn: Callable[[str], None]) -> Backdrop:
+def choose_backdrop(background: str, source: Source, warn: Callable[[str], None]) -> Backdrop:
     """The backdrop that the option --background asks for, other than driving."""
     size = (source.image.shape[2], source.image.shape[3])
-    if wish in NAMED_BACKDROPS:
-        return NAMED_BACKDROPS[wish](source)
-    if wish.startswith("#"):
-        return still_backdrop(parse_hex_colour(wish)[:, None, None].expand(-1, *size))
-    return open_backdrop(Path(wish), size, warn)
+    if background in NAMED_BACKDROPS:
+        return NAMED_BACKDROPS[background](source)
+    if background.startswith("#"):
+        return still_backdrop(parse_hex_colour(background)[:, None, None].expand(-1, *size))
+    return open_backdrop(Path(background), size, warn)
 
 
 NAMED_BACKDROPS: dict[str, Callable[[Source], Backdrop]] = {
@@ -157,22 +160,22 @@ NAMED_BACKDROPS: dict[str, Callable[[Source], Backdrop]] = {
 }
 
 
-def check_background_option(wish: str, more: Sequence[str] = ()) -> None:
+def check_background_option(background: str, more: Sequence[str] = ()) -> None:
     """Raise UsageError unless --background is a name in the table or in `more`, a colour, or a readable file."""
     named = (*NAMED_BACKDROPS, *more)
-    if wish.startswith("#"):
-        parse_hex_colour(wish)
-    elif wish not in named and not Path(wish).is_file():
-        raise UsageError(f"no file {wish}; --background is {', '.join(named)}, #RRGGBB or the path of a file")
-    elif wish not in named:
-        check_backdrop_file(Path(wish))
+    if background.startswith("#"):
+        parse_hex_colour(background)
+    elif background not in named and not Path(background).is_file():
+        raise UsageError(f"no file {background}; --background is {', '.join(named)}, #RRGGBB or the path of a file")
+    elif background not in named:
+        check_backdrop_file(Path(background))
 
 
-def parse_hex_colour(wish: str) -> Float[Tensor, "3"]:
+def parse_hex_colour(background: str) -> Float[Tensor, "3"]:
     """Red, green and blue from 0 to 1 of a colour written as #RRGGBB."""
-    digits = wish.removeprefix("#")
+    digits = background.removeprefix("#")
     try:
         red, green, blue = bytes.fromhex(digits)
     except ValueError:
-        raise UsageError(f"{wish!r} is not a colour; write it as #RRGGBB, such as #00FF00") from None
+        raise UsageError(f"{background!r} is not a colour; write it as #RRGGBB, such as #00FF00") from None
     return torch.tensor([red, green, blue]) / 255

@@ -35,6 +35,11 @@ class PersonOptions:
     """Weights for --renderer liquid-warping: weights.safetensors of `motion-imitate train`."""
 
 
+def option_files(how: PersonOptions) -> list[Path]:
+    """The files that the options name, which must not be overwritten by the result."""
+    return [path for path in (Path(how.background), how.weights) if path is not None and path.is_file()]
+
+
 def allowed_suffixes(how: PersonOptions) -> tuple[str, ...]:
-    """File suffixes that the result may have; with transparency fewer."""
+    """File suffixes that the result may have: only .mov and .webm if it is transparent."""
     return TRANSPARENT_SUFFIXES if how.background == "alpha" else (".mp4", *TRANSPARENT_SUFFIXES)

@@ -3,17 +3,29 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from motion_imitate.generators import load_generator
+from motion_imitate.generators import GENERATORS, load_generator
+from motion_imitate.generators.load import load_trained_networks
 from motion_imitate.photos.people import find_people, load_photos
 from motion_imitate.portray import Person, prepare_person
 from pipelines.motion.advice import photo_advice, sharpness_advice
+from pipelines.output_path import UsageError
 from pipelines.rendering.options import PersonOptions
 from pipelines.reporter import Reporter
 
 PersonLoader = Callable[[Sequence[Path], int, PersonOptions, Reporter], Person]
 
 
-def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, talk: Reporter) -> Person:
+def check_weights_option(how: PersonOptions) -> None:
+    """Raise UsageError unless the renderer takes --weights, or ValueError unless they can be read."""
+    if how.weights is None:
+        return
+    if not GENERATORS[how.renderer].takes_weights:
+        others = " or ".join(name for name, entry in GENERATORS.items() if entry.takes_weights)
+        raise UsageError(f"the renderer {how.renderer} takes no --weights; give --renderer {others} too")
+    load_trained_networks(how.weights)
+
+
+def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporter: Reporter) -> Person:
     """The person of the photos, ready to be rendered; warns about problems with the photos."""
     photos = load_photos(paths, longest)
     seen = []
@@ -22,7 +34,7 @@ def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, talk: R
         for advice in photo_advice(people, photos.size, small=max(photos.size) < longest // 2 * 2) + sharpness_advice(
             image, people[0]
         ):
-            talk.warn(f"{path}: {advice}")
+            reporter.warn(f"{path}: {advice}")
         seen.append(people[0])
     source, model = prepare_person(photos, seen)
     return Person.of(source, model, load_generator(how.renderer, model, how.weights))

@@ -76,18 +76,20 @@ def local_actor(ray: Any, kind: type, **how: Any) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class RayRunner:
-    """A `StreamRunner` in Ray processes; only patient stages, the pose networks, get GPUs."""
+    """A `StreamRunner` in Ray processes; only low_priority stages, the pose networks, get GPUs."""
 
     gpus: float = 0
 
     def source(self, make: Callable[[], Iterator[A]]) -> Generator[A]:
         return remote_source(make)
 
-    def prefetch(self, items: Iterable[A], ahead: int = 2, patient: bool = False) -> Generator[A]:
-        return prefetch_items(items, ahead, patient)
+    def prefetch(self, items: Iterable[A], ahead: int = 2, low_priority: bool = False) -> Generator[A]:
+        return prefetch_items(items, ahead, low_priority)
 
-    def stage(self, make: StageFactory[A, B], items: Iterable[A], workers: int, patient: bool = False) -> Generator[B]:
-        return map_in_actors(make, items, workers, self.gpus if patient else 0)
+    def stage(
+        self, make: StageFactory[A, B], items: Iterable[A], workers: int, low_priority: bool = False
+    ) -> Generator[B]:
+        return map_in_actors(make, items, workers, self.gpus if low_priority else 0)
 
     def sink(self, consume: Callable[[Iterator[A]], B], items: Iterable[A]) -> B:
         return remote_sink(consume, items)

@@ -26,14 +26,14 @@ def in_order(submit: Callable[[A], H], result: Callable[[H], B], items: Iterable
 
 
 def map_in_threads(
-    make: StageFactory[A, B], items: Iterable[A], workers: int = 1, patient: bool = False
+    make: StageFactory[A, B], items: Iterable[A], workers: int = 1, low_priority: bool = False
 ) -> Generator[B]:
     """Apply a stage to the items in a thread pool, in order. All workers share the stage, so it must be stateless.
 
     Patient workers run at low priority.
     """
     stage = make()
-    pool = create_thread_pool(workers, patient)
+    pool = create_thread_pool(workers, low_priority)
     try:
         yield from in_order(lambda item: pool.submit(stage, item), Future.result, items, workers)
     finally:
@@ -41,9 +41,9 @@ def map_in_threads(
         close_stream(items)
 
 
-def create_thread_pool(workers: int, patient: bool) -> ThreadPoolExecutor:
+def create_thread_pool(workers: int, low_priority: bool) -> ThreadPoolExecutor:
     """A thread pool; its threads run at low priority if patient."""
-    return ThreadPoolExecutor(workers, initializer=lower_thread_priority if patient else None)
+    return ThreadPoolExecutor(workers, initializer=lower_thread_priority if low_priority else None)
 
 
 def lower_thread_priority() -> None:
@@ -52,17 +52,17 @@ def lower_thread_priority() -> None:
         os.nice(10)
 
 
-def prefetch_items(items: Iterable[A], ahead: int = 2, patient: bool = False) -> Generator[A]:
+def prefetch_items(items: Iterable[A], ahead: int = 2, low_priority: bool = False) -> Generator[A]:
     """The same items, produced in a separate thread that starts at once, up to `ahead` in advance."""
-    made = prefetch_in_thread(items, ahead, patient)
+    made = prefetch_in_thread(items, ahead, low_priority)
     next(made)
     return made
 
 
-def prefetch_in_thread(items: Iterable[Any], ahead: int, patient: bool) -> Generator[Any]:
+def prefetch_in_thread(items: Iterable[Any], ahead: int, low_priority: bool) -> Generator[Any]:
     """A generator that starts prefetching at the first `next`, which returns None."""
     source = iter(items)
-    pool = create_thread_pool(1, patient)
+    pool = create_thread_pool(1, low_priority)
     pending: deque[Future[list[Any]]] = deque()
     try:
         pending.extend(pool.submit(next_item_if_any, source) for _ in range(ahead))
@@ -88,11 +88,13 @@ class ThreadRunner:
     def source(self, make: Callable[[], Iterator[A]]) -> Generator[A]:
         yield from make()
 
-    def prefetch(self, items: Iterable[A], ahead: int = 2, patient: bool = False) -> Generator[A]:
-        return prefetch_items(items, ahead, patient)
+    def prefetch(self, items: Iterable[A], ahead: int = 2, low_priority: bool = False) -> Generator[A]:
+        return prefetch_items(items, ahead, low_priority)
 
-    def stage(self, make: StageFactory[A, B], items: Iterable[A], workers: int, patient: bool = False) -> Generator[B]:
-        return map_in_threads(make, items, workers, patient)
+    def stage(
+        self, make: StageFactory[A, B], items: Iterable[A], workers: int, low_priority: bool = False
+    ) -> Generator[B]:
+        return map_in_threads(make, items, workers, low_priority)
 
     def sink(self, consume: Callable[[Iterator[A]], B], items: Iterable[A]) -> B:
         return consume(iter(items))

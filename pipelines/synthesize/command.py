@@ -96,13 +96,13 @@ def prepare_synthesis_folder(folder: Path, how: SynthesizeOptions) -> None:
         write_bytes_atomically(settings, (json.dumps(said, indent=1) + "\n").encode())
 
 
-def run_synthesize(folder: Path, how: SynthesizeOptions, talk: Reporter) -> None:
+def run_synthesize(folder: Path, how: SynthesizeOptions, reporter: Reporter) -> None:
     """Write the missing files; a resumed run ends with the same files as an uninterrupted one."""
     load_synthesis_pairs(how)  # fails early if a folder is wrong
     prepare_synthesis_folder(folder, how)
     every = plan_shard_jobs(folder, how)
     missing = [job for job in every if not job.path.exists()]
-    for _ in talk.track_progress(run_shard_jobs(missing, how), "synthesize", sum(map(len, missing))):
+    for _ in reporter.track_progress(run_shard_jobs(missing, how), "synthesize", sum(map(len, missing))):
         pass
     for old in sorted(set(folder.glob("pairs_*.safetensors")) - {job.path for job in every}):
         if any(old.name.startswith(job.path.name[:13]) for job in every):  # a short last file that was rewritten
@@ -110,7 +110,9 @@ def run_synthesize(folder: Path, how: SynthesizeOptions, talk: Reporter) -> None
     with raise_output_errors(folder / SAMPLE_SHEET_FILE):
         write_sample_sheet(every, folder / SAMPLE_SHEET_FILE)
     record: dict[str, Any] = {"output": str(folder), "samples": how.count, "made": sum(map(len, missing))}
-    talk.result(record, f"{folder}: {how.count} samples in {len(every)} files, {record['made']} of them written now")
+    reporter.result(
+        record, f"{folder}: {how.count} samples in {len(every)} files, {record['made']} of them written now"
+    )
 
 
 def run_shard_jobs(missing: list[ShardJob], how: SynthesizeOptions) -> Iterator[ShardJob]:

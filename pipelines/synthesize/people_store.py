@@ -108,17 +108,17 @@ def open_store_folder(folder: Path, settings: StoreSettings) -> None:
         write_bytes_atomically(path, described.encode())
 
 
-def write_people_store(folder: Path, how: PeopleStoreOptions, talk: Reporter) -> None:
+def write_people_store(folder: Path, how: PeopleStoreOptions, reporter: Reporter) -> None:
     """Write the missing files; the result is the same as if none had existed."""
     if how.backgrounds is not None:
         raise UsageError("--backgrounds is not used here: scenes are generated; leave it out")
     open_store_folder(folder, people_store_settings(how))
     every = list_store_shards(folder, how)
     missing = [shard for shard in every if not shard.path.exists()]
-    for _ in talk.track_progress(write_missing_shards(missing, how.workers), "synthesize", sum(map(len, missing))):
+    for _ in reporter.track_progress(write_missing_shards(missing, how.workers), "synthesize", sum(map(len, missing))):
         pass
     record = {"output": str(folder), "people": how.people, "pictures": sum(map(len, every)), "made": len(missing)}
-    talk.result(
+    reporter.result(
         record, f"{folder}: {how.people} people in {record['pictures']} pictures, {len(missing)} files made now"
     )
 

@@ -137,14 +137,14 @@ def save_lifter(path: Path, lifter: Lifter, body: str) -> None:
     weights.write_weights(path, about, {k: v.half() for k, v in lifter.state_dict().items()})
 
 
-def run_lifter_training(motions: Path, out: Path, how: LifterTraining, talk: Reporter) -> None:
+def run_lifter_training(motions: Path, out: Path, how: LifterTraining, reporter: Reporter) -> None:
     """Run `motion-imitate train lifter`: report progress, then the result."""
 
     def tell(now: LifterProgress) -> None:
         record = {"progress": "train lifter", "steps": now.steps, "done": round(now.done, 3), "metres": now.metres}
-        if not talk.quiet:
-            talk.write_message(record, f"{now.done:.0%} of the time, {now}")
+        if not reporter.quiet:
+            reporter.write_message(record, f"{now.done:.0%} of the time, {now}")
 
     torch.set_num_threads(1)  # small tensors: a second thread costs more than it brings
     end = train_lifter_network(load_body_model("anny"), motions, out, how, tell)
-    talk.result({"output": str(out), "steps": end.steps, "metres": end.metres}, f"{out}: {end}")
+    reporter.result({"output": str(out), "steps": end.steps, "metres": end.metres}, f"{out}: {end}")

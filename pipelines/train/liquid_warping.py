@@ -92,7 +92,7 @@ def collate_painting_samples(device: str, some: list[bytes]) -> PaintingSample:
     return cat_batched([PaintingSample.unpacked(one) for one in some]).to(device)
 
 
-def run_liquid_warping_training(folder: Path, how: LiquidWarpingOptions, talk: Reporter) -> int:
+def run_liquid_warping_training(folder: Path, how: LiquidWarpingOptions, reporter: Reporter) -> int:
     """Run `motion-imitate train liquid-warping`; returns the exit code."""
     load_training_pairs(how, how.photos + 1)  # fails early if a folder is wrong
     with join_process_group(how.device) as rank:
@@ -110,4 +110,4 @@ def run_liquid_warping_training(folder: Path, how: LiquidWarpingOptions, talk: R
             learning,
             about,
         )
-        return run_training_loop(folder, how, course, rank, talk)
+        return run_training_loop(folder, how, course, rank, reporter)

@@ -139,7 +139,7 @@ def smoke_settings(folder: Path, how: TrainingOptions, learning: LoopSettings) -
 
 
 def run_training_loop(
-    folder: Path, how: TrainingOptions, course: TrainingTask[SampleT], rank: ProcessRank, talk: Reporter
+    folder: Path, how: TrainingOptions, course: TrainingTask[SampleT], rank: ProcessRank, reporter: Reporter
 ) -> int:
     """Train until the time or the steps are up; returns the exit code.
 
@@ -154,12 +154,12 @@ def run_training_loop(
         folder.mkdir(exist_ok=True)
     torch.set_num_threads(how.threads)
     start, lost = learner.step, list[float]()
-    talk = talk if rank.first else replace(talk, quiet=True)
+    reporter = reporter if rank.first else replace(reporter, quiet=True)
     with (
         closing(stream_training_samples(how, course, start, rank)) as coming,
         closing(run_training_steps(learner, coming, course.subject)) as done,
     ):
-        for step in talk.track_progress(done, "train", how.steps and how.steps - start):
+        for step in reporter.track_progress(done, "train", how.steps and how.steps - start):
             lost.append(step.told["loss"])
             late = any_rank_true(monotonic() - begin > 60 * how.minutes, rank.device)
             ends = late or bool(how.steps and learner.step >= how.steps)
@@ -172,11 +172,11 @@ def run_training_loop(
                 break
     record = {"output": str(folder / CHECKPOINT_FILE), "step": learner.step, "learnt": learner.step - start}
     if rank.first:
-        talk.result(
+        reporter.result(
             record, f"{folder / CHECKPOINT_FILE}: step {learner.step}, {learner.step - start} of them in this run"
         )
     if how.smoke and not lost[-1] < lost[0]:
-        talk.fail(FAILED, f"the loss did not fall: it went from {lost[0]:.4f} to {lost[-1]:.4f}")
+        reporter.fail(FAILED, f"the loss did not fall: it went from {lost[0]:.4f} to {lost[-1]:.4f}")
         return FAILED
     return OK
 

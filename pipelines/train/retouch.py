@@ -157,7 +157,7 @@ def collate_retouch_samples(device: str, some: list[bytes]) -> list[RetouchSampl
     return [RetouchSample.unpacked(one).to(device) for one in some]
 
 
-def run_retouch_training(folder: Path, how: RetouchOptions, talk: Reporter) -> int:
+def run_retouch_training(folder: Path, how: RetouchOptions, reporter: Reporter) -> int:
     """Run `motion-imitate train retouch`; returns the exit code."""
     load_training_pairs(how)  # fails early if a folder is wrong
     with join_process_group(how.device) as rank:
@@ -172,4 +172,4 @@ def run_retouch_training(folder: Path, how: RetouchOptions, talk: Reporter) -> i
             learning,
             {"shape": "small"},
         )
-        return run_training_loop(folder, how, course, rank, talk)
+        return run_training_loop(folder, how, course, rank, reporter)

@@ -15,16 +15,16 @@ begun = []
 begin, back = Manifest.begin, Manifest.back
 
 
-def begin_and_lose(book, item, node):
-    begin(book, item, node)
+def begin_and_lose(manifest, item, node):
+    begin(manifest, item, node)
     begun.append(item)
     if len(begun) == 3:  # all of them are at work
         Thread(target=cluster.remove_node, args=(nodes[1],), kwargs={"allow_graceful": False}).start()
 
 
-def told_back(book, item, reason, counted):
+def told_back(manifest, item, reason, counted):
     print(item.id, reason, counted, flush=True)
-    back(book, item, reason, counted)
+    back(manifest, item, reason, counted)
 
 
 Manifest.begin, Manifest.back = begin_and_lose, told_back

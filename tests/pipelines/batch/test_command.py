@@ -17,7 +17,7 @@ import pytest
 
 from motion_imitate.video import probe
 from pipelines.batch import command, forecast
-from pipelines.batch import local_workers as hands
+from pipelines.batch import local_workers as pool
 from pipelines.batch import scheduler as work
 from pipelines.cli.commands import main
 from pipelines.streaming.ray_cluster import QUIET_RAY_VARIABLES
@@ -124,7 +124,7 @@ def test_a_motion_is_looked_at_once_for_everybody(given, in_process, tmp_path, c
 
 @pytest.mark.slow
 def test_clips_that_kill_or_stop_their_process_never_stop_the_others(given, undisturbed, tmp_path, monkeypatch):
-    monkeypatch.setattr(hands, "serve_batch_items", serve)
+    monkeypatch.setattr(pool, "serve_batch_items", serve)
     mixed, out = tmp_path / "mixed", tmp_path / "out"
     shutil.copytree(given, mixed)
     shutil.copy(given / "0000.mp4", mixed / "0000_poison.mp4")

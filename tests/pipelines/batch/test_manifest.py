@@ -27,18 +27,18 @@ def item(folder, name="a.mp4", key="1"):
 
 
 def planned(folder, *items, again=False, over=False):
-    with open_manifest(folder) as book:
-        book.plan_items(items, again, over)
-        return [row["state"] for row in book.rows(items)]
+    with open_manifest(folder) as manifest:
+        manifest.plan_items(items, again, over)
+        return [row["state"] for row in manifest.rows(items)]
 
 
 def settled(folder, one, outcome, made=True):
-    with open_manifest(folder) as book:
-        book.plan_items([one], False, False)
-        book.begin(one, "here")
+    with open_manifest(folder) as manifest:
+        manifest.plan_items([one], False, False)
+        manifest.begin(one, "here")
         if made:
             one.out.write_text("a video")
-        book.end(one, outcome)
+        manifest.end(one, outcome)
 
 
 def test_what_is_done_stays_done_until_something_changes(tmp_path):
@@ -47,11 +47,11 @@ def test_what_is_done_stays_done_until_something_changes(tmp_path):
     assert planned(tmp_path, one) == ["done"]
     assert planned(tmp_path, replace(one, key="2")) == ["queued"]  # and its own old result may be replaced
     assert planned(tmp_path, one) == ["queued"]  # by what was begun since
-    with open_manifest(tmp_path) as book:
-        book.plan_items([one], False, False)
-        book.begin(one, "here")
-        book.end(one, FINE)
-        row = book.row(one.id)
+    with open_manifest(tmp_path) as manifest:
+        manifest.plan_items([one], False, False)
+        manifest.begin(one, "here")
+        manifest.end(one, FINE)
+        row = manifest.row(one.id)
         assert (row["attempts"], row["frames"], row["warnings"], row["strip"]) == (1, 9, "a warning", b"strip")
     one.out.unlink()
     assert planned(tmp_path, one) == ["queued"]
@@ -59,35 +59,35 @@ def test_what_is_done_stays_done_until_something_changes(tmp_path):
 
 def test_a_result_that_was_finished_when_nobody_asked_any_more_is_known_by_what_lies_beside_it(tmp_path):
     one = item(tmp_path)
-    with open_manifest(tmp_path) as book:
-        book.plan_items([one], False, False)
-        book.begin(one, "here")
+    with open_manifest(tmp_path) as manifest:
+        manifest.plan_items([one], False, False)
+        manifest.begin(one, "here")
     one.out.write_text("a video")
     assert planned(tmp_path, one) == ["queued"]
     outcome_record_path(one.out).write_text(json.dumps({"key": "1", "frames": 7}))
-    with open_manifest(tmp_path) as book:
-        book.plan_items([one], False, False)
-        assert (book.row(one.id)["state"], book.row(one.id)["frames"]) == ("done", 7)
+    with open_manifest(tmp_path) as manifest:
+        manifest.plan_items([one], False, False)
+        assert (manifest.row(one.id)["state"], manifest.row(one.id)["frames"]) == ("done", 7)
 
 
 def test_whatever_was_running_is_queued_again(tmp_path):
     one, two = item(tmp_path), item(tmp_path, "b.mp4")
-    with open_manifest(tmp_path) as book:
-        book.plan_items([one, two], False, False)
-        book.begin(one, "here")
-        assert [row["state"] for row in book.rows([one, two])] == ["running", "queued"]
+    with open_manifest(tmp_path) as manifest:
+        manifest.plan_items([one, two], False, False)
+        manifest.begin(one, "here")
+        assert [row["state"] for row in manifest.rows([one, two])] == ["running", "queued"]
     assert planned(tmp_path, one, two) == ["queued", "queued"]
-    with open_manifest(tmp_path) as book:
-        assert book.row(one.id)["attempts"] == 0  # it is nobody's fault
+    with open_manifest(tmp_path) as manifest:
+        assert manifest.row(one.id)["attempts"] == 0  # it is nobody's fault
 
 
 def test_what_is_left_running_may_be_put_back_at_once(tmp_path):
     one = item(tmp_path)
-    with open_manifest(tmp_path) as book:
-        book.plan_items([one], False, False)
-        book.begin(one, "here")
-        book.requeue_running()
-        assert (book.row(one.id)["state"], book.row(one.id)["attempts"]) == ("queued", 0)
+    with open_manifest(tmp_path) as manifest:
+        manifest.plan_items([one], False, False)
+        manifest.begin(one, "here")
+        manifest.requeue_running()
+        assert (manifest.row(one.id)["state"], manifest.row(one.id)["attempts"]) == ("queued", 0)
 
 
 def test_what_failed_is_tried_again_only_if_asked_for_or_changed(tmp_path):
@@ -109,28 +109,28 @@ def test_a_file_of_somebody_elses_is_left_alone(tmp_path):
 
 def test_an_attempt_that_does_not_count_leaves_no_trace(tmp_path):
     one = item(tmp_path)
-    with open_manifest(tmp_path) as book:
-        book.plan_items([one], False, False)
+    with open_manifest(tmp_path) as manifest:
+        manifest.plan_items([one], False, False)
         for counted, attempts in ((True, 1), (False, 1), (True, 2)):
-            book.begin(one, "here")
-            book.back(one, "lost", counted)
-            assert (book.row(one.id)["attempts"], book.row(one.id)["state"]) == (attempts, "queued")
+            manifest.begin(one, "here")
+            manifest.back(one, "lost", counted)
+            assert (manifest.row(one.id)["attempts"], manifest.row(one.id)["state"]) == (attempts, "queued")
 
 
 def test_contents_are_read_once_until_they_change(tmp_path, monkeypatch):
     clip = tmp_path / "clip.mp4"
     clip.write_text("one")
-    with open_manifest(tmp_path) as book:
-        first = book.cached_digest(clip)
-    with open_manifest(tmp_path) as book, monkeypatch.context() as patch:
+    with open_manifest(tmp_path) as manifest:
+        first = manifest.cached_digest(clip)
+    with open_manifest(tmp_path) as manifest, monkeypatch.context() as patch:
         patch.setattr("pipelines.batch.manifest.file_sha256", lambda _: pytest.fail("it was read again"))
-        assert book.cached_digest(clip) == first
+        assert manifest.cached_digest(clip) == first
     clip.write_text("other")
     os.rename(clip, os.fsencode(tmp_path) + b"/\xff.mp4")
     clip = tmp_path / os.fsdecode(b"\xff.mp4")
-    with open_manifest(tmp_path) as book:
-        assert book.cached_digest(clip) != first
-        assert book.cached_digest(tmp_path / "absent.mp4") == "unreadable"
+    with open_manifest(tmp_path) as manifest:
+        assert manifest.cached_digest(clip) != first
+        assert manifest.cached_digest(tmp_path / "absent.mp4") == "unreadable"
 
 
 def test_the_second_of_two_batches_is_refused_and_told_of_the_first(tmp_path):

@@ -24,7 +24,7 @@ def ray():
 
 
 @pytest.fixture
-def hands(monkeypatch, tmp_path):
+def pool(monkeypatch, tmp_path):
     from pipelines.batch import ray_workers
 
     class Actor(ray_workers.BatchItemActor):
@@ -41,21 +41,21 @@ def hands(monkeypatch, tmp_path):
         yield pool
 
 
-def ended(hands, item):
-    while not hands.idle_workers():
-        hands.wait(0.5)
-    hands.start(item)
-    while not (some := hands.wait(0.5)):
+def ended(pool, item):
+    while not pool.idle_workers():
+        pool.wait(0.5)
+    pool.start(item)
+    while not (some := pool.wait(0.5)):
         pass
     ((which, result),) = some
     assert which is item
     return result
 
 
-def test_a_worker_that_dies_is_replaced_and_its_item_counts(hands, tmp_path):
-    first = ended(hands, batch_item(tmp_path, "a"))
-    lost = ended(hands, batch_item(tmp_path, "poison"))
-    second = ended(hands, batch_item(tmp_path, "b"))
+def test_a_worker_that_dies_is_replaced_and_its_item_counts(pool, tmp_path):
+    first = ended(pool, batch_item(tmp_path, "a"))
+    lost = ended(pool, batch_item(tmp_path, "poison"))
+    second = ended(pool, batch_item(tmp_path, "b"))
     assert first.kind == second.kind == "done"
     assert first.node != second.node
     assert isinstance(lost, WorkerLost)
@@ -64,13 +64,13 @@ def test_a_worker_that_dies_is_replaced_and_its_item_counts(hands, tmp_path):
     assert len(lost.reason.splitlines()) == 1
 
 
-def test_a_worker_whose_machine_is_gone_is_replaced_and_its_item_does_not_count(hands, tmp_path, monkeypatch, ray):
-    ended(hands, batch_item(tmp_path, "a"))
-    monkeypatch.setattr(hands.ray, "nodes", lambda: [{"Alive": False, "NodeID": hands.hands[0].node[0]}])
-    lost = ended(hands, batch_item(tmp_path, "poison"))
+def test_a_worker_whose_machine_is_gone_is_replaced_and_its_item_does_not_count(pool, tmp_path, monkeypatch, ray):
+    ended(pool, batch_item(tmp_path, "a"))
+    monkeypatch.setattr(pool.ray, "nodes", lambda: [{"Alive": False, "NodeID": pool.members[0].node[0]}])
+    lost = ended(pool, batch_item(tmp_path, "poison"))
     assert (isinstance(lost, WorkerLost), lost.counted) == (True, False)
     assert lost.reason.startswith("the worker's machine was lost")
-    assert ended(hands, batch_item(tmp_path, "b")).kind == "done"
+    assert ended(pool, batch_item(tmp_path, "b")).kind == "done"
 
 
 def test_gpus_that_are_not_there_are_refused():

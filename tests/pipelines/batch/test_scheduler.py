@@ -39,13 +39,13 @@ class Events(BatchProgress):
         self.told.append(("finish", item.id))
 
 
-def run(folder, items, hands, patience=10.0, **how):
+def run(folder, items, pool, patience=10.0, **how):
     """The ids in the order in which they end, and the manifest's rows."""
-    with open_manifest(folder) as book:
-        book.plan_items(items, False, False)
-        left = [item for item, row in zip(items, book.rows(items), strict=True) if row["state"] == "queued"]
-        ended = [item.id for item in Scheduler(book, hands, patience, clock=hands.clock, **how).run(left)]
-        return ended, {row["id"]: dict(row) for row in book.rows(items)}
+    with open_manifest(folder) as manifest:
+        manifest.plan_items(items, False, False)
+        left = [item for item, row in zip(items, manifest.rows(items), strict=True) if row["state"] == "queued"]
+        ended = [item.id for item in Scheduler(manifest, pool, patience, clock=pool.clock, **how).run(left)]
+        return ended, {row["id"]: dict(row) for row in manifest.rows(items)}
 
 
 def items_of(folder, *names):
@@ -53,18 +53,18 @@ def items_of(folder, *names):
 
 
 def test_items_go_to_idle_workers_and_end_when_they_are_done(tmp_path):
-    hands = FakeWorkerPool(2, {"a": [(5, FINE)]})
-    ended, rows = run(tmp_path, items_of(tmp_path, "a", "b", "c"), hands)
+    pool = FakeWorkerPool(2, {"a": [(5, FINE)]})
+    ended, rows = run(tmp_path, items_of(tmp_path, "a", "b", "c"), pool)
     assert ended == ["b", "c", "a"]
-    assert hands.started == [(0, "a"), (0, "b"), (pytest.approx(1), "c")]
+    assert pool.started == [(0, "a"), (0, "b"), (pytest.approx(1), "c")]
     assert {row["attempts"] for row in rows.values()} == {1}
     assert {row["node"] for row in rows.values()} == {"here"}
 
 
 def test_what_is_not_its_own_fault_is_tried_again_after_all_others(tmp_path):
-    hands = FakeWorkerPool(1, {"a": [(1, KILLED), (1, BROKEN)], "b": [(1, NO_VIDEO)]})
-    ended, rows = run(tmp_path, items_of(tmp_path, "a", "b", "c"), hands)
-    assert [id for _, id in hands.started] == ["a", "b", "c", "a", "a"]
+    pool = FakeWorkerPool(1, {"a": [(1, KILLED), (1, BROKEN)], "b": [(1, NO_VIDEO)]})
+    ended, rows = run(tmp_path, items_of(tmp_path, "a", "b", "c"), pool)
+    assert [id for _, id in pool.started] == ["a", "b", "c", "a", "a"]
     assert ended == ["b", "c", "a"]
     assert {id: (row["state"], row["attempts"]) for id, row in rows.items()} == {
         "a": ("done", 3),
@@ -77,8 +77,8 @@ def test_what_is_not_its_own_fault_is_tried_again_after_all_others(tmp_path):
 
 @pytest.mark.parametrize("result", [KILLED, BROKEN])
 def test_it_is_given_up_after_some_attempts(tmp_path, result):
-    hands = FakeWorkerPool(1, {"a": [(1, result)] * 9})
-    ended, rows = run(tmp_path, items_of(tmp_path, "a", "b"), hands)
+    pool = FakeWorkerPool(1, {"a": [(1, result)] * 9})
+    ended, rows = run(tmp_path, items_of(tmp_path, "a", "b"), pool)
     assert ended == ["b", "a"]
     assert (rows["a"]["state"], rows["a"]["kind"], rows["a"]["attempts"]) == ("failed", "system", MAX_ATTEMPTS)
     assert result.reason in rows["a"]["reason"]
@@ -86,8 +86,8 @@ def test_it_is_given_up_after_some_attempts(tmp_path, result):
 
 
 def test_a_lost_machine_does_not_count_as_an_attempt_however_often(tmp_path):
-    hands = FakeWorkerPool(2, {"a": [(1, NODE_LOST)] * 20, "b": [(1, KILLED), (1, NODE_LOST), (1, KILLED)]})
-    ended, rows = run(tmp_path, items_of(tmp_path, "a", "b", "c"), hands)
+    pool = FakeWorkerPool(2, {"a": [(1, NODE_LOST)] * 20, "b": [(1, KILLED), (1, NODE_LOST), (1, KILLED)]})
+    ended, rows = run(tmp_path, items_of(tmp_path, "a", "b", "c"), pool)
     assert sorted(ended) == ["a", "b", "c"]
     assert {id: (row["state"], row["attempts"]) for id, row in rows.items()} == {
         "a": ("done", 1),
@@ -98,12 +98,12 @@ def test_a_lost_machine_does_not_count_as_an_attempt_however_often(tmp_path):
 
 def test_what_hangs_is_ended_when_its_time_is_over_and_the_others_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr(scheduler, "clip_frame_count", lambda clip: {"hang": 40, "once": None}.get(clip.name, 1))
-    hands = FakeWorkerPool(2, {"hang": [(0, None)] * 9, "once": [(0, None)], "slow": [(10.5, FINE)]})
-    ended, rows = run(tmp_path, items_of(tmp_path, "hang", "once", "slow"), hands, frame_patience=0.5)
+    pool = FakeWorkerPool(2, {"hang": [(0, None)] * 9, "once": [(0, None)], "slow": [(10.5, FINE)]})
+    ended, rows = run(tmp_path, items_of(tmp_path, "hang", "once", "slow"), pool, frame_patience=0.5)
     assert sorted(ended) == ["hang", "once", "slow"]
-    assert [id for _, id in hands.killed] == ["once", "hang", "hang", "hang"]
-    starts = {id: [at for at, started in hands.started if started == id] for id in ("hang", "once")}
-    ends = {id: [at for at, killed in hands.killed if killed == id] for id in ("hang", "once")}
+    assert [id for _, id in pool.killed] == ["once", "hang", "hang", "hang"]
+    starts = {id: [at for at, started in pool.started if started == id] for id in ("hang", "once")}
+    ends = {id: [at for at, killed in pool.killed if killed == id] for id in ("hang", "once")}
     for id, seconds in (("hang", 10 + 40 * 0.5), ("once", 10)):
         for start, end in zip(starts[id], ends[id], strict=False):
             assert seconds < end - start <= seconds + 2 * scheduler.SCHEDULER_POLL_SECONDS
@@ -114,20 +114,20 @@ def test_what_hangs_is_ended_when_its_time_is_over_and_the_others_go_on(tmp_path
 
 
 def test_a_result_that_comes_as_its_time_ends_counts(tmp_path):
-    hands = FakeWorkerPool(1, {"a": [(10.3, FINE)]})
-    hands.wait = lambda seconds, wait=hands.wait: wait(10.4)  # the deadline passes inside
-    ended, rows = run(tmp_path, items_of(tmp_path, "a"), hands)
-    assert (ended, rows["a"]["state"], hands.killed) == (["a"], "done", [])
+    pool = FakeWorkerPool(1, {"a": [(10.3, FINE)]})
+    pool.wait = lambda seconds, wait=pool.wait: wait(10.4)  # the deadline passes inside
+    ended, rows = run(tmp_path, items_of(tmp_path, "a"), pool)
+    assert (ended, rows["a"]["state"], pool.killed) == (["a"], "done", [])
 
 
 def test_a_motion_is_computed_by_one_item_at_a_time_and_used_by_all(tmp_path):
     motion = tmp_path / "motion.npz"
     items = [batch_item(tmp_path, name, motion) for name in "abc"] + [batch_item(tmp_path, "d")]
-    hands = FakeWorkerPool(4)
-    hands.wait = lambda seconds, wait=hands.wait: [(motion.touch(), one)[1] for one in wait(seconds)]
-    run(tmp_path, items, hands)
-    assert hands.started[:2] == [(0, "a"), (0, "d")]
-    assert {id for at, id in hands.started if at > 0} == {"b", "c"}
+    pool = FakeWorkerPool(4)
+    pool.wait = lambda seconds, wait=pool.wait: [(motion.touch(), one)[1] for one in wait(seconds)]
+    run(tmp_path, items, pool)
+    assert pool.started[:2] == [(0, "a"), (0, "d")]
+    assert {id for at, id in pool.started if at > 0} == {"b", "c"}
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -141,9 +141,9 @@ def test_losses_at_random_leave_no_trace_in_the_results(tmp_path, seed):
         for name in chance.sample(names, 20)
     }
     for most in (chance.randrange(5, 40), chance.randrange(5, 40), 10**6):
-        hands = FakeWorkerPool(chance.randrange(1, 5), losses, most)
+        pool = FakeWorkerPool(chance.randrange(1, 5), losses, most)
         try:
-            run(tmp_path, items, hands, board=told)
+            run(tmp_path, items, pool, board=told)
         except KeyboardInterrupt:
             done = {path: path.stat().st_mtime_ns for item in items if (path := item.out).exists()}
         assert {path: path.stat().st_mtime_ns for path in done} == done  # what was done is not done again
@@ -164,10 +164,10 @@ def test_processes_that_die_or_hang_never_stop_the_others(tmp_path, monkeypatch)
     def clock():  # it is late as soon as somebody hangs
         return 100.0 * len(list(tmp_path.glob("hanging-*")))
 
-    with open_manifest(tmp_path) as book, local_worker_pool(1, 4) as hands:
-        book.plan_items(items, False, False)
-        ended = [item.id for item in Scheduler(book, hands, 8, clock=clock).run(items)]
-        rows = {row["id"]: dict(row) for row in book.rows(items)}
+    with open_manifest(tmp_path) as manifest, local_worker_pool(1, 4) as pool:
+        manifest.plan_items(items, False, False)
+        ended = [item.id for item in Scheduler(manifest, pool, 8, clock=clock).run(items)]
+        rows = {row["id"]: dict(row) for row in manifest.rows(items)}
     assert ended == ["a", "poison", "hang", "b"]
     assert [rows[id]["state"] for id in ended] == ["done", "failed", "failed", "done"]
     for id, words in (("poison", "was killed (SIGKILL)"), ("hang", "not done after 8 s plus 1 s per frame")):

@@ -45,10 +45,10 @@ def job(tmp_path, monkeypatch, unchecked_shapes):
     return of
 
 
-def by(monkeypatch, hands):
+def by(monkeypatch, pool):
     @contextmanager
     def hands_of(*_):
-        yield hands
+        yield pool
 
     monkeypatch.setattr(segments, "open_worker_pool", hands_of)
 

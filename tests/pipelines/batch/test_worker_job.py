@@ -19,12 +19,12 @@ def runs(count, length=4):
 @pytest.mark.parametrize("count", [1, 3, 7, 8, 72, 200])
 @pytest.mark.parametrize("known", [True, False])
 def test_pictures_are_spread_over_the_whole_however_long_it_is(count, known):
-    talk = RecordingReporter()
-    assert sum(map(len, talk.track_progress(runs(count), "imitate", count if known else None))) == count
-    shown = [int(picture[0, 0, 0]) for picture in talk.pictures]
+    reporter = RecordingReporter()
+    assert sum(map(len, reporter.track_progress(runs(count), "imitate", count if known else None))) == count
+    shown = [int(picture[0, 0, 0]) for picture in reporter.pictures]
     assert 1 <= len(shown) <= STRIP_FRAMES
     assert shown[0] == 0
     steps = {b - a for a, b in pairwise(shown)}
     assert len(steps) <= 1
     assert shown[-1] >= count / 2 - 1 or count == 1
-    assert [talk.warn("a"), talk.heard] == [None, ["a"]]
+    assert [reporter.warn("a"), reporter.heard] == [None, ["a"]]

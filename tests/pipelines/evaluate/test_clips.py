@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from motion_imitate.estimators.face import MEAN_FACE, FaceLandmarks
+from motion_imitate.generators import GENERATORS
 from motion_imitate.training import backbones
 from motion_imitate.types import Sighting
 from pipelines.cli.commands import main
@@ -49,7 +50,7 @@ def test_a_still_clip_is_its_own_copy(capsys, folder, unchecked_shapes):
     words = ["--every", "2", "--quality", "fast", "--sheet", "sheets", "-o", "out.json", "--quiet"]
     assert main(["evaluate", "still.mp4", *words]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("|")[2].strip() for line in lines] == ["row", "---", "copy", "geometric", "liquid-warping"]
+    assert [line.split("|")[2].strip() for line in lines] == ["row", "---", "copy", *GENERATORS]
     assert len({line.count("|") for line in lines}) == 1
     record = json.loads(Path("out.json").read_text())
     copy, carried, mended = record["rows"]
@@ -119,12 +120,12 @@ def test_a_sheet_that_is_there_already_stays(capsys, folder):
 
 def test_wanted_frames_come_with_the_next_across_runs(folder):
     """The frames' own numbers are read off the pictures."""
-    what = open_input_clip(film(folder / "clip.mp4", count=40), EstimationOptions(), lambda _: None)
+    opened = open_input_clip(film(folder / "clip.mp4", count=40), EstimationOptions(), lambda _: None)
     found = {
-        frame: [number(p.permute(1, 2, 0).numpy()) for p in two] for frame, two in frames_with_next(what, [0, 15, 31])
+        frame: [number(p.permute(1, 2, 0).numpy()) for p in two] for frame, two in frames_with_next(opened, [0, 15, 31])
     }
     assert found == {0: [0, 1], 15: [15, 16], 31: [31, 32]}
-    assert [frame for frame, _ in frames_with_next(what, [38, 39])] == [38]  # the last has no next
+    assert [frame for frame, _ in frames_with_next(opened, [38, 39])] == [38]  # the last has no next
 
 
 def test_the_frame_that_serves_as_the_photo_is_the_one_asked_for(folder):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from motion_imitate import bodies
+from motion_imitate.generators import GENERATORS
 from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, SyntheticDataset
 from motion_imitate.training.lessons import make_training_scene
 from pipelines.cli.commands import main
@@ -32,7 +33,7 @@ def test_the_truth_has_no_fault(one):
 
 def test_who_is_carried_is_nearer_than_who_stays(one):
     first, second = score_scene_views(one, MetricNetworks(eyes=None))
-    assert set(first.marks) == {"copy", "geometric", "liquid-warping"}
+    assert set(first.marks) == {"copy", *GENERATORS}
     for view in (first, second):
         assert view.marks["geometric"]["outline"] > view.marks["copy"]["outline"]
         assert view.marks["geometric"]["outline"] > 0.6
@@ -44,7 +45,7 @@ def test_a_table_and_a_sheet_of_people_who_are_made_up(tmp_path, capsys, uncheck
     assert main([*HELD, "-o", str(out), "--sheet", str(folder)]) == 0
     assert "| synthetic people | geometric | 3 |" in capsys.readouterr().out
     record = json.loads(out.read_text())
-    assert [row["row"] for row in record["rows"]] == ["copy", "geometric", "liquid-warping"]
+    assert [row["row"] for row in record["rows"]] == ["copy", *GENERATORS]
     assert record["rows"][1]["perceptual"] < record["rows"][0]["perceptual"]
     assert cv2.imread(str(folder / "made_up.png")).shape[0] > 4 * 256
     assert main([*HELD, "--sheet", str(folder)]) == 2
