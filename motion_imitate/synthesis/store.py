@@ -253,7 +253,7 @@ def scene_shard_path(folder: Path, number: int) -> Path:
 def write_people_shard(folder: Path, source: PeopleSource, number: int) -> Path:
     """Write the pictures of one person atomically."""
     path = people_shard_path(folder, number)
-    about = {"seed": source.how.seed, "person": number}
+    about = {"made": {"seed": source.how.seed, "person": number}}  # one entry: safetensors orders several at random
     weights.write_weights(path, about, pack_pictures(source.render_person(number), source.how.coding))
     return path
 
@@ -265,7 +265,7 @@ def write_scene_shard(folder: Path, source: PeopleSource, number: int) -> Path:
     packed = {"scenes": scenes}
     if source.how.coding == "png":
         packed = dict(zip(("scenes.png", "scenes.shape"), encode_label_maps(scenes.flatten(0, 1)), strict=True))
-    weights.write_weights(path, {"seed": source.how.seed, "first": number}, packed)
+    weights.write_weights(path, {"made": {"seed": source.how.seed, "first": number}}, packed)
     return path
 
 

@@ -42,7 +42,7 @@ def map_in_threads(
 
 
 def create_thread_pool(workers: int, low_priority: bool) -> ThreadPoolExecutor:
-    """A thread pool; its threads run at low priority if patient."""
+    """A thread pool; its threads run at low priority if asked."""
     return ThreadPoolExecutor(workers, initializer=lower_thread_priority if low_priority else None)
 
 

@@ -70,7 +70,7 @@ def test_no_more_is_read_than_a_few_ahead(tmp_path):
     stream = remote_source(noting)
     assert [next(stream) for _ in range(5)] == list(range(5))
     stream.close()
-    assert len(log.read_text().splitlines()) <= 5 + ENDPOINT_AHEAD + 2
+    assert len(log.read_text().splitlines()) < 2 * (5 + ENDPOINT_AHEAD)
 
 
 def written(path, frames):
