@@ -13,12 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from motion_imitate import weights
-from motion_imitate.avatar.lite0 import (
-    LITE0_FEATURE_STAGES,
-    LITE0_STAGES,
-    FoldableConvolution,
-    InvertedBottleneck,
-)
+from motion_imitate.avatar.lite0 import LITE0_FEATURE_STAGES, LITE0_STAGES, FoldableConvolution, InvertedBottleneck
 from motion_imitate.bodies.parts import MIRRORED_PARTS, PART_LIMBS
 
 LAYER_NAMES = ("background", "trunk", "arm_left", "arm_right", "leg_left", "leg_right", "skirt", "hair")

@@ -51,17 +51,19 @@ def evaluate_clips(
 ) -> None:
     """Evaluate every generator on the clips, the pairs and synthetic people, and write the results."""
     jobs = [*((clip, clip) for clip in clips), *how.pair]
-    if not jobs and not how.made_up:
-        raise UsageError("nothing to evaluate; give clips, two of one scene (--pair FIRST SECOND), or --made-up COUNT")
+    if not jobs and not how.synthetic:
+        raise UsageError(
+            "nothing to evaluate; give clips, two of one scene (--pair FIRST SECOND), or --synthetic COUNT"
+        )
     if how.weights is not None:
         load_trained_networks(how.weights)  # report unreadable weights first
-    pages = plan_sheet_paths(jobs, how.made_up > 0, out, how.sheet, overwrite)
+    pages = plan_sheet_paths(jobs, how.synthetic > 0, out, how.sheet, overwrite)
     estimation = replace(estimation, size=estimation.size or COMPARED_SIZE)
     judges = load_metric_networks(estimation, reporter)
     rows: list[ScoreRow] = []
     for (first, second), page in zip(jobs, pages[: len(jobs)], strict=True):
         rows += compare_clip_pair(first, second, how, estimation, page, judges, reporter)
-    if how.made_up:
+    if how.synthetic:
         from pipelines.evaluate.synthetic_people import evaluate_synthetic_people  # slow to import
 
         rows += evaluate_synthetic_people(how, people, pages[-1], judges, reporter)

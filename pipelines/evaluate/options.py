@@ -29,7 +29,7 @@ class EvaluationOptions:
     """Compare every Nth frame of a clip."""
     frames: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 60
     """Compare at most this many frames of a clip."""
-    made_up: Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))] = 0
+    synthetic: Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))] = 0
     """Also compare this many views of synthetic people, in clothes and poses left out of training."""
     source_frame: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     """Number of the frame to use as the photo, from 0."""

@@ -16,7 +16,7 @@ from motion_imitate.generators import GENERATORS, load_generator
 from motion_imitate.metrics.images import ms_ssim, photo_coverage, psnr, ssim
 from motion_imitate.metrics.motion import mean_mask_iou
 from motion_imitate.synthesis.pairs import PeoplePool, SyntheticDataset
-from motion_imitate.training.lessons import TrainingScene, make_training_scene
+from motion_imitate.training.samples import TrainingScene, make_training_scene
 from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions
 from pipelines.evaluate.scores import PIXEL_ORIGINS, FrameScores, MetricNetworks, appearance_scores
 from pipelines.evaluate.tables import ScoreRow, mean_scores, write_labelled_rows
@@ -50,9 +50,9 @@ def evaluate_synthetic_people(
     many = replace(training_sampling(people, SYNTHETIC_VIEW_SIZE), casting=PeoplePool(people=1, each=1))
     pairs = SyntheticDataset(bodies.load_body(), many, people.seed)
     coming = chain.from_iterable(
-        score_scene_views(make_training_scene(pairs, number), judges, how.weights) for number in range(how.made_up)
+        score_scene_views(make_training_scene(pairs, number), judges, how.weights) for number in range(how.synthetic)
     )
-    seen = list(reporter.track_progress(islice(coming, how.made_up), SYNTHETIC_CLIP_NAME, how.made_up))
+    seen = list(reporter.track_progress(islice(coming, how.synthetic), SYNTHETIC_CLIP_NAME, how.synthetic))
     if page is not None:
         write_synthetic_sheet(seen[:: len(seen) // SYNTHETIC_SHEET_COLUMNS + 1], page)
     return [

@@ -57,7 +57,7 @@ class SheetTile:
 
 
 def plan_sheet_paths(
-    jobs: Sequence[tuple[Path, Path]], made_up: bool, out: Path | None, folder: Path | None, overwrite: bool
+    jobs: Sequence[tuple[Path, Path]], synthetic: bool, out: Path | None, folder: Path | None, overwrite: bool
 ) -> list[Path | None]:
     """The path of each job's sheet, and last that of synthetic people; None without a folder.
 
@@ -69,13 +69,13 @@ def plan_sheet_paths(
     if out is not None:
         check_output_path(out, [path for job in jobs for path in job], (".json",), overwrite)
     if folder is None:
-        return [None] * (len(jobs) + made_up)
+        return [None] * (len(jobs) + synthetic)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; name one after --sheet, which may be new")
     if not folder.parent.is_dir():
         raise UsageError(f"there is no folder {folder.parent}; make it first, or name another after --sheet")
     pages = [folder / f"{i}_{'_'.join(dict.fromkeys(p.stem for p in job))}.png" for i, job in enumerate(jobs, 1)]
-    pages += [folder / "made_up.png"] * made_up
+    pages += [folder / "synthetic_people.png"] * synthetic
     for page in pages if folder.is_dir() else []:
         check_output_path(page, (), (".png",), overwrite)
     return [*pages]

@@ -17,8 +17,8 @@ from motion_imitate.generators.liquid_warping import (
 )
 from motion_imitate.training import losses
 from motion_imitate.training.backbones import Backbone, load_backbone
-from motion_imitate.training.lessons import PaintingSample, TrainingSampleSettings, make_painting_sample
 from motion_imitate.training.losses import PAPER_PERCEPTUAL, LossWeights, PerceptualSettings
+from motion_imitate.training.samples import PaintingSample, TrainingSampleSettings, make_painting_sample
 from motion_imitate.types import cat_batched
 from pipelines.motion.estimate import check_device
 from pipelines.reporter import Reporter
@@ -53,9 +53,9 @@ class PaintingObjective:
         """Untrained networks of this shape."""
         return LiquidWarpingNetworks(self.shape)
 
-    def run_networks(self, networks: Callable[..., LiquidWarpingOutput], lessons: PaintingSample) -> ObjectiveOutput:
+    def run_networks(self, networks: Callable[..., LiquidWarpingOutput], samples: PaintingSample) -> ObjectiveOutput:
         """Losses of the networks on a batch, and the discriminator's inputs."""
-        pairs, truth = lessons.pairs, lessons.truth
+        pairs, truth = samples.pairs, samples.truth
         made = networks(pairs).map(Tensor.float)
         again, masks = made.source.flatten(0, 1), (made.source_mask.flatten(0, 1), made.target_mask)
         true_masks = ((pairs.person.flatten(0, 1) < 0.5).to(truth.matte), 1 - truth.matte)
@@ -73,10 +73,10 @@ class PaintingObjective:
         """The weighted sum of the losses."""
         return losses.weighted_loss_sum(wrong, self.weights)
 
-    def render_preview(self, networks: Callable[..., LiquidWarpingOutput], lessons: PaintingSample) -> PreviewRows:
+    def render_preview(self, networks: Callable[..., LiquidWarpingOutput], samples: PaintingSample) -> PreviewRows:
         """Photo, inpainted background, painted view and ground truth, side by side."""
-        made = networks(lessons.pairs)
-        rows = torch.cat([lessons.pairs.image[:, 0], made.background, made.target, lessons.truth.image], 3)
+        made = networks(samples.pairs)
+        rows = torch.cat([samples.pairs.image[:, 0], made.background, made.target, samples.truth.image], 3)
         return PreviewRows({}, rows)
 
 

@@ -223,7 +223,7 @@ class TrainingStep(Generic[SampleT]):
     """The losses of a step, and the samples it used."""
 
     told: dict[str, float]
-    lessons: SampleT
+    samples: SampleT
 
     def __len__(self) -> int:
         return 1
@@ -242,7 +242,7 @@ def log_training_step(folder: Path, step: TrainingStep[SampleT], learner: Learne
     """Append a line to the log, and write a preview of what the averaged weights draw."""
     networks = subject.networks().to(next(learner.networks.net.parameters()).device)
     networks.load_state_dict(learner.mean)
-    shown = subject.render_preview(networks, step.lessons)
+    shown = subject.render_preview(networks, step.samples)
     line = step.told | {k: float(v.mean()) for k, v in shown.wrong.items()}
     with (folder / LOG_FILE).open("a") as log:
         log.write(json.dumps({k: round(v, 5) for k, v in line.items()}) + "\n")

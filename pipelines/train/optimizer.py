@@ -69,11 +69,11 @@ class Objective(Protocol[SampleT_contra]):
     def networks(self) -> nn.Module:
         """New, untrained networks."""
 
-    def run_networks(self, networks: Callable[..., Any], lessons: SampleT_contra) -> ObjectiveOutput: ...
+    def run_networks(self, networks: Callable[..., Any], samples: SampleT_contra) -> ObjectiveOutput: ...
 
     def weighted_loss(self, wrong: dict[str, Tensor]) -> Float[Tensor, ""]: ...
 
-    def render_preview(self, networks: Callable[..., Any], lessons: SampleT_contra) -> PreviewRows: ...
+    def render_preview(self, networks: Callable[..., Any], samples: SampleT_contra) -> PreviewRows: ...
 
 
 class NetworkOptimizer:
@@ -146,10 +146,10 @@ class Learner:
         self.critic = None if critic is None else NetworkOptimizer(critic, pace.critic_rate, pace.critic_betas)
         self.mean = {k: v.detach().clone() for k, v in networks.state_dict().items()}  # EMA
 
-    def learn(self, lessons: SampleT_contra, subject: Objective[SampleT_contra]) -> dict[str, float]:
+    def learn(self, samples: SampleT_contra, subject: Objective[SampleT_contra]) -> dict[str, float]:
         """Take one step; returns the losses from before it. `loss` leaves out the adversarial loss."""
         critic = self.critic if self.step >= self.pace.after else None
-        tried = subject.run_networks(self.networks, lessons)
+        tried = subject.run_networks(self.networks, samples)
         loss, doubt = subject.weighted_loss(tried.wrong), {}
         told = {"step": float(self.step), "loss": float(loss.detach())}
         if critic is not None:

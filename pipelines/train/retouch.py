@@ -22,7 +22,7 @@ from motion_imitate.generators.retouch import (
 )
 from motion_imitate.training import losses
 from motion_imitate.training.backbones import Backbone, load_backbone
-from motion_imitate.training.lessons import GroundTruth, RetouchSample, TrainingSampleSettings, make_retouch_sample
+from motion_imitate.training.samples import GroundTruth, RetouchSample, TrainingSampleSettings, make_retouch_sample
 from motion_imitate.types import cat_batched
 from pipelines.motion.estimate import check_device
 from pipelines.reporter import Reporter
@@ -55,16 +55,16 @@ class RetouchNetworks(nn.Module):
         self.source, self.target = SID(NETWORK_SHAPES["small"]), TSF(NETWORK_SHAPES["small"])
 
     def forward(
-        self, lessons: list[RetouchSample], how: RetouchSettings
+        self, samples: list[RetouchSample], how: RetouchSettings
     ) -> tuple[Float[Tensor, "B 3 H W"], Float[Tensor, "B 1 H W"]]:
         """Corrected colour and cover of all views, at the views' size."""
-        features = self.source.features(torch.stack([one.looked.picture for one in lessons]))
-        drafts = cat_batched([one.drafts for one in lessons])
-        ways = [flows_into_crops(one.drafts.drawn, one.looked.frame) for one in lessons]
+        features = self.source.features(torch.stack([one.looked.picture for one in samples]))
+        drafts = cat_batched([one.drafts for one in samples])
+        ways = [flows_into_crops(one.drafts.drawn, one.looked.frame) for one in samples]
         flows, valid = (torch.cat(parts) for parts in zip(*ways, strict=True))
         heads = self.target(drafts.picture, features, flows, valid)
         made, start = [], 0
-        for one in lessons:
+        for one in samples:
             part = slice(start, start := start + len(one.truth))
             said = fade_corrections(OutputHeads(*(head[part].float() for head in heads)), one.drafts.drawn, how)
             drawn = apply_corrections(one.drafts, said, how)
@@ -99,21 +99,21 @@ class RetouchObjective:
         return RetouchNetworks()
 
     def run_networks(
-        self, networks: Callable[..., tuple[Tensor, Tensor]], lessons: list[RetouchSample]
+        self, networks: Callable[..., tuple[Tensor, Tensor]], samples: list[RetouchSample]
     ) -> ObjectiveOutput:
         """Losses of the networks on a batch, and the discriminator's inputs."""
-        made = networks(lessons, self.how)
-        truth = cat_batched([one.truth for one in lessons])
-        shown = torch.cat([one.drafts.places for one in lessons])
+        made = networks(samples, self.how)
+        truth = cat_batched([one.truth for one in samples])
+        shown = torch.cat([one.drafts.places for one in samples])
         seen, true = (
             torch.cat([2 * x - 1, shown], 1) for x in (composite_on_true_background(made, truth), truth.image)
         )
-        return ObjectiveOutput(self.wrong(made, lessons), seen, true)
+        return ObjectiveOutput(self.wrong(made, samples), seen, true)
 
-    def wrong(self, made: tuple[Tensor, Tensor], lessons: list[RetouchSample]) -> dict[str, Tensor]:
+    def wrong(self, made: tuple[Tensor, Tensor], samples: list[RetouchSample]) -> dict[str, Tensor]:
         """Losses by name, one number per view."""
-        truth = cat_batched([one.truth for one in lessons])
-        started = torch.cat([one.drafts.drawn.cover for one in lessons])
+        truth = cat_batched([one.truth for one in samples])
+        started = torch.cat([one.drafts.drawn.cover for one in samples])
         where = max_pool2d(torch.maximum(truth.matte, started), 2 * self.reach + 1, 1, self.reach)
         picture = composite_on_true_background(made, truth)
         size = (picture.shape[2], picture.shape[3])
@@ -130,16 +130,16 @@ class RetouchObjective:
         return torch.stack([float(getattr(self.weights, k)) * value.mean() for k, value in wrong.items()]).sum()
 
     def render_preview(
-        self, networks: Callable[..., tuple[Tensor, Tensor]], lessons: list[RetouchSample]
+        self, networks: Callable[..., tuple[Tensor, Tensor]], samples: list[RetouchSample]
     ) -> PreviewRows:
         """Photo, draft, corrected view and ground truth side by side, and the losses of the uncorrected drafts."""
-        drafts = [compose_draft(one.drafts, one) for one in lessons]
+        drafts = [compose_draft(one.drafts, one) for one in samples]
         before = (torch.cat([x[0] for x in drafts]), torch.cat([x[1] for x in drafts]))
-        truth = cat_batched([one.truth for one in lessons])
-        made = composite_on_true_background(networks(lessons, self.how), truth)
-        photo = torch.cat([one.looked.picture[:1, :3].expand(len(one.truth), -1, -1, -1) for one in lessons])
+        truth = cat_batched([one.truth for one in samples])
+        made = composite_on_true_background(networks(samples, self.how), truth)
+        photo = torch.cat([one.looked.picture[:1, :3].expand(len(one.truth), -1, -1, -1) for one in samples])
         rows = torch.cat([photo, composite_on_true_background(before, truth), made, truth.image], 3)
-        return PreviewRows({f"unchanged {k}": v for k, v in self.wrong(before, lessons).items()}, rows)
+        return PreviewRows({f"unchanged {k}": v for k, v in self.wrong(before, samples).items()}, rows)
 
 
 def make_packed_retouch_sample(how: RetouchOptions, lot: int, number: int) -> bytes:

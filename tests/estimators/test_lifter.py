@@ -18,7 +18,7 @@ from motion_imitate.estimators.rig import Rig
 from motion_imitate.estimators.terms import FITTED_LANDMARKS, HIP_ROWS, PoseEvidence, rotation_towards_ray
 from motion_imitate.geometry.rotations import matrix_to_rotation_vector
 from pipelines.train.lifter import save_lifter
-from tests.support.made_up import crowd
+from tests.support.synthetic_scenes import crowd
 
 COUNT = 400
 

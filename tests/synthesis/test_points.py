@@ -12,7 +12,7 @@ from motion_imitate.estimators.terms import FITTED_LANDMARKS, HIP_ROWS, landmark
 from motion_imitate.geometry.rotations import matrix_to_rotation_vector
 from motion_imitate.synthesis import points
 from motion_imitate.synthesis.points import GUESS_TILT, LIMB_DEPTH_ERRORS, TRUNK_DEPTH_ERROR
-from tests.support.made_up import crowd
+from tests.support.synthetic_scenes import crowd
 
 MANY = 3000
 

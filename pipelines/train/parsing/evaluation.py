@@ -12,12 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from motion_imitate.avatar.parsing_net import (
-    KIND_NAMES,
-    LAYER_NAMES,
-    ParsingInput,
-    split_parsing_outputs,
-)
+from motion_imitate.avatar.parsing_net import KIND_NAMES, LAYER_NAMES, ParsingInput, split_parsing_outputs
 from motion_imitate.files import write_bytes_atomically
 from motion_imitate.synthesis.photo_damage import BatchRandom, ParsingSamples, PhotoDamage, make_parsing_samples
 from motion_imitate.training.parsing_losses import confusion_matrix, label_ious

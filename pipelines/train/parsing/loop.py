@@ -9,9 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from motion_imitate.avatar.parsing_net import (
-    parsing_net_parameters,
-)
+from motion_imitate.avatar.parsing_net import parsing_net_parameters
 from motion_imitate.synthesis.photo_damage import BatchRandom, make_parsing_samples
 from pipelines.train.parsing.evaluation import evaluate_parsing_run
 from pipelines.train.parsing.generate import StoreFolders, stop_people_workers

@@ -10,11 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from motion_imitate import weights
-from motion_imitate.avatar.parsing_net import (
-    ParsingNet,
-    split_parsing_outputs,
-    write_parsing_net,
-)
+from motion_imitate.avatar.parsing_net import ParsingNet, split_parsing_outputs, write_parsing_net
 from motion_imitate.synthesis.photo_damage import ParsingSamples
 from motion_imitate.training.parsing_losses import measure_parsing_losses
 from motion_imitate.training.parsing_trunk import load_imagenet_trunk

@@ -1,4 +1,4 @@
-"""`motion-imitate evaluate --made-up`: those who are made up anew are measured like clips."""
+"""`motion-imitate evaluate --synthetic`: those who are made up anew are measured like clips."""
 
 import json
 
@@ -9,12 +9,12 @@ import torch
 from motion_imitate import bodies
 from motion_imitate.generators import GENERATORS
 from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, SyntheticDataset
-from motion_imitate.training.lessons import make_training_scene
+from motion_imitate.training.samples import make_training_scene
 from pipelines.cli.commands import main
 from pipelines.evaluate.scores import MetricNetworks
 from pipelines.evaluate.synthetic_people import score_scene_views, score_synthetic_view
 
-HELD = ["evaluate", "--made-up", "3", "--seed", "4", "--quiet"]
+HELD = ["evaluate", "--synthetic", "3", "--seed", "4", "--quiet"]
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,6 @@ def test_a_table_and_a_sheet_of_people_who_are_made_up(tmp_path, capsys, uncheck
     record = json.loads(out.read_text())
     assert [row["row"] for row in record["rows"]] == ["copy", *GENERATORS]
     assert record["rows"][1]["perceptual"] < record["rows"][0]["perceptual"]
-    assert cv2.imread(str(folder / "made_up.png")).shape[0] > 4 * 256
+    assert cv2.imread(str(folder / "synthetic_people.png")).shape[0] > 4 * 256
     assert main([*HELD, "--sheet", str(folder)]) == 2
     assert "already exists" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Processes that torchrun starts learn together: each from its own lessons, all to the same weights."""
+"""Processes that torchrun starts learn together: each from its own samples, all to the same weights."""
 
 import json
 import os
@@ -27,22 +27,22 @@ NETWORK_SHAPES["paper"] = narrow("paper")
 folder = Path(sys.argv[1])
 seen = []
 
-def kept(self, lessons, subject, learn=optimizer.Learner.learn):
-    told = learn(self, lessons, subject)
-    seen.append(float(lessons.truth.image.sum()))
+def kept(self, samples, subject, learn=optimizer.Learner.learn):
+    told = learn(self, samples, subject)
+    seen.append(float(samples.truth.image.sum()))
     state = {k: v.clone() for k, v in self.stored().items()} | {"seen": torch.tensor(seen, dtype=torch.float64)}
     rank = torch.distributed.get_rank()
     loop.write_weights(folder / f"rank{rank}.safetensors", {}, state)
     return told
 
-if __name__ == "__main__":  # not where lessons are made
+if __name__ == "__main__":  # not where samples are made
     optimizer.Learner.learn = kept
     sys.exit(main(sys.argv[2:]))
 """
 
 
 @pytest.mark.slow
-def test_two_processes_learn_the_same_from_different_lessons(tmp_path):
+def test_two_processes_learn_the_same_from_different_samples(tmp_path):
     (tmp_path / "team.py").write_text(TEAM)
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     train = [

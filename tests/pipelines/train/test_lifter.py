@@ -21,8 +21,8 @@ from pipelines.train.lifter import (
     start_lifter_training,
     train_lifter_network,
 )
-from tests.support.made_up import crowd, poses
 from tests.support.recorded import frame, write
+from tests.support.synthetic_scenes import crowd, poses
 
 
 @pytest.fixture(scope="module")

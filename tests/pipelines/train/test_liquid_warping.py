@@ -18,14 +18,14 @@ from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, SyntheticDataset
 from motion_imitate.training.backbones import load_backbone
-from motion_imitate.training.lessons import (
+from motion_imitate.training.losses import LossWeights
+from motion_imitate.training.samples import (
     PaintingSample,
     TrainingSampleSettings,
     flatten_tensors,
     make_painting_sample,
     make_training_scene,
 )
-from motion_imitate.training.losses import LossWeights
 from motion_imitate.types import cat_batched
 from motion_imitate.weights import find_asset, read_weights, write_weights
 from pipelines.cli.commands import main

@@ -14,7 +14,7 @@ from motion_imitate.estimators.identity import FaceIdentityNet
 from motion_imitate.generators.retouch import RetouchSettings
 from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, SyntheticDataset
 from motion_imitate.training.backbones import load_backbone
-from motion_imitate.training.lessons import TrainingSampleSettings, make_retouch_sample
+from motion_imitate.training.samples import TrainingSampleSettings, make_retouch_sample
 from motion_imitate.weights import read_weights
 from pipelines.cli.commands import main
 from pipelines.train.loop import CHECKPOINT_FILE, LOG_FILE, PREVIEW_FILE, WEIGHTS_FILE, build_learner

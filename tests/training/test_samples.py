@@ -11,7 +11,7 @@ from motion_imitate.generators.load import template_face_positions as places_of
 from motion_imitate.generators.retouch import RetouchSettings
 from motion_imitate.metrics.motion import mean_mask_iou
 from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, SyntheticDataset
-from motion_imitate.training.lessons import (
+from motion_imitate.training.samples import (
     RetouchSample,
     TrainingSampleSettings,
     flatten_tensors,
