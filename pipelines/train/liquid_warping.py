@@ -103,11 +103,11 @@ def run_liquid_warping_training(folder: Path, how: LiquidWarpingOptions, reporte
         )
         learning = LoopSettings(PUBLISHED_OPTIMIZERS[how.shape], least=300)
         about = {"shape": how.shape, "photos": how.photos, "backbone": how.backbone}
-        course = TrainingTask(
+        task = TrainingTask(
             subject,
             partial(make_packed_painting_sample, how),
             partial(collate_painting_samples, rank.device),
             learning,
             about,
         )
-        return run_training_loop(folder, how, course, rank, reporter)
+        return run_training_loop(folder, how, task, rank, reporter)

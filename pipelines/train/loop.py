@@ -61,8 +61,10 @@ class TrainingTask(Generic[SampleT]):
     """What to train, and how to make samples for it."""
 
     subject: Objective[SampleT]
-    given: Callable[[int, int], bytes]  # (batch index, sample number) to a packed sample; called in worker processes
-    taken: Callable[[list[bytes]], SampleT]  # packed samples to a batch
+    make_sample: Callable[
+        [int, int], bytes
+    ]  # (batch index, sample number) to a packed sample; called in worker processes
+    collate: Callable[[list[bytes]], SampleT]  # packed samples to a batch
     learning: LoopSettings
     about: dict[str, Any]  # metadata of the weights
 
@@ -80,15 +82,15 @@ def build_learner(networks: nn.Module, critic: bool, pace: OptimizerSettings, de
     return Learner(networks, Discriminator().to(device) if critic else None, pace)
 
 
-def load_or_start_learner(folder: Path, how: TrainingOptions, course: TrainingTask[SampleT], device: str) -> Learner:
+def load_or_start_learner(folder: Path, how: TrainingOptions, task: TrainingTask[SampleT], device: str) -> Learner:
     """The learner of the folder's checkpoint, or a new one, started from `how.begin` if given."""
-    if course.subject.weights.adversarial and portrait_width(how.size) < MIN_DISCRIMINATOR_PIXELS:
+    if task.subject.weights.adversarial and portrait_width(how.size) < MIN_DISCRIMINATOR_PIXELS:
         raise UsageError(
             f"pictures of {how.size} pixels are too small for a discriminator; give a --size of 72 or more"
         )
     torch.manual_seed(how.seed)
-    subject = course.subject
-    learner = build_learner(subject.networks(), subject.weights.adversarial > 0, course.learning.pace, device)
+    subject = task.subject
+    learner = build_learner(subject.networks(), subject.weights.adversarial > 0, task.learning.pace, device)
     if (folder / CHECKPOINT_FILE).exists():
         about, tensors = read_weights(folder / CHECKPOINT_FILE)
         check_weights_match(folder, learner, tensors_under_prefix(tensors, "now."))
@@ -110,22 +112,22 @@ def check_weights_match(path: Path, learner: Learner, weights: dict[str, Tensor]
 
 
 def stream_training_samples(
-    how: TrainingOptions, course: TrainingTask[SampleT], first: int, rank: ProcessRank
+    how: TrainingOptions, task: TrainingTask[SampleT], first: int, rank: ProcessRank
 ) -> Generator[SampleT]:
     """Batches for each step from step `first` on, without end; made in worker processes."""
     with ProcessPoolExecutor(how.workers, get_context("spawn")) as pool:
 
         def asked(lot: int) -> list[Future[bytes]]:
             start = (lot * rank.count + rank.number) * how.people
-            return [pool.submit(course.given, lot, number) for number in range(start, start + how.people)]
+            return [pool.submit(task.make_sample, lot, number) for number in range(start, start + how.people)]
 
         def told(asked: list[Future[bytes]]) -> SampleT:
-            return course.taken([one.result() for one in asked])
+            return task.collate([one.result() for one in asked])
 
         try:
-            lot, done = divmod(first, course.learning.times)
+            lot, done = divmod(first, task.learning.times)
             for some in in_order(asked, told, count(lot), 1 + -(-how.workers // how.people)):
-                yield from repeat(some, course.learning.times - done)
+                yield from repeat(some, task.learning.times - done)
                 done = 0
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -139,34 +141,34 @@ def smoke_settings(folder: Path, how: TrainingOptions, learning: LoopSettings) -
 
 
 def run_training_loop(
-    folder: Path, how: TrainingOptions, course: TrainingTask[SampleT], rank: ProcessRank, reporter: Reporter
+    folder: Path, how: TrainingOptions, task: TrainingTask[SampleT], rank: ProcessRank, reporter: Reporter
 ) -> int:
     """Train until the time or the steps are up; returns the exit code.
 
     Of several processes only the first reports and writes.
     """
     if how.smoke:
-        how, learning = smoke_settings(folder, how, course.learning)
-        course = replace(course, learning=learning)
+        how, learning = smoke_settings(folder, how, task.learning)
+        task = replace(task, learning=learning)
     begin = saved = monotonic()
-    learner, learning = load_or_start_learner(folder, how, course, rank.device), course.learning
+    learner, learning = load_or_start_learner(folder, how, task, rank.device), task.learning
     with raise_output_errors(folder):
         folder.mkdir(exist_ok=True)
     torch.set_num_threads(how.threads)
     start, lost = learner.step, list[float]()
     reporter = reporter if rank.first else replace(reporter, quiet=True)
     with (
-        closing(stream_training_samples(how, course, start, rank)) as coming,
-        closing(run_training_steps(learner, coming, course.subject)) as done,
+        closing(stream_training_samples(how, task, start, rank)) as coming,
+        closing(run_training_steps(learner, coming, task.subject)) as done,
     ):
         for step in reporter.track_progress(done, "train", how.steps and how.steps - start):
-            lost.append(step.told["loss"])
+            lost.append(step.losses["loss"])
             late = any_rank_true(monotonic() - begin > 60 * how.minutes, rank.device)
             ends = late or bool(how.steps and learner.step >= how.steps)
             if rank.first and (learner.step % learning.shown == 0 or ends):
-                log_training_step(folder, step, learner, course.subject)
+                log_training_step(folder, step, learner, task.subject)
             if rank.first and (monotonic() - saved > learning.least or ends):
-                save_training_state(folder, learner, how, course)
+                save_training_state(folder, learner, how, task)
                 saved = monotonic()
             if ends:
                 break
@@ -181,28 +183,28 @@ def run_training_loop(
     return OK
 
 
-def save_training_state(folder: Path, learner: Learner, how: TrainingOptions, course: TrainingTask[SampleT]) -> None:
+def save_training_state(folder: Path, learner: Learner, how: TrainingOptions, task: TrainingTask[SampleT]) -> None:
     """Write the checkpoint to resume from, and the averaged weights to use."""
     about = {"step": learner.step, "seed": how.seed}
     write_weights(folder / CHECKPOINT_FILE, about, learner.stored())
-    said = about | training_recipe(folder, how, course)
+    said = about | training_recipe(folder, how, task)
     write_weights(folder / WEIGHTS_FILE, said, {k: v.half().cpu() for k, v in learner.mean.items()})
 
 
-def training_recipe(folder: Path, how: TrainingOptions, course: TrainingTask[SampleT]) -> dict[str, Any]:
+def training_recipe(folder: Path, how: TrainingOptions, task: TrainingTask[SampleT]) -> dict[str, Any]:
     """Metadata for the weights: what is needed to train them again."""
     log = (folder / LOG_FILE).read_text().splitlines() if (folder / LOG_FILE).exists() else []
     motions = sorted(how.motions.glob("*.txt")) if how.motions else []
     return {
-        **course.about,
+        **task.about,
         "size": how.size,
         "people": how.people,
         "part": how.part,
         "wardrobe": bool(how.makehuman),
         "motions": [path.stem for path in select_split(motions, how.part)],
         "begin": str(how.begin.name) if how.begin else None,
-        "learning": asdict(course.learning),
-        "weights": asdict(course.subject.weights),
+        "learning": asdict(task.learning),
+        "weights": asdict(task.subject.weights),
         "metrics": json.loads(log[-1]) if log else None,
         "made_by": software_name(),
         "commit": git_commit_hash(),
@@ -222,7 +224,7 @@ def git_commit_hash() -> str | None:
 class TrainingStep(Generic[SampleT]):
     """The losses of a step, and the samples it used."""
 
-    told: dict[str, float]
+    losses: dict[str, float]
     samples: SampleT
 
     def __len__(self) -> int:
@@ -243,7 +245,7 @@ def log_training_step(folder: Path, step: TrainingStep[SampleT], learner: Learne
     networks = subject.networks().to(next(learner.networks.net.parameters()).device)
     networks.load_state_dict(learner.mean)
     shown = subject.render_preview(networks, step.samples)
-    line = step.told | {k: float(v.mean()) for k, v in shown.wrong.items()}
+    line = step.losses | {k: float(v.mean()) for k, v in shown.wrong.items()}
     with (folder / LOG_FILE).open("a") as log:
         log.write(json.dumps({k: round(v, 5) for k, v in line.items()}) + "\n")
     picture = torch.cat(list(shown.rows), 1).clamp(0, 1).permute(1, 2, 0).cpu().numpy()

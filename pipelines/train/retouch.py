@@ -165,11 +165,11 @@ def run_retouch_training(folder: Path, how: RetouchOptions, reporter: Reporter) 
         eyes: Backbone = load_backbone("efficientnet-lite0").to(rank.device)
         subject = RetouchObjective(eyes, FaceIdentityNet(rank.device), RetouchLossWeights(adversarial=how.adversarial))
         learning = LoopSettings(OptimizerSettings(after=how.adversarial_after))
-        course = TrainingTask(
+        task = TrainingTask(
             subject,
             partial(make_packed_retouch_sample, how),
             partial(collate_retouch_samples, rank.device),
             learning,
             {"shape": "small"},
         )
-        return run_training_loop(folder, how, course, rank, reporter)
+        return run_training_loop(folder, how, task, rank, reporter)

@@ -222,10 +222,10 @@ def test_weights_of_other_networks_are_refused(tmp_path, small, capsys):
 @pytest.fixture
 def weights(tmp_path, subject, small):
     """Of networks that have learnt nothing, as a run stores them."""
-    course = TrainingTask(
+    task = TrainingTask(
         subject, make_packed_painting_sample, collate_painting_samples, LoopSettings(), {"shape": "paper"}
     )
-    save_training_state(tmp_path, fresh(subject), LiquidWarpingOptions(), course)
+    save_training_state(tmp_path, fresh(subject), LiquidWarpingOptions(), task)
     return tmp_path / WEIGHTS_FILE
 
 
