@@ -178,18 +178,19 @@ def open_manifest(folder: Path) -> Iterator[Manifest]:
 @contextmanager
 def hold_batch_lock(inside: Path) -> Iterator[None]:
     """Hold the lock of a batch; the system releases it however the process ends."""
-    driver = inside / "driver.json"
-    with closing(acquire_batch_lock(inside, driver)):
+    owner_file = inside / "lock_owner.json"
+    with closing(acquire_batch_lock(inside, owner_file)):
         write_bytes_atomically(
-            driver, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": utc_timestamp()}).encode()
+            owner_file,
+            json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": utc_timestamp()}).encode(),
         )
         try:
             yield
         finally:
-            driver.unlink(missing_ok=True)
+            owner_file.unlink(missing_ok=True)
 
 
-def acquire_batch_lock(inside: Path, driver: Path) -> sqlite3.Connection:
+def acquire_batch_lock(inside: Path, owner_file: Path) -> sqlite3.Connection:
     """Lock the folder; refuse it if another batch holds the lock."""
     try:
         lock = sqlite3.connect(inside / "lock.sqlite", timeout=0, isolation_level=None)
@@ -197,16 +198,16 @@ def acquire_batch_lock(inside: Path, driver: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
             raise UsageError(
-                f"{describe_lock_owner(driver)} is using {inside.parent}; wait for it, or stop it ({error})"
+                f"{describe_lock_owner(owner_file)} is using {inside.parent}; wait for it, or stop it ({error})"
             ) from None
         raise UsageError(f"{inside} is not a folder a batch can use ({error}); choose another folder") from None
     return lock
 
 
-def describe_lock_owner(driver: Path) -> str:
+def describe_lock_owner(owner_file: Path) -> str:
     """The batch that holds the lock, for an error message."""
     try:
-        about = json.loads(driver.read_text())
+        about = json.loads(owner_file.read_text())
         return f"another batch (process {about['pid']} on {about['host']}, since {about['since']})"
     except (OSError, ValueError, KeyError):
         return "another batch"

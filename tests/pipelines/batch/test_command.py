@@ -161,7 +161,7 @@ def test_a_batch_that_was_stopped_does_exactly_what_is_left(given, undisturbed, 
     if end == signal.SIGINT:
         assert first.returncode == 130
         assert {row["state"] for row in states(out).values()} == {"done", "queued"}
-        assert not (out / ".batch" / "driver.json").exists()
+        assert not (out / ".batch" / "lock_owner.json").exists()
     time.sleep(1.5)  # its process sees that nobody is there
     done = {path: path.stat().st_mtime_ns for path in out.glob("*.mp4") if path.with_name(f"{path.name}.json").exists()}
     assert 2 <= len(done) < 5
@@ -178,7 +178,7 @@ def test_a_batch_that_was_interrupted_does_exactly_what_is_left(given, undisturb
         patch.setattr(command, "open_worker_pool", lambda *_: nullcontext(InProcessPool(2, most=2)))
         assert run(given, out, "--quiet") == 130
     assert [row["state"] for row in states(out).values()] == ["done", "done", "queued", "queued", "queued"]
-    assert not (out / ".batch" / "driver.json").exists()
+    assert not (out / ".batch" / "lock_owner.json").exists()
     assert (out / "report.html").read_text().count("data:image/jpeg;base64,") == 2
     done = {path: path.stat().st_mtime_ns for path in out.glob("*.mp4")}
     assert len(done) == 2

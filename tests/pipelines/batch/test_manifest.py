@@ -144,7 +144,7 @@ def test_the_second_of_two_batches_is_refused_and_told_of_the_first(tmp_path):
     first.kill()
     first.wait()
     with open_manifest(tmp_path):  # the lock went with it
-        assert json.loads((tmp_path / BATCH_STATE_FOLDER / "driver.json").read_text())["pid"] != first.pid
+        assert json.loads((tmp_path / BATCH_STATE_FOLDER / "lock_owner.json").read_text())["pid"] != first.pid
 
 
 def test_a_table_of_something_else_is_refused(tmp_path):
