@@ -31,7 +31,7 @@ from pipelines.streaming.threads import THREAD_RUNNER
 SEGMENT_PATIENCE = 300.0  # timeout per segment: seconds, plus one per frame
 D = TypeVar("D", RenderOptions, BaseEstimationOptions)
 
-SEGMENT_INDEX = "stretches.json"
+SEGMENT_INDEX = "segments.json"
 
 
 @dataclass(frozen=True)
@@ -96,15 +96,15 @@ def plan_segments(job: ImitateJob, folder: Path, manifest: Manifest, reporter: R
     key, index = segments_cache_key(job, manifest), folder / SEGMENT_INDEX
     told = json.loads(index.read_text()) if index.exists() else {}
     if told.get("key") != key:
-        told = {"key": key, "stretches": [*store_segment_motions(job, folder, reporter)]}
+        told = {"key": key, "segments": [*store_segment_motions(job, folder, reporter)]}
         write_bytes_atomically(index, json.dumps(told).encode())
     drawing, looking = (
         resolve_drawing_paths(select_item_options(job.how, RenderOptions), Path.cwd()),
         select_item_options(job.estimation, BaseEstimationOptions),
     )
-    photos, begin = tuple(photo.absolute() for photo in job.photos), told["stretches"][0][0]
+    photos, begin = tuple(photo.absolute() for photo in job.photos), told["segments"][0][0]
     every = []
-    for number, (second, frames) in enumerate(told["stretches"]):
+    for number, (second, frames) in enumerate(told["segments"]):
         name, motion = f"{number:05}{job.out.suffix.lower()}", folder / segment_motion_name(number)
         own = digest_of_parts([key, str(number)])
         item = BatchItem(name, photos, motion, folder / name, drawing, looking, own, motion, video_start=begin)
