@@ -118,6 +118,13 @@ def joint_places(
     return ancestor_matrix(parents, turns.device, turns.dtype) @ bones + joints[:, :1]
 
 
+def joint_moves(
+    joints: Float[Tensor, "B J 3"], turns: Float[Tensor, "B J 3 3"], places: Float[Tensor, "B J 3"]
+) -> Float[Tensor, "B J 3 4"]:
+    """Each joint's movement from rest as an affine map, from rest positions, global rotations and posed positions."""
+    return torch.cat([turns, places[..., None] - turns @ joints[..., None]], dim=-1)
+
+
 def skin_vertices(
     weights: Float[Tensor, "V J"],
     rest: Float[Tensor, "B V 3"],
@@ -126,8 +133,7 @@ def skin_vertices(
     places: Float[Tensor, "B J 3"],
 ) -> Float[Tensor, "B V 3"]:
     """Linear blend skinning: transform the rest vertices by their joints' movements, mixed by weight."""
-    shifts = places - (turns @ joints[..., None])[..., 0]
-    moves = torch.cat([turns, shifts[..., None]], dim=-1)  # [B, J, 3, 4]
+    moves = joint_moves(joints, turns, places)
     mixed = (moves.permute(0, 2, 3, 1).flatten(0, 2) @ weights.mT).view(len(rest), 3, 4, -1)
     x, y, z = rest.unbind(-1)
     moved: Tensor = (

@@ -1,0 +1,68 @@
+"""The avatar: skinned, textured meshes cut from photos, made once per person."""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+OPAQUE_ALPHA = 243  # of 255: a surface with more alpha hides what is behind it
+THICK_ALPHA = 127  # the same in thick faces, whose outlines the samples cut: translucent rims would open slits
+
+
+@dataclass(frozen=True)
+class Avatar:
+    """Meshes in layers (trunk, arms, legs), coloured by photos.
+
+    A vertex moves with K joints, by weights that sum to 1. Layers with a positive bias are drawn as if they were that
+    much nearer: it decides which face is seen, and moves nothing.
+    """
+
+    rest: Float[Tensor, "V 3"]  # where vertices are in body space when the body model is at rest
+    joints: Int[Tensor, "V K"]
+    weights: Float[Tensor, "V K"]
+    source: Float[Tensor, "V 2"]  # image points of the photo
+    faces: Int[Tensor, "F 3"]
+    photo: Int[Tensor, " F"]  # the photo that colours the face
+    layer: Int[Tensor, " F"]
+    bias: Float[Tensor, " L"]  # metres, one per layer
+    thick: Bool[Tensor, " F"]  # front or back of a solid; else a flat sheet that carries the soft alpha
+    solid: Bool[Tensor, " F"]  # opaque everywhere, see `find_solid_faces`
+    photos: UInt8[Tensor, "N H W 4"]  # RGB and straight alpha; the colours are the person's, without the background
+
+    def to(self, device: torch.device | str) -> "Avatar":
+        """Move every tensor to a device."""
+        return replace(self, **{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+
+def points_to_texels(points: Float[Tensor, "*n 2"], size: tuple[int, int]) -> Float[Tensor, "*n 2"]:
+    """Convert a photo's image points to texels: the centre of the first texel is (0, 0)."""
+    height, width = size
+    return (points + 1) * points.new_tensor([width / 2, height / 2]) - 0.5
+
+
+def find_solid_faces(
+    source: Float[Tensor, "V 2"],
+    faces: Int[Tensor, "F 3"],
+    photo: Int[Tensor, " F"],
+    thick: Bool[Tensor, " F"],
+    photos: UInt8[Tensor, "N H W 4"],
+) -> Bool[Tensor, " F"]:
+    """Faces that are opaque everywhere, so that drawing them reads no alpha.
+
+    All texels in the bounding box of the face's source points are opaque.
+    """
+    _, height, width, _ = photos.shape
+    texels = points_to_texels(source, (height, width))[faces]
+    limit = texels.new_tensor([width - 1, height - 1])
+    low = texels.amin(1).floor().clamp(min=0).minimum(limit).long()
+    high = (texels.amax(1).floor() + 1).clamp(min=0).minimum(limit).long() + 1
+    holes = torch.empty_like(photo)
+    for opaque, chosen in ((THICK_ALPHA, thick), (OPAQUE_ALPHA, ~thick)):
+        # counts[n, y, x]: texels above and left of (x, y) that are not opaque
+        counts = torch.nn.functional.pad((photos[..., 3] <= opaque).int().cumsum(1).cumsum(2), (1, 0, 1, 0))
+        n, (left, top), (right, bottom) = photo[chosen], low[chosen].unbind(1), high[chosen].unbind(1)
+        holes[chosen] = (
+            counts[n, bottom, right] - counts[n, top, right] - counts[n, bottom, left] + counts[n, top, left]
+        )
+    return holes == 0
