@@ -20,7 +20,6 @@ from motion_imitate.synthesis.person import FIRST_EYEBALL_VERTEX, SOLID_ALPHA, S
 from motion_imitate.synthesis.tailor import dye_texture, split_suit
 from motion_imitate.synthesis.wardrobe import Garment, MakeHumanMesh, garment_weights, hang_garment
 
-Random = np.random.Generator
 MAX_TEXTURE_SIDE = 512  # longest side of a texture
 SUIT_FOLDERS, SHOE_FOLDERS = "*suit*", "shoes*"
 MATCHED_SUIT = "work"  # in the name of suits whose halves are only worn together
@@ -47,7 +46,9 @@ def load_garment_texture(material: wardrobe.GarmentMaterial) -> Float[Tensor, "4
     return torch.from_numpy(small).permute(2, 0, 1)
 
 
-def pick_asset_folder(random: Random, folder: Path, pattern: str = "*", part: HeldOutSplit = "all") -> Path:
+def pick_asset_folder(
+    random: np.random.Generator, folder: Path, pattern: str = "*", part: HeldOutSplit = "all"
+) -> Path:
     """A random asset folder that matches the pattern and belongs to the split."""
     found = sorted(p for p in folder.glob(pattern) if p.is_dir() and any(p.glob("*.mhmat")))
     if not found:
@@ -67,7 +68,7 @@ def cached_makehuman_mesh(name: str) -> MakeHumanMesh:
 
 
 def build_wardrobe_layers(
-    random: Random, who: MeasuredBody, folder: Path, part: HeldOutSplit = "all"
+    random: np.random.Generator, who: MeasuredBody, folder: Path, part: HeldOutSplit = "all"
 ) -> list[MeshLayer]:
     """Skin, clothes, eyes and hair from a wardrobe, hung on the body."""
     mesh = cached_makehuman_mesh(who.body.name)
@@ -97,7 +98,12 @@ def build_wardrobe_layers(
 
 
 def paint_wardrobe_skin(
-    random: Random, who: MeasuredBody, folder: Path, colour: Float[np.ndarray, "3"], locks: bool, part: HeldOutSplit
+    random: np.random.Generator,
+    who: MeasuredBody,
+    folder: Path,
+    colour: Float[np.ndarray, "3"],
+    locks: bool,
+    part: HeldOutSplit,
 ) -> np.ndarray:
     """A skin texture; the scalp takes the hair's colour unless the person is bald."""
     path = pick_asset_folder(random, folder / "skins", "*_*ale*", part)
@@ -125,7 +131,9 @@ def texture_to_bytes(paint: Float[Tensor, "4 H W"]) -> np.ndarray:
     return np.asarray((kept.clamp(0, 1) * 255 + 0.5).byte().permute(1, 2, 0).numpy())
 
 
-def choose_clothes(random: Random, who: MeasuredBody, folder: Path, part: HeldOutSplit) -> list[TexturedGarment]:
+def choose_clothes(
+    random: np.random.Generator, who: MeasuredBody, folder: Path, part: HeldOutSplit
+) -> list[TexturedGarment]:
     """The upper half of a suit, the lower half of the same or another suit, and shoes."""
     one = load_garment(pick_asset_folder(random, folder / "clothes", SUIT_FOLDERS, part))
     other = (
@@ -144,7 +152,7 @@ def choose_clothes(random: Random, who: MeasuredBody, folder: Path, part: HeldOu
     return [(kind, *recolour_garment(random, kind, garment)) for kind, garment in wear if len(garment.faces)]
 
 
-def recolour_garment(random: Random, kind: str, garment: Garment) -> tuple[Garment, np.ndarray]:
+def recolour_garment(random: np.random.Generator, kind: str, garment: Garment) -> tuple[Garment, np.ndarray]:
     """The garment with its own texture, dyed, or in a generated fabric shaded by its own folds."""
     paint, choice = load_garment_texture(garment.material), random.random()
     if choice < FABRIC_CHANCE and kind == "clothes":
@@ -169,7 +177,7 @@ def recolour_garment(random: Random, kind: str, garment: Garment) -> tuple[Garme
 
 
 def choose_eyes_and_hair(
-    random: Random, folder: Path, colour: Float[np.ndarray, "3"], locks: bool, part: HeldOutSplit
+    random: np.random.Generator, folder: Path, colour: Float[np.ndarray, "3"], locks: bool, part: HeldOutSplit
 ) -> list[TexturedGarment]:
     """Eyes, brows, lashes and hair; all but the eyes dyed in one colour."""
     eyes = load_garment(folder / "eyes" / "low-poly")

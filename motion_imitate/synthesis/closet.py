@@ -1,4 +1,4 @@
-"""Random dressed people, with generated clothes or from a MakeHuman data folder."""
+"""np.random.Generator dressed people, with generated clothes or from a MakeHuman data folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ from motion_imitate.synthesis.figure import MeasuredBody, measure_body
 from motion_imitate.synthesis.held_out import HeldOutSplit
 from motion_imitate.synthesis.outfits import OutfitItem, make_outfit
 
-Random = np.random.Generator
 MAX_SHAPE_DEVIATION = 2.2  # in standard deviations
 KEYPOINT_SET = "blazepose33"
 
@@ -33,7 +32,7 @@ class ClothingSettings:
     part: HeldOutSplit = "all"
 
 
-def make_actor(body: SkinnedBody, random: Random, how: ClothingSettings = ClothingSettings()) -> Actor:
+def make_actor(body: SkinnedBody, random: np.random.Generator, how: ClothingSettings = ClothingSettings()) -> Actor:
     """A random dressed person, reproducible from the state of `random`."""
     who = measure_body(body, sample_body_shape(random, len(body.skin.shape_dirs)))
     if how.wardrobe is not None and random.random() >= how.own:
@@ -51,8 +50,8 @@ def make_actor(body: SkinnedBody, random: Random, how: ClothingSettings = Clothi
     )
 
 
-def sample_body_shape(random: Random, count: int) -> Float[Tensor, " S"]:
-    """Random shape parameters, clipped to MAX_SHAPE_DEVIATION."""
+def sample_body_shape(random: np.random.Generator, count: int) -> Float[Tensor, " S"]:
+    """np.random.Generator shape parameters, clipped to MAX_SHAPE_DEVIATION."""
     return torch.from_numpy(np.clip(random.normal(0, 1, count), -MAX_SHAPE_DEVIATION, MAX_SHAPE_DEVIATION)).float()
 
 
@@ -61,7 +60,7 @@ def rest_joint_array(who: MeasuredBody) -> Float[Tensor, "J 3"]:
     return torch.stack(list(who.joints.values()))
 
 
-def build_generated_layers(random: Random, who: MeasuredBody) -> list[MeshLayer]:
+def build_generated_layers(random: np.random.Generator, who: MeasuredBody) -> list[MeshLayer]:
     """Generated skin, clothes and hair."""
     skin, shade = complexion.sample_skin_tone(random), hair.sample_hair_colour(random)
     clothes = make_outfit(random, who)

@@ -14,7 +14,6 @@ from motion_imitate.synthesis.figure import MeasuredBody
 from motion_imitate.synthesis.noise import noise_at_points
 from motion_imitate.synthesis.person import FIRST_EYEBALL_VERTEX
 
-Random = np.random.Generator
 SKIN_TONES = ((0.29, 0.185, 0.135), (0.48, 0.325, 0.235), (0.68, 0.5, 0.385), (0.8, 0.625, 0.51), (0.89, 0.735, 0.645))
 IRIS_COLOURS = ((0.2, 0.12, 0.07), (0.3, 0.2, 0.1), (0.25, 0.4, 0.55), (0.3, 0.42, 0.3), (0.35, 0.38, 0.4))
 SKIN_TEXTURE_SIZE = 512
@@ -54,7 +53,7 @@ def interpolate_to_texels(
     return np.asarray((corners * where.weights[..., None]).sum(1))
 
 
-def sample_skin_tone(random: Random) -> Float[np.ndarray, "3"]:
+def sample_skin_tone(random: np.random.Generator) -> Float[np.ndarray, "3"]:
     """A random skin colour."""
     step = random.random() * (len(SKIN_TONES) - 1)
     low = min(int(step), len(SKIN_TONES) - 2)
@@ -68,7 +67,7 @@ def soft_step(distance: Float[np.ndarray, "*n"], edge: float) -> Float[np.ndarra
 
 
 def paint_skin_texture(
-    random: Random,
+    random: np.random.Generator,
     who: MeasuredBody,
     skin: Float[np.ndarray, "3"],
     hair: Float[np.ndarray, "3"],
@@ -114,7 +113,7 @@ def mix_colours(one: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.nda
     return np.asarray(one + share[:, None] * (other - one))
 
 
-def paint_eyeballs(random: Random, who: MeasuredBody, place: np.ndarray, colour: np.ndarray) -> np.ndarray:
+def paint_eyeballs(random: np.random.Generator, who: MeasuredBody, place: np.ndarray, colour: np.ndarray) -> np.ndarray:
     """The colours with sclera, iris and pupil painted on the eyeballs."""
     ball = (
         interpolate_to_texels((torch.arange(len(who.base.at)) >= FIRST_EYEBALL_VERTEX).float()[:, None], who)[:, 0]

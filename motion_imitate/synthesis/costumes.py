@@ -38,7 +38,6 @@ from motion_imitate.synthesis.person import FIRST_EYEBALL_VERTEX, SkinTuck, tuck
 from motion_imitate.synthesis.shells import FAR_FROM_EDGE, ClothPiece, build_ring_cloth, cut_cloth, reach_by_angle
 from motion_imitate.synthesis.wardrobe import garment_weights, hang_garment
 
-Random = np.random.Generator
 BORROWED_SKIRTS = ("female_elegantsuit01",)  # suits of MakeHuman's whose lower half is a skirt
 
 
@@ -76,7 +75,7 @@ class LabelledCostume:
 
 def make_labelled_person(
     body: SkinnedBody,
-    random: Random,
+    random: np.random.Generator,
     how: ClothingSettings = ClothingSettings(),
     habit: CostumeHabits = CostumeHabits(),
 ) -> LabelledActor:
@@ -99,7 +98,7 @@ def label_layer(mesh: MeshLayer, kind: int, hanging: Tensor | None = None) -> La
     return LabelledLayer(mesh, torch.full((count,), kind, dtype=torch.uint8), hangs)
 
 
-def make_labelled_layers(random: Random, who: MeasuredBody, habit: CostumeHabits) -> list[LabelledLayer]:
+def make_labelled_layers(random: np.random.Generator, who: MeasuredBody, habit: CostumeHabits) -> list[LabelledLayer]:
     """Skin, generated clothes, hair and accessories."""
     tone, shade = complexion.sample_skin_tone(random), hair.sample_hair_colour(random)
     costume = sample_costume(random, who, habit)
@@ -128,7 +127,7 @@ def label_item(who: MeasuredBody, item: OutfitItem, kind: int) -> LabelledLayer:
 
 
 def add_accessories(
-    random: Random, who: MeasuredBody, shade: Float[np.ndarray, "3"], locks: bool, habit: CostumeHabits
+    random: np.random.Generator, who: MeasuredBody, shade: Float[np.ndarray, "3"], locks: bool, habit: CostumeHabits
 ) -> list[LabelledLayer]:
     """Hair in front of the shoulders, a hat and a bag, each with its probability."""
     made = []
@@ -144,7 +143,7 @@ def add_accessories(
     return made
 
 
-def sample_costume(random: Random, who: MeasuredBody, habit: CostumeHabits) -> LabelledCostume:
+def sample_costume(random: np.random.Generator, who: MeasuredBody, habit: CostumeHabits) -> LabelledCostume:
     """Shoes, and a top with trousers, shorts or a skirt, or a dress; sometimes a coat over them."""
     worn = LabelledCostume(Outfit([], who.base, torch.zeros(len(who.base.at), dtype=torch.bool)), ())
     names, often = zip(*habit.styles, strict=True)
@@ -180,7 +179,9 @@ def sample_costume(random: Random, who: MeasuredBody, habit: CostumeHabits) -> L
     return worn.add(outfits.add_jacket(random, who, worn.outfit), UPPER)
 
 
-def add_long_trousers(random: Random, who: MeasuredBody, worn: Outfit, cloth: np.ndarray, wide: float) -> Outfit:
+def add_long_trousers(
+    random: np.random.Generator, who: MeasuredBody, worn: Outfit, cloth: np.ndarray, wide: float
+) -> Outfit:
     """Trousers that stand off the leg by `wide` metres at the hem."""
     at = who.base.at
     waist, hip, knee, ankle = (float(who.joints[j][1]) for j in ("spine04", "upperleg01.L", "lowerleg01.L", "foot.L"))
@@ -191,7 +192,7 @@ def add_long_trousers(random: Random, who: MeasuredBody, worn: Outfit, cloth: np
     return outfits.add_garment(random, who, worn, cut, off, int(random.integers(6, 12)), cloth)
 
 
-def add_flared_skirt(random: Random, who: MeasuredBody, worn: Outfit, cloth: np.ndarray) -> Outfit:
+def add_flared_skirt(random: np.random.Generator, who: MeasuredBody, worn: Outfit, cloth: np.ndarray) -> Outfit:
     """A skirt of random length, flare and folds."""
     waist, hip, knee, ankle = (float(who.joints[j][1]) for j in ("spine04", "upperleg01.L", "lowerleg01.L", "foot.L"))
     length = random.random()
@@ -204,7 +205,7 @@ def add_flared_skirt(random: Random, who: MeasuredBody, worn: Outfit, cloth: np.
     return Outfit([*worn.items, OutfitItem("hanging clothes", piece, cloth)], worn.base, worn.hidden | over)
 
 
-def add_tunic(random: Random, who: MeasuredBody, worn: Outfit) -> Outfit:
+def add_tunic(random: np.random.Generator, who: MeasuredBody, worn: Outfit) -> Outfit:
     """The lower part of a long shirt, in the shirt's cloth."""
     waist, hip = (float(who.joints[j][1]) for j in ("spine04", "upperleg01.L"))
     ends = (waist + 0.03, hip - random.uniform(0.08, 0.28))
@@ -212,7 +213,7 @@ def add_tunic(random: Random, who: MeasuredBody, worn: Outfit) -> Outfit:
     return Outfit([*worn.items, OutfitItem("hanging clothes", piece, worn.items[-1].texture)], worn.base, worn.hidden)
 
 
-def add_coat(random: Random, who: MeasuredBody, worn: LabelledCostume) -> LabelledCostume:
+def add_coat(random: np.random.Generator, who: MeasuredBody, worn: LabelledCostume) -> LabelledCostume:
     """A jacket with long sleeves and a skirt to the knees or lower, open or closed in front."""
     cloth = fabrics.make_denim_texture(random) if random.random() < 0.2 else fabrics.make_cloth_texture(random)
     waist, hip, knee, ankle = (float(who.joints[j][1]) for j in ("spine04", "upperleg01.L", "lowerleg01.L", "foot.L"))
@@ -233,7 +234,13 @@ def add_coat(random: Random, who: MeasuredBody, worn: LabelledCostume) -> Labell
 
 
 def build_hanging_cloth(
-    random: Random, who: MeasuredBody, worn: Outfit, ends: tuple[float, float], flare: float, off: float, gap: float
+    random: np.random.Generator,
+    who: MeasuredBody,
+    worn: Outfit,
+    ends: tuple[float, float],
+    flare: float,
+    off: float,
+    gap: float,
 ) -> ClothPiece:
     """Cloth around both legs between two heights; `gap` is half the width of the opening in front, in metres."""
     at = worn.base.outer[~who.arm]
@@ -264,7 +271,7 @@ def build_hanging_cloth(
     return build_ring_cloth(place, held, not gap, float(reach.mean()) * 2 * torch.pi, ends[0] - ends[1], nearest)
 
 
-def build_draped_hair(random: Random, who: MeasuredBody) -> list[ClothPiece]:
+def build_draped_hair(random: np.random.Generator, who: MeasuredBody) -> list[ClothPiece]:
     """Long hair in front of one or both shoulders."""
     eye, neck = float(who.points["eye_left"][1]), float(who.joints["neck01"][1])
     middle = torch.tensor([0.0, float(who.points["ear_left"][2]) - 0.015])
@@ -300,7 +307,7 @@ def build_draped_hair(random: Random, who: MeasuredBody) -> list[ClothPiece]:
     return pieces
 
 
-def build_hat_items(random: Random, who: MeasuredBody) -> list[OutfitItem]:
+def build_hat_items(random: np.random.Generator, who: MeasuredBody) -> list[OutfitItem]:
     """A cap or a beanie, sometimes with a brim all round or in front."""
     edge = hair.hairline_distance(random, who, False) - random.uniform(0.0, 0.02)
     cloth = fabrics.make_cloth_texture(random, 256)
@@ -330,7 +337,7 @@ def build_hat_items(random: Random, who: MeasuredBody) -> list[OutfitItem]:
     return items
 
 
-def build_bag_item(random: Random, who: MeasuredBody) -> OutfitItem:
+def build_bag_item(random: np.random.Generator, who: MeasuredBody) -> OutfitItem:
     """An object held in a hand, or a bag at the hip."""
     names, side = list(who.joints), str(random.choice(["L", "R"]))
     wrist, finger = who.joints[f"wrist.{side}"], who.joints[f"finger3-1.{side}"]
@@ -365,7 +372,7 @@ def build_bag_item(random: Random, who: MeasuredBody) -> OutfitItem:
 
 
 def borrow_labelled_layers(
-    random: Random, who: MeasuredBody, folder: Path, part: HeldOutSplit, habit: CostumeHabits
+    random: np.random.Generator, who: MeasuredBody, folder: Path, part: HeldOutSplit, habit: CostumeHabits
 ) -> list[LabelledLayer]:
     """Skin, clothes and hair from a MakeHuman data folder, labelled."""
     mesh, body = borrowed.cached_makehuman_mesh(who.body.name), who.body

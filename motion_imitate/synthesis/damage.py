@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-Random = np.random.Generator
 ColourImage = Float[np.ndarray, "3 H W"]
 
 
@@ -21,15 +20,15 @@ class Damage:
     cast: tuple[float, float] = (0.6, 0.12)  # colour cast, the same for all views of a sample
 
 
-def sample_colour_cast(random: Random, how: Damage) -> Float[np.ndarray, "3 1 1"]:
-    """Random gain of each colour channel."""
+def sample_colour_cast(random: np.random.Generator, how: Damage) -> Float[np.ndarray, "3 1 1"]:
+    """np.random.Generator gain of each colour channel."""
     if random.random() > how.cast[0]:
         return np.ones((3, 1, 1), np.float32)
     gain = np.exp(random.normal(-0.5 * how.cast[1], how.cast[1]) + random.normal(0, how.cast[1] / 3, (3, 1, 1)))
     return np.asarray(gain, np.float32)
 
 
-def degrade_image(random: Random, picture: ColourImage, how: Damage) -> ColourImage:
+def degrade_image(random: np.random.Generator, picture: ColourImage, how: Damage) -> ColourImage:
     """The image with random blur, noise and JPEG compression."""
     image = np.ascontiguousarray(picture.transpose(1, 2, 0))
     if random.random() < how.blur[0]:

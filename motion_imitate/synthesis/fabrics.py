@@ -8,7 +8,6 @@ from jaxtyping import Float, UInt8
 
 from motion_imitate.synthesis.noise import noise_field
 
-Random = np.random.Generator
 Colour = Float[np.ndarray, "3"]
 Pattern = Float[np.ndarray, "H W"]
 Cloth = UInt8[np.ndarray, "H W 3"]
@@ -32,7 +31,7 @@ PRINT_FONTS = (
 PRINT_AREA = (0.34, 0.66)  # range of the print, as a share of the texture
 
 
-def sample_clothing_colour(random: Random) -> Colour:
+def sample_clothing_colour(random: np.random.Generator) -> Colour:
     """A random clothing colour; every second one is close to black, white, grey, navy, beige or brown."""
     if random.random() < 0.5:
         return np.clip(
@@ -43,7 +42,7 @@ def sample_clothing_colour(random: Random) -> Colour:
     return np.clip(cv2.cvtColor(one, cv2.COLOR_HSV2RGB)[0, 0].astype(float), 0.02, 0.97)
 
 
-def sample_contrasting_colours(random: Random) -> tuple[Colour, Colour]:
+def sample_contrasting_colours(random: np.random.Generator) -> tuple[Colour, Colour]:
     """Two random colours that differ visibly."""
     first = sample_clothing_colour(random)
     for _ in range(8):
@@ -53,7 +52,7 @@ def sample_contrasting_colours(random: Random) -> tuple[Colour, Colour]:
     return first, second
 
 
-def band_profile(random: Random, along: int, least: int = 4, most: int = 34) -> Float[np.ndarray, "N"]:
+def band_profile(random: np.random.Generator, along: int, least: int = 4, most: int = 34) -> Float[np.ndarray, "N"]:
     """One row of `along` texels with bands of random rhythm, in [0, 1]."""
     count, share = int(random.integers(least, most)), random.uniform(0.15, 0.85)
     phase = (np.arange(along) / along * count) % 1
@@ -65,25 +64,25 @@ def band_profile(random: Random, along: int, least: int = 4, most: int = 34) -> 
     return np.asarray(bands, np.float64)
 
 
-def plain_pattern(random: Random, size: int) -> Pattern:
+def plain_pattern(random: np.random.Generator, size: int) -> Pattern:
     """A pattern of one colour."""
     return np.zeros((size, size))
 
 
-def stripe_pattern(random: Random, size: int) -> Pattern:
+def stripe_pattern(random: np.random.Generator, size: int) -> Pattern:
     """Horizontal or vertical bands."""
     bands = np.broadcast_to(band_profile(random, size)[:, None], (size, size))
     return np.ascontiguousarray(bands if random.random() < 0.65 else bands.T)
 
 
-def check_pattern(random: Random, size: int) -> Pattern:
+def check_pattern(random: np.random.Generator, size: int) -> Pattern:
     """Bands crossed at right angles."""
     across = band_profile(random, size, 4, 20)
     down = across if random.random() < 0.6 else band_profile(random, size, 4, 20)
     return 0.5 * (across[None] + down[:, None])
 
 
-def dot_pattern(random: Random, size: int) -> Pattern:
+def dot_pattern(random: np.random.Generator, size: int) -> Pattern:
     """Dots on a regular grid."""
     count, radius = int(random.integers(6, 26)), random.uniform(0.12, 0.4)
     row, column = np.divmod(np.arange(size * size), size)
@@ -93,12 +92,12 @@ def dot_pattern(random: Random, size: int) -> Pattern:
     return np.clip((radius - away) / 0.06 + 0.5, 0, 1)
 
 
-def cloud_pattern(random: Random, size: int) -> Pattern:
+def cloud_pattern(random: np.random.Generator, size: int) -> Pattern:
     """Smooth noise."""
     return np.clip(0.5 + 0.6 * noise_field(random, size, random.uniform(3, 16), 3), 0, 1)
 
 
-def camouflage_pattern(random: Random, size: int) -> Pattern:
+def camouflage_pattern(random: np.random.Generator, size: int) -> Pattern:
     """Noise in a few flat steps."""
     steps = int(random.integers(2, 5))
     return np.clip(
@@ -106,7 +105,7 @@ def camouflage_pattern(random: Random, size: int) -> Pattern:
     )
 
 
-def flower_pattern(random: Random, size: int) -> Pattern:
+def flower_pattern(random: np.random.Generator, size: int) -> Pattern:
     """Flowers at random places."""
     drawn = np.zeros((size, size), np.uint8)
     petals, radius = int(random.integers(3, 8)), random.uniform(6, 22)
@@ -122,19 +121,19 @@ def flower_pattern(random: Random, size: int) -> Pattern:
     return drawn / 255.0
 
 
-def diagonal_pattern(random: Random, size: int) -> Pattern:
+def diagonal_pattern(random: np.random.Generator, size: int) -> Pattern:
     """Bands at 45 degrees."""
     bands, row = band_profile(random, size, 5, 24), np.arange(size)
     return bands[(row[:, None] + row[None]) % size]
 
 
-def block_pattern(random: Random, size: int) -> Pattern:
+def block_pattern(random: np.random.Generator, size: int) -> Pattern:
     """Two blocks, one above the other."""
     row = np.arange(size)[:, None] / size
     return np.broadcast_to((row > random.uniform(0.35, 0.65)).astype(float), (size, size)).copy()
 
 
-PATTERNS: dict[str, tuple[float, Callable[[Random, int], Pattern]]] = {  # relative frequency and function
+PATTERNS: dict[str, tuple[float, Callable[[np.random.Generator, int], Pattern]]] = {  # relative frequency and function
     "plain": (6, plain_pattern),
     "stripes": (2, stripe_pattern),
     "check": (1.2, check_pattern),
@@ -147,7 +146,7 @@ PATTERNS: dict[str, tuple[float, Callable[[Random, int], Pattern]]] = {  # relat
 }
 
 
-def make_cloth_texture(random: Random, size: int = CLOTH_TEXELS) -> Cloth:
+def make_cloth_texture(random: np.random.Generator, size: int = CLOTH_TEXELS) -> Cloth:
     """A random entry of PATTERNS in two colours, with creases and grain."""
     names = list(PATTERNS)
     often = np.array([PATTERNS[name][0] for name in names])
@@ -156,7 +155,7 @@ def make_cloth_texture(random: Random, size: int = CLOTH_TEXELS) -> Cloth:
     return add_creases_and_grain(random, colour_pattern(PATTERNS[name][1](random, size), first, second))
 
 
-def make_denim_texture(random: Random, size: int = CLOTH_TEXELS) -> Cloth:
+def make_denim_texture(random: np.random.Generator, size: int = CLOTH_TEXELS) -> Cloth:
     """Denim with a twill weave, creases and grain."""
     dark = np.array([0.12, 0.17, 0.3]) * random.uniform(0.5, 1.5) + random.normal(0, 0.015, 3)
     light = np.clip(dark * 2 + 0.15, 0, 0.85)
@@ -172,7 +171,7 @@ def colour_pattern(share: Pattern, first: Colour, second: Colour) -> Float[np.nd
     return first + share[..., None] * (second - first)
 
 
-def add_creases_and_grain(random: Random, cloth: Float[np.ndarray, "H W 3"]) -> Cloth:
+def add_creases_and_grain(random: np.random.Generator, cloth: Float[np.ndarray, "H W 3"]) -> Cloth:
     """The cloth as bytes, with creases and thread grain."""
     size = len(cloth)
     crease = random.uniform(0.01, 0.05) * noise_field(random, size, random.uniform(6, 14), 2)
@@ -180,7 +179,7 @@ def add_creases_and_grain(random: Random, cloth: Float[np.ndarray, "H W 3"]) -> 
     return np.asarray(np.clip(cloth * (1 + crease[..., None]) + grain[..., None], 0, 1) * 255 + 0.5, np.uint8)
 
 
-def add_chest_print(random: Random, cloth: Cloth) -> Cloth:
+def add_chest_print(random: np.random.Generator, cloth: Cloth) -> Cloth:
     """The cloth with a shape, a word or a picture on the chest, the middle of the texture."""
     size = len(cloth)
     low, high = (int(size * share) for share in PRINT_AREA)

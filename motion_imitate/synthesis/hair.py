@@ -19,7 +19,6 @@ from motion_imitate.synthesis.shells import (
     smooth_over_edges,
 )
 
-Random = np.random.Generator
 HAIR_COLOURS = (
     (0.05, 0.045, 0.04),
     (0.12, 0.08, 0.06),
@@ -35,7 +34,7 @@ HAIR_STYLE_CHANCES = (0.03, 0.07, 0.26, 0.18, 0.06, 0.12, 0.14, 0.09, 0.05)
 AVERAGE_HEAD_HEIGHT = 0.18  # metres, mouth to crown of the average head
 
 
-def sample_hair_colour(random: Random) -> Float[np.ndarray, "3"]:
+def sample_hair_colour(random: np.random.Generator) -> Float[np.ndarray, "3"]:
     """A random hair colour."""
     picked = np.array(HAIR_COLOURS[int(random.choice(len(HAIR_COLOURS), p=HAIR_COLOUR_CHANCES))])
     if random.random() < 0.03:
@@ -43,7 +42,7 @@ def sample_hair_colour(random: Random) -> Float[np.ndarray, "3"]:
     return np.clip(picked * random.uniform(0.75, 1.25) + random.normal(0, 0.01, 3), 0.02, 0.95)
 
 
-def paint_strands(random: Random, colour: Float[np.ndarray, "3"], size: int = 256) -> np.ndarray:
+def paint_strands(random: np.random.Generator, colour: Float[np.ndarray, "3"], size: int = 256) -> np.ndarray:
     """A hair texture with light and dark strands."""
     thin = random.normal(0, 1, (size // 32, size))
     streaks = cv2.resize(thin, (size, size), interpolation=cv2.INTER_CUBIC)
@@ -52,7 +51,7 @@ def paint_strands(random: Random, colour: Float[np.ndarray, "3"], size: int = 25
     return np.asarray(np.clip(colour * light[..., None], 0, 1) * 255, np.uint8)
 
 
-def hairline_distance(random: Random, who: MeasuredBody, fringe: bool) -> Float[Tensor, " V"]:
+def hairline_distance(random: np.random.Generator, who: MeasuredBody, fringe: bool) -> Float[Tensor, " V"]:
     """Height of each vertex above the hairline in metres; negative outside the scalp."""
     at, head = who.base.at, who.points
     size = (who.top - float(head["mouth_left"][1])) / AVERAGE_HEAD_HEIGHT
@@ -67,7 +66,7 @@ def hairline_distance(random: Random, who: MeasuredBody, fringe: bool) -> Float[
 
 
 def make_hair(
-    random: Random, who: MeasuredBody, colour: Float[np.ndarray, "3"]
+    random: np.random.Generator, who: MeasuredBody, colour: Float[np.ndarray, "3"]
 ) -> tuple[list[OutfitItem], Float[Tensor, " V"]]:
     """The hair pieces, and each vertex's distance in metres inside the hairline (positive where scalp is coloured)."""
     style = str(random.choice(HAIR_STYLES, p=HAIR_STYLE_CHANCES))
@@ -93,7 +92,9 @@ def make_hair(
     return items, edge
 
 
-def build_hair_cap(random: Random, who: MeasuredBody, edge: Float[Tensor, " V"], thick: float) -> Float[Tensor, "V 3"]:
+def build_hair_cap(
+    random: np.random.Generator, who: MeasuredBody, edge: Float[Tensor, " V"], thick: float
+) -> Float[Tensor, "V 3"]:
     """The body's vertices with the scalp pushed out to the hair's surface."""
     at, base = who.base.at, who.base
     centre = (who.points["ear_left"] + who.points["ear_right"]) / 2 + torch.tensor([0, 0.02, 0])
@@ -122,7 +123,9 @@ def hair_joint_weights(who: MeasuredBody, places: Float[Tensor, "R A 3"]) -> Flo
     return held
 
 
-def build_hanging_hair(random: Random, who: MeasuredBody, crown: Float[Tensor, "n 3"], long: bool) -> ClothPiece:
+def build_hanging_hair(
+    random: np.random.Generator, who: MeasuredBody, crown: Float[Tensor, "n 3"], long: bool
+) -> ClothPiece:
     """Hair that hangs around the sides and back of the head."""
     eye, mouth = float(who.points["eye_left"][1]), float(who.points["mouth_left"][1])
     neck = float(who.joints["neck01"][1])
@@ -148,7 +151,9 @@ def build_hanging_hair(random: Random, who: MeasuredBody, crown: Float[Tensor, "
     return build_ring_cloth(place, hair_joint_weights(who, place), False, 0.5, start - end, back_of_head_face(who))
 
 
-def build_tail_or_bun(random: Random, who: MeasuredBody, crown: Float[Tensor, "n 3"], bun: bool) -> ClothPiece:
+def build_tail_or_bun(
+    random: np.random.Generator, who: MeasuredBody, crown: Float[Tensor, "n 3"], bun: bool
+) -> ClothPiece:
     """A ponytail or a bun."""
     back = crown[crown[:, 2].argmin()] * torch.tensor([0.0, 1, 1])
     angles = torch.arange(16) * (2 * np.pi / 16)

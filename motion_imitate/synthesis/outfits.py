@@ -20,7 +20,6 @@ from motion_imitate.synthesis.shells import (
     reach_by_angle,
 )
 
-Random = np.random.Generator
 MIN_SKIRT_FLARE = 0.06  # metres of width per metre of length
 RING_POINTS = 40  # points per ring
 
@@ -44,7 +43,7 @@ class Outfit:
     hidden: Bool[Tensor, " V"]  # skin vertices under clothes
 
 
-def make_outfit(random: Random, who: MeasuredBody) -> Outfit:
+def make_outfit(random: np.random.Generator, who: MeasuredBody) -> Outfit:
     """Shoes with a shirt and trousers, shorts or a skirt, or with a dress."""
     worn = Outfit([], who.base, torch.zeros(len(who.base.at), dtype=torch.bool))
     style = random.choice(["trousers", "shorts", "skirt", "dress"], p=[0.6, 0.17, 0.13, 0.1])
@@ -60,7 +59,7 @@ def make_outfit(random: Random, who: MeasuredBody) -> Outfit:
 
 
 def add_garment(
-    random: Random,
+    random: np.random.Generator,
     who: MeasuredBody,
     worn: Outfit,
     cut: Tensor,
@@ -80,7 +79,9 @@ def add_garment(
     return Outfit([*worn.items, OutfitItem(kind, piece, cloth)], replace(worn.base, outer=outer), hidden)
 
 
-def add_shirt(random: Random, who: MeasuredBody, worn: Outfit, tucked: bool, cloth: np.ndarray | None = None) -> Outfit:
+def add_shirt(
+    random: np.random.Generator, who: MeasuredBody, worn: Outfit, tucked: bool, cloth: np.ndarray | None = None
+) -> Outfit:
     """Add a shirt of random length, sleeves and neckline."""
     if cloth is None:
         cloth = fabrics.make_cloth_texture(random)
@@ -98,7 +99,7 @@ def add_shirt(random: Random, who: MeasuredBody, worn: Outfit, tucked: bool, clo
     return add_garment(random, who, worn, cut, off, int(random.integers(4, 12)), cloth)
 
 
-def add_jacket(random: Random, who: MeasuredBody, worn: Outfit) -> Outfit:
+def add_jacket(random: np.random.Generator, who: MeasuredBody, worn: Outfit) -> Outfit:
     """Sometimes add a jacket, open in front."""
     if random.random() > 0.22:
         return worn
@@ -120,7 +121,7 @@ def torso_cut(who: MeasuredBody, sleeve: float, hem: float, neck: Float[Tensor, 
     return torch.where(who.arm, arms, torch.minimum(at[:, 1] - hem, neck))
 
 
-def neckline_cut(random: Random, who: MeasuredBody, deep: float | None = None) -> Float[Tensor, " V"]:
+def neckline_cut(random: np.random.Generator, who: MeasuredBody, deep: float | None = None) -> Float[Tensor, " V"]:
     """Cut around the neck: round, V-shaped or a turtleneck."""
     at, middle = who.base.at, who.joints["neck01"]
     radius = random.uniform(0.072, 0.098) * who.scale
@@ -135,7 +136,7 @@ def neckline_cut(random: Random, who: MeasuredBody, deep: float | None = None) -
     return torch.maximum(collar, edge - at[:, 1])
 
 
-def add_trousers(random: Random, who: MeasuredBody, worn: Outfit, short: bool) -> Outfit:
+def add_trousers(random: np.random.Generator, who: MeasuredBody, worn: Outfit, short: bool) -> Outfit:
     """Add trousers or shorts."""
     at = who.base.at
     waist, hip, knee, ankle = (float(who.joints[j][1]) for j in ("spine04", "upperleg01.L", "lowerleg01.L", "foot.L"))
@@ -148,7 +149,7 @@ def add_trousers(random: Random, who: MeasuredBody, worn: Outfit, short: bool) -
     return add_garment(random, who, worn, cut, off, int(random.integers(3, 9)), cloth)
 
 
-def add_skirt(random: Random, who: MeasuredBody, worn: Outfit, cloth: np.ndarray) -> Outfit:
+def add_skirt(random: np.random.Generator, who: MeasuredBody, worn: Outfit, cloth: np.ndarray) -> Outfit:
     """Add a skirt, built of rings."""
     at = worn.base.outer[~who.arm]
     waist, hip, knee, ankle = (float(who.joints[j][1]) for j in ("spine04", "upperleg01.L", "lowerleg01.L", "foot.L"))
@@ -174,7 +175,7 @@ def add_skirt(random: Random, who: MeasuredBody, worn: Outfit, cloth: np.ndarray
     return Outfit([*worn.items, OutfitItem("clothes", piece, cloth)], worn.base, worn.hidden | over)
 
 
-def add_shoes(random: Random, who: MeasuredBody, worn: Outfit) -> Outfit:
+def add_shoes(random: np.random.Generator, who: MeasuredBody, worn: Outfit) -> Outfit:
     """Add low or high shoes with flat soles, with or without socks."""
     at, ankle = who.base.at, float(who.joints["foot.L"][1])
     if random.random() < 0.7:
@@ -220,7 +221,7 @@ def round_off_feet(who: MeasuredBody, at: Float[Tensor, "V 3"], bins: int = 24) 
     return out
 
 
-def paint_shoe_texture(random: Random, size: int = 128) -> np.ndarray:
+def paint_shoe_texture(random: np.random.Generator, size: int = 128) -> np.ndarray:
     """A shoe texture with upper and sole; its rows span a height of 0.3 m."""
     upper = np.empty((size, size, 3))
     upper[:] = fabrics.sample_clothing_colour(random)

@@ -27,7 +27,6 @@ from motion_imitate.synthesis.poses import CameraFraming, EstimatorErrors, PoseS
 from motion_imitate.synthesis.shader import RenderedViews, render_actor
 from motion_imitate.types import Batched, Body, BodyModel, Camera
 
-Random = np.random.Generator
 PERSON_STREAM, SAMPLE_STREAM = 1, 2  # keep the random streams of people and samples apart
 
 
@@ -130,7 +129,7 @@ class SyntheticDataset:
         return self.cast[number]
 
     @torch.no_grad()
-    def of(self, actor: Actor, random: Random) -> SyntheticSample:
+    def of(self, actor: Actor, random: np.random.Generator) -> SyntheticSample:
         """A sample of random views of the person."""
         how = self.how
         pose = self.poses.sample_poses(random, how.views)
@@ -145,7 +144,7 @@ class SyntheticDataset:
     def compose_sample(
         self,
         actor: Actor,
-        random: Random,
+        random: np.random.Generator,
         shot: RenderedViews,
         body: Body,
         camera: Camera,
@@ -171,7 +170,7 @@ class SyntheticDataset:
             *(flow, visible, part, uv, points, points_seen, face, turned),
         )
 
-    def sample_view_backdrops(self, random: Random) -> Float[Tensor, "N 3 H W"]:
+    def sample_view_backdrops(self, random: np.random.Generator) -> Float[Tensor, "N 3 H W"]:
         """One backdrop for all views, or, every second time, one for each."""
         scenes = [scenery.sample_backdrop(random, self.how.size, self.photos)]
         for _ in range(self.how.views - 1):
@@ -181,8 +180,8 @@ class SyntheticDataset:
         return torch.from_numpy(np.stack(scenes))
 
 
-def sample_scene_light(random: Random, how: LightingSettings) -> SceneLight:
-    """Random lighting: a key light from above, in front, aside or a little behind, with sky and floor."""
+def sample_scene_light(random: np.random.Generator, how: LightingSettings) -> SceneLight:
+    """np.random.Generator lighting: a key light from above, in front, aside or a little behind, with sky and floor."""
     turn, high = random.normal(0, 1.1), random.uniform(0.15, 1.3)
     towards = [np.sin(turn) * np.cos(high), -np.sin(high), -np.cos(turn) * np.cos(high)]
     warm = 1 + how.tint * random.normal(0, 1) * np.array([1, 0, -1])

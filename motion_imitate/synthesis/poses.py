@@ -1,4 +1,4 @@
-"""Random poses and cameras of synthetic people, and simulated estimator errors."""
+"""np.random.Generator poses and cameras of synthetic people, and simulated estimator errors."""
 
 from dataclasses import dataclass
 from math import radians
@@ -15,7 +15,6 @@ from motion_imitate.estimators.rig import BENDS
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.types import Body, BodyModel, Camera
 
-Random = np.random.Generator
 TRUNK_CONTROLS = ("spine", "neck", "head", "collar")
 PoseBank = tuple[Float[Tensor, "N 3 3"], Float[Tensor, "N C 3"]]  # roots and bends, from `mocap.load_pose_bank`
 
@@ -80,11 +79,11 @@ class PoseSampler:
                       for limb in (("shoulder", "elbow", "collar", "wrist"), ("hip", "knee", "ankle"))
                       for side in ("left", "right")]  # fmt: skip
 
-    def sample_prior_bends(self, random: Random) -> Float[Tensor, "C 3"]:
+    def sample_prior_bends(self, random: np.random.Generator) -> Float[Tensor, "C 3"]:
         """Bends drawn from the pose prior."""
         return self.mean + 0.65 * (self.spread @ normal_tensor(random, len(BENDS), 3, 1))[..., 0]
 
-    def sample_bends(self, random: Random) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "C 3"]]:
+    def sample_bends(self, random: np.random.Generator) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "C 3"]]:
         """Root rotation and bends of one random pose."""
         if self.bank is None or random.random() < self.how.loose:
             return rotation_vector_to_matrix(0.1 * normal_tensor(random, 3)), self.sample_prior_bends(random)
@@ -95,7 +94,7 @@ class PoseSampler:
                 bends[limb] = self.bank[1][int(random.integers(len(self.bank[1])))].float()[limb]
         return root, bends
 
-    def sample_poses(self, random: Random, count: int) -> Float[Tensor, "B J 3 3"]:
+    def sample_poses(self, random: np.random.Generator, count: int) -> Float[Tensor, "B J 3 3"]:
         """`count` poses of one person, with random headings."""
         found, yaw = [], random.uniform(-np.pi, np.pi) if random.random() < 0.3 else random.normal(0, 0.6)
         root, bends = self.sample_bends(random)
@@ -115,7 +114,7 @@ class PoseSampler:
             )
         return torch.stack(found)
 
-    def jitter_bends(self, random: Random, bends: Float[Tensor, "C 3"]) -> Float[Tensor, "C 3"]:
+    def jitter_bends(self, random: np.random.Generator, bends: Float[Tensor, "C 3"]) -> Float[Tensor, "C 3"]:
         """The bends with noise; elbows and knees stay within their limits."""
         bends = bends + radians(self.how.jitter) * normal_tensor(random, *bends.shape)
         bent = (bends * self.hinge).sum(-1)
@@ -128,7 +127,9 @@ class PoseSampler:
         pose[self.joints] = rotation_vector_to_matrix(bends[self.bend] / self.spread_over[:, None])
         return pose
 
-    def wrong(self, random: Random, body: Body, camera: Camera, how: EstimatorErrors) -> tuple[Body, Camera]:
+    def wrong(
+        self, random: np.random.Generator, body: Body, camera: Camera, how: EstimatorErrors
+    ) -> tuple[Body, Camera]:
         """The body and camera with random estimator errors."""
         count = len(body)
         size = torch.tensor([how.deep, how.deep, how.flat]).deg2rad()  # about x, y, and z, the line of sight
@@ -151,7 +152,7 @@ class PoseSampler:
         return Body(pose, shape), Camera(camera.focal, camera.centre, place)
 
 
-def normal_tensor(random: Random, *size: int) -> Tensor:
+def normal_tensor(random: np.random.Generator, *size: int) -> Tensor:
     """Standard normal noise as a float tensor."""
     return torch.from_numpy(random.normal(0, 1, size)).float()
 
@@ -165,7 +166,11 @@ def turn_to_front(root: Float[Tensor, "3 3"]) -> Float[Tensor, "3 3"]:
 
 
 def frame_views(
-    random: Random, points: Float[Tensor, "B N 3"], upper: Tensor, size: tuple[int, int], how: CameraFraming
+    random: np.random.Generator,
+    points: Float[Tensor, "B N 3"],
+    upper: Tensor,
+    size: tuple[int, int],
+    how: CameraFraming,
 ) -> tuple[Float[Tensor, "B 3 3"], Camera]:
     """Tilts of the world and cameras that frame the points.
 

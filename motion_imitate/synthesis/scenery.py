@@ -12,19 +12,18 @@ from motion_imitate.synthesis import fabrics
 from motion_imitate.synthesis.fabrics import PATTERNS
 from motion_imitate.synthesis.noise import noise_field
 
-Random = np.random.Generator
 BackdropImage = Float[np.ndarray, "H W 3"]
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 CACHED_PHOTOS = 64  # photos kept in memory
 
 
-def sample_backdrop_colour(random: Random) -> Float[np.ndarray, "3"]:
+def sample_backdrop_colour(random: np.random.Generator) -> Float[np.ndarray, "3"]:
     """A random backdrop colour, less saturated than clothes."""
     strong = fabrics.sample_clothing_colour(random)
     return strong + random.uniform(0.1, 0.8) * (strong.mean() - strong)
 
 
-def gradient_backdrop(random: Random, size: tuple[int, int]) -> BackdropImage:
+def gradient_backdrop(random: np.random.Generator, size: tuple[int, int]) -> BackdropImage:
     """A linear gradient with a vignette."""
     small = (max(size[0] // 8, 2), max(size[1] // 8, 2))  # low resolution is enough for a smooth image
     y, x = np.mgrid[0 : small[0], 0 : small[1]] / np.array(small).reshape(2, 1, 1)
@@ -37,7 +36,7 @@ def gradient_backdrop(random: Random, size: tuple[int, int]) -> BackdropImage:
     return cv2.resize(picture.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
 
 
-def cloud_backdrop(random: Random, size: tuple[int, int]) -> BackdropImage:
+def cloud_backdrop(random: np.random.Generator, size: tuple[int, int]) -> BackdropImage:
     """Smooth noise between two colours."""
     wide = max(size)
     share = noise_field(random, wide, random.uniform(2, 8), 4)[: size[0], : size[1], None]
@@ -47,9 +46,9 @@ def cloud_backdrop(random: Random, size: tuple[int, int]) -> BackdropImage:
 
 
 def clutter_backdrop(
-    random: Random, size: tuple[int, int], on: BackdropImage | None = None, count: int | None = None
+    random: np.random.Generator, size: tuple[int, int], on: BackdropImage | None = None, count: int | None = None
 ) -> BackdropImage:
-    """Random boxes, discs and lines, blurred as if far away."""
+    """np.random.Generator boxes, discs and lines, blurred as if far away."""
     drawn = (
         np.ascontiguousarray((gradient_backdrop(random, size) if on is None else on) * 255)
         .clip(0, 255)
@@ -71,7 +70,7 @@ def clutter_backdrop(
     return (cv2.GaussianBlur(drawn, (0, 0), soft) if soft else drawn) / 255
 
 
-def room_backdrop(random: Random, size: tuple[int, int]) -> BackdropImage:
+def room_backdrop(random: np.random.Generator, size: tuple[int, int]) -> BackdropImage:
     """A wall with objects, a floor in perspective, and a skirting board."""
     height, width = size
     line = random.uniform(0.55, 0.85) * height
@@ -108,7 +107,7 @@ def read_backdrop_photo(path: Path) -> np.ndarray:
     return np.ascontiguousarray(small[..., ::-1])
 
 
-def crop_backdrop_photo(random: Random, path: Path, size: tuple[int, int]) -> BackdropImage:
+def crop_backdrop_photo(random: np.random.Generator, path: Path, size: tuple[int, int]) -> BackdropImage:
     """A random crop of a photo, sometimes mirrored."""
     whole = read_backdrop_photo(path)
     shape = np.array(size) / max(size)
@@ -130,7 +129,7 @@ def find_backdrop_photos(folder: Path) -> tuple[Path, ...]:
     return found
 
 
-BACKDROP_KINDS: tuple[Callable[[Random, tuple[int, int]], BackdropImage], ...] = (
+BACKDROP_KINDS: tuple[Callable[[np.random.Generator, tuple[int, int]], BackdropImage], ...] = (
     gradient_backdrop,
     cloud_backdrop,
     clutter_backdrop,
@@ -139,7 +138,9 @@ BACKDROP_KINDS: tuple[Callable[[Random, tuple[int, int]], BackdropImage], ...] =
 )
 
 
-def sample_backdrop(random: Random, size: tuple[int, int], taken: tuple[Path, ...] = ()) -> Float[np.ndarray, "3 H W"]:
+def sample_backdrop(
+    random: np.random.Generator, size: tuple[int, int], taken: tuple[Path, ...] = ()
+) -> Float[np.ndarray, "3 H W"]:
     """A random backdrop; where photos are given, four out of five are photos."""
     if taken and random.random() < 0.8:
         picture = crop_backdrop_photo(random, taken[int(random.integers(len(taken)))], size)

@@ -13,7 +13,6 @@ from motion_imitate.estimators.rig import BENDS
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.synthesis.poses import PoseSampler, normal_tensor, turn_to_front
 
-Random = np.random.Generator
 ARM_BENDS = ("collar", "shoulder", "elbow", "wrist")
 HAND_PLACES = ("hanging", "hip", "front", "crossed", "behind", "head", "out")
 HAND_PLACE_CHANCES = (0.3, 0.15, 0.2, 0.08, 0.07, 0.07, 0.13)
@@ -55,7 +54,7 @@ class StanceSampler:
         if missing:
             raise ValueError(f"no arm pose of {how.tried} is {', '.join(missing)}; raise StanceSettings.tried")
 
-    def sample_bends(self, random: Random) -> Float[Tensor, "C 3"]:
+    def sample_bends(self, random: np.random.Generator) -> Float[Tensor, "C 3"]:
         """A standing pose: small bends of the trunk and legs, and two arms."""
         bends = self.poses.mean + 0.22 * (self.poses.sample_prior_bends(random) - self.poses.mean)
         if random.random() < 0.4 and self.poses.bank is not None:
@@ -68,11 +67,11 @@ class StanceSampler:
         bends[self.other] = right[int(random.integers(len(right)))] * torch.tensor([1.0, -1.0, -1.0])
         return bends
 
-    def sample_poses(self, random: Random, count: int, loose: bool) -> Float[Tensor, "B J 3 3"]:
+    def sample_poses(self, random: np.random.Generator, count: int, loose: bool) -> Float[Tensor, "B J 3 3"]:
         """Poses of one person. `loose`: whether legs may go far apart, which they cannot in a skirt."""
         return torch.stack([self.sample_pose(random, loose) for _ in range(count)])
 
-    def sample_pose(self, random: Random, loose: bool) -> Float[Tensor, "J 3 3"]:
+    def sample_pose(self, random: np.random.Generator, loose: bool) -> Float[Tensor, "J 3 3"]:
         """One pose, standing or recorded, turned at random."""
         way = random.choice(3, p=self.how.turned)
         yaw = (random.normal(0, radians(16)), random.choice([-1, 1]) * radians(random.uniform(20, 75)))[min(way, 1)]

@@ -30,7 +30,6 @@ from motion_imitate.synthesis.shader import render_actor
 from motion_imitate.synthesis.stances import StanceSampler, StanceSettings
 from motion_imitate.types import Batched, Body, BodyModel, Camera, cat_batched
 
-Random = np.random.Generator
 ShardCoding = Literal["png", "raw"]
 PERSON_STREAM, SCENE_STREAM = 3, 4  # what a seed is for
 DEPTH_SPAN = 0.6  # metres before and behind the body's root that a byte of depth spans
@@ -115,7 +114,9 @@ class PeopleSource:
         rest = self.how.views - sum(counts)
         return cat_batched([self.render_views(random, who, count, number) for count in (*counts, rest) if count])
 
-    def render_views(self, random: Random, who: LabelledActor, count: int, number: int) -> LabelledPictures:
+    def render_views(
+        self, random: np.random.Generator, who: LabelledActor, count: int, number: int
+    ) -> LabelledPictures:
         """Pictures that share light, lens and framing."""
         how, actor = self.how, who.actor
         pose = self.stances.sample_poses(random, count, not bool((who.fixed == SKIRT).any()))
