@@ -71,7 +71,9 @@ def choose_person(people: list[Sighting], who: str | int) -> int:
             raise ValueError(f"no person {who!r}; choose largest, left, right, or a number counted from the left")
         return named[who]
     if not 1 <= who <= len(across):
-        raise ValueError(f"no person {who}; when people first appear there are {len(across)}, counted from the left")
+        raise ValueError(
+            f"no person {who}: the number of people is {len(across)} where they first appear, counted from the left"
+        )
     return across[who - 1]
 
 

@@ -5,6 +5,7 @@ Not pebble.ProcessPool: it fails for good when a worker is killed while none is 
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ class LocalWorkerPool:
         """Start a worker process."""
         ours, theirs = self.context.Pipe()
         process = self.context.Process(target=serve_batch_items, args=(theirs, os.getpid()), daemon=True)
-        process.start()
+        with blocked_interrupts():  # inherited: Ctrl-C is for the parent, also while the worker still imports
+            process.start()
         theirs.close()
         return LocalWorker(process, ours)
 
@@ -142,6 +144,21 @@ def default_local_workers() -> int:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
         most = min(most, int(memory / WORKER_MEMORY_GIB))
     return max(1, most)
+
+
+@contextmanager
+def blocked_interrupts() -> Iterator[None]:
+    """Hold SIGINT back within this block, and for the processes that are started in it."""
+    if sys.platform == "win32":
+        yield
+        return
+    from signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask
+
+    before = pthread_sigmask(SIG_BLOCK, {SIGINT})
+    try:
+        yield
+    finally:
+        pthread_sigmask(SIG_SETMASK, before)
 
 
 def serve_batch_items(pipe: Connection, parent: int) -> None:

@@ -42,6 +42,8 @@ def check_imitate_options(how: ImitateOptions, estimation: EstimationOptions) ->
     """Raise UsageError for options that cannot work together, before anything is computed."""
     if estimation.body != "anny":
         raise UsageError(f"photos are fitted with the body anny, not {estimation.body}; leave --body out")
+    if how.run == "threads" and how.gpus_per_worker:
+        raise UsageError("--gpus-per-worker is an option of Ray; add --run ray, or leave it out")
     check_weights_option(how)
     check_background_option(how.background, ("driving",))
     if how.motion is not None and how.background == "driving":

@@ -14,6 +14,9 @@ from pipelines.rendering.options import PersonOptions
 class RenderOptions(PersonOptions):
     """Options that each video of a batch may set for itself."""
 
+    background: str = "photo"
+    """Background: photo keeps the photo's own; driving replaces the driver in the driving video; alpha is transparent
+    (.mov or .webm); or give a colour as #RRGGBB, or the path of an image or video."""
     camera: Literal["smooth", "source", "copy"] | None = None
     """Where the person stands: smooth starts at the photo's position and follows the driver's travel; source stays
     there; copy uses the driver's position. Default: smooth, or copy with --background driving."""

@@ -15,7 +15,7 @@ TRANSPARENT_SUFFIXES = (".mov", ".webm")  # formats that support transparency
 def check_renderer_name(_: object, value: object) -> None:
     """Raise ValueError unless the renderer is in the table of generators."""
     if value not in GENERATORS:
-        raise ValueError(f"no renderer {value!r}; choose one of {', '.join(GENERATORS)}")
+        raise ValueError(f"Choose one of {', '.join(GENERATORS)}")
 
 
 RENDERER_HELP = "Renderer. " + "; ".join(f"{name}: {entry.summary}" for name, entry in GENERATORS.items()) + "."
@@ -27,7 +27,7 @@ class PersonOptions:
 
     background: str = "photo"
     """Background: photo keeps the photo's own; alpha is transparent (.mov or .webm); or give a colour as #RRGGBB, or
-    the path of an image or video. For `imitate` also driving: replace the driver in the driving video."""
+    the path of an image or video."""
     photo_person: Annotated[PersonChoice, Parameter(validator=check_person_number)] = "largest"
     """Which person in the photo to use: the largest, the one furthest left or right, or a number from the left."""
     renderer: Annotated[str, Parameter(validator=check_renderer_name, help=RENDERER_HELP)] = "geometric"

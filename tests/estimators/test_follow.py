@@ -96,7 +96,7 @@ def test_nothing_is_seen_before_anybody_comes():
 
 
 @pytest.mark.parametrize(
-    ("who", "words"), [("tallest", "largest, left, right"), (3, "there are 2"), (0, "there are 2")]
+    ("who", "words"), [("tallest", "largest, left, right"), (3, "people is 2"), (0, "people is 2")]
 )
 def test_whom_nobody_can_follow_is_said(who, words):
     with pytest.raises(ValueError, match=words):

@@ -197,6 +197,7 @@ def test_what_can_be_known_to_come_to_nothing_is_said_first(capsys, folder, stor
     assert "text.jpg" in refused(capsys, 3, *words, "--background", "text.jpg")
     assert "empty.mp4 is empty" in refused(capsys, 3, *words, "--background", "empty.mp4")
     assert "leave --body out" in refused(capsys, 2, *words, "--body", "smpl")
+    assert "add --run ray" in refused(capsys, 2, *words, "--gpus-per-worker", "1")
     assert "replaces the driving video" in refused(
         capsys, 2, "photo.jpg", "clip.mp4", "--motion", str(stored), "-o", "out.mp4"
     )
