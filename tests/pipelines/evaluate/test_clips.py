@@ -106,7 +106,7 @@ def test_a_sheet_that_is_there_already_stays(capsys, folder):
     film(folder / "clip.mp4", count=3)
     (folder / "sheets").mkdir()
     (folder / "sheets" / "1_clip.png").write_bytes(b"mine")
-    (folder / "sheets" / "made_up.png").write_bytes(b"of no concern")
+    (folder / "sheets" / "synthetic_people.png").write_bytes(b"of no concern")
     job = [(Path("clip.mp4"), Path("clip.mp4"))]
     assert len(evaluated.plan_sheet_paths([], True, None, Path("new"), False)) == 1
     with pytest.raises(UsageError, match="1_clip"):
