@@ -111,7 +111,7 @@ def test_a_sheet_that_is_there_already_stays(capsys, folder):
     assert len(evaluated.plan_sheet_paths([], True, None, Path("new"), False)) == 1
     with pytest.raises(UsageError, match="1_clip"):
         evaluated.plan_sheet_paths(job, False, None, Path("sheets"), False)
-    with pytest.raises(UsageError, match="made_up"):
+    with pytest.raises(UsageError, match="synthetic_people"):
         evaluated.plan_sheet_paths([], True, None, Path("sheets"), False)
     assert evaluated.plan_sheet_paths([], False, None, Path("sheets"), False) == []
     assert "already exists" in refused(capsys, 2, "clip.mp4", "--sheet", "sheets")
