@@ -85,9 +85,9 @@ class StoreSettings:
 
 
 STORE_FRAMINGS = (  # how often, from where up the picture shows the person (of the body's height), and how large
-    (0.62, 0.0, CameraFraming(whole=1.0, high=(0.8, 0.97), shift=0.03, same=0.0, pitch=6.0)),
-    (0.18, 0.25, CameraFraming(whole=0.0, high=(0.85, 1.0), shift=0.03, same=0.0, pitch=6.0)),
-    (0.20, 0.45, CameraFraming(whole=0.0, high=(0.85, 1.0), shift=0.03, same=0.0, pitch=6.0)),
+    (0.54, 0.0, CameraFraming(whole=1.0, high=(0.8, 0.97), shift=0.03, same=0.0, pitch=6.0)),
+    (0.2, 0.25, CameraFraming(whole=0.0, high=(0.85, 1.0), shift=0.03, same=0.0, pitch=6.0)),
+    (0.26, 0.45, CameraFraming(whole=0.0, high=(0.85, 1.0), shift=0.03, same=0.0, pitch=6.0)),
 )
 
 
