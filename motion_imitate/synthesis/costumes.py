@@ -33,11 +33,13 @@ from motion_imitate.synthesis.labels import (
     label_actor,
     label_skin,
 )
-from motion_imitate.synthesis.outfits import RING_POINTS, Outfit, OutfitItem
+from motion_imitate.synthesis.outerwear import add_coat, add_open_jacket, build_hanging_cloth
+from motion_imitate.synthesis.outfits import Outfit, OutfitItem
 from motion_imitate.synthesis.person import FIRST_EYEBALL_VERTEX, SkinTuck, tuck_skin
 from motion_imitate.synthesis.shells import FAR_FROM_EDGE, ClothPiece, build_ring_cloth, cut_cloth, reach_by_angle
 from motion_imitate.synthesis.wardrobe import garment_weights, hang_garment
 
+PALE_COLOURS = ((0.93, 0.92, 0.9), (0.9, 0.86, 0.78), (0.84, 0.76, 0.64), (0.76, 0.64, 0.5), (0.68, 0.54, 0.42))
 BORROWED_SKIRTS = ("female_elegantsuit01",)  # suits of MakeHuman's whose lower half is a skirt
 
 
@@ -46,19 +48,24 @@ class CostumeHabits:
     """Probabilities of garments and accessories."""
 
     styles: tuple[tuple[str, float], ...] = (
-        ("trousers", 0.3),
-        ("wide", 0.13),
-        ("shorts", 0.12),
-        ("skirt", 0.23),
-        ("dress", 0.17),
-        ("jumpsuit", 0.05),
+        ("trousers", 0.25),
+        ("wide", 0.15),
+        ("shorts", 0.1),
+        ("skirt", 0.18),
+        ("dress", 0.22),
+        ("jumpsuit", 0.1),
     )
-    coat: float = 0.14
+    coat: float = 0.2
+    jacket: float = 0.22  # an open one
     tunic: float = 0.08
+    plain: float = 0.35  # tops, dresses and jumpsuits of one colour
+    skin_coloured: float = 0.3  # of these, in a colour like the person's skin or in beige, cream or white
+    belt: float = 0.25  # of dresses and jumpsuits
     hat: float = 0.08
-    bag: float = 0.14
+    bag: float = 0.2
     draped: float = 0.3  # long hair in front of the shoulders
-    skirted: float = 0.2  # of people in borrowed clothes, a generated skirt over them
+    skirted: float = 0.12  # of people in borrowed clothes, a generated skirt over them
+    covered: float = 0.2  # of people in borrowed clothes, a generated coat or jacket over them
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def label_layer(mesh: MeshLayer, kind: int, hanging: Tensor | None = None) -> La
 def make_labelled_layers(random: np.random.Generator, who: MeasuredBody, habit: CostumeHabits) -> list[LabelledLayer]:
     """Skin, generated clothes, hair and accessories."""
     tone, shade = complexion.sample_skin_tone(random), hair.sample_hair_colour(random)
-    costume = sample_costume(random, who, habit)
+    costume = sample_costume(random, who, habit, tone)
     locks, scalp = hair.make_hair(random, who, shade)
     texture = complexion.paint_skin_texture(random, who, tone, shade, scalp)
     seen = uncovered_faces(who.body.faces, costume.outfit.hidden)
@@ -143,15 +150,20 @@ def add_accessories(
     return made
 
 
-def sample_costume(random: np.random.Generator, who: MeasuredBody, habit: CostumeHabits) -> LabelledCostume:
-    """Shoes, and a top with trousers, shorts or a skirt, or a dress; sometimes a coat over them."""
+def sample_costume(
+    random: np.random.Generator, who: MeasuredBody, habit: CostumeHabits, tone: Float[np.ndarray, "3"]
+) -> LabelledCostume:
+    """Shoes, and a top with trousers, shorts or a skirt, or a dress; sometimes a coat or a jacket over them."""
     worn = LabelledCostume(Outfit([], who.base, torch.zeros(len(who.base.at), dtype=torch.bool)), ())
     names, often = zip(*habit.styles, strict=True)
     style = str(random.choice(names, p=np.array(often) / sum(often)))
     worn = worn.add(outfits.add_shoes(random, who, worn.outfit), SHOES) if random.random() < 0.93 else worn
     cloth = fabrics.make_denim_texture(random) if random.random() < 0.15 else fabrics.make_cloth_texture(random)
+    dyed = replace(habit, skin_coloured=0.0) if style == "jumpsuit" else habit
+    plain = sample_plain_cloth(random, tone, dyed) if random.random() < habit.plain else None
     tucked_in = random.random() < 0.35
     if style in ("dress", "jumpsuit"):
+        cloth = cloth if plain is None else plain
         worn = worn.add(outfits.add_shirt(random, who, worn.outfit, True, cloth), ONE_PIECE)
         below = (
             add_flared_skirt(random, who, worn.outfit, cloth)
@@ -159,24 +171,51 @@ def sample_costume(random: np.random.Generator, who: MeasuredBody, habit: Costum
             else add_long_trousers(random, who, worn.outfit, cloth, random.uniform(0, 0.06))
         )
         worn = worn.add(below, ONE_PIECE)
+        worn = worn.add(add_belt(random, who, worn.outfit), ONE_PIECE) if random.random() < habit.belt else worn
     elif style == "skirt":
         over = random.random() < 0.25
-        worn = worn if over else worn.add(outfits.add_shirt(random, who, worn.outfit, True), UPPER)
+        worn = worn if over else worn.add(outfits.add_shirt(random, who, worn.outfit, True, plain), UPPER)
         worn = worn.add(add_flared_skirt(random, who, worn.outfit, cloth), LOWER)
-        worn = worn.add(outfits.add_shirt(random, who, worn.outfit, False), UPPER) if over else worn
+        worn = worn.add(outfits.add_shirt(random, who, worn.outfit, False, plain), UPPER) if over else worn
     else:
-        worn = worn.add(outfits.add_shirt(random, who, worn.outfit, True), UPPER) if tucked_in else worn
+        worn = worn.add(outfits.add_shirt(random, who, worn.outfit, True, plain), UPPER) if tucked_in else worn
         if style == "wide":
-            below = add_long_trousers(random, who, worn.outfit, cloth, random.uniform(0.03, 0.075))
+            below = add_long_trousers(random, who, worn.outfit, cloth, random.uniform(0.03, 0.1))
         else:
             below = outfits.add_trousers(random, who, worn.outfit, style == "shorts")
         worn = worn.add(below, LOWER)
-        worn = worn if tucked_in else worn.add(outfits.add_shirt(random, who, worn.outfit, False), UPPER)
+        worn = worn if tucked_in else worn.add(outfits.add_shirt(random, who, worn.outfit, False, plain), UPPER)
         if not tucked_in and random.random() < habit.tunic:
             worn = worn.add(add_tunic(random, who, worn.outfit), UPPER)
-    if random.random() < habit.coat:
+    return worn.add(add_outerwear(random, who, worn.outfit, habit), UPPER)
+
+
+def add_outerwear(random: np.random.Generator, who: MeasuredBody, worn: Outfit, habit: CostumeHabits) -> Outfit:
+    """A coat or an open jacket, each with its probability."""
+    choice = random.random()
+    if choice < habit.coat:
         return add_coat(random, who, worn)
-    return worn.add(outfits.add_jacket(random, who, worn.outfit), UPPER)
+    return add_open_jacket(random, who, worn) if choice < habit.coat + habit.jacket else worn
+
+
+def sample_plain_cloth(random: np.random.Generator, tone: Float[np.ndarray, "3"], habit: CostumeHabits) -> np.ndarray:
+    """Cloth of one colour, sometimes like skin or pale."""
+    if random.random() >= habit.skin_coloured:
+        return fabrics.make_plain_texture(random, fabrics.sample_clothing_colour(random))
+    if random.random() < 0.5:
+        colour = np.array(PALE_COLOURS[int(random.integers(len(PALE_COLOURS)))])
+    else:
+        colour = tone if random.random() < 0.5 else complexion.sample_skin_tone(random)
+    return fabrics.make_plain_texture(random, np.clip(colour * random.uniform(0.85, 1.1), 0.02, 0.97))
+
+
+def add_belt(random: np.random.Generator, who: MeasuredBody, worn: Outfit) -> Outfit:
+    """A belt over the waist."""
+    waist, at = float(who.joints["spine04"][1]), who.base.at
+    middle, half = waist - random.uniform(0.0, 0.06), random.uniform(0.01, 0.03)
+    cut = torch.where(who.arm, -FAR_FROM_EDGE, half - (at[:, 1] - middle).abs())
+    cloth = fabrics.make_plain_texture(random, fabrics.sample_clothing_colour(random), 128)
+    return outfits.add_garment(random, who, worn, cut, torch.full_like(cut, 0.018), 4, cloth)
 
 
 def add_long_trousers(
@@ -211,64 +250,6 @@ def add_tunic(random: np.random.Generator, who: MeasuredBody, worn: Outfit) -> O
     ends = (waist + 0.03, hip - random.uniform(0.08, 0.28))
     piece = build_hanging_cloth(random, who, worn, ends, random.uniform(0, 0.12), 0.012, 0.0)
     return Outfit([*worn.items, OutfitItem("hanging clothes", piece, worn.items[-1].texture)], worn.base, worn.hidden)
-
-
-def add_coat(random: np.random.Generator, who: MeasuredBody, worn: LabelledCostume) -> LabelledCostume:
-    """A jacket with long sleeves and a skirt to the knees or lower, open or closed in front."""
-    cloth = fabrics.make_denim_texture(random) if random.random() < 0.2 else fabrics.make_cloth_texture(random)
-    waist, hip, knee, ankle = (float(who.joints[j][1]) for j in ("spine04", "upperleg01.L", "lowerleg01.L", "foot.L"))
-    gap = 0.0 if random.random() < 0.4 else random.uniform(0.03, 0.1)
-    cut = outfits.torso_cut(
-        who, random.uniform(1.85, 1.95), waist - 0.06, outfits.neckline_cut(random, who, random.uniform(0.05, 0.2))
-    )
-    front = (who.base.at[:, 2] > 0.02) & ~who.arm
-    cut = torch.where(front, torch.minimum(cut, who.base.at[:, 0].abs() - gap), cut) if gap else cut
-    off = torch.full_like(cut, random.uniform(0.012, 0.022))
-    worn = worn.add(outfits.add_garment(random, who, worn.outfit, cut, off, 8, cloth), UPPER)
-    hem = random.uniform(knee - 0.25, hip - 0.18)
-    piece = build_hanging_cloth(
-        random, who, worn.outfit, (waist + 0.03, max(hem, ankle + 0.1)), random.uniform(0, 0.12), 0.016, gap
-    )
-    item = OutfitItem("hanging clothes", piece, cloth)
-    return worn.add(Outfit([*worn.outfit.items, item], worn.outfit.base, worn.outfit.hidden), UPPER)
-
-
-def build_hanging_cloth(
-    random: np.random.Generator,
-    who: MeasuredBody,
-    worn: Outfit,
-    ends: tuple[float, float],
-    flare: float,
-    off: float,
-    gap: float,
-) -> ClothPiece:
-    """Cloth around both legs between two heights; `gap` is half the width of the opening in front, in metres."""
-    at = worn.base.outer[~who.arm]
-    waist, hip, knee = (float(who.joints[j][1]) for j in ("spine04", "upperleg01.L", "lowerleg01.L"))
-    heights = torch.linspace(*ends, 20)
-    open_ = float(np.arctan2(gap, 0.13)) if gap else 0.0
-    angles = torch.linspace(open_, 2 * torch.pi - open_, RING_POINTS + 1)
-    angles = angles if gap else angles[:-1]
-    reach = reach_by_angle(at, torch.zeros(2), heights, angles, 0.025)
-    reach = reach.cummax(0).values + off
-    below = (waist - heights).clamp(min=0)[:, None]
-    folds, deep = int(random.integers(4, 14)), random.uniform(0.0, 0.035)
-    wave = torch.cos(folds * angles + random.random() * 6) + 0.5 * torch.cos(
-        (2 * folds + 3) * angles + random.random() * 6
-    )
-    reach = reach + flare * below + deep * below * wave
-    place = torch.stack([reach * angles.sin(), heights[:, None].expand_as(reach), reach * angles.cos()], -1)
-    names = list(who.joints)
-    down = ((hip + 0.03 - heights) / 0.4).clamp(0, 1)[:, None]
-    deeper = 0.35 * ((knee + 0.05 - heights) / 0.3).clamp(0, 1)[:, None]
-    left = (0.5 + place[..., 0] / 0.3).clamp(0.08, 0.92)
-    held = torch.zeros(*reach.shape, len(names))
-    held[..., names.index("root")] = (1 - 0.85 * down).expand_as(reach)
-    for side, share in (("L", left), ("R", 1 - left)):
-        held[..., names.index(f"upperleg01.{side}")] = 0.85 * down * share * (1 - deeper)
-        held[..., names.index(f"lowerleg01.{side}")] = 0.85 * down * share * deeper
-    nearest = int((who.body.parts == 9).nonzero()[0, 0])
-    return build_ring_cloth(place, held, not gap, float(reach.mean()) * 2 * torch.pi, ends[0] - ends[1], nearest)
 
 
 def build_draped_hair(random: np.random.Generator, who: MeasuredBody) -> list[ClothPiece]:
@@ -409,9 +390,13 @@ def borrow_labelled_layers(
         else:
             named = {"shoes": SHOES, "hair": HAIR, "eyes": FACE, "brows": FACE, "lashes": FACE}
             made.append(label_layer(layer, named[kind]))
-    if random.random() < habit.skirted:
-        under = Outfit([], replace(who.base, outer=who.base.at + 0.012 * who.base.normal), gone[mesh.places])
-        made.append(
-            label_item(who, add_flared_skirt(random, who, under, fabrics.make_cloth_texture(random)).items[-1], LOWER)
-        )
+    over, choice = replace(who.base, outer=who.base.at + 0.012 * who.base.normal), random.random()
+    under = Outfit([], over, gone[mesh.places])
+    if choice < habit.skirted:
+        below = add_flared_skirt(random, who, under, fabrics.make_cloth_texture(random))
+        made.append(label_item(who, below.items[-1], LOWER))
+    elif choice < habit.skirted + habit.covered:
+        thick = replace(under, base=replace(over, outer=over.outer + 0.012 * over.normal))
+        coat = (add_coat if random.random() < 0.5 else add_open_jacket)(random, who, thick)
+        made += [label_item(who, item, UPPER) for item in coat.items]
     return made + add_accessories(random, who, colour, locks, habit)

@@ -155,6 +155,11 @@ def make_cloth_texture(random: np.random.Generator, size: int = CLOTH_TEXELS) ->
     return add_creases_and_grain(random, colour_pattern(PATTERNS[name][1](random, size), first, second))
 
 
+def make_plain_texture(random: np.random.Generator, colour: Colour, size: int = CLOTH_TEXELS) -> Cloth:
+    """Cloth of one colour, with creases and grain."""
+    return add_creases_and_grain(random, np.broadcast_to(colour, (size, size, 3)))
+
+
 def make_denim_texture(random: np.random.Generator, size: int = CLOTH_TEXELS) -> Cloth:
     """Denim with a twill weave, creases and grain."""
     dark = np.array([0.12, 0.17, 0.3]) * random.uniform(0.5, 1.5) + random.normal(0, 0.015, 3)
