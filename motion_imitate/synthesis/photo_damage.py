@@ -1,6 +1,7 @@
 """Turn labelled pictures into photo-like training samples: backgrounds, crops, light, lenses, codecs; on any device."""
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from math import pi
 
 import torch
@@ -11,6 +12,10 @@ from torch import Tensor
 from motion_imitate.avatar.parsing_net import ParsingInput, encode_body_parts, mirrored_body_codes
 from motion_imitate.synthesis.labels import SWAPPED_LAYERS
 from motion_imitate.synthesis.store import LabelledPictures
+
+MIRRORED_CODES: tuple[int, ...] = tuple(mirrored_body_codes().tolist())
+PICTURE_BOX = (-1.0, -1.0, 1.0, 1.0)  # left, top, right and bottom in image points
+NIGHT_TINT = (1.1, 0.95, 0.78)  # of lamps at night
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class PhotoDamage:
 
     flip: float = 0.5
     turn: float = 7.0  # degrees, standard deviation
-    edge: float = 0.3  # the photo cuts the person off
+    edge: float = 0.38  # the photo cuts the person off
     zoom: float = 0.08
     shift: float = 0.03
     crowd: float = 0.2  # somebody else in the background
@@ -54,6 +59,9 @@ class PhotoDamage:
     clash: float = 0.25  # background in the person's colours
     shadow: float = 0.4
     grey: float = 0.05
+    night: float = 0.14  # dark, of low contrast, tinted and noisy
+    backlit: float = 0.1  # the person much darker than the background
+    lamp: float = 0.18  # a strong light or shade on a part of the photo
     blur: float = 0.5
     sharp: float = 0.15
     noise: float = 0.5
@@ -97,6 +105,25 @@ class BatchRandom:
         return F.interpolate(rough, size, mode="bicubic", align_corners=False) * 1.3
 
 
+@lru_cache(maxsize=64)
+def constant_on_device(values: tuple[float, ...], device: torch.device) -> Float[Tensor, " N"]:
+    """Numbers as a tensor on a device; cached, because a copy to a GPU waits for all its work."""
+    return torch.tensor(values, dtype=torch.float32, device=device)
+
+
+@lru_cache(maxsize=64)
+def label_table_on_device(values: tuple[int, ...], device: torch.device) -> UInt8[Tensor, " N"]:
+    """A table of labels on a device; cached, see `constant_on_device`."""
+    return torch.tensor(values, dtype=torch.uint8, device=device)
+
+
+def slide_maximum(images: Float[Tensor, "B C H W"], side: int) -> Float[Tensor, "B C H W"]:
+    """Maximum over a square around each pixel, along one axis after the other."""
+    reach = side // 2
+    across = F.max_pool2d(images, (1, side), 1, (0, reach))
+    return F.max_pool2d(across, (side, 1), 1, (reach, 0))
+
+
 def expand_per_image(values: Tensor) -> Float[Tensor, "B 1 1 1"]:
     """One number per image, ready to be multiplied with images."""
     return values.float()[:, None, None, None]
@@ -117,9 +144,9 @@ def make_parsing_samples(
     maps = [flip_chosen(x, flipped) for x in (colour, alpha, inside)]
     colour, alpha, inside = maps[0], maps[1], maps[2]
     layer, kind, code, depth = (flip_chosen(x, flipped) for x in (layer, kind, code, depth))
-    layer = torch.where(flipped[:, None, None], map_labels(layer, torch.tensor(SWAPPED_LAYERS)), layer)
-    code = torch.where(flipped[:, None, None], map_labels(code, mirrored_body_codes()), code)
-    colour = tint_figures(colour, alpha, random)
+    layer = torch.where(flipped[:, None, None], map_labels(layer, SWAPPED_LAYERS), layer)
+    code = torch.where(flipped[:, None, None], map_labels(code, MIRRORED_CODES), code)
+    colour = tint_figures(colour, alpha, random, how)
     behind, other = compose_background(figures, scenes, colour, alpha, random, how)
     photo = colour + (1 - alpha) * behind
     bar = sample_foreground_bars(random, size, how)
@@ -140,9 +167,9 @@ def make_parsing_samples(
     return ParsingSamples(inputs, layer, kind, alpha, inside)
 
 
-def map_labels(labels: UInt8[Tensor, "B H W"], table: Tensor) -> UInt8[Tensor, "B H W"]:
+def map_labels(labels: UInt8[Tensor, "B H W"], table: tuple[int, ...]) -> UInt8[Tensor, "B H W"]:
     """Labels replaced by a table."""
-    return table.to(labels.device, torch.uint8)[labels.long()]
+    return label_table_on_device(table, labels.device)[labels.long()]
 
 
 def flip_chosen(values: Tensor, flipped: Bool[Tensor, " B"]) -> Tensor:
@@ -160,7 +187,7 @@ def find_figure_box(visible: Bool[Tensor, "B H W"]) -> Float[Tensor, "B 4"]:
         high = count - line.flip(1).argmax(1)
         ends += [low / count * 2 - 1, high / count * 2 - 1]
     box = torch.stack([ends[0], ends[2], ends[1], ends[3]], 1)
-    whole = box.new_tensor([-1.0, -1.0, 1.0, 1.0])
+    whole = constant_on_device(PICTURE_BOX, box.device)
     return torch.where(visible.flatten(1).any(1)[:, None], box, whole)
 
 
@@ -169,9 +196,10 @@ def sample_photo_edges(figures: FigureBatch, random: BatchRandom, how: PhotoDama
     visible = figures.alpha > 25
     box = find_figure_box(visible)
     left, top, right, bottom = box.unbind(1)
-    touched = (box.abs() > 0.985) & (box.sign() == box.new_tensor([-1.0, -1.0, 1.0, 1.0]))
-    away = random.uniform(0.05, 2.0, 4) * box.new_tensor([-1.0, -1.0, 1.0, 1.0])
-    ends = torch.where(touched, box.new_tensor([-1.0, -1.0, 1.0, 1.0]), box + away * 0.5)
+    whole = constant_on_device(PICTURE_BOX, box.device)
+    touched = (box.abs() > 0.985) & (box.sign() == whole)
+    away = random.uniform(0.05, 2.0, 4) * whole
+    ends = torch.where(touched, whole, box + away * 0.5)
     cut = random.chance(how.edge)
     waist = top + (bottom - top) * random.uniform(0.35, 0.9)
     ends[:, 3] = torch.where(cut, waist, ends[:, 3])
@@ -242,11 +270,16 @@ def photo_mask(grid: Float[Tensor, "B H W 2"], ends: Float[Tensor, "B 4"]) -> Fl
     return ((grid >= low) & (grid <= high)).all(-1)[:, None].float()
 
 
-def tint_figures(colour: Tensor, alpha: Tensor, random: BatchRandom) -> Tensor:
+def tint_figures(colour: Tensor, alpha: Tensor, random: BatchRandom, how: PhotoDamage) -> Tensor:
     """Light the person differently from the background."""
+    backlit = expand_per_image(random.chance(how.backlit))
     straight = (colour / alpha.clamp(min=1e-3)).clamp(0, 1)
     gamma = (0.25 * random.normal(1, 1, 1)).exp()
-    gain = (0.15 * random.normal(1, 1, 1) + 0.05 * random.normal(3, 1, 1)).exp()
+    gain = (
+        0.15 * random.normal(1, 1, 1)
+        + 0.05 * random.normal(3, 1, 1)
+        - 1.6 * backlit * random.uniform(0.3, 1.0, 1, 1, 1)
+    ).exp()
     grey = straight.mean(1, keepdim=True)
     vivid = random.uniform(0.5, 1.4, 1, 1, 1)
     straight = (grey + vivid * (straight - grey)).clamp(1e-4, 1) ** gamma * gain
@@ -281,7 +314,7 @@ def compose_background(
     both = torch.cat([figures.colour[order], figures.alpha[order, None]], 1).float() / 255
     bystander = sample_grid(both, base * scale + where, "bilinear") * expand_per_image(random.chance(how.crowd))
     behind = bystander[:, :3] + (1 - bystander[:, 3:]) * behind
-    spread = F.avg_pool2d(alpha, 15, 1, 7)
+    spread = F.avg_pool2d(F.avg_pool2d(alpha, (15, 1), 1, (7, 0)), (1, 15), 1, (0, 7))
     cast = (
         torch.roll(spread, (6, 4), (2, 3))
         * expand_per_image(random.chance(how.shadow))
@@ -334,7 +367,8 @@ def damage_photo(photo: Float[Tensor, "B 3 H W"], random: BatchRandom, how: Phot
     size = (photo.shape[2], photo.shape[3])
     light = random.smooth_field(size, 2) * random.uniform(0.0, 0.25, 1, 1, 1)
     photo = photo * light.exp() * (0.12 * random.normal(1, 1, 1) + 0.05 * random.normal(3, 1, 1)).exp()
-    photo = photo.clamp(1e-4, 1) ** (0.2 * random.normal(1, 1, 1)).exp()
+    photo = light_part_of_photo(photo, random, how)
+    photo, night = darken_photo(photo.clamp(1e-4, 1) ** (0.2 * random.normal(1, 1, 1)).exp(), random, how)
     grey = photo.mean(1, keepdim=True)
     vivid = random.uniform(0.6, 1.4) * ~random.chance(how.grey)
     photo = grey + expand_per_image(vivid) * (photo - grey)
@@ -346,7 +380,7 @@ def damage_photo(photo: Float[Tensor, "B 3 H W"], random: BatchRandom, how: Phot
         expand_per_image(random.chance(how.sharp)) * random.uniform(0.3, 1.2, 1, 1, 1),
     )
     photo = photo + (soft - sharp * (1 - soft)) * (blurred - photo)
-    strong = expand_per_image(random.uniform(0.0, 0.06) * random.chance(how.noise))
+    strong = expand_per_image(random.uniform(0.0, 0.06) * (random.chance(how.noise) | night))
     grain = torch.randn(photo.shape, generator=random.generator, device=random.device)
     coarse = F.interpolate(grain[:, :, ::2, ::2], size, mode="bilinear", align_corners=False)
     photo = (photo + strong * (0.7 * grain + 0.7 * coarse)).clamp(0, 1)
@@ -354,32 +388,58 @@ def damage_photo(photo: Float[Tensor, "B 3 H W"], random: BatchRandom, how: Phot
     return torch.where(random.chance(how.jpeg)[:, None, None, None], simulate_jpeg(photo, quality), photo).clamp(0, 1)
 
 
+def light_part_of_photo(
+    photo: Float[Tensor, "B 3 H W"], random: BatchRandom, how: PhotoDamage
+) -> Float[Tensor, "B 3 H W"]:
+    """A lamp's light or a shade that falls on an oval part of some photos."""
+    y, x = (torch.linspace(-1, 1, n, device=random.device) for n in photo.shape[2:])
+    middle, size = random.uniform(-1.1, 1.1, 2, 1, 1), random.uniform(0.2, 0.9, 2, 1, 1)
+    away = ((x - middle[:, 0]) / size[:, 0]).square() + ((y[:, None] - middle[:, 1]) / size[:, 1]).square()
+    lit = (1 - away).mul(random.uniform(1.0, 8.0, 1, 1)).sigmoid()[:, None]
+    strength = random.uniform(-1.3, 1.0, 1, 1, 1) * expand_per_image(random.chance(how.lamp))
+    return photo * (strength * lit + 0.1 * strength * random.normal(3, 1, 1)).exp()
+
+
+def darken_photo(
+    photo: Float[Tensor, "B 3 H W"], random: BatchRandom, how: PhotoDamage
+) -> tuple[Float[Tensor, "B 3 H W"], Bool[Tensor, " B"]]:
+    """Some photos as if taken at night; and which."""
+    night = random.chance(how.night)
+    gamma, gain = random.uniform(1.0, 1.8, 1, 1, 1), random.uniform(0.22, 0.75, 1, 1, 1)
+    warm = constant_on_device(NIGHT_TINT, photo.device)[:, None, None] ** random.normal(1, 1, 1)
+    dark = photo.clamp(0, 1) ** gamma * gain * warm + random.uniform(0.0, 0.06, 1, 1, 1)
+    return torch.where(night[:, None, None, None], dark, photo), night
+
+
 LUMA_MATRIX = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+RGB_MATRIX: tuple[float, ...] = tuple(torch.linalg.inv(torch.tensor(LUMA_MATRIX)).flatten().tolist())  # its inverse
 
 
 def simulate_jpeg(photo: Float[Tensor, "B 3 H W"], quality: Float[Tensor, " B"]) -> Float[Tensor, "B 3 H W"]:
     """JPEG-like compression: the cosine transform of 8 x 8 blocks, quantised. `quality`: 0 to 1."""
     count, _, height, width = photo.shape
-    to_luma = photo.new_tensor(LUMA_MATRIX)
+    to_luma = constant_on_device(sum(LUMA_MATRIX, ()), photo.device).view(3, 3)
+    from_luma = constant_on_device(RGB_MATRIX, photo.device).view(3, 3)
     ycc = torch.einsum("kc,bchw->bkhw", to_luma, photo - 0.5)
     step = torch.arange(8, device=photo.device).float()
     basis = torch.cos((2 * step + 1) * step[:, None] * pi / 16) * 0.5
     basis[0] /= 2**0.5
     blocks = ycc.view(count, 3, height // 8, 8, width // 8, 8).permute(0, 1, 2, 4, 3, 5)
     waves = basis @ blocks @ basis.T
-    coarse = (0.02 + 0.018 * (step[:, None] + step)) * (1 + photo.new_tensor([0.0, 1.0, 1.0])[:, None, None])
+    coarse = (0.02 + 0.018 * (step[:, None] + step)) * (
+        1 + constant_on_device((0.0, 1.0, 1.0), photo.device)[:, None, None]
+    )
     table = coarse * (3.0 ** (2 * (1 - quality) - 1.2))[:, None, None, None] * 0.8
     table = table[:, :, None, None]
     back = basis.T @ (torch.round(waves / table) * table) @ basis
     ycc = back.permute(0, 1, 2, 4, 3, 5).reshape(photo.shape)
-    return torch.einsum("ck,bkhw->bchw", torch.linalg.inv(to_luma), ycc) + 0.5
+    return torch.einsum("ck,bkhw->bchw", from_luma, ycc) + 0.5
 
 
 def damage_matte(alpha: Tensor, other: Tensor, random: BatchRandom, how: PhotoDamage) -> tuple[Tensor, Tensor]:
     """Mattes as a coarse estimator gives them: smooth, gaps closed, lumps and holes; and which items have one."""
     size = (alpha.shape[2], alpha.shape[3])
-    closed = -F.max_pool2d(-F.max_pool2d(alpha, 9, 1, 4), 9, 1, 4)
-    wide = -F.max_pool2d(-F.max_pool2d(alpha, 17, 1, 8), 17, 1, 8)
+    closed, wide = (-slide_maximum(-slide_maximum(alpha, side), side) for side in (9, 17))
     kind = random.uniform(0.0, 1.0, 1, 1, 1)
     matte = torch.where(kind < 0.35, alpha, torch.where(kind < 0.75, closed, wide))
     matte = torch.maximum(matte, other * expand_per_image(random.chance(0.25)))

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from motion_imitate.avatar.parsing_net import ParsingLogits
-from motion_imitate.synthesis.photo_damage import ParsingSamples
+from motion_imitate.synthesis.photo_damage import ParsingSamples, constant_on_device, slide_maximum
 
 LAYER_WEIGHTS = (0.6, 1.0, 1.6, 1.6, 1.1, 1.1, 1.3, 1.5)
 KIND_WEIGHTS = (0.6, 1.5, 1.6, 1.5, 1.0, 1.0, 1.1, 1.6, 1.8)
@@ -51,19 +51,15 @@ def weighted_cross_entropy(
 ) -> Tensor:
     """Cross entropy, weighted by label and near edges, inside the photo."""
     each = F.cross_entropy(logits.float(), labels.long(), reduction="none")
-    by = (
-        logits.new_tensor(worth, dtype=torch.float32)[labels.long()]
-        * (1 + edge * label_edge_mask(labels))
-        * inside[:, 0]
-    )
+    by = constant_on_device(worth, logits.device)[labels.long()] * (1 + edge * label_edge_mask(labels)) * inside[:, 0]
     return (each * by).sum() / by.sum().clamp(min=1)
 
 
 def label_edge_mask(labels: UInt8[Tensor, "B H W"], reach: int = 2) -> Float[Tensor, "B H W"]:
     """1 where another label is at most `reach` pixels away."""
-    values, side = labels.float()[:, None], 2 * reach + 1
-    high, low = F.max_pool2d(values, side, 1, reach), -F.max_pool2d(-values, side, 1, reach)
-    return (high > low)[:, 0].float()
+    values = labels.float()
+    high, negative_low = slide_maximum(torch.stack([values, -values], 1), 2 * reach + 1).unbind(1)
+    return (high > -negative_low).float()
 
 
 def image_gradients(values: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 2 H W"]:
