@@ -28,6 +28,7 @@ from motion_imitate.avatar.parsing_net import (
     ParsingInput,
     ParsingLogits,
     ParsingNet,
+    double_image_size,
     encode_body_parts,
     fold_batch_norms,
     load_parsing_net,
@@ -57,6 +58,17 @@ def test_outputs_have_the_size_of_the_input():
     net = ParsingNet().eval()
     logits = net.parse(make_input(2, (128, 96)))
     assert [tuple(x.shape) for x in vars(logits).values()] == [(2, 8, 128, 96), (2, 9, 128, 96), (2, 1, 128, 96)]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_doubling_the_size_is_the_bilinear_resize(layout):
+    images = torch.rand(2, 5, 6, 4, dtype=torch.double).contiguous(memory_format=layout).requires_grad_()
+    expected = torch.nn.functional.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False)
+    found = double_image_size(images)
+    assert found.is_contiguous(memory_format=layout)
+    assert_close(found, expected)
+    weight = torch.rand_like(found)
+    assert_close(*(torch.autograd.grad((out * weight).sum(), images)[0] for out in (found, expected)))
 
 
 def test_the_network_is_small():
