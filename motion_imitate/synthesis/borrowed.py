@@ -46,6 +46,24 @@ def load_garment_texture(material: wardrobe.GarmentMaterial) -> Float[Tensor, "4
     return torch.from_numpy(small).permute(2, 0, 1)
 
 
+@lru_cache(maxsize=64)
+def split_suit_once(folder: Path, name: str) -> tuple[Garment, Garment]:
+    """The suit's upper and lower garment on the average body of a model, cached."""
+    from motion_imitate import bodies
+
+    body = bodies.load_body(name)
+    return split_suit(load_garment(folder), body, torch.zeros(len(body.skin.shape_dirs)))
+
+
+def preload_wardrobe(folder: Path, name: str) -> None:
+    """Fill the caches with a wardrobe, before processes that share them are forked."""
+    for path in sorted(p for part in ("clothes", "hair", "eyebrows", "eyelashes") for p in (folder / part).glob("*")):
+        if path.is_dir() and any(path.glob("*.mhclo")):
+            load_garment_texture(load_garment(path).material)
+            if "suit" in path.name:
+                split_suit_once(path, name)
+
+
 def pick_asset_folder(
     random: np.random.Generator, folder: Path, pattern: str = "*", part: HeldOutSplit = "all"
 ) -> Path:
@@ -135,13 +153,10 @@ def choose_clothes(
     random: np.random.Generator, who: MeasuredBody, folder: Path, part: HeldOutSplit
 ) -> list[TexturedGarment]:
     """The upper half of a suit, the lower half of the same or another suit, and shoes."""
-    one = load_garment(pick_asset_folder(random, folder / "clothes", SUIT_FOLDERS, part))
-    other = (
-        one
-        if random.random() < 0.4
-        else load_garment(pick_asset_folder(random, folder / "clothes", SUIT_FOLDERS, part))
-    )
-    upper, lower = split_suit(one, who.body, who.shape)[0], split_suit(other, who.body, who.shape)[1]
+    first = pick_asset_folder(random, folder / "clothes", SUIT_FOLDERS, part)
+    second = first if random.random() < 0.4 else pick_asset_folder(random, folder / "clothes", SUIT_FOLDERS, part)
+    one, other = load_garment(first), load_garment(second)
+    upper, lower = split_suit_once(first, who.body.name)[0], split_suit_once(second, who.body.name)[1]
     if MATCHED_SUIT in one.name or MATCHED_SUIT in other.name:
         one, upper = (one, one) if MATCHED_SUIT in one.name else (other, other)
         lower = replace(one, faces=one.faces[:0], uv=one.uv[:0])

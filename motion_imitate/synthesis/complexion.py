@@ -77,9 +77,10 @@ def paint_skin_texture(
 
     `scalp` is the distance in metres inside the hairline.
     """
-    at = interpolate_to_texels(torch.cat([who.base.at, scalp[:, None]], 1), who)
+    blotches = torch.from_numpy(noise_at_points(random, who.base.at.numpy(), 9.0)).float()
+    at = interpolate_to_texels(torch.cat([who.base.at, scalp[:, None], blotches[:, None]], 1), who)
     place, inside = at[:, :3], at[:, 3]
-    colour = skin * (1 + 0.03 * noise_at_points(random, place, 9.0)[:, None])
+    colour = skin * (1 + 0.03 * at[:, 4:])
     mouth, eye = who.points["mouth_left"].numpy(), who.points["eye_left"].numpy()
     front = place[:, 2] > eye[2] - 0.05
     near = np.abs(place[:, 0])

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from motion_imitate import bodies
+from motion_imitate.synthesis.borrowed import preload_wardrobe
 from motion_imitate.synthesis.closet import ClothingSettings
 from motion_imitate.synthesis.store import (
     PeopleSource,
@@ -35,7 +36,7 @@ class StoreFolders:
 
 def training_store_settings(how: ParsingTrainOptions, part: str) -> StoreSettings:
     """The store's settings for people to train on (`learn`) or held out (`held`)."""
-    closet = ClothingSettings(wardrobe=how.wardrobe, own=0.45, part="held" if part == "held" else "learn")
+    closet = ClothingSettings(wardrobe=how.wardrobe, own=0.6, part="held" if part == "held" else "learn")
     views = how.held_views if part == "held" else how.views
     settings = StoreSettings(how.size, views, how.seed + (part == "held"), coding="raw", motions=how.motions)
     return replace(settings, closet=closet)
@@ -46,6 +47,8 @@ def start_people_workers(how: ParsingTrainOptions, folders: StoreFolders) -> lis
     torch.set_num_threads(1)
     body = bodies.load_body()
     sources = {part: PeopleSource(body, training_store_settings(how, part)) for part in ("held", "learn")}
+    if how.wardrobe is not None:
+        preload_wardrobe(how.wardrobe, body.name)
     sources["learn"].render_person(1_000_000)
     context = get_context("fork")
     workers: list[BaseProcess] = [
