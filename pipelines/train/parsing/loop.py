@@ -16,8 +16,15 @@ from pipelines.train.parsing.generate import StoreFolders, stop_people_workers
 from pipelines.train.parsing.options import ParsingTrainOptions
 from pipelines.train.parsing.pool import DevicePool, ShardReader
 from pipelines.train.parsing.trainer import ParsingTrainer
+from pipelines.train.parsing.tuning import (
+    MEMORY_LAYOUTS,
+    StepTimer,
+    choose_training_setup,
+    write_step_profile,
+)
 
 LOG_FILE = "log.jsonl"
+PROFILE_SECONDS = 6.0  # that must be left after the evaluation for a profile of the training step
 SCENE_CAPACITY, HELD_SCENE_CAPACITY = 6000, 200  # scenes kept on the device
 
 
@@ -26,13 +33,15 @@ def train_parsing_net(how: ParsingTrainOptions, folders: StoreFolders, workers: 
     begin = monotonic()
     torch.set_num_threads(1)
     if how.device.startswith("cuda"):
-        torch.backends.cudnn.benchmark = True
         torch.backends.cuda.matmul.allow_tf32 = True
-    run = ParsingTrainer(how)
+        torch.backends.cudnn.allow_tf32 = True
     pool = DevicePool(how.size, how.most, SCENE_CAPACITY, how.device)
     held = DevicePool(how.size, how.held_people * how.held_views, HELD_SCENE_CAPACITY, how.device)
     readers = (ShardReader(folders.learn, how.device), ShardReader(folders.held, how.device))
-    append_training_log(how.out, {"event": "begin", "parameters": parsing_net_parameters(run.net)})
+    how, layout, times = choose_training_setup(how)
+    run = ParsingTrainer(how, MEMORY_LAYOUTS[layout])
+    about = {"parameters": parsing_net_parameters(run.net), "batch": how.batch, "layout": layout, "step_ms": times}
+    append_training_log(how.out, {"event": "begin", "seconds": round(monotonic() - begin, 1), **about})
     late = end - how.ending
     while (len(pool) < how.first or not len(pool.ready_scenes)) and monotonic() < late - 0.3 * (late - begin):
         pool.copy_ready(readers[0])
@@ -43,19 +52,28 @@ def train_parsing_net(how: ParsingTrainOptions, folders: StoreFolders, workers: 
     start = saved = logged = monotonic()
     append_training_log(how.out, {"event": "learn", "seconds": round(start - begin, 1), "pictures": len(pool)})
     last: dict[str, Tensor] = {}
+    timer, host, steps = StepTimer(how.device), 0.0, 0
     while monotonic() < late:
+        timer.mark(first=True)
         figures = sample_figures(pool, how.batch, generator)
-        last = run.train_step(
-            make_parsing_samples(figures, pool.ready_scenes, random, how.damage), (monotonic() - start) / (late - start)
-        )
+        samples = make_parsing_samples(figures, pool.ready_scenes, random, how.damage)
+        timer.mark()
+        last = run.train_step(samples, (monotonic() - start) / (late - start))
+        timer.mark()
+        copying = monotonic()
         pool.copy_ready(readers[0])
         held.copy_ready(readers[1])
         now = monotonic()
+        host += now - copying
         if now - logged > 5:
-            logged = now
+            spent = {"step_ms": (now - logged) / (run.step - steps) * 1000, "copy_ms": host / (run.step - steps) * 1000}
+            logged, host, steps = now, 0.0, run.step
             sizes = {"pictures": pool.seen, "scenes": pool.scenes_seen, "held": held.seen}
             values = {k: round(float(v.detach()), 4) for k, v in last.items()}
-            append_training_log(how.out, {"step": run.step, "seconds": round(now - begin, 1), **sizes, **values})
+            split = {k: round(v, 1) for k, v in (spent | timer.read_milliseconds()).items()}
+            append_training_log(
+                how.out, {"step": run.step, "seconds": round(now - begin, 1), **sizes, **split, **values}
+            )
         if now - saved > 60:
             saved = now
             run.save_weights(how.out, {"size": how.size, "complete": False})
@@ -67,6 +85,8 @@ def train_parsing_net(how: ParsingTrainOptions, folders: StoreFolders, workers: 
     readers[1].finish_reading(3.0)
     held.copy_ready(readers[1], 10_000)
     evaluate_parsing_run(how, run, pool, held, end)
+    if monotonic() < end - PROFILE_SECONDS:
+        write_step_profile(how, run, sample_figures(pool, how.batch, generator), pool.ready_scenes)
 
 
 def sample_figures(pool: DevicePool, count: int, generator: torch.Generator) -> Any:

@@ -24,33 +24,36 @@ class WeightAverage:
 
     def __init__(self, net: ParsingNet, keep: float) -> None:
         self.net, self.keep, self.steps = deepcopy(net).eval().requires_grad_(False), keep, 0
+        pairs = zip(self.net.state_dict().values(), net.state_dict().values(), strict=True)
+        self.pairs = [pair for pair in pairs if pair[0].is_floating_point()]
 
     @torch.no_grad()
-    def update(self, net: nn.Module) -> None:
+    def update(self) -> None:
         """Move the average towards the network's weights."""
         self.steps += 1
         keep = min(self.keep, (1 + self.steps) / (10 + self.steps))
-        own, new = list(self.net.state_dict().values()), list(net.state_dict().values())
-        floats = [k for k, value in enumerate(own) if value.is_floating_point()]
-        torch._foreach_lerp_([own[k] for k in floats], [new[k] for k in floats], 1 - keep)
+        own, new = zip(*self.pairs, strict=True)
+        torch._foreach_lerp_(own, new, 1 - keep)
 
 
 class ParsingTrainer:
     """The network, its optimizer and the average of its weights."""
 
-    def __init__(self, how: ParsingTrainOptions) -> None:
-        self.how, self.step = how, 0
+    def __init__(self, how: ParsingTrainOptions, layout: torch.memory_format = torch.channels_last) -> None:
+        self.how, self.layout, self.step = how, layout, 0
         torch.manual_seed(how.seed)
         self.net = ParsingNet()
         load_imagenet_trunk(self.net)
         if how.begin:
             self.net.load_state_dict(weights.read_weights(how.begin)[1])
-        self.net.to(how.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net.to(how.device, memory_format=layout)  # type: ignore[call-overload]
         self.mean = WeightAverage(self.net, how.mean)
         trained = [p for name, p in self.net.named_parameters() if name.startswith(("stem", "blocks"))]
         fresh = [p for name, p in self.net.named_parameters() if not name.startswith(("stem", "blocks"))]
         groups = [{"params": trained, "by": how.trunk_rate}, {"params": fresh, "by": 1.0}]
-        self.optimiser = torch.optim.AdamW(groups, how.rate, (0.9, 0.99), weight_decay=how.decay)
+        self.optimiser = torch.optim.AdamW(
+            groups, how.rate, (0.9, 0.99), weight_decay=how.decay, fused=how.device.startswith("cuda")
+        )
 
     def train_step(self, samples: ParsingSamples, done: float) -> dict[str, Tensor]:
         """One step; `done` is the share of the time that has passed. Gradients that are not finite count as zero."""
@@ -59,7 +62,7 @@ class ParsingTrainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["by"]
         self.net.train()
-        seen = samples.inputs.stack_channels().contiguous(memory_format=torch.channels_last)
+        seen = samples.inputs.stack_channels().contiguous(memory_format=self.layout)
         with autocast_on_cuda(how.device):
             out = self.net(seen)
         losses = measure_parsing_losses(split_parsing_outputs(out.float()), samples, how.weights)
@@ -70,7 +73,7 @@ class ParsingTrainer:
                 parameter.grad.nan_to_num_(0.0, 0.0, 0.0)
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
-        self.mean.update(self.net)
+        self.mean.update()
         self.step += 1
         return losses
 
