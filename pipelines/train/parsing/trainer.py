@@ -43,9 +43,10 @@ class ParsingTrainer:
         self.how, self.layout, self.step = how, layout, 0
         torch.manual_seed(how.seed)
         self.net = ParsingNet()
-        load_imagenet_trunk(self.net)
         if how.begin:
             self.net.load_state_dict(weights.read_weights(how.begin)[1])
+        else:
+            load_imagenet_trunk(self.net)
         self.net.to(how.device, memory_format=layout)  # type: ignore[call-overload]
         self.mean = WeightAverage(self.net, how.mean)
         trained = [p for name, p in self.net.named_parameters() if name.startswith(("stem", "blocks"))]
