@@ -393,8 +393,8 @@ def borrow_labelled_layers(
     over, choice = replace(who.base, outer=who.base.at + 0.012 * who.base.normal), random.random()
     under = Outfit([], over, gone[mesh.places])
     if choice < habit.skirted:
-        below = add_flared_skirt(random, who, under, fabrics.make_cloth_texture(random))
-        made.append(label_item(who, below.items[-1], LOWER))
+        flared = add_flared_skirt(random, who, under, fabrics.make_cloth_texture(random))
+        made.append(label_item(who, flared.items[-1], LOWER))
     elif choice < habit.skirted + habit.covered:
         thick = replace(under, base=replace(over, outer=over.outer + 0.012 * over.normal))
         coat = (add_coat if random.random() < 0.5 else add_open_jacket)(random, who, thick)

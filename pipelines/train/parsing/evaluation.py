@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from motion_imitate.avatar.parsing_net import KIND_NAMES, LAYER_NAMES, ParsingInput, split_parsing_outputs
+from motion_imitate import weights
+from motion_imitate.avatar.parsing_net import KIND_NAMES, LAYER_NAMES, ParsingInput, ParsingNet, split_parsing_outputs
 from motion_imitate.files import write_bytes_atomically
 from motion_imitate.synthesis.photo_damage import BatchRandom, ParsingSamples, PhotoDamage, make_parsing_samples
 from motion_imitate.training.parsing_losses import confusion_matrix, label_ious
@@ -41,7 +42,8 @@ LABEL_COLOURS = np.array(
 def evaluate_parsing_run(
     how: ParsingTrainOptions, run: ParsingTrainer, pool: DevicePool, held: DevicePool, end: float
 ) -> None:
-    """Write scores on held-out people, with and without body and matte, and a sheet of predictions."""
+    """Write scores on held-out people, with and without body and matte and of the checkpoint the run began with, and a
+    sheet of predictions."""
     scenes = held.ready_scenes if len(held.ready_scenes) else pool.ready_scenes
     if not len(held) or not len(scenes):
         write_bytes_atomically(
@@ -62,6 +64,11 @@ def evaluate_parsing_run(
         found, some = score_held_out(how, run.mean.net, held, scenes, damage, share, end - 8)
         scores[name] = found
         batches = batches or some
+    if how.begin and monotonic() < end - 8:
+        before = ParsingNet()
+        before.load_state_dict(weights.read_weights(how.begin)[1])
+        before.to(how.device).eval()
+        scores["begin"] = score_held_out(how, before, held, scenes, how.damage, 1.0, end - 8)[0]
     report = {
         "step": run.step,
         "samples": run.step * how.batch,

@@ -1,7 +1,7 @@
 """Choose what makes a training step fast: measured on the device while the first pictures are generated."""
 
 from dataclasses import fields, replace
-from math import isqrt
+from math import sqrt
 from pathlib import Path
 from time import monotonic
 
@@ -32,7 +32,7 @@ def choose_training_setup(how: ParsingTrainOptions) -> tuple[ParsingTrainOptions
         except torch.cuda.OutOfMemoryError:
             if how.batch < 16:
                 raise
-            how = replace(how, batch=how.batch * 3 // 4 // 8 * 8, rate=how.rate * isqrt(75) / 10)
+            how = replace(how, batch=how.batch * 3 // 4 // 8 * 8, rate=how.rate * sqrt(0.75))
         torch.cuda.empty_cache()
     return how, min(times, key=lambda name: times[name]), times
 
@@ -100,7 +100,7 @@ def write_step_profile(how: ParsingTrainOptions, run: ParsingTrainer, figures: F
         if cuda:
             torch.cuda.synchronize()
     table = found.key_averages().table(
-        sort_by="self_cuda_time_total" if cuda else "self_cpu_time_total",
+        sort_by="self_device_time_total" if cuda else "self_cpu_time_total",
         row_limit=PROFILE_ROWS,
         max_name_column_width=90,
     )
