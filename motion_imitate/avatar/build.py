@@ -1,0 +1,92 @@
+"""Build an avatar from a photo: layers, meshes, depth, weights and textures. Once per person."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motion_imitate.avatar.avatar import Avatar, find_solid_faces
+from motion_imitate.avatar.body_surface import PhotoBody, place_body
+from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
+from motion_imitate.avatar.layer_shape import LayerShape, shape_layers
+from motion_imitate.avatar.layer_texture import layer_colours
+from motion_imitate.avatar.masks import Plane
+from motion_imitate.avatar.parse_photo import ParsedPhoto
+from motion_imitate.avatar.photo_layers import LAYERS, PhotoLayers, cut_photo_layers
+from motion_imitate.geometry.camera import flip_camera_axes
+from motion_imitate.types import BodyModel, Source
+
+LAYER_BIAS = (0.0, 0.08, 0.08, 0.0, 0.0, 0.04)  # metres that layers count as nearer, in the order of LAYERS
+JOINTS_PER_VERTEX = 8
+
+
+def build_avatar(source: Source, parsed: ParsedPhoto, dressed: BodyModel, bare: BodyModel) -> Avatar:
+    """The avatar of the first photo's person; `dressed` is the body in its clothes."""
+    size = (source.image.shape[2], source.image.shape[3])
+    image = np.ascontiguousarray(source.image[0].permute(1, 2, 0).numpy())
+    body = place_body(dressed, source.body[:1], source.camera[:1], size)
+    skin = place_body(bare, source.body[:1], source.camera[:1], size)
+    layers = cut_photo_layers(parsed, source.matte[0, 0].numpy(), body, skin)
+    joined = find_joints(layers, np.stack([body.joint_pixel(f"hip_{side}") for side in ("left", "right")]))
+    alphas = layer_alphas(layers, joined)
+    mesh = build_layer_mesh(layers, alphas, joined)
+    focal = source.camera.focal[0] * torch.tensor([size[1] / 2, size[0] / 2])
+    shape = shape_layers(mesh, layers, alphas, body, float(focal.mean()))
+    pages = [
+        pack_texture(layer_colours(image, layers, alphas, layer), alphas[layer]) for layer in LAYERS
+    ]
+    return assemble_avatar(mesh, shape, body, torch.stack(pages), size)
+
+
+def pack_texture(colours: Plane, alpha: Plane) -> Tensor:
+    """RGB and alpha as bytes."""
+    both = np.concatenate([colours, alpha[..., None]], -1)
+    return torch.from_numpy((both * 255 + 0.5).clip(0, 255).astype(np.uint8))
+
+
+def assemble_avatar(
+    mesh: LayerMesh, shape: LayerShape, body: PhotoBody, photos: Tensor, size: tuple[int, int]
+) -> Avatar:
+    """Fronts, backs and flat strips of all layers as one mesh at rest."""
+    count = len(mesh.points)
+    solid = mesh.solid
+    front, back, flat = mesh.faces[solid], mesh.faces[solid][:, [0, 2, 1]] + count, mesh.faces[~solid]
+    faces = np.concatenate([front, back, flat])
+    layer = np.concatenate([mesh.layer[solid], mesh.layer[solid], mesh.layer[~solid]])
+    thick = torch.arange(len(faces)) < 2 * int(solid.sum())
+    rest = [unpose_points(mesh, depth, shape, body) for depth in (shape.middle - shape.thickness, shape.middle + shape.thickness)]
+    weights, joints = torch.from_numpy(np.tile(shape.weights, (2, 1))).topk(JOINTS_PER_VERTEX, dim=1)
+    points = torch.from_numpy(np.tile(mesh.points, (2, 1)))
+    source = (points / torch.tensor([size[1] / 2, size[0] / 2]) - 1).float()
+    used, faces = np.unique(faces, return_inverse=True)
+    kept = torch.from_numpy(used)
+    triangles, pages = torch.from_numpy(faces.reshape(-1, 3)), torch.from_numpy(layer)
+    source = source[kept].contiguous()
+    return Avatar(
+        torch.cat(rest)[kept],
+        joints[kept],
+        (weights / weights.sum(1, keepdim=True))[kept].float(),
+        source,
+        triangles,
+        pages,
+        pages,
+        torch.tensor(LAYER_BIAS),
+        thick,
+        find_solid_faces(source, triangles, pages, thick, photos),
+        photos,
+    )
+
+
+def unpose_points(mesh: LayerMesh, depth: NDArray[np.float64], shape: LayerShape, body: PhotoBody) -> Float[Tensor, "V 3"]:
+    """Where the vertices are when the body is at rest, given their depths in the photo."""
+    height, width = body.size
+    focal, centre = body.camera.focal[0].double(), body.camera.centre[0].double()
+    at = torch.from_numpy(mesh.points) / torch.tensor([width / 2, height / 2]) - 1
+    away = torch.from_numpy(depth)[:, None]
+    seen = torch.cat([(at - centre) / focal * away, away], 1)
+    posed = flip_camera_axes(seen - body.camera.place[0].double())
+    mixed = torch.einsum("vj,jab->vab", torch.from_numpy(shape.weights), body.moves.double())
+    return torch.linalg.solve(mixed[:, :, :3], (posed - mixed[:, :, 3])[..., None])[..., 0].float()

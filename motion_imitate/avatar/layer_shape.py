@@ -1,0 +1,217 @@
+"""Depth, thickness and skinning weights of a photo's layers, from the body beneath and the shape of the outline."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from motion_imitate.avatar.body_surface import SIDES, BodySurface, PhotoBody, joint_descendants
+from motion_imitate.avatar.layer_mesh import LayerMesh, solid_of_layer
+from motion_imitate.avatar.masks import (
+    Labels,
+    Mask,
+    Plane,
+    distance_to_edge,
+    grow_mask,
+    pixels_of_points,
+    sample_plane,
+    smoothstep,
+)
+from motion_imitate.avatar.photo_layers import (
+    ARM_LAYERS,
+    LAYERS,
+    LEG_LAYERS,
+    SKIRT,
+    TRUNK,
+    PhotoLayers,
+    surface_of_layer,
+)
+from motion_imitate.geometry.mesh import solve_vertex_values
+from motion_imitate.geometry.raster_numba import compile_kernel
+
+Values = NDArray[np.float64]
+ROUNDNESS = {TRUNK: 0.5, SKIRT: 0.5} | dict.fromkeys(ARM_LAYERS, 0.35) | dict.fromkeys(LEG_LAYERS, 0.7)
+MOST_THICKNESS = 0.16  # metres, half of what a layer may be thick
+MOST_ARM_THICKNESS = 0.06
+EDGE_WIDTH = 0.007  # of the height, over which thickness grows from the outline
+DEPTH_SPIKE = 0.012  # metres that a vertex may stand out from its neighbours
+SPIKE_ROUNDS = 12
+WEIGHT_STIFFNESS = 0.6
+JOINT_TRUST = 8.0  # weight of the body's own weights where layers are joined
+SKIRT_LEG = 0.18  # share of the way between the legs' axes, from each, over which a skirt follows one leg alone
+INFLATION_SWEEPS = 300
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """What lies behind each vertex of a layer mesh."""
+
+    middle: Values  # [V] metres from the camera
+    thickness: Values  # [V] metres from the middle to the front or the back
+    weights: Values  # [V, J]
+
+
+@dataclass(frozen=True)
+class SurfaceSamples:
+    """The body beneath each vertex."""
+
+    front: Values
+    back: Values
+    known: Mask  # [V] the body lies beneath, at least a pixel from its outline
+    deep: Mask  # [V] two pixels
+    joined: Mask  # [V] in a shoulder, which arm and trunk share
+    weights: Values  # [V, J]
+
+
+def shape_layers(mesh: LayerMesh, layers: PhotoLayers, alphas: Plane, body: PhotoBody, pixels_per_metre: float) -> LayerShape:
+    """Depth, thickness and weights of every vertex. `pixels_per_metre`: the focal length in pixels; at a metre."""
+    below = sample_body_surface(mesh, layers, body)
+    middle, thickness = solve_depths(mesh, layers, alphas, below, pixels_per_metre)
+    return LayerShape(middle, thickness, solve_weights(mesh, layers, below, body))
+
+
+def sample_body_surface(mesh: LayerMesh, layers: PhotoLayers, body: PhotoBody) -> SurfaceSamples:
+    """Read the body beneath each vertex: each layer's own limbs, in shoulders all of them."""
+    row, column = pixels_of_points(mesh.points, body.size)
+    shoulder = layers.shoulders.any(0)[row, column] & np.isin(mesh.owner, (TRUNK, *ARM_LAYERS))
+    count = len(mesh.points)
+    front, back, known, deep = np.zeros(count), np.zeros(count), np.zeros(count, bool), np.zeros(count, bool)
+    weights = np.zeros((count, len(body.joints)))
+    surfaces: list[tuple[Mask, BodySurface]] = [
+        (np.asarray((mesh.owner == layer) & ~shoulder), surface_of_layer(layer, body))
+        for layer in LAYERS
+        if (mesh.owner == layer).any()
+    ]
+    for chosen, surface in (*surfaces, (shoulder, body.find_surface())):
+        r, c = row[chosen], column[chosen]
+        edge = distance_to_edge(surface.covered)[r, c]
+        known[chosen], deep[chosen] = edge > 1, edge > 2
+        front[chosen] = np.where(edge > 1, surface.front[r, c], 0)
+        back[chosen] = np.where(edge > 1, surface.back[r, c], 0)
+        weights[chosen] = body.joint_weights(surface, r, c)
+    return SurfaceSamples(front, back, known, deep, shoulder & known, weights)
+
+
+def solve_depths(
+    mesh: LayerMesh, layers: PhotoLayers, alphas: Plane, below: SurfaceSamples, pixels_per_metre: float
+) -> tuple[Values, Values]:
+    """Middle and half thickness: the body's where it is, elsewhere rounded like the outline."""
+    middle, half = (below.front + below.back) / 2, (below.back - below.front) / 2
+    start = np.where(below.known, middle, middle[below.known].mean())
+    smooth_middle = smooth_values(mesh, start, below.known * 3.0 + 1e-5, 0.3)
+    smooth_half = smooth_values(mesh, half * below.known, below.known * 3.0 + 1e-3, 0.06)
+    middle, half = np.where(below.deep, middle, smooth_middle), np.where(below.deep, half, smooth_half)
+    height, edge, most = np.zeros((3, len(middle)))
+    for layer in np.unique(mesh.owner):
+        mine = mesh.owner == layer
+        mask = thick_region(int(layer), layers, alphas)
+        height[mine] = sample_plane(inflate_region(mask, mesh.cell), mesh.points[mine])[:, 0] * ROUNDNESS[int(layer)]
+        edge[mine] = sample_plane(distance_to_edge(mask), mesh.points[mine])[:, 0] / (EDGE_WIDTH * layers.unit)
+        most[mine] = MOST_ARM_THICKNESS if layer in ARM_LAYERS else MOST_THICKNESS
+    most = np.where(below.joined, MOST_THICKNESS, most)
+    edge = edge.clip(0, 1)
+    thickness = np.maximum(half, height * middle / pixels_per_metre) * np.sqrt(edge * (2 - edge))
+    thickness = np.where(mesh.inside, np.minimum(thickness, most), 0)
+    return flatten_spikes(mesh, middle, thickness)
+
+
+def thick_region(layer: int, layers: PhotoLayers, alphas: Plane) -> Mask:
+    """Where a layer and what it is joined to have thickness."""
+    solid = solid_of_layer(alphas[layer])
+    whole = layers.alpha > 0.9
+    if layer in ARM_LAYERS:
+        return solid | (grow_mask(layers.shoulders[ARM_LAYERS.index(layer)], 0.02 * layers.unit) & whole)
+    if layer == TRUNK:
+        others = layers.region[SKIRT] | layers.region[LEG_LAYERS[0]] | layers.region[LEG_LAYERS[1]]
+        return solid | ((others | grow_mask(layers.shoulders.any(0), 0.02 * layers.unit)) & whole)
+    return solid | (layers.region[TRUNK] & whole)
+
+
+def inflate_region(mask: Mask, cell: float) -> Plane:
+    """How high a membrane over the mask rises, in pixels: over a strip, half a disk."""
+    scale = max(1, round(cell / 2))
+    size = (-(-mask.shape[1] // scale), -(-mask.shape[0] // scale))
+    small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
+    squared = relax_membrane(np.pad(small, 1), INFLATION_SWEEPS)[1:-1, 1:-1] * np.float32(scale**2)
+    large = cv2.resize(squared, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.sqrt(np.maximum(large, 0), dtype=np.float32)
+
+
+@compile_kernel
+def relax_membrane(mask: Mask, sweeps: int) -> Plane:
+    """Values with a Laplacian of -2 in the mask and 0 outside, by successive over-relaxation; the border is outside."""
+    height, width = mask.shape
+    values = np.zeros((height, width), np.float32)
+    for _ in range(sweeps):
+        for parity in range(2):
+            for y in range(1, height - 1):
+                for x in range(1 + (y + parity) % 2, width - 1, 2):
+                    if mask[y, x]:
+                        around = values[y - 1, x] + values[y + 1, x] + values[y, x - 1] + values[y, x + 1]
+                        goal = (around + np.float32(2)) * np.float32(0.25)
+                        values[y, x] += np.float32(1.9) * (goal - values[y, x])
+    return values
+
+
+def smooth_values(mesh: LayerMesh, known: Values, weight: Values, stiffness: float) -> Values:
+    """`solve_vertex_values` of one value per vertex."""
+    stiff = torch.full((len(mesh.pairs),), stiffness, dtype=torch.float64)
+    return solve_vertex_values(mesh.pairs, torch.from_numpy(known)[:, None], torch.from_numpy(weight), stiff)[:, 0].numpy()
+
+
+def flatten_spikes(mesh: LayerMesh, middle: Values, thickness: Values) -> tuple[Values, Values]:
+    """Limit how far vertices inside stand out from their neighbours."""
+    a, b = mesh.pairs.numpy().T
+    inner = mesh.inside[a] & mesh.inside[b]
+    a, b = a[inner], b[inner]
+    count = np.bincount(a, minlength=len(middle)) + np.bincount(b, minlength=len(middle))
+    lone = count == 0
+    for _ in range(SPIKE_ROUNDS):
+        means = [
+            (np.bincount(a, x[b], len(x)) + np.bincount(b, x[a], len(x))) / np.maximum(count, 1)
+            for x in (middle, thickness)
+        ]
+        middle = np.where(lone, middle, middle.clip(means[0] - DEPTH_SPIKE, means[0] + DEPTH_SPIKE))
+        thickness = np.where(lone, thickness, np.minimum(thickness, 1.15 * means[1] + 0.006))
+    return middle, thickness
+
+
+def solve_weights(mesh: LayerMesh, layers: PhotoLayers, below: SurfaceSamples, body: PhotoBody) -> Values:
+    """The body's skinning weights, smoothed over the mesh; a skirt's spread over both legs."""
+    weights = spread_skirt_weights(mesh, layers, below.weights, body)
+    known = weights.sum(1) > 0.5
+    trust = known * np.where(below.joined, JOINT_TRUST, 1.0) + 1e-6
+    used = np.nonzero(weights.sum(0) > 1e-3)[0]
+    stiff = torch.full((len(mesh.pairs),), WEIGHT_STIFFNESS, dtype=torch.float64)
+    solved = solve_vertex_values(mesh.pairs, torch.from_numpy(weights[:, used]), torch.from_numpy(trust), stiff, 600)
+    full = np.zeros_like(weights)
+    full[:, used] = np.maximum(solved.numpy(), 0)
+    return full / full.sum(1, keepdims=True)
+
+
+def spread_skirt_weights(mesh: LayerMesh, layers: PhotoLayers, weights: Values, body: PhotoBody) -> Values:
+    """In a skirt, the left leg's weight turns evenly into the right leg's between their axes."""
+    skirt = mesh.owner == SKIRT
+    if not skirt.any():
+        return weights
+    x, y = mesh.points[skirt].T
+    axes, joints = [], []
+    for side in SIDES:
+        chain = [body.joint_pixel(f"{control}_{side}") for control in ("hip", "knee", "ankle")]
+        axes.append(np.interp(y, [p[1] for p in chain], [p[0] for p in chain]))
+        joints.append(joint_descendants(body.model, body.model.controls[f"hip_{side}"][0]))
+    span = axes[0] - axes[1]
+    span = np.where(np.abs(span) < 4, np.where(span < 0, -4.0, 4.0), span)
+    share = (((x - axes[1]) / span).clip(0, 1) - SKIRT_LEG) / (1 - 2 * SKIRT_LEG)  # 1: all left
+    share = share.clip(0, 1)[:, None]
+    hip = min(body.joint_pixel(f"hip_{side}")[1] for side in SIDES)
+    hangs = smoothstep(y, hip - 0.02 * layers.unit, hip + 0.03 * layers.unit)[:, None]
+    own = weights[skirt]
+    both = own[:, joints[0]] + own[:, joints[1]]
+    own[:, joints[0]] += hangs * (both * share - own[:, joints[0]])
+    own[:, joints[1]] += hangs * (both * (1 - share) - own[:, joints[1]])
+    spread = weights.copy()
+    spread[skirt] = own
+    return spread

@@ -1,0 +1,94 @@
+"""Colours of a photo's layers: the photo's own where a layer is seen, continued where others hide it."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_imitate.avatar.masks import (
+    Mask,
+    Plane,
+    blur_plane,
+    distance_to_edge,
+    grow_mask,
+    nearest_known_pixels,
+    open_mask,
+    spread_colours,
+    spread_labels,
+)
+from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, NO_LAYER, PhotoLayers
+from motion_imitate.geometry.raster_numba import Floats, compile_kernel
+
+CUT_MARGIN = 1.5  # pixels from a cut within which colours are mixed with the neighbouring layer's
+CONTACT_SHADOW = 0.010  # of the height from an arm, within which cloth behind it is darker
+
+
+def layer_colours(image: Plane, layers: PhotoLayers, alphas: Plane, layer: int) -> Plane:
+    """The colours of a layer's texture, defined everywhere."""
+    territory = spread_labels(layers.owner, layers.owner != NO_LAYER)
+    sure = ((layers.alpha - 0.5) / 0.45).clip(0, 1)
+    seen = layers.seen(layer)
+    own = seen | ((alphas[layer] > 0.5) & ~layers.hidden(layer))  # joined layers are opaque beyond the border
+    other = (layers.owner != NO_LAYER) & ~own
+    apart = -distance_to_edge(other) if other.any() else np.full(image.shape[:2], 1e4, np.float32)
+    known = sure * own * (apart > 2 * CUT_MARGIN)
+    if known.sum() < 20:
+        known = sure * own
+    colours = spread_colours(image, known)
+    hidden = layers.hidden(layer) & ~own
+    if hidden.any() and layer not in (*ARM_LAYERS, *LEG_LAYERS):
+        fold_hidden_colours(colours, image, layers, hidden, np.asarray((known > 0.6) & (apart > CONTACT_SHADOW * layers.unit)))
+    keep = (sure * own * (apart > CUT_MARGIN))[..., None]
+    del territory
+    return np.asarray(colours + (image - colours) * keep, np.float32)
+
+
+def fold_hidden_colours(colours: Plane, image: Plane, layers: PhotoLayers, hidden: Mask, clear: Mask) -> None:
+    """Continue cloth beneath what hides it, by reflection about the nearest cloth, without the shadow beside it."""
+    clear = open_mask(clear, 0.006 * layers.unit)
+    if clear.sum() < 200:
+        return
+    laid = read_pixels(image, fold_coordinates(clear, hidden))
+    share = blur_plane(hidden, max(0.8, 0.002 * layers.unit))[..., None] * hidden[..., None]
+    colours += (laid - colours) * share
+
+
+def read_pixels(image: Plane, coordinates: Floats) -> Plane:
+    """Bilinear reads at (x, y), where the first pixel's centre is (0, 0)."""
+    x, y = np.ascontiguousarray(coordinates[..., 0]), np.ascontiguousarray(coordinates[..., 1])
+    return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def fold_coordinates(known: Mask, wanted: Mask) -> Floats:
+    """Coordinates (x, y) for every pixel [H, W, 2]: its own, or where wanted the reflection about the nearest known
+    pixel, back and forth if what is known there is narrow."""
+    row, column = nearest_known_pixels(known)
+    y, x = np.mgrid[: known.shape[0], : known.shape[1]].astype(np.float32)
+    coordinates = np.stack([x, y], -1)
+    nearest = np.stack([column, row], -1).astype(np.float32)
+    reflect_pixels(coordinates, nearest, known, np.asarray(wanted & ~known))
+    return coordinates
+
+
+@compile_kernel
+def reflect_pixels(coordinates: Floats, nearest: Floats, known: Mask, wanted: Mask) -> None:
+    """Replace the coordinates of wanted pixels, see `fold_coordinates`."""
+    height, width = known.shape
+    for y in range(height):
+        for x in range(width):
+            if not wanted[y, x]:
+                continue
+            at_x, at_y = nearest[y, x, 0], nearest[y, x, 1]
+            away = np.float32(np.sqrt((at_x - x) ** 2 + (at_y - y) ** 2))
+            way_x, way_y = (at_x - x) / away, (at_y - y) / away
+            deep = np.float32(0)
+            while deep < 400:  # how far everything is known
+                column, row = int(round(at_x + way_x * (deep + 1))), int(round(at_y + way_y * (deep + 1)))
+                if column < 0 or row < 0 or column >= width or row >= height or not known[row, column]:
+                    break
+                deep += np.float32(1)
+            deep = max(deep, np.float32(1))
+            inward = away % (2 * deep)
+            if inward > deep:
+                inward = 2 * deep - inward
+            coordinates[y, x, 0] = at_x + way_x * inward
+            coordinates[y, x, 1] = at_y + way_y * inward

@@ -1,0 +1,98 @@
+"""Distances, growing and labelling of masks, on the CPU."""
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from motion_imitate.background.fill import diffuse_colours
+
+Mask = NDArray[np.bool_]
+Plane = NDArray[np.float32]  # one value per pixel, or a colour image
+Labels = NDArray[np.int64]
+
+
+def smoothstep(values: NDArray[np.floating], low: float, high: float) -> Plane:
+    """0 below `low`, 1 above `high`, a smooth ramp between them."""
+    t = np.clip((values - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def ellipse_kernel(radius: float) -> NDArray[np.uint8]:
+    """A disk of at least one pixel's radius."""
+    whole = max(1, round(radius))
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * whole + 1, 2 * whole + 1)), np.uint8)
+
+
+def grow_mask(mask: Mask, radius: float) -> Mask:
+    """Dilate by a disk."""
+    return cv2.dilate(mask.astype(np.uint8), ellipse_kernel(radius)) > 0
+
+
+def open_mask(mask: Mask, radius: float) -> Mask:
+    """Remove what is narrower than a disk."""
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, ellipse_kernel(radius)) > 0
+
+
+def close_mask(mask: Mask, radius: float) -> Mask:
+    """Fill what is narrower than a disk."""
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, ellipse_kernel(radius)) > 0
+
+
+def blur_plane(plane: NDArray[np.generic], sigma: float) -> Plane:
+    """Gaussian blur."""
+    return np.asarray(cv2.GaussianBlur(plane.astype(np.float32), (0, 0), sigma), np.float32)
+
+
+def distance_to_edge(mask: Mask) -> Plane:
+    """Pixels to the mask's edge, positive inside. What lies outside the image is outside the mask."""
+    if not mask.any():
+        return np.full(mask.shape, -1e4, np.float32)
+    inner = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    outer = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.where(mask, inner - 0.5, 0.5 - outer).astype(np.float32)
+
+
+def nearest_known_pixels(known: Mask) -> tuple[Labels, Labels]:
+    """Row and column of the nearest known pixel; there must be one."""
+    _, index = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    row, column = np.nonzero(known)
+    table = np.zeros((index.max() + 1, 2), np.int64)
+    table[index[known]] = np.stack([row, column], 1)
+    return table[index][..., 0], table[index][..., 1]
+
+
+def spread_labels(labels: NDArray[np.generic], known: Mask) -> NDArray[np.generic]:
+    """Each pixel's label, or that of the nearest known pixel."""
+    return labels[nearest_known_pixels(known)] if known.any() else labels
+
+
+def keep_large_pieces(mask: Mask, least: float) -> Mask:
+    """The connected pieces with at least a fraction `least` of the largest one's pixels."""
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count < 2:
+        return mask
+    area = stats[:, cv2.CC_STAT_AREA]
+    return mask & np.isin(pieces, [k for k in range(1, count) if area[k] >= least * area[1:].max()])
+
+
+def spread_colours(image: Plane, known: NDArray[np.generic]) -> Plane:
+    """The image where it is known (0 to 1), elsewhere the colours around, more and more blurred."""
+    colours = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+    sure = torch.from_numpy(known.astype(np.float32))[None, None]
+    return np.ascontiguousarray(diffuse_colours(colours, sure)[0].permute(1, 2, 0).numpy())
+
+
+def sample_plane(plane: Plane, points: NDArray[np.floating]) -> Plane:
+    """Bilinear reads [N, C] at pixel positions [N, 2]; the centre of the first pixel is (0.5, 0.5)."""
+    x, y = (points[:, k : k + 1].astype(np.float32) - np.float32(0.5) for k in (0, 1))
+    read = cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(read, np.float32).reshape(len(points), -1)
+
+
+def pixels_of_points(points: NDArray[np.floating], size: tuple[int, ...]) -> tuple[Labels, Labels]:
+    """Row and column of the pixel under each point."""
+    column = np.clip(points[:, 0].astype(np.int64), 0, size[1] - 1)
+    return np.clip(points[:, 1].astype(np.int64), 0, size[0] - 1), column

@@ -1,0 +1,191 @@
+"""Cut the person in a photo into layers that move by themselves: trunk with head and hair, arms, legs, skirt."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from motion_imitate.avatar.body_surface import (
+    ARM_LIMBS,
+    HEAD_LIMB,
+    LEG_LIMBS,
+    LIMB_NUMBERS,
+    SIDES,
+    TORSO_LIMB,
+    BodySurface,
+    PhotoBody,
+    joint_descendants,
+)
+from motion_imitate.avatar.masks import (
+    Labels,
+    Mask,
+    Plane,
+    blur_plane,
+    close_mask,
+    distance_to_edge,
+    grow_mask,
+    keep_large_pieces,
+    open_mask,
+    smoothstep,
+    spread_labels,
+)
+from motion_imitate.avatar.parse_photo import ParsedPhoto
+from motion_imitate.avatar.parsing_net import KIND_NAMES, LAYER_NAMES
+
+TRUNK, ARM_LEFT, ARM_RIGHT, LEG_LEFT, LEG_RIGHT, SKIRT = LAYERS = tuple(range(6))
+ARM_LAYERS, LEG_LAYERS = (ARM_LEFT, ARM_RIGHT), (LEG_LEFT, LEG_RIGHT)
+NO_LAYER = -1
+HAIR, FACE, SKIN = (KIND_NAMES.index(name) for name in ("hair", "face", "skin"))
+LEAST_ALPHA = 0.02  # a pixel with less shows none of the person
+LABEL_ALPHA = 0.6  # of the matte, from which on a pixel's own label counts; the rim takes the nearest one
+HOLE_ALPHA = (0.10, 0.55)  # of the parsed alpha: below the first the matte has a hole, above the second it counts
+LEAST_SKIRT = 0.006  # of the squared height; smaller skirts are part of what is next to them
+OVERLAP = 0.004  # of the height by which a layer goes on beneath those in front of it
+LOST_HAND_SKIN = 0.3  # share of skin where the hand should be, below which the photo does not show it
+
+
+@dataclass(frozen=True)
+class PhotoLayers:
+    """The layers of a photo's person. L layers, in the order of `LAYERS`."""
+
+    unit: float  # the person's height in pixels
+    alpha: Plane  # of the person
+    owner: Labels  # the layer that is seen, NO_LAYER outside the person
+    region: Mask  # [L, H, W]: where the layer is, seen or hidden
+    kind: Labels
+    shoulders: Mask  # [2, H, W]: where the left and the right arm and the trunk are one surface
+    lost_hands: tuple[int, ...]  # layers of arms whose hand is not seen
+
+    def seen(self, layer: int) -> Mask:
+        """Where the layer itself is seen."""
+        return np.asarray(self.owner == layer)
+
+    def hidden(self, layer: int) -> Mask:
+        """Where the layer goes on beneath others."""
+        return np.asarray(self.region[layer] & (self.owner != layer))
+
+
+def cut_photo_layers(parsed: ParsedPhoto, matte: Plane, body: PhotoBody, bare: PhotoBody) -> PhotoLayers:
+    """Cut the person. `body` is the fitted body in its clothes, `bare` without."""
+    alpha = remove_matte_holes(matte, parsed.alpha[0].numpy())
+    rows = np.nonzero((alpha > 0.5).any(1))[0]
+    unit = float(rows[-1] - rows[0] + 1)
+    person = alpha > LEAST_ALPHA
+    owner = label_layers(parsed, alpha, unit)
+    kind = np.where(person, spread_labels(parsed.kind[1:].argmax(0).numpy() + 1, alpha > LABEL_ALPHA), 0)
+    lost = tuple(layer for layer in ARM_LAYERS if hand_is_lost(layer, kind, owner, body))
+    layers = PhotoLayers(
+        unit, alpha, owner, np.stack([owner == layer for layer in LAYERS]), kind, find_shoulders(body, unit), lost
+    )
+    return extend_hidden_regions(layers, bare)
+
+
+def remove_matte_holes(matte: Plane, parsed: Plane) -> Plane:
+    """The matte, which is sharp, without the background that it shows between limbs, which the parsing knows."""
+    return np.asarray(matte * smoothstep(parsed, *HOLE_ALPHA), np.float32)
+
+
+def label_layers(parsed: ParsedPhoto, alpha: Plane, unit: float) -> Labels:
+    """The layer of each pixel of the person; a tiny skirt is none."""
+    scores = parsed.layer.numpy()
+    names = [*LAYER_NAMES[1:7]]
+    table = np.stack([scores[LAYER_NAMES.index(name)] for name in names])
+    table[TRUNK] += scores[LAYER_NAMES.index("hair")]
+    table = np.stack([blur_plane(score, max(0.8, 0.0015 * unit)) for score in table])
+    sure = alpha > LABEL_ALPHA
+    owner = table.argmax(0)
+    skirt = (owner == SKIRT) & sure
+    if skirt.sum() < LEAST_SKIRT * unit**2:
+        table[SKIRT] = -1
+        owner = table.argmax(0)
+    kept = np.zeros_like(sure)
+    for layer in LAYERS:
+        kept |= keep_large_pieces(open_mask((owner == layer) & sure, 1), 0.02)
+    return np.where(alpha > LEAST_ALPHA, spread_labels(owner, kept), NO_LAYER)
+
+
+def hand_is_lost(layer: int, kind: Labels, owner: Labels, body: PhotoBody) -> bool:
+    """Whether the photo does not show the arm's hand: it is in a pocket, or behind something."""
+    side = SIDES[ARM_LAYERS.index(layer)]
+    hand = body.limbs_of(body.find_surface()) == LIMB_NUMBERS[side]["hand"]
+    seen = hand & (owner != NO_LAYER)
+    if seen.sum() < 20:
+        return bool(hand.sum() >= 20)
+    return float((kind[seen] == SKIN).mean()) < LOST_HAND_SKIN
+
+
+def find_shoulders(body: PhotoBody, unit: float) -> Mask:
+    """Where each arm and the trunk are one surface: around the shoulder joint, where the body's skin moves with
+    both."""
+    surface = body.find_surface()
+    limbs = body.limbs_of(surface)
+    y, x = np.mgrid[: body.size[0], : body.size[1]] + 0.5
+    rows, columns = np.nonzero(surface.covered)
+    weights = body.joint_weights(surface, rows, columns)
+    zones = []
+    for side in SIDES:
+        share = np.zeros(body.size, np.float32)
+        arm = joint_descendants(body.model, body.model.controls[f"shoulder_{side}"][0])
+        share[rows, columns] = weights[:, arm].sum(1)
+        joint, elbow = body.joint_pixel(f"shoulder_{side}"), body.joint_pixel(f"elbow_{side}")
+        way = elbow - joint
+        long = max(float(np.hypot(*way)), 0.08 * unit)
+        near = (x - joint[0]) ** 2 + (y - joint[1]) ** 2 < (0.4 * long) ** 2
+        along = ((x - joint[0]) * way[0] + (y - joint[1]) * way[1]) / long**2
+        of_both = np.isin(limbs, (TORSO_LIMB, LIMB_NUMBERS[side]["upperarm"]))
+        zone = of_both & near & (along < 0.1) & (share > 0.04) & (share < 0.8)
+        zones.append(open_mask(close_mask(zone, 0.006 * unit), 0.006 * unit))
+    return np.stack(zones)
+
+
+def extend_hidden_regions(layers: PhotoLayers, bare: PhotoBody) -> PhotoLayers:
+    """Add what others hide of each layer: the trunk beneath arms, legs beneath a skirt, a rim along every cut."""
+    unit, owner = layers.unit, layers.owner
+    arms = np.isin(owner, ARM_LAYERS)
+    person = layers.alpha > 0.7
+    region = layers.region.copy()
+    behind_arms = spread_labels(owner, (owner != NO_LAYER) & ~arms)
+    others = sorted({TORSO_LIMB, HEAD_LIMB, *LEG_LIMBS["left"], *LEG_LIMBS["right"]})
+    inner = bare.find_surface(others).covered
+    reach = OVERLAP * unit
+    for layer in LAYERS:
+        if layer in ARM_LAYERS or not region[layer].any():
+            continue
+        seen = region[layer] & person
+        under = arms & (behind_arms == layer) & person & (inner | grow_mask(seen, reach))
+        under &= open_mask(region[layer] | under, 0.009 * unit)
+        region[layer] |= under
+    if region[SKIRT].any():
+        for layer, side in zip(LEG_LAYERS, SIDES, strict=True):
+            leg = bare.find_surface(LEG_LIMBS[side]).covered
+            if region[layer].sum() > 0.002 * unit**2:
+                region[layer] |= leg & (region[SKIRT] | region[TRUNK]) & person
+    front = nearer_leg(layers, bare)
+    if front is not None:
+        back = LEG_LAYERS[1 - LEG_LAYERS.index(front)]
+        region[back] |= region[front] & grow_mask(region[back] & person, 2 * reach) & person
+    shoulders = layers.shoulders.any(0)
+    armpits = grow_mask(shoulders, 0.02 * unit) & (distance_to_edge(layers.alpha > 0.5) > 0.01 * unit)
+    region[TRUNK] |= arms & person & armpits
+    return replace(layers, region=region)
+
+
+def nearer_leg(layers: PhotoLayers, bare: PhotoBody) -> int | None:
+    """The leg in front where both touch, None where they do not."""
+    if not all(layers.region[layer].any() for layer in LEG_LAYERS):
+        return None
+    depths = []
+    for layer, side in zip(LEG_LAYERS, SIDES, strict=True):
+        other = layers.region[LEG_LAYERS[1 - LEG_LAYERS.index(layer)]]
+        surface = bare.find_surface(LEG_LIMBS[side])
+        touching = grow_mask(other, 2 * OVERLAP * layers.unit) & surface.covered
+        depths.append(float(np.median(surface.front[touching])) if touching.any() else np.inf)
+    return LEG_LAYERS[int(np.argmin(depths))] if np.isfinite(depths).all() else None
+
+
+def surface_of_layer(layer: int, body: PhotoBody) -> BodySurface:
+    """The body's surface from which a layer takes depth and weights."""
+    if layer in ARM_LAYERS:
+        return body.find_surface(ARM_LIMBS[SIDES[ARM_LAYERS.index(layer)]])
+    if layer in LEG_LAYERS:
+        return body.find_surface(LEG_LIMBS[SIDES[LEG_LAYERS.index(layer)]])
+    return body.find_surface([TORSO_LIMB, HEAD_LIMB, *LEG_LIMBS["left"], *LEG_LIMBS["right"]])
