@@ -15,6 +15,7 @@ from motion_imitate.avatar.masks import (
     Plane,
     distance_to_edge,
     grow_mask,
+    nearest_known_pixels,
     pixels_of_points,
     sample_plane,
     smoothstep,
@@ -40,6 +41,7 @@ DEPTH_SPIKE = 0.012  # metres that a vertex may stand out from its neighbours
 SPIKE_ROUNDS = 12
 WEIGHT_STIFFNESS = 0.6
 JOINT_TRUST = 8.0  # weight of the body's own weights where layers are joined
+LEG_IN_SKIRT = 0.7  # of its thickness, that a leg has inside a skirt, so that it stays inside
 SKIRT_LEG = 0.18  # share of the way between the legs' axes, from each, over which a skirt follows one leg alone
 INFLATION_SWEEPS = 300
 
@@ -57,7 +59,7 @@ class LayerShape:
 class SurfaceSamples:
     """The body beneath each vertex."""
 
-    front: Values
+    front: Values  # of the nearest pixel of the body
     back: Values
     known: Mask  # [V] the body lies beneath, at least a pixel from its outline
     deep: Mask  # [V] two pixels
@@ -85,12 +87,12 @@ def sample_body_surface(mesh: LayerMesh, layers: PhotoLayers, body: PhotoBody) -
         if (mesh.owner == layer).any()
     ]
     for chosen, surface in (*surfaces, (shoulder, body.find_surface())):
-        r, c = row[chosen], column[chosen]
-        edge = distance_to_edge(surface.covered)[r, c]
+        edge = distance_to_edge(surface.covered)[row[chosen], column[chosen]]
         known[chosen], deep[chosen] = edge > 1, edge > 2
-        front[chosen] = np.where(edge > 1, surface.front[r, c], 0)
-        back[chosen] = np.where(edge > 1, surface.back[r, c], 0)
-        weights[chosen] = body.joint_weights(surface, r, c)
+        below = surface if surface.covered.any() else body.find_surface()
+        r, c = (nearest[row[chosen], column[chosen]] for nearest in nearest_known_pixels(below.covered))
+        front[chosen], back[chosen] = below.front[r, c], below.back[r, c]
+        weights[chosen] = body.joint_weights(below, r, c)
     return SurfaceSamples(front, back, known, deep, shoulder & known, weights)
 
 
@@ -99,8 +101,7 @@ def solve_depths(
 ) -> tuple[Values, Values]:
     """Middle and half thickness: the body's where it is, elsewhere rounded like the outline."""
     middle, half = (below.front + below.back) / 2, (below.back - below.front) / 2
-    start = np.where(below.known, middle, middle[below.known].mean())
-    smooth_middle = smooth_values(mesh, start, below.known * 3.0 + 1e-5, 0.3)
+    smooth_middle = smooth_values(mesh, middle, below.known * 3.0 + 1e-4, 0.3)
     smooth_half = smooth_values(mesh, half * below.known, below.known * 3.0 + 1e-3, 0.06)
     middle, half = np.where(below.deep, middle, smooth_middle), np.where(below.deep, half, smooth_half)
     height, edge, most = np.zeros((3, len(middle)))
@@ -114,6 +115,9 @@ def solve_depths(
     edge = edge.clip(0, 1)
     thickness = np.maximum(half, height * middle / pixels_per_metre) * np.sqrt(edge * (2 - edge))
     thickness = np.where(mesh.inside, np.minimum(thickness, most), 0)
+    row, column = pixels_of_points(mesh.points, layers.alpha.shape)
+    covered = np.isin(mesh.owner, LEG_LAYERS) & layers.region[SKIRT][row, column]
+    thickness = np.where(covered, LEG_IN_SKIRT * thickness, thickness)
     return flatten_spikes(mesh, middle, thickness)
 
 
@@ -181,8 +185,7 @@ def flatten_spikes(mesh: LayerMesh, middle: Values, thickness: Values) -> tuple[
 def solve_weights(mesh: LayerMesh, layers: PhotoLayers, below: SurfaceSamples, body: PhotoBody) -> Values:
     """The body's skinning weights, smoothed over the mesh; a skirt's spread over both legs."""
     weights = spread_skirt_weights(mesh, layers, below.weights, body)
-    known = weights.sum(1) > 0.5
-    trust = known * np.where(below.joined, JOINT_TRUST, 1.0) + 1e-6
+    trust = below.known * np.where(below.joined, JOINT_TRUST, 1.0) + 1e-4
     used = np.nonzero(weights.sum(0) > 1e-3)[0]
     stiff = torch.full((len(mesh.pairs),), WEIGHT_STIFFNESS, dtype=torch.float64)
     solved = solve_vertex_values(mesh.pairs, torch.from_numpy(weights[:, used]), torch.from_numpy(trust), stiff, 600)
