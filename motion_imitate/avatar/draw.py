@@ -2,23 +2,25 @@
 
 Each pixel has 2 x 2 samples. A face covers the samples whose centres lie between its edges; of two faces that share an
 edge, exactly one covers a sample on it. A sample shows the nearest opaque face, and over it the nearest translucent
-one. Both sides of a face are visible. Source points are interpolated evenly over the picture, not over the face in
-space: in the pose of the photo, every texel is then where it was in the photo.
+one. Both sides of a face are visible. A face has one colour and one alpha per pixel, those at its centre: read at each
+sample, they would be blurred. Source points are interpolated evenly over the picture, not over the face in space: in
+the pose of the photo, every texel is then where it was in the photo.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from motion_imitate.avatar.avatar import OPAQUE_ALPHA, THICK_ALPHA, Avatar, points_to_texels
-from motion_imitate.avatar.draw_numba import FAINT_ALPHA, blend_samples, find_nearest_faces, mix_samples
+from motion_imitate.avatar.draw_numba import blend_avatar, render_avatar
+from motion_imitate.avatar.place_numba import SMALLEST_AREA, AvatarArrays
+from motion_imitate.avatar.raster_numba import FAINT_ALPHA
 from motion_imitate.geometry.camera import NEAR_PLANE
 from motion_imitate.geometry.raster import PAIRS_PER_CHUNK, face_pixel_boxes, to_pixels
-
-SMALLEST_AREA = 1e-5  # samples: a face with less is skipped, since nothing can be interpolated over it
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ def nearest_faces_per_sample(avatar: Avatar, screen: ScreenFaces) -> tuple[Int[T
         planes, at = screen.planes[which], sample + 0.5
         over, down = (at - planes[:, :2]).unbind(1)
         nearness = planes[:, 2] + planes[:, 8] * down + planes[:, 5] * over
-        alpha = read_texels(avatar.photos, avatar.photo[which], *texels_of_faces(planes, at))[:, 3]
+        centre = sample // 2 * 2 + 1.0
+        alpha = read_texels(avatar.photos, avatar.photo[which], *texels_of_faces(planes, centre))[:, 3]
         opaque = avatar.solid[which] | (alpha > torch.where(avatar.thick[which], THICK_ALPHA, OPAQUE_ALPHA))
         packed = nearness.view(torch.int32).long() << 32 | (len(ends) - 1 - which)
         pixel = sample[:, 1] * width + sample[:, 0]
@@ -142,55 +145,54 @@ def nearest_faces_per_sample(avatar: Avatar, screen: ScreenFaces) -> tuple[Int[T
     return solid, soft
 
 
-def render_window_torch(avatar: Avatar, screen: ScreenFaces) -> Float[Tensor, "H W 4"]:
+def render_window(avatar: Avatar, screen: ScreenFaces) -> Float[Tensor, "H W 4"]:
     """Reference: premultiplied colour and alpha of the window, 0 to 255."""
     solid, soft = nearest_faces_per_sample(avatar, screen)
     samples = torch.zeros(*solid.shape, 4, device=solid.device)
     for packed, shown in ((solid, solid > 0), (soft, soft >> 32 > solid >> 32)):
         row, column = hit = shown.nonzero(as_tuple=True)
         face = len(screen.planes) - 1 - (packed[hit] & 0xFFFFFFFF)
-        at = torch.stack([column, row], 1)
-        planes, photo = screen.planes[face], avatar.photo[face]
-        colour = read_texels(avatar.photos, photo, *texels_of_faces(planes, at // 2 * 2 + 1.0))
-        colour[:, 3] = 255
-        if packed is soft:
-            alpha = read_texels(avatar.photos, photo, *texels_of_faces(planes, at + 0.5))[:, 3:] / 255
-            colour = samples[hit] * (1 - alpha) + colour * alpha
-        samples[hit] = colour
+        centre = torch.stack([column, row], 1) // 2 * 2 + 1.0
+        texel = read_texels(avatar.photos, avatar.photo[face], *texels_of_faces(screen.planes[face], centre))
+        alpha = texel[:, 3:] / 255 if packed is soft else 1.0
+        texel[:, 3] = 255
+        samples[hit] = samples[hit] * (1 - alpha) + texel * alpha
     height, width = screen.size
     return samples.view(height, 2, width, 2, 4).mean((1, 3))
 
 
-def find_samples(avatar: Avatar, screen: ScreenFaces) -> tuple[Tensor, ...]:
-    """The sample buffers of the CPU kernels: see `draw_numba.find_nearest_faces`."""
-    shape = (2, 2 * screen.size[0], 2 * screen.size[1])
-    buffers = (torch.empty(shape), torch.empty(shape, dtype=torch.int32))
-    inputs = (screen.corners, screen.planes, avatar.photo, avatar.thick, avatar.solid, avatar.photos)
-    find_nearest_faces(*(tensor.numpy() for tensor in (*inputs, *buffers)))
-    return (screen.planes, avatar.photo, avatar.photos, *buffers)
+def render_torch(avatar: Avatar, vertices: Float[Tensor, "V 3"], size: tuple[int, int]) -> Float[Tensor, "H W 4"]:
+    """Reference: premultiplied colour and alpha of the picture, 0 to 255."""
+    drawn = torch.zeros(*size, 4, device=vertices.device)
+    screen = place_faces(avatar, vertices, size)
+    if screen is not None:
+        drawn[picture_window(screen)] = render_window(avatar, screen)
+    return drawn
 
 
-def render_window_numba(avatar: Avatar, screen: ScreenFaces) -> Float[Tensor, "H W 4"]:
-    """Compiled for the CPU: premultiplied colour and alpha of the window, 0 to 255."""
-    window = torch.empty(*screen.size, 4)
-    mix_samples(*(tensor.numpy() for tensor in (window, *find_samples(avatar, screen))))
-    return window
+def avatar_arrays(avatar: Avatar) -> AvatarArrays:
+    """What the CPU kernels draw of an avatar, without copying it."""
+    arrays = {name: getattr(avatar, name).contiguous().numpy() for name in AvatarArrays._fields}
+    return AvatarArrays(**{**arrays, "photos": arrays["photos"].view(np.uint32)[..., 0]})
 
 
-WINDOW_RENDERERS: dict[str, Callable[[Avatar, ScreenFaces], Tensor]] = {
-    "torch": render_window_torch,
-    "numba": render_window_numba,
+def render_numba(avatar: Avatar, vertices: Float[Tensor, "V 3"], size: tuple[int, int]) -> Float[Tensor, "H W 4"]:
+    """Compiled for the CPU: premultiplied colour and alpha of the picture, 0 to 255."""
+    drawn = torch.zeros(*size, 4)
+    render_avatar(drawn.numpy(), avatar_arrays(avatar), vertices.float().contiguous().numpy(), NEAR_PLANE)
+    return drawn
+
+
+AVATAR_RENDERERS: dict[str, Callable[[Avatar, Tensor, tuple[int, int]], Tensor]] = {
+    "torch": render_torch,
+    "numba": render_numba,
 }
 
 
 def draw_avatar(avatar: Avatar, vertices: Float[Tensor, "V 3"], size: tuple[int, int]) -> DrawnAvatar:
     """Draw at (height, width), from image x, image y and depth of the vertices (`camera.camera_to_image`)."""
-    drawn = torch.zeros(4, *size, device=vertices.device)
-    screen = place_faces(avatar, vertices, size)
-    if screen is not None:
-        window = WINDOW_RENDERERS["numba" if vertices.device.type == "cpu" else "torch"](avatar, screen)
-        rows, columns = picture_window(screen)
-        drawn[:, rows, columns] = window.permute(2, 0, 1) / 255
+    render = AVATAR_RENDERERS["numba" if vertices.device.type == "cpu" else "torch"]
+    drawn = render(avatar, vertices, size).permute(2, 0, 1) / 255
     return DrawnAvatar(drawn[:3] / drawn[3:].clamp(min=1e-6), drawn[3:])
 
 
@@ -199,14 +201,13 @@ def draw_avatar_into(picture: UInt8[Tensor, "H W C"], avatar: Avatar, vertices: 
 
     A picture with 4 channels has straight alpha.
     """
-    screen = place_faces(avatar, vertices, (picture.shape[0], picture.shape[1]))
-    if screen is None:
-        return
     if picture.device.type == "cpu":
-        samples = (tensor.numpy() for tensor in find_samples(avatar, screen))
-        blend_samples(picture.numpy(), screen.top, screen.left, *samples)
+        places = vertices.float().contiguous().numpy()
+        blend_avatar(picture.numpy(), avatar_arrays(avatar), places, NEAR_PLANE)
         return
-    blend_window(picture[picture_window(screen)], render_window_torch(avatar, screen))
+    screen = place_faces(avatar, vertices, (picture.shape[0], picture.shape[1]))
+    if screen is not None:
+        blend_window(picture[picture_window(screen)], render_window(avatar, screen))
 
 
 def blend_window(picture: UInt8[Tensor, "H W C"], window: Float[Tensor, "H W 4"]) -> None:

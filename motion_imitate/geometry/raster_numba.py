@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
+from numba.core.options import DefaultOptions
 from numpy.typing import NDArray
 
 ONE, HALF, ZERO, INFINITY = np.float32(1), np.float32(0.5), np.float32(0), np.float32(np.inf)
@@ -23,6 +24,21 @@ def compile_kernel(function: KernelT) -> KernelT:
         made: KernelT = numba.njit(plain, cache=True, nogil=True, error_model="numpy")
     except RuntimeError:
         made = numba.njit(plain, nogil=True, error_model="numpy")
+    return made
+
+
+def compile_loops(function: KernelT) -> KernelT:
+    """As `compile_kernel`, for a function that creates no array.
+
+    Numba counts references to arrays, which in loops can take as long as drawing a pixel. Its private option `_nrt`
+    leaves that out; without it the kernel is the same, but slower.
+    """
+    options: dict[str, Any] = {"_nrt": False} if hasattr(DefaultOptions, "_nrt") else {}
+    plain = inspect.unwrap(function)
+    try:
+        made: KernelT = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(plain)
+    except RuntimeError:
+        made = numba.njit(nogil=True, error_model="numpy", **options)(plain)
     return made
 
 

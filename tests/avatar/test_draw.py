@@ -11,16 +11,14 @@ from torch.testing import assert_close
 
 from motion_imitate.avatar.avatar import Avatar, find_solid_faces
 from motion_imitate.avatar.draw import (
-    WINDOW_RENDERERS,
+    AVATAR_RENDERERS,
     blend_window,
     draw_avatar,
     draw_avatar_into,
-    picture_window,
-    place_faces,
 )
 from motion_imitate.geometry.camera import NEAR_PLANE
 
-every_renderer = pytest.mark.parametrize("render", WINDOW_RENDERERS.values(), ids=WINDOW_RENDERERS)
+every_renderer = pytest.mark.parametrize("render", AVATAR_RENDERERS.values(), ids=AVATAR_RENDERERS)
 SQUARE = torch.tensor([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
 SQUARE_FACES = torch.tensor([[0, 1, 2], [0, 2, 3]])
 
@@ -103,8 +101,7 @@ def test_kernels_agree_with_the_reference(seed):
     avatar, vertices = random_scene(seed)
     assert avatar.solid.any()
     assert not avatar.solid.all()
-    screen = place_faces(avatar, vertices, (61, 43))
-    reference, compiled = (WINDOW_RENDERERS[name](avatar, screen) for name in ("torch", "numba"))
+    reference, compiled = (AVATAR_RENDERERS[name](avatar, vertices, (61, 43)) for name in ("torch", "numba"))
     assert ((reference - compiled).abs().amax(-1) <= 1).float().mean() >= 0.999
     assert (reference[..., 3] > 0).float().mean() > 0.5
 
@@ -114,8 +111,7 @@ def test_blending_agrees_with_the_reference(channels):
     avatar, vertices = random_scene(0)
     picture = random_photos(9, (61, 43), 1)[0, ..., :channels].contiguous()
     expected = picture.clone()
-    screen = place_faces(avatar, vertices, (61, 43))
-    blend_window(expected[picture_window(screen)], WINDOW_RENDERERS["torch"](avatar, screen))
+    blend_window(expected, AVATAR_RENDERERS["torch"](avatar, vertices, (61, 43)))
     draw_avatar_into(picture, avatar, vertices)
     assert ((picture.int() - expected.int()).abs().amax(-1) <= 1).float().mean() >= 0.999
 
@@ -135,7 +131,7 @@ def test_the_photos_own_pose_gives_the_photo_back(render):
     tilted = torch.cat([points, 2 + points[:, :1]], 1)  # depth changes nothing: the photo's points are projected
     avatar = avatar_of(points, faces, photos)
     assert avatar.solid.all()
-    window = render(avatar, place_faces(avatar, tilted, (60, 44)))
+    window = render(avatar, tilted, (60, 44))
     assert_close(window, photos[0].float(), atol=0.1, rtol=0)
     picture = torch.zeros(60, 44, 3, dtype=torch.uint8)
     draw_avatar_into(picture, avatar, tilted)
@@ -159,7 +155,7 @@ def test_a_translucent_sheet_mixes_with_what_is_behind_it(render, flip):
     points, faces = SQUARE.repeat(2, 1), torch.cat([SQUARE_FACES, SQUARE_FACES + 4])
     depths = torch.tensor([1.0, 2.0] if flip else [2.0, 1.0]).repeat_interleave(4)
     avatar = avatar_of(points, faces, photos, photo=torch.tensor([0, 0, 1, 1]))
-    window = render(avatar, place_faces(avatar, torch.cat([points, depths[:, None]], 1), (6, 5)))
+    window = render(avatar, torch.cat([points, depths[:, None]], 1), (6, 5))
     mixed = torch.tensor([120.0, 80, 100, 255])  # 0.6 of the one, 0.4 of the other
     assert_close(window, (torch.tensor([200.0, 100, 0, 255]) if flip else mixed).expand(6, 5, 4), atol=0.01, rtol=0)
 
@@ -168,9 +164,9 @@ def test_a_translucent_sheet_mixes_with_what_is_behind_it(render, flip):
 def test_thick_faces_are_cut_where_half_transparent(render):
     photos = plain_photo((10, 20, 30), 140)
     avatar = avatar_of(SQUARE, SQUARE_FACES, photos)
-    screen = place_faces(avatar, at_depth(SQUARE), (3, 3))
-    assert_close(render(avatar, screen)[..., 3], torch.full((3, 3), 140.0))
-    assert_close(render(replace(avatar, thick=~avatar.thick), screen)[..., 3], torch.full((3, 3), 255.0))
+    assert_close(render(avatar, at_depth(SQUARE), (3, 3))[..., 3], torch.full((3, 3), 140.0))
+    thick = replace(avatar, thick=~avatar.thick)
+    assert_close(render(thick, at_depth(SQUARE), (3, 3))[..., 3], torch.full((3, 3), 255.0))
 
 
 @pytest.mark.parametrize(("depth", "nearer"), [(2.4, True), (2.6, False)])
@@ -293,3 +289,58 @@ def test_solid_faces_have_no_translucent_texel():
     faces = torch.tensor([[0, 1, 2], [0, 1, 2], [0, 1, 2], [3, 4, 5]])
     photo, thick = torch.tensor([0, 1, 1, 1]), torch.tensor([False, False, True, False])
     assert find_solid_faces(source, faces, photo, thick, photos).tolist() == [True, False, True, True]
+
+
+def closed_sheets(seed: int) -> tuple[Avatar, Tensor]:
+    """A cushion: a front sheet, and a back sheet whose corners go round the other way, with a soft hem around."""
+    points, faces = grid_mesh(30, 20, seed)
+    bulge = (1 - points.square()).clamp(min=0).prod(1).sqrt()
+    photos = random_photos(seed, (120, 80))
+    photos[..., 10:-10, 8:-8, 3] = 255
+    vertices = torch.cat([torch.cat([points, (2 + side * 0.1 * bulge)[:, None]], 1) for side in (-1, 1)])
+    both = torch.cat([faces, faces.flip(1) + len(points)])
+    photo = torch.arange(2).repeat_interleave(len(faces))
+    return avatar_of(points.repeat(2, 1), both, photos, photo), vertices * torch.tensor([0.9, 0.9, 1])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_small_faces_agree_with_the_reference(seed):
+    avatar, vertices = closed_sheets(seed)
+    reference, compiled = (AVATAR_RENDERERS[name](avatar, vertices, (171, 123)) for name in ("torch", "numba"))
+    assert ((reference - compiled).abs().amax(-1) <= 1).float().mean() >= 0.999
+    assert avatar.solid.float().mean() > 0.5
+
+
+@pytest.mark.parametrize("scene", [random_scene, closed_sheets])
+def test_the_order_of_faces_changes_nothing(scene):
+    avatar, vertices = scene(3)
+    drawn = draw_avatar(avatar, vertices, (171, 123))
+    order = torch.randperm(len(avatar.faces), generator=torch.Generator().manual_seed(0))
+    shuffled = {name: getattr(avatar, name)[order] for name in ("faces", "photo", "layer", "thick", "solid")}
+    assert_close(vars(draw_avatar(replace(avatar, **shuffled), vertices, (171, 123))), vars(drawn), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("scene", [random_scene, closed_sheets])
+def test_the_way_that_corners_go_round_changes_nothing(scene):
+    avatar, vertices = scene(4)
+    drawn = draw_avatar(avatar, vertices, (171, 123))
+    turned = draw_avatar(replace(avatar, faces=avatar.faces[:, [0, 2, 1]]), vertices, (171, 123))
+    assert ((drawn.colour - turned.colour).abs().amax(0) <= 1 / 255).float().mean() >= 0.999
+    assert ((drawn.cover - turned.cover).abs() <= 1 / 255).float().mean() >= 0.999
+
+
+def test_what_a_closed_surface_hides_does_not_show():
+    avatar, vertices = closed_sheets(5)
+    avatar = replace(avatar, solid=torch.ones_like(avatar.solid))
+    front = replace(avatar, faces=avatar.faces[: len(avatar.faces) // 2], **first_faces(avatar, len(avatar.faces) // 2))
+    drawn, alone = (draw_avatar(one, vertices, (171, 123)) for one in (avatar, front))
+    assert torch.equal(drawn.colour, alone.colour)
+
+
+def test_the_first_of_two_faces_in_the_same_place_is_seen():
+    photos = torch.cat([plain_photo((200, 0, 0)), plain_photo((0, 0, 200))])
+    for which in ([0, 0, 1, 1], [1, 1, 0, 0]):
+        twice = SQUARE_FACES.repeat(2, 1)
+        avatar = avatar_of(SQUARE, twice, photos, photo=torch.tensor(which))
+        for render in AVATAR_RENDERERS.values():
+            assert (render(avatar, at_depth(SQUARE), (6, 5))[..., 2 * which[0]] == 200).all()

@@ -1,0 +1,47 @@
+"""CPU kernels that read an avatar's photos: bilinear, with one 4-byte read per texel."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion_imitate.geometry.raster_numba import Floats, inline_kernel
+
+Index = int | np.int32 | np.int64 | np.uint64
+Words = NDArray[np.uint32]
+Taps = tuple[np.uint32, np.uint32, np.uint32, np.uint32, np.float32, np.float32]
+Texel = tuple[np.float32, np.float32, np.float32, np.float32]  # red, green, blue and alpha, 0 to 255
+
+
+@inline_kernel
+def read_taps(planes: Floats, f: Index, x: np.float32, y: np.float32, photos: Words) -> Taps:
+    """The 4 texels around what a face has at (x, y) in samples, and how far it is from the left and the top ones.
+
+    At most a texel outside the face's corners, and never outside the photo.
+    """
+    i = np.uint64(f)
+    over, down = x - planes[i, 0], y - planes[i, 1]
+    u = planes[i, 3] + planes[i, 6] * over + planes[i, 9] * down
+    v = planes[i, 4] + planes[i, 7] * over + planes[i, 10] * down
+    u, v = min(max(u, planes[i, 11]), planes[i, 13]), min(max(v, planes[i, 12]), planes[i, 14])
+    column, row = np.int32(u), np.int32(v)
+    n, left, top = np.uint64(np.int32(planes[i, 15])), np.uint64(column), np.uint64(row)
+    right, bottom = np.uint64(min(column + 1, photos.shape[2] - 1)), np.uint64(min(row + 1, photos.shape[1] - 1))
+    to_left, to_top = u - np.float32(column), v - np.float32(row)
+    a, b = photos[n, top, left], photos[n, top, right]
+    c, d = photos[n, bottom, left], photos[n, bottom, right]
+    return a, b, c, d, to_left, to_top
+
+
+@inline_kernel
+def mix_taps(taps: Taps, shift: int) -> np.float32:
+    """Bilinear value of the 8 bits from `shift` on, 0 to 255."""
+    a, b = np.float32((taps[0] >> shift) & 255), np.float32((taps[1] >> shift) & 255)
+    c, d = np.float32((taps[2] >> shift) & 255), np.float32((taps[3] >> shift) & 255)
+    above, below = a + (b - a) * taps[4], c + (d - c) * taps[4]
+    return above + (below - above) * taps[5]
+
+
+@inline_kernel
+def read_face_texel(planes: Floats, f: Index, x: np.float32, y: np.float32, photos: Words) -> Texel:
+    """A face's colour and alpha at (x, y) in samples."""
+    taps = read_taps(planes, f, x, y, photos)
+    return mix_taps(taps, 0), mix_taps(taps, 8), mix_taps(taps, 16), mix_taps(taps, 24)
