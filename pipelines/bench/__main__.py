@@ -7,6 +7,7 @@ from pathlib import Path
 BENCHMARKS = {  # module:function of (data: Path | None) -> Iterator[str]; imported on request
     "video": "pipelines.bench.video:measure_video",
     "raster": "pipelines.bench.raster:measure_raster",
+    "avatar": "pipelines.bench.avatar:measure_avatar",
     "estimate": "pipelines.bench.estimate:measure_estimate",
     "imitate": "pipelines.bench.imitate:measure_imitate",
     "generator": "pipelines.bench.generator:measure_generator",

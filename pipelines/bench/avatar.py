@@ -1,0 +1,85 @@
+"""Benchmark drawing an avatar on one core: posing, the compiled kernels, and plain torch."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from motion_imitate.avatar.avatar import Avatar, find_solid_faces
+from motion_imitate.avatar.draw import AVATAR_RENDERERS, draw_avatar, draw_avatar_into
+from motion_imitate.avatar.pose import pose_avatar
+from motion_imitate.bodies import load_body
+from motion_imitate.bodies.skinning import rest_shape
+from motion_imitate.geometry.camera import camera_to_image, project_points
+from motion_imitate.geometry.raster import rasterize_numba
+from motion_imitate.types import BodyModel, Motion
+from pipelines.bench.synthetic_clips import standing_motion
+from pipelines.bench.timing import time_in_turns
+
+AVATAR_SIZE = (1280, 720)  # height and width of the picture and of the photo
+AVATAR_DISTANCE = 2.1  # metres, from which the body fills 85 % of the height
+AVATAR_FRAMES = 4
+SOFT_PIXELS = 5  # width of the soft outline, odd
+
+
+@torch.inference_mode()
+def measure_avatar(_: Path | None = None) -> Iterator[str]:
+    """Lines on posing and drawing an avatar."""
+    torch.set_num_threads(1)
+    model = cast(BodyModel, load_body())  # mypy does not accept frozen fields for the protocol's attributes
+    motion = standing_motion(model, AVATAR_SIZE, AVATAR_FRAMES, AVATAR_DISTANCE)
+    avatar = body_as_avatar(model, motion[:1])
+    frames = [pose_for_picture(avatar, model, motion[i : i + 1]) for i in range(AVATAR_FRAMES)]
+    cover = draw_avatar(avatar, frames[0], AVATAR_SIZE).cover[0]
+    yield (
+        f"draw {len(avatar.faces)} faces, {1 - float(avatar.solid.float().mean()):.0%} of them soft, over "
+        f"{int(cover.sum())} pixels in {int((cover > 0).any(1).sum())} rows, one thread; best and median per frame"
+    )
+    picture = torch.zeros(*AVATAR_SIZE, 3, dtype=torch.uint8)
+    works: dict[str, Callable[[], object]] = {
+        "draw in torch": lambda: [AVATAR_RENDERERS["torch"](avatar, frame, AVATAR_SIZE) for frame in frames],
+        "draw": lambda: draw_frames_over(picture, avatar, frames),
+        "pose": lambda: [pose_for_picture(avatar, model, motion[i : i + 1]) for i in range(AVATAR_FRAMES)],
+    }
+    times = time_in_turns(works, AVATAR_FRAMES)
+    for name, (best, middle) in times.items():
+        yield f"  {name:<14} {best:7.2f} {middle:7.2f} ms  x{times['draw in torch'][0] / best:.1f}"
+
+
+def draw_frames_over(picture: Tensor, avatar: Avatar, frames: list[Tensor]) -> None:
+    """Draw each frame over the same picture."""
+    for vertices in frames:
+        draw_avatar_into(picture, avatar, vertices)
+
+
+def pose_for_picture(avatar: Avatar, model: BodyModel, motion: Motion) -> Tensor:
+    """Vertices of one frame for `draw_avatar`."""
+    return camera_to_image(pose_avatar(avatar, model, motion.body, motion.camera), motion.camera)[0]
+
+
+def body_as_avatar(model: BodyModel, motion: Motion) -> Avatar:
+    """The body's own mesh, coloured by noise whose alpha is soft along the body's outline in a photo of that pose."""
+    image = project_points(model(motion.body)[0], motion.camera)
+    inside = (rasterize_numba(image[:, model.faces], AVATAR_SIZE).face[0] >= 0).float()
+    alpha = avg_pool2d(inside[None], SOFT_PIXELS, 1, SOFT_PIXELS // 2)[0] * 255
+    noise = torch.randint(256, (*AVATAR_SIZE, 3), generator=torch.Generator().manual_seed(0))
+    photos = torch.cat([noise, alpha[..., None]], -1).to(torch.uint8)[None].contiguous()
+    weights, joints = model.skin.weights.topk(8)
+    source, faces, zeros = image[0, :, :2].contiguous(), model.faces, torch.zeros(len(model.faces), dtype=torch.int64)
+    thick = zeros.bool()
+    return Avatar(
+        rest=rest_shape(model.skin, motion.body.shape)[0][0],
+        joints=joints,
+        weights=weights,
+        source=source,
+        faces=faces,
+        photo=zeros,
+        layer=zeros,
+        bias=torch.zeros(1),
+        thick=thick,
+        solid=find_solid_faces(source, faces, zeros, thick, photos),
+        photos=photos,
+    )
