@@ -18,6 +18,9 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from motion_imitate.avatar.avatar import Avatar
+from motion_imitate.avatar.draw import draw_avatar_into
+from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.background.backdrop import Backdrop, still_backdrop
 from motion_imitate.compositing.compose import compose_into
 from motion_imitate.compositing.shadow import cast_shadow
@@ -152,10 +155,15 @@ class FrameRenderer:
         window = crop_window_around(camera_to_image(vertices, motion.camera)[0, :, :2], size, self.how.margin)
         if window is None:
             return
+        if self.floor is not None:
+            cast_shadow(picture, vertices[0], model.faces, self.floor, motion.camera, self.rasterize)
+        looks = person.appearance
+        if isinstance(looks, Avatar):
+            posed = pose_avatar(looks, model, motion.body, motion.camera)
+            draw_avatar_into(picture, looks, camera_to_image(posed, motion.camera)[0])
+            return
         part, camera = picture[window], crop_camera(motion.camera, window, size)
         scale = min(1.0, self.how.view / max(part.shape[:2]))
         small = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
         view = view_of_vertices(vertices, joints, camera, model, self.rasterize, small)
-        if self.floor is not None:
-            cast_shadow(picture, vertices[0], model.faces, self.floor, motion.camera, self.rasterize)
-        compose_into(part, person.generator.draw(person.code, view), person.palette)
+        compose_into(part, looks.generator.draw(looks.code, view), looks.palette)

@@ -10,6 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motion_imitate import bodies
+from motion_imitate.avatar.avatar import Avatar
+from motion_imitate.avatar.build import build_avatar
+from motion_imitate.avatar.parsing_net import load_parsing_net
 from motion_imitate.background.fill import dilate_mattes, inpaint_hidden
 from motion_imitate.bodies.dress import dress_body
 from motion_imitate.bodies.skinning import SkinnedBody
@@ -17,7 +20,7 @@ from motion_imitate.compositing.compose import build_palette
 from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.matte import estimate_matte as matte_of
-from motion_imitate.generators import GENERATORS, load_generator
+from motion_imitate.generators import AVATAR_RENDERER, RENDERERS, load_generator
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.photos.people import Photos, find_people, load_photos
@@ -70,35 +73,49 @@ def prepare_person(photos: Photos, seen: Sequence[Sighting]) -> tuple[Source, Bo
 
 
 @dataclass(frozen=True)
+class GeneratedAppearance:
+    """A generator and what it and the compositor need from the photos."""
+
+    generator: Generator  # type: ignore[type-arg]
+    code: object  # the result of generator.encode
+    palette: Float[Tensor, "N 4 H W"]
+
+
+@dataclass(frozen=True)
 class Person:
     """A person prepared from photos, who can be rendered for any number of clips."""
 
     source: Source
     model: BodyModel
-    generator: Generator  # type: ignore[type-arg]
-    code: object  # the result of generator.encode
-    palette: Float[Tensor, "N 4 H W"]
+    appearance: Avatar | GeneratedAppearance
 
     @classmethod
     def of(cls, source: Source, model: BodyModel, generator: Generator) -> "Person":  # type: ignore[type-arg]
         """Encode the photos with the generator and build the palette that the compositor reads."""
-        return cls(source, model, generator, generator.encode(source), build_palette(source))
+        return cls(source, model, GeneratedAppearance(generator, generator.encode(source), build_palette(source)))
+
+
+def make_person(source: Source, model: BodyModel, renderer: str, weights: Path | None = None) -> Person:
+    """The person as a renderer of `RENDERERS` draws them."""
+    if renderer not in RENDERERS:
+        raise ValueError(f"no renderer {renderer!r}; choose one of {', '.join(RENDERERS)}")
+    if renderer != AVATAR_RENDERER:
+        return Person.of(source, model, load_generator(renderer, model, weights))
+    bare = cast(BodyModel, bodies.load_body())
+    return Person(source, model, build_avatar(source, model, bare, load_parsing_net()))
 
 
 def portray(
     photos: Sequence[Path],
     size: int = 1280,
     person: str | int = "largest",
-    renderer: str = "geometric",
+    renderer: str = AVATAR_RENDERER,
     weights: Path | None = None,
 ) -> Person:
     """Prepare a person from photos, scaled to at most `size` pixels on the longer side.
 
     Do this once; the result serves any number of clips.
     """
-    if renderer not in GENERATORS:
-        raise ValueError(f"no renderer {renderer!r}; choose one of {', '.join(GENERATORS)}")
     given = load_photos(photos, size)
     seen = [find_people(image, str(path), person)[0] for image, path in zip(given.image, photos, strict=True)]
-    source, model = prepare_person(given, seen)
-    return Person.of(source, model, load_generator(renderer, model, weights))
+    return make_person(*prepare_person(given, seen), renderer, weights)

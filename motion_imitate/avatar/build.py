@@ -1,7 +1,5 @@
 """Build an avatar from a photo: layers, meshes, depth, weights and textures. Once per person."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -14,8 +12,9 @@ from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_j
 from motion_imitate.avatar.layer_shape import LayerShape, shape_layers
 from motion_imitate.avatar.layer_texture import layer_colours
 from motion_imitate.avatar.masks import Plane
-from motion_imitate.avatar.parse_photo import ParsedPhoto
-from motion_imitate.avatar.photo_layers import LAYERS, PhotoLayers, cut_photo_layers
+from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, parse_photo
+from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
+from motion_imitate.avatar.photo_layers import LAYERS, cut_photo_layers
 from motion_imitate.geometry.camera import flip_camera_axes
 from motion_imitate.types import BodyModel, Source
 
@@ -23,22 +22,32 @@ LAYER_BIAS = (0.0, 0.08, 0.08, 0.0, 0.0, 0.04)  # metres that layers count as ne
 JOINTS_PER_VERTEX = 8
 
 
-def build_avatar(source: Source, parsed: ParsedPhoto, dressed: BodyModel, bare: BodyModel) -> Avatar:
-    """The avatar of the first photo's person; `dressed` is the body in its clothes."""
+@torch.no_grad()
+def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: ParsingNet) -> Avatar:
+    """The avatar of the first photo's person. `dressed` is the body in its clothes; `net` parses the photo."""
     size = (source.image.shape[2], source.image.shape[3])
     image = np.ascontiguousarray(source.image[0].permute(1, 2, 0).numpy())
     body = place_body(dressed, source.body[:1], source.camera[:1], size)
     skin = place_body(bare, source.body[:1], source.camera[:1], size)
+    parsed = parse_source(net, source, skin)
     layers = cut_photo_layers(parsed, source.matte[0, 0].numpy(), body, skin)
     joined = find_joints(layers, np.stack([body.joint_pixel(f"hip_{side}") for side in ("left", "right")]))
     alphas = layer_alphas(layers, joined)
     mesh = build_layer_mesh(layers, alphas, joined)
     focal = source.camera.focal[0] * torch.tensor([size[1] / 2, size[0] / 2])
     shape = shape_layers(mesh, layers, alphas, body, float(focal.mean()))
-    pages = [
-        pack_texture(layer_colours(image, layers, alphas, layer), alphas[layer]) for layer in LAYERS
-    ]
+    pages = [pack_texture(layer_colours(image, layers, alphas, layer), alphas[layer]) for layer in LAYERS]
     return assemble_avatar(mesh, shape, body, torch.stack(pages), size)
+
+
+def parse_source(net: ParsingNet, source: Source, skin: PhotoBody) -> ParsedPhoto:
+    """Parse the first photo, with the bare body in it."""
+    surface = skin.find_surface()
+    face = torch.from_numpy(surface.face)
+    parts = torch.where(face >= 0, skin.model.parts[face.clamp(min=0)], 0).to(torch.uint8)
+    depth = encode_body_depth(torch.from_numpy(surface.front), source.camera.place[0, 2]) * (face >= 0)
+    matte = source.matte[0]
+    return parse_photo(net, source.image[0], parts, depth, find_person_box(parts, matte), matte)
 
 
 def pack_texture(colours: Plane, alpha: Plane) -> Tensor:
@@ -57,7 +66,10 @@ def assemble_avatar(
     faces = np.concatenate([front, back, flat])
     layer = np.concatenate([mesh.layer[solid], mesh.layer[solid], mesh.layer[~solid]])
     thick = torch.arange(len(faces)) < 2 * int(solid.sum())
-    rest = [unpose_points(mesh, depth, shape, body) for depth in (shape.middle - shape.thickness, shape.middle + shape.thickness)]
+    rest = [
+        unpose_points(mesh, depth, shape, body)
+        for depth in (shape.middle - shape.thickness, shape.middle + shape.thickness)
+    ]
     weights, joints = torch.from_numpy(np.tile(shape.weights, (2, 1))).topk(JOINTS_PER_VERTEX, dim=1)
     points = torch.from_numpy(np.tile(mesh.points, (2, 1)))
     source = (points / torch.tensor([size[1] / 2, size[0] / 2]) - 1).float()
@@ -80,7 +92,9 @@ def assemble_avatar(
     )
 
 
-def unpose_points(mesh: LayerMesh, depth: NDArray[np.float64], shape: LayerShape, body: PhotoBody) -> Float[Tensor, "V 3"]:
+def unpose_points(
+    mesh: LayerMesh, depth: NDArray[np.float64], shape: LayerShape, body: PhotoBody
+) -> Float[Tensor, "V 3"]:
     """Where the vertices are when the body is at rest, given their depths in the photo."""
     height, width = body.size
     focal, centre = body.camera.focal[0].double(), body.camera.centre[0].double()

@@ -113,11 +113,7 @@ def build_layer_mesh(layers: PhotoLayers, alphas: Plane, joined: Mask) -> LayerM
         cells = find_cells(layers.region[layer], alphas[layer], cell, shape)
         if not cells.any():
             continue
-        used = np.zeros((shape[0] + 1, shape[1] + 1), bool)
-        for down in (slice(None, -1), slice(1, None)):
-            for over in (slice(None, -1), slice(1, None)):
-                used[down, over] |= cells
-        used = used.ravel()
+        used = mark_cell_corners(cells).ravel()
         shared = used & joined[layer][row, column] & (number[TRUNK] >= 0) & (layer != TRUNK)
         number[layer, shared] = number[TRUNK, shared]
         own = used & ~shared
@@ -127,10 +123,17 @@ def build_layer_mesh(layers: PhotoLayers, alphas: Plane, joined: Mask) -> LayerM
         points.append(place)
         inside.append(deep)
         owner.append(np.full(len(place), layer))
-        some = triangulate_cells(cells, number[layer].reshape(used.size // (shape[1] + 1), -1))
+        some = triangulate_cells(cells, number[layer].reshape(shape[0] + 1, -1))
         faces.append(some)
         face_layer.append(np.full(len(some), layer))
-    return LayerMesh(*map(np.concatenate, (points, owner, inside, faces, face_layer)), cell)
+    return LayerMesh(
+        np.concatenate(points),
+        np.concatenate(owner),
+        np.concatenate(inside),
+        np.concatenate(faces),
+        np.concatenate(face_layer),
+        cell,
+    )
 
 
 def find_cells(region: Mask, alpha: Plane, cell: float, shape: tuple[int, int]) -> Mask:
@@ -140,6 +143,15 @@ def find_cells(region: Mask, alpha: Plane, cell: float, shape: tuple[int, int]) 
     cells = np.zeros(shape, bool)
     cells[((row + 0.5) / cell).astype(int), ((column + 0.5) / cell).astype(int)] = True
     return cells
+
+
+def mark_cell_corners(cells: Mask) -> Mask:
+    """The lattice points of cells, one more in both directions."""
+    used = np.zeros((cells.shape[0] + 1, cells.shape[1] + 1), bool)
+    for down in (slice(None, -1), slice(1, None)):
+        for over in (slice(None, -1), slice(1, None)):
+            used[down, over] |= cells
+    return used
 
 
 def solid_of_layer(alpha: Plane) -> Mask:

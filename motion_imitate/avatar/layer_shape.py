@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from motion_imitate.avatar.body_surface import SIDES, BodySurface, PhotoBody, joint_descendants
 from motion_imitate.avatar.layer_mesh import LayerMesh, solid_of_layer
 from motion_imitate.avatar.masks import (
-    Labels,
     Mask,
     Plane,
     distance_to_edge,
@@ -67,8 +66,10 @@ class SurfaceSamples:
     weights: Values  # [V, J]
 
 
-def shape_layers(mesh: LayerMesh, layers: PhotoLayers, alphas: Plane, body: PhotoBody, pixels_per_metre: float) -> LayerShape:
-    """Depth, thickness and weights of every vertex. `pixels_per_metre`: the focal length in pixels; at a metre."""
+def shape_layers(
+    mesh: LayerMesh, layers: PhotoLayers, alphas: Plane, body: PhotoBody, pixels_per_metre: float
+) -> LayerShape:
+    """Depth, thickness and weights of every vertex. `pixels_per_metre`: at a metre's distance."""
     below = sample_body_surface(mesh, layers, body)
     middle, thickness = solve_depths(mesh, layers, alphas, below, pixels_per_metre)
     return LayerShape(middle, thickness, solve_weights(mesh, layers, below, body))
@@ -77,7 +78,7 @@ def shape_layers(mesh: LayerMesh, layers: PhotoLayers, alphas: Plane, body: Phot
 def sample_body_surface(mesh: LayerMesh, layers: PhotoLayers, body: PhotoBody) -> SurfaceSamples:
     """Read the body beneath each vertex: each layer's own limbs, in shoulders all of them."""
     row, column = pixels_of_points(mesh.points, body.size)
-    shoulder = layers.shoulders.any(0)[row, column] & np.isin(mesh.owner, (TRUNK, *ARM_LAYERS))
+    shoulder: Mask = np.asarray(layers.shoulders.any(0))[row, column] & np.isin(mesh.owner, (TRUNK, *ARM_LAYERS))
     count = len(mesh.points)
     front, back, known, deep = np.zeros(count), np.zeros(count), np.zeros(count, bool), np.zeros(count, bool)
     weights = np.zeros((count, len(body.joints)))
@@ -129,7 +130,7 @@ def thick_region(layer: int, layers: PhotoLayers, alphas: Plane) -> Mask:
         return solid | (grow_mask(layers.shoulders[ARM_LAYERS.index(layer)], 0.02 * layers.unit) & whole)
     if layer == TRUNK:
         others = layers.region[SKIRT] | layers.region[LEG_LAYERS[0]] | layers.region[LEG_LAYERS[1]]
-        return solid | ((others | grow_mask(layers.shoulders.any(0), 0.02 * layers.unit)) & whole)
+        return solid | ((others | grow_mask(np.asarray(layers.shoulders.any(0)), 0.02 * layers.unit)) & whole)
     return solid | (layers.region[TRUNK] & whole)
 
 
@@ -159,10 +160,12 @@ def relax_membrane(mask: Mask, sweeps: int) -> Plane:
     return values
 
 
-def smooth_values(mesh: LayerMesh, known: Values, weight: Values, stiffness: float) -> Values:
+def smooth_values(mesh: LayerMesh, known: Values, weight: NDArray[np.floating], stiffness: float) -> Values:
     """`solve_vertex_values` of one value per vertex."""
     stiff = torch.full((len(mesh.pairs),), stiffness, dtype=torch.float64)
-    return solve_vertex_values(mesh.pairs, torch.from_numpy(known)[:, None], torch.from_numpy(weight), stiff)[:, 0].numpy()
+    return solve_vertex_values(mesh.pairs, torch.from_numpy(known)[:, None], torch.from_numpy(weight), stiff)[
+        :, 0
+    ].numpy()
 
 
 def flatten_spikes(mesh: LayerMesh, middle: Values, thickness: Values) -> tuple[Values, Values]:

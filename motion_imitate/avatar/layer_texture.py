@@ -2,18 +2,15 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from motion_imitate.avatar.masks import (
     Mask,
     Plane,
     blur_plane,
     distance_to_edge,
-    grow_mask,
     nearest_known_pixels,
     open_mask,
     spread_colours,
-    spread_labels,
 )
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, NO_LAYER, PhotoLayers
 from motion_imitate.geometry.raster_numba import Floats, compile_kernel
@@ -35,7 +32,9 @@ def layer_colours(image: Plane, layers: PhotoLayers, alphas: Plane, layer: int) 
     colours = spread_colours(image, known)
     hidden = layers.hidden(layer) & ~own
     if hidden.any() and layer not in (*ARM_LAYERS, *LEG_LAYERS):
-        fold_hidden_colours(colours, image, layers, hidden, np.asarray((known > 0.6) & (apart > CONTACT_SHADOW * layers.unit)))
+        fold_hidden_colours(
+            colours, image, layers, hidden, np.asarray((known > 0.6) & (apart > CONTACT_SHADOW * layers.unit))
+        )
     keep = (sure * own * (apart > CUT_MARGIN))[..., None]
     return np.asarray(colours + (image - colours) * keep, np.float32)
 
@@ -80,7 +79,7 @@ def reflect_pixels(coordinates: Floats, nearest: Floats, known: Mask, wanted: Ma
             way_x, way_y = (at_x - x) / away, (at_y - y) / away
             deep = np.float32(0)
             while deep < 400:  # how far everything is known
-                column, row = int(round(at_x + way_x * (deep + 1))), int(round(at_y + way_y * (deep + 1)))
+                column, row = round(at_x + way_x * (deep + 1)), round(at_y + way_y * (deep + 1))
                 if column < 0 or row < 0 or column >= width or row >= height or not known[row, column]:
                     break
                 deep += np.float32(1)

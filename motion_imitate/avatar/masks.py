@@ -1,5 +1,7 @@
 """Distances, growing and labelling of masks, on the CPU."""
 
+from typing import TypeAlias
+
 import cv2
 import numpy as np
 import torch
@@ -7,9 +9,9 @@ from numpy.typing import NDArray
 
 from motion_imitate.background.fill import diffuse_colours
 
-Mask = NDArray[np.bool_]
-Plane = NDArray[np.float32]  # one value per pixel, or a colour image
-Labels = NDArray[np.int64]
+Mask: TypeAlias = NDArray[np.bool_]
+Plane: TypeAlias = NDArray[np.float32]  # one value per pixel, or a colour image
+Labels: TypeAlias = NDArray[np.int64]
 
 
 def smoothstep(values: NDArray[np.floating], low: float, high: float) -> Plane:

@@ -24,6 +24,7 @@ BODY_CODES = 15
 INPUT_CHANNELS = 3 + 1 + BODY_CODES + 2 + 2  # colour, outside, codes, depth and has_body, matte and has_matte
 OUTPUT_CHANNELS = len(LAYER_NAMES) + len(KIND_NAMES) + 1
 DECODER_WIDTHS = (32, 48, 72, 112, 160)  # channels of the decoder at the full size and at 1/2, 1/4, 1/8 and 1/16
+DEPTH_SPAN = 0.6  # metres before and behind the body's root that a byte of depth spans
 CERTAIN_LOGIT = 20.0  # given to background outside the photo
 PARSING_FILE = "human_parsing.safetensors"
 
@@ -35,7 +36,7 @@ class ParsingInput:
     colour: Float[Tensor, "B 3 H W"]
     inside: Float[Tensor, "B 1 H W"]  # 1 inside the photo
     body_code: UInt8[Tensor, "B H W"]  # of the fitted body, see `encode_body_parts`
-    depth: UInt8[Tensor, "B H W"]  # 128 at the root, 0 in the background; see `synthesis.store.DEPTH_SPAN`
+    depth: UInt8[Tensor, "B H W"]  # 128 at the root, 0 in the background; see `encode_body_depth`
     has_body: Float[Tensor, " B"]  # 1 if there is a fitted body
     matte: Float[Tensor, "B 1 H W"]
     has_matte: Float[Tensor, " B"]  # 1 if there is a matte
@@ -67,6 +68,12 @@ def encode_body_parts(parts: Tensor) -> UInt8[Tensor, "*n"]:
     table = torch.tensor(PART_LIMBS, dtype=torch.uint8)
     table[1] = TORSO_BACK_CODE
     return table.to(parts.device)[parts.long()]
+
+
+def encode_body_depth(depth: Tensor, root: Tensor | float) -> UInt8[Tensor, "*n"]:
+    """The network's bytes of depths in metres, given that of the body's root: 128 at the root, never 0."""
+    away = (depth - root) / DEPTH_SPAN
+    return (128 + 127 * away.clamp(-1, 1)).round().clamp(1, 255).to(torch.uint8)
 
 
 def mirrored_body_codes() -> UInt8[Tensor, " 16"]:

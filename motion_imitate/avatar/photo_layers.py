@@ -163,7 +163,7 @@ def extend_hidden_regions(layers: PhotoLayers, bare: PhotoBody) -> PhotoLayers:
     if front is not None:
         back = LEG_LAYERS[1 - LEG_LAYERS.index(front)]
         region[back] |= region[front] & grow_mask(region[back] & person, 2 * reach) & person
-    shoulders = layers.shoulders.any(0)
+    shoulders = np.asarray(layers.shoulders.any(0))
     armpits = grow_mask(shoulders, 0.02 * unit) & (distance_to_edge(layers.alpha > 0.5) > 0.01 * unit)
     region[TRUNK] |= arms & person & armpits
     return replace(layers, region=region)

@@ -36,6 +36,12 @@ GENERATORS = {
 }
 
 
+AVATAR_RENDERER = "avatar"
+RENDERERS = {AVATAR_RENDERER: "cuts the person out of the photo in layers, as a mesh that moves with the body"} | {
+    name: entry.summary for name, entry in GENERATORS.items()
+}
+
+
 def load_generator(name: str, model: "BodyModel", weights: Path | None = None) -> "Generator[Any]":
     """The generator of that name for a body model, with the weights given or those shipped."""
     if name not in GENERATORS:

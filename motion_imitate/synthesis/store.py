@@ -15,6 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from motion_imitate import weights
+from motion_imitate.avatar.parsing_net import encode_body_depth
 from motion_imitate.bodies.skinning import SkinnedBody
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image
 from motion_imitate.geometry.raster import rasterize
@@ -32,7 +33,6 @@ from motion_imitate.types import Batched, Body, BodyModel, Camera, cat_batched
 
 ShardCoding = Literal["png", "raw"]
 PERSON_STREAM, SCENE_STREAM = 3, 4  # what a seed is for
-DEPTH_SPAN = 0.6  # metres before and behind the body's root that a byte of depth spans
 SCENES_PER_SHARD = 50  # scenes of a file
 COLOUR_FIELDS = ("colour",)
 MAP_FIELDS = ("alpha", "layer", "kind", "part", "u", "v", "seen_part", "seen_u", "seen_v", "seen_depth")
@@ -52,7 +52,7 @@ class LabelledPictures(Batched):
     seen_part: UInt8[Tensor, "N H W"]  # of the bare body that an estimator would see
     seen_u: UInt8[Tensor, "N H W"]
     seen_v: UInt8[Tensor, "N H W"]
-    seen_depth: UInt8[Tensor, "N H W"]  # 128 at the root's depth, see `DEEP`
+    seen_depth: UInt8[Tensor, "N H W"]  # 128 at the root's depth, see `encode_body_depth`
     body: Body
     camera: Camera
     seen_body: Body
@@ -190,8 +190,7 @@ def render_body_maps(
     uv = torch.zeros(*part.shape, 2, dtype=torch.uint8)
     uv[hit] = quantize_bytes((model.iuv[face] * raster.weights[hit][..., None]).sum(1))
     depth = torch.zeros_like(part)
-    away = (raster.depth[hit] - camera.place[hit[0], 2]) / DEPTH_SPAN
-    depth[hit] = (128 + 127 * away.clamp(-1, 1)).round().clamp(1, 255).to(torch.uint8)
+    depth[hit] = encode_body_depth(raster.depth[hit], camera.place[hit[0], 2])
     return part, uv, depth
 
 

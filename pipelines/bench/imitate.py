@@ -14,15 +14,13 @@ import cv2
 import torch
 from torch import Tensor
 
-from motion_imitate.generators import GENERATORS, load_generator
-from motion_imitate.generators.load import load_geometric_generator
+from motion_imitate.generators import AVATAR_RENDERER, RENDERERS
 from motion_imitate.geometry.flow import correspond_views, visible_at_points
 from motion_imitate.imitate import RenderSettings, render_motion
 from motion_imitate.photos.read import read_photo
-from motion_imitate.portray import Person
+from motion_imitate.portray import Person, make_person
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import BodyModel, Drawn, Frames, Motion, Source, View
-from motion_imitate.types import Generator as Drawer
 from motion_imitate.video import probe, write
 from motion_imitate.weights import find_asset
 from pipelines.bench import image_quality as bench_pictures
@@ -121,23 +119,23 @@ class BareGenerator:
         return Drawn(body.expand(-1, 3, -1, -1) / 2, body, at[:, None, ..., :2], trust, torch.zeros_like(body))
 
 
-def make_bare_generator(_: BodyModel) -> BareGenerator:
-    """A generator factory that needs no body model."""
-    return BareGenerator()
+def make_bare_person(source: Source, model: BodyModel) -> Person:
+    """A person whom `BareGenerator` draws."""
+    return Person.of(source, model, BareGenerator())
 
 
 def measure_pace(
     job: BenchJob,
-    make: Callable[[BodyModel], Drawer],  # type: ignore[type-arg]
+    make: Callable[[Source, BodyModel], Person],
     limit: float = float("inf"),
     runner: StreamRunner = THREAD_RUNNER,
 ) -> RunPace:
-    """Run `imitate` with a generator of `make`, and time every frame."""
+    """Run `imitate` with the person that `make` prepares, and time every frame."""
     begun, came, used = perf_counter(), list[float](), list[float]()
     estimation = EstimationOptions(size=job.longest)
     whole = ImitateJob((job.photo,), job.clip, job.out, ImitateOptions(), estimation)
     with open_person_motion(whole, PACE_REPORTER, load_person, runner) as (driver, person, motion):
-        bench_person = Person.of(person.source, person.model, make(person.model))
+        bench_person = make(person.source, person.model)
         settings = RenderSettings(workers=estimation.workers)
         frames = render_motion(bench_person, take_seconds(motion, limit), None, runner, how=settings)
         with closing(frames) as drawn:
@@ -155,16 +153,19 @@ def stamp_frames(runs: Iterable[Frames], begun: float, came: list[float], used: 
 
 def measure_imitate_speed(job: BenchJob) -> Iterator[str]:
     """Frames per second of each renderer, of everything but the renderer, and of a plain loop."""
-    measure_pace(job, load_geometric_generator, limit=WARMUP_SECONDS)
-    makers = {name: partial(load_generator, name) for name in GENERATORS} | {BARE_NAME: make_bare_generator}
+    makers: dict[str, Callable[[Source, BodyModel], Person]] = {
+        name: partial(make_person, renderer=name) for name in RENDERERS
+    }
+    makers[BARE_NAME] = make_bare_person
+    measure_pace(job, makers[AVATAR_RENDERER], limit=WARMUP_SECONDS)
     paces = {name: measure_pace(job, make) for name, make in makers.items()}
     for name, pace in paces.items():
         yield describe_pace(name, pace)
-    whole, rest = paces["geometric"], paces[BARE_NAME]
-    for name in GENERATORS:
+    whole, rest = paces[AVATAR_RENDERER], paces[BARE_NAME]
+    for name in RENDERERS:
         yield f"everything but {name} runs at {rest.steady_rate() / paces[name].steady_rate():.2f} times its rate"
-    loop = measure_pace(job, load_geometric_generator, runner=INLINE)
-    yield describe_pace("geometric, a plain loop", loop)
+    loop = measure_pace(job, makers[AVATAR_RENDERER], runner=INLINE)
+    yield describe_pace(f"{AVATAR_RENDERER}, a plain loop", loop)
     took = loop.whole / whole.whole
     steady = whole.steady_rate() / loop.steady_rate()
     yield f"the loop takes {took:.2f} times as long as threads, {steady:.2f} once steady"

@@ -18,14 +18,14 @@ from motion_imitate.estimators.clip import (
 )
 from motion_imitate.estimators.face import FaceNets
 from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
-from motion_imitate.generators import GENERATORS, load_generator
+from motion_imitate.generators import AVATAR_RENDERER, GENERATORS, load_generator
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.imitate import FrameRenderer, adapt_motion
 from motion_imitate.metrics.images import photo_coverage
 from motion_imitate.motion.retarget import Retarget
 from motion_imitate.photos.people import Photos, find_people
-from motion_imitate.portray import Person, prepare_person
+from motion_imitate.portray import Person, make_person, prepare_person
 from motion_imitate.training.backbones import load_lite0
 from motion_imitate.types import BodyModel, Frames, Generator, Motion, Sighting, Source, cat_batched
 from motion_imitate.video import probe, read
@@ -76,9 +76,20 @@ def rendering_methods(
     still = fill_frame_with(photo.source.image[0], size)
     behind = fill_frame_with(photo.source.background[0], size)
     ways = {"copy": RenderingMethod(lambda motion: still.expand(len(motion), -1, -1, -1), lambda motion: {})}
+    ways |= {AVATAR_RENDERER: method_of_avatar(photo, behind)}
     return ways | {
         name: method_of_generator(photo, load_generator(name, photo.model, weights), behind) for name in GENERATORS
     }
+
+
+def method_of_avatar(photo: ReferencePerson, behind: UInt8[Tensor, "3 H W"]) -> RenderingMethod:
+    """The method that renders a person as an avatar before a background."""
+    render = FrameRenderer(make_person(photo.source, photo.model, AVATAR_RENDERER), rasterize)
+
+    def stage(motion: Motion) -> Tensor:
+        return render((Frames(behind.expand(len(motion), -1, -1, -1), motion.seconds), motion)).data
+
+    return RenderingMethod(stage, lambda motion: {})
 
 
 def method_of_generator(

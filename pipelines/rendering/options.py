@@ -6,19 +6,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from motion_imitate.generators import GENERATORS
+from motion_imitate.generators import AVATAR_RENDERER, RENDERERS
 from pipelines.motion.options import PersonChoice, check_person_number
 
 TRANSPARENT_SUFFIXES = (".mov", ".webm")  # formats that support transparency
 
 
 def check_renderer_name(_: object, value: object) -> None:
-    """Raise ValueError unless the renderer is in the table of generators."""
-    if value not in GENERATORS:
-        raise ValueError(f"Choose one of {', '.join(GENERATORS)}")
+    """Raise ValueError unless the renderer is in the table of renderers."""
+    if value not in RENDERERS:
+        raise ValueError(f"Choose one of {', '.join(RENDERERS)}")
 
 
-RENDERER_HELP = "Renderer. " + "; ".join(f"{name}: {entry.summary}" for name, entry in GENERATORS.items()) + "."
+RENDERER_HELP = "Renderer. " + "; ".join(f"{name}: {summary}" for name, summary in RENDERERS.items()) + "."
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class PersonOptions:
     the path of an image or video."""
     photo_person: Annotated[PersonChoice, Parameter(validator=check_person_number)] = "largest"
     """Which person in the photo to use: the largest, the one furthest left or right, or a number from the left."""
-    renderer: Annotated[str, Parameter(validator=check_renderer_name, help=RENDERER_HELP)] = "geometric"
+    renderer: Annotated[str, Parameter(validator=check_renderer_name, help=RENDERER_HELP)] = AVATAR_RENDERER
     weights: Path | None = None
     """Weights for --renderer liquid-warping: weights.safetensors of `motion-imitate train`."""
 

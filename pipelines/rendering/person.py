@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from motion_imitate.generators import GENERATORS, load_generator
+from motion_imitate.generators import GENERATORS
 from motion_imitate.generators.load import load_trained_networks
 from motion_imitate.photos.people import find_people, load_photos
-from motion_imitate.portray import Person, prepare_person
+from motion_imitate.portray import Person, make_person, prepare_person
 from pipelines.motion.advice import photo_advice, sharpness_advice
 from pipelines.output_path import UsageError
 from pipelines.rendering.options import PersonOptions
@@ -19,7 +19,7 @@ def check_weights_option(how: PersonOptions) -> None:
     """Raise UsageError unless the renderer takes --weights, or ValueError unless they can be read."""
     if how.weights is None:
         return
-    if not GENERATORS[how.renderer].takes_weights:
+    if how.renderer not in GENERATORS or not GENERATORS[how.renderer].takes_weights:
         others = " or ".join(name for name, entry in GENERATORS.items() if entry.takes_weights)
         raise UsageError(f"the renderer {how.renderer} takes no --weights; give --renderer {others} too")
     load_trained_networks(how.weights)
@@ -36,5 +36,4 @@ def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporte
         ):
             reporter.warn(f"{path}: {advice}")
         seen.append(people[0])
-    source, model = prepare_person(photos, seen)
-    return Person.of(source, model, load_generator(how.renderer, model, how.weights))
+    return make_person(*prepare_person(photos, seen), how.renderer, how.weights)

@@ -18,7 +18,7 @@ from pipelines.bench.imitate import (
     BareGenerator,
     BenchJob,
     RunPace,
-    make_bare_generator,
+    make_bare_person,
     measure_pace,
     stamp_frames,
     time_two_starts,
@@ -88,8 +88,8 @@ def job(tmp_path_factory):
 
 
 def test_a_run_is_the_commands_own_and_each_of_its_frames_counts(job):
-    loop = measure_pace(job, make_bare_generator, runner=INLINE)
-    pace = measure_pace(job, make_bare_generator)
+    loop = measure_pace(job, make_bare_person, runner=INLINE)
+    pace = measure_pace(job, make_bare_person)
     assert len(loop.came) == len(pace.came)
     assert len(pace.came) == probe(job.out).frames == 12
     assert 0 < pace.came[0] <= pace.came[-1] < pace.whole
