@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motion_imitate.avatar.avatar import Avatar, find_solid_faces
+from motion_imitate.avatar.back_texture import complete_back_colours
 from motion_imitate.avatar.body_surface import PhotoBody, place_body
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_shape import LayerShape, shape_layers
@@ -14,7 +15,7 @@ from motion_imitate.avatar.layer_texture import layer_colours
 from motion_imitate.avatar.masks import Plane
 from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, parse_photo
 from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
-from motion_imitate.avatar.photo_layers import LAYERS, cut_photo_layers
+from motion_imitate.avatar.photo_layers import LAYERS, TRUNK, cut_photo_layers
 from motion_imitate.geometry.camera import flip_camera_axes
 from motion_imitate.types import BodyModel, Source
 
@@ -36,7 +37,9 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     mesh = build_layer_mesh(layers, alphas, joined)
     focal = source.camera.focal[0] * torch.tensor([size[1] / 2, size[0] / 2])
     shape = shape_layers(mesh, layers, alphas, body, float(focal.mean()))
-    pages = [pack_texture(layer_colours(image, layers, alphas, layer), alphas[layer]) for layer in LAYERS]
+    colours = [layer_colours(image, layers, alphas, layer) for layer in LAYERS]
+    back = complete_back_colours(colours[TRUNK], alphas[TRUNK], layers, body)
+    pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
     return assemble_avatar(mesh, shape, body, torch.stack(pages), size)
 
 
@@ -75,7 +78,9 @@ def assemble_avatar(
     source = (points / torch.tensor([size[1] / 2, size[0] / 2]) - 1).float()
     used, faces = np.unique(faces, return_inverse=True)
     kept = torch.from_numpy(used)
-    triangles, pages = torch.from_numpy(faces.reshape(-1, 3)), torch.from_numpy(layer)
+    triangles, of_layer = torch.from_numpy(faces.reshape(-1, 3)), torch.from_numpy(layer)
+    backs = (torch.arange(len(layer)) >= len(front)) & thick
+    pages = torch.where(backs & (of_layer == TRUNK), len(LAYERS), of_layer)
     source = source[kept].contiguous()
     return Avatar(
         torch.cat(rest)[kept],
@@ -84,7 +89,7 @@ def assemble_avatar(
         source,
         triangles,
         pages,
-        pages,
+        of_layer,
         torch.tensor(LAYER_BIAS),
         thick,
         find_solid_faces(source, triangles, pages, thick, photos),

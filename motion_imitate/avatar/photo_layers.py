@@ -34,7 +34,8 @@ from motion_imitate.avatar.parsing_net import KIND_NAMES, LAYER_NAMES
 TRUNK, ARM_LEFT, ARM_RIGHT, LEG_LEFT, LEG_RIGHT, SKIRT = LAYERS = tuple(range(6))
 ARM_LAYERS, LEG_LAYERS = (ARM_LEFT, ARM_RIGHT), (LEG_LEFT, LEG_RIGHT)
 NO_LAYER = -1
-HAIR, FACE, SKIN = (KIND_NAMES.index(name) for name in ("hair", "face", "skin"))
+HAIR, FACE, SKIN, UPPER = (KIND_NAMES.index(name) for name in ("hair", "face", "skin", "upper"))
+ONE_PIECE = KIND_NAMES.index("one_piece")
 LEAST_ALPHA = 0.02  # a pixel with less shows none of the person
 LABEL_ALPHA = 0.6  # of the matte, from which on a pixel's own label counts; the rim takes the nearest one
 HOLE_ALPHA = (0.10, 0.55)  # of the parsed alpha: below the first the matte has a hole, above the second it counts

@@ -1,0 +1,134 @@
+"""Colours of the trunk's and the head's back, which the photo does not show, made from the front's."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from motion_imitate.avatar.body_surface import SIDES, PhotoBody
+from motion_imitate.avatar.layer_texture import fold_coordinates, read_pixels
+from motion_imitate.avatar.masks import (
+    Mask,
+    Plane,
+    blur_plane,
+    distance_to_edge,
+    grow_mask,
+    open_mask,
+    smoothstep,
+    spread_colours,
+)
+from motion_imitate.avatar.photo_layers import FACE, HAIR, ONE_PIECE, SKIN, TRUNK, UPPER, PhotoLayers
+from motion_imitate.background.fill import InpaintSettings, inpaint_photo
+
+LEAST_FACE = 2e-4  # of the squared height; with less face, the photo shows the person's back
+LEAST_HAIR = 0.10  # of the head; with less, it is bald
+LONG_HAIR = 0.3  # of the head's width that hair covers below the chin, from which on it hangs over the back
+NAPE = 0.12  # of the head's height above the chin, to which short hair reaches
+BAND_SHARE = 0.42  # of half the shoulders' width: the middle of a shirt, with its buttons and prints, is made anew
+MOST_BAND, LEAST_BAND = 0.08, 0.02  # of the height
+LEAST_CLOTH = 300  # pixels that must be known, to make more cloth from
+
+
+def complete_back_colours(front: Plane, alpha: Plane, layers: PhotoLayers, body: PhotoBody) -> Plane:
+    """The colours of the trunk's back; the front's where nothing shows that they are wrong there."""
+    trunk = layers.seen(TRUNK)
+    face = trunk & (layers.kind == FACE)
+    if face.sum() < LEAST_FACE * layers.unit**2:
+        return front
+    head = find_head(layers, face)
+    cloth = complete_back_cloth(front, alpha, layers, body, head)
+    return complete_back_hair(cloth, alpha, layers, head)
+
+
+@dataclass(frozen=True)
+class HeadOutline:
+    """Where the head is, in pixels."""
+
+    pixels: Mask  # down to a little below the chin
+    hair: Mask
+    crown: float  # rows
+    chin: float
+    middle: float  # column of the face
+    half: float  # half the face's width
+
+
+def find_head(layers: PhotoLayers, face: Mask) -> HeadOutline:
+    """The head of the parsed photo, down to a little below the chin."""
+    trunk = layers.seen(TRUNK)
+    rows, columns = np.nonzero(face)
+    chin = float(np.percentile(rows, 98))
+    middle, half = float(columns.mean()), float(np.percentile(columns, 98) - np.percentile(columns, 2)) / 2
+    hair = trunk & (layers.kind == HAIR)
+    y, x = np.mgrid[: face.shape[0], : face.shape[1]]
+    near = (np.abs(x - middle) < 2 * half) & (y < chin)
+    crown = float(np.nonzero((trunk & near).any(1))[0][0])
+    neck = (y < chin + 0.3 * (chin - crown)) & (layers.kind == SKIN) & (np.abs(x - middle) < 1.2 * half)
+    return HeadOutline(trunk & (near | neck), hair, crown, chin, middle, half)
+
+
+def complete_back_cloth(front: Plane, alpha: Plane, layers: PhotoLayers, body: PhotoBody, head: HeadOutline) -> Plane:
+    """Cloth instead of the neckline and of what is in the middle of the chest."""
+    unit = layers.unit
+    y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]]
+    hips, shoulders = (np.stack([body.joint_pixel(f"{c}_{side}") for side in SIDES]) for c in ("hip", "shoulder"))
+    top, low = shoulders[:, 1].mean(), hips[:, 1].mean()
+    way = ((y - top) / max(low - top, 1)).clip(-1, 1)
+    axis = shoulders[:, 0].mean() + way * (hips[:, 0].mean() - shoulders[:, 0].mean())
+    band = np.clip(BAND_SHARE * abs(shoulders[0, 0] - shoulders[1, 0]) / 2, LEAST_BAND * unit, MOST_BAND * unit)
+    middle = np.abs(x - axis) < band * (1 - smoothstep(y, low - 0.02 * unit, low + 0.06 * unit))
+    page = (alpha > 0.05) & (y < low + 0.06 * unit) & ~head.pixels
+    bare = np.isin(layers.kind, (FACE, SKIN, HAIR)) & (y < (top + low) / 2)
+    chest = layers.seen(TRUNK) & (y > top) & (y < (top + low) / 2)
+    shirt = max((UPPER, ONE_PIECE), key=lambda kind: int((layers.kind[chest] == kind).sum()))
+    cloth = layers.seen(TRUNK) & (layers.kind == shirt) & (layers.alpha > 0.95)
+    end = float(np.percentile(np.nonzero(cloth)[0], 98)) if cloth.any() else 0.0
+    wanted = page & (middle | grow_mask(bare & layers.seen(TRUNK), 0.006 * unit)) & (y < end)
+    good = open_mask(cloth & page & ~wanted, 2)
+    if good.sum() < LEAST_CLOTH or good.sum() < 0.15 * page.sum():
+        return front
+    rows, columns = (np.nonzero((wanted | good).any(k))[0] for k in (1, 0))
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    smooth = torch.from_numpy(spread_colours(front[box], good[box])).permute(2, 0, 1)
+    made = inpaint_photo(smooth, torch.from_numpy(~good[box]), InpaintSettings()).permute(1, 2, 0).numpy()
+    back = front.copy()
+    share = np.maximum(blur_plane(wanted, 0.0015 * unit), 0.5)[box][..., None] * wanted[box][..., None]
+    back[box] += (made - back[box]) * share
+    return back
+
+
+def complete_back_hair(colours: Plane, alpha: Plane, layers: PhotoLayers, head: HeadOutline) -> Plane:
+    """Hair on the back of the head, and what lies below it: neck, or long hair."""
+    unit, tall = layers.unit, head.chin - head.crown
+    y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]]
+    above = head.pixels & (y < head.chin)
+    core = head.hair & (distance_to_edge(head.hair) > max(1.5, 0.004 * unit)) & (layers.alpha > 0.95)
+    if (head.hair & above).sum() < LEAST_HAIR * above.sum() or core.sum() < 30:
+        return lay_skin(colours, layers, head, head.pixels)
+    below = head.hair & (y > head.chin) & (y < head.chin + 0.3 * tall)
+    long_hair = below.sum() > LONG_HAIR * 2 * head.half * 0.3 * tall
+    end = float(np.percentile(np.nonzero(head.hair)[0], 97)) if long_hair else head.chin - NAPE * tall
+    region = head.pixels & (y < end)
+    if long_hair:
+        width = head.half * (1.35 - 0.35 * smoothstep(y, head.chin, end))
+        ragged = end - 0.012 * unit * (1 + np.sin(x / (0.004 * unit)) * np.cos(x / (0.0027 * unit)))
+        region |= (alpha > 0.05) & (np.abs(x - head.middle) < width) & (y >= head.chin - 1) & (y < ragged)
+    hat = layers.seen(TRUNK) & ~np.isin(layers.kind, (HAIR, FACE, SKIN)) & (y < head.chin)
+    region &= ~hat
+    wanted = region & ~core
+    laid = read_pixels(colours, fold_coordinates(core, wanted))
+    laid = 0.6 * laid + 0.4 * blur_plane(laid, 0.008 * unit)
+    share = (blur_plane(region, 0.002 * unit) * wanted)[..., None]
+    back = np.asarray(colours + (laid - colours) * share, np.float32)
+    return back if long_hair else lay_skin(back, layers, head, np.asarray(head.pixels & (y >= end) & ~head.hair))
+
+
+def lay_skin(colours: Plane, layers: PhotoLayers, head: HeadOutline, where: NDArray[np.bool_]) -> Plane:
+    """Skin without a face: the neck's, or where little of that is seen the face's."""
+    y = np.arange(len(colours))[:, None]
+    neck = head.pixels & (layers.kind == SKIN) & (y > head.chin)
+    known = neck if neck.sum() > 60 else head.pixels & (layers.kind == FACE)
+    laid = spread_colours(colours, known)
+    laid = blur_plane(laid, 0.02 * layers.unit)
+    share = (blur_plane(where, 0.004 * layers.unit) * where)[..., None]
+    return np.asarray(colours + (laid - colours) * share, np.float32)
