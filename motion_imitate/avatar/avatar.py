@@ -28,6 +28,8 @@ class Avatar:
     bias: Float[Tensor, " L"]  # metres, one per layer
     thick: Bool[Tensor, " F"]  # front or back of a solid; else a flat sheet that carries the soft alpha
     solid: Bool[Tensor, " F"]  # opaque everywhere, see `find_solid_faces`
+    photo_turns: Float[Tensor, "J 3 3"]  # of the body in the photo: each joint's rotation from rest,
+    photo_places: Float[Tensor, "J 3"]  # and where it is; body space
     photos: UInt8[Tensor, "N H W 4"]  # RGB and straight alpha; the colours are the person's, without the background
 
     def to(self, device: torch.device | str) -> "Avatar":

@@ -53,6 +53,7 @@ class PhotoBody:
     limbs: Int[Tensor, " F"]
     weights: Float[Tensor, "V J"]  # fingers move with the wrist, toes with the foot, eyes with the head
     moves: Float[Tensor, "J 3 4"]  # body space
+    places: Float[Tensor, "J 3"]  # of the joints, body space
     joints: NDArray[np.float64]  # [J, 2] pixels
 
     def joint_pixel(self, control: str) -> NDArray[np.float64]:
@@ -97,6 +98,7 @@ def place_body(model: BodyModel, body: Body, camera: Camera, size: tuple[int, in
         torch.tensor(PART_LIMBS)[model.parts],
         rigid_hand_weights(model),
         moves_from_rest(model, body)[0],
+        places[0],
         joints.double().numpy(),
     )
 

@@ -93,6 +93,8 @@ def assemble_avatar(
         torch.tensor(LAYER_BIAS),
         thick,
         find_solid_faces(source, triangles, pages, thick, photos),
+        body.moves[:, :, :3].contiguous(),
+        body.places,
         photos,
     )
 

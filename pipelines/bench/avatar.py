@@ -12,7 +12,7 @@ from motion_imitate.avatar.avatar import Avatar, find_solid_faces
 from motion_imitate.avatar.draw import AVATAR_RENDERERS, draw_avatar, draw_avatar_into
 from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.bodies import load_body
-from motion_imitate.bodies.skinning import rest_shape
+from motion_imitate.bodies.skinning import local_to_global, rest_shape
 from motion_imitate.geometry.camera import camera_to_image, project_points
 from motion_imitate.geometry.raster import rasterize_numba
 from motion_imitate.types import BodyModel, Motion
@@ -81,5 +81,7 @@ def body_as_avatar(model: BodyModel, motion: Motion) -> Avatar:
         bias=torch.zeros(1),
         thick=thick,
         solid=find_solid_faces(source, faces, zeros, thick, photos),
+        photo_turns=local_to_global(motion.body.pose, model.skin.parents)[0],
+        photo_places=model(motion.body)[1][0],
         photos=photos,
     )

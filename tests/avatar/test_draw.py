@@ -40,6 +40,8 @@ def avatar_of(
         bias=torch.tensor([0.0, 0.5]),
         thick=thick,
         solid=find_solid_faces(source, faces, photo, thick, photos),
+        photo_turns=torch.eye(3)[None],
+        photo_places=torch.zeros(1, 3),
         photos=photos,
     )
 
