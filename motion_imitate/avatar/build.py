@@ -10,7 +10,7 @@ from motion_imitate.avatar.avatar import Avatar, find_solid_faces
 from motion_imitate.avatar.back_texture import complete_back_colours
 from motion_imitate.avatar.body_surface import PhotoBody, place_body
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
-from motion_imitate.avatar.layer_shape import LayerShape, shape_layers
+from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
 from motion_imitate.avatar.layer_texture import layer_colours
 from motion_imitate.avatar.masks import Plane
 from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, parse_photo
@@ -20,7 +20,6 @@ from motion_imitate.geometry.camera import flip_camera_axes
 from motion_imitate.types import BodyModel, Source
 
 LAYER_BIAS = (0.0, 0.08, 0.08, 0.0, 0.0, 0.04)  # metres that layers count as nearer, in the order of LAYERS
-JOINTS_PER_VERTEX = 8
 
 
 @torch.no_grad()

@@ -138,7 +138,7 @@ def build_layer_mesh(layers: PhotoLayers, alphas: Plane, joined: Mask) -> LayerM
 
 def find_cells(region: Mask, alpha: Plane, cell: float, shape: tuple[int, int]) -> Mask:
     """The cells of the lattice that show some of a layer."""
-    seen = grow_mask((alpha > LEAST_ALPHA) & grow_mask(region, 2), 2)
+    seen = grow_mask((alpha > LEAST_ALPHA) & grow_mask(region, 2.0), 2.0)
     row, column = np.nonzero(seen)
     cells = np.zeros(shape, bool)
     cells[((row + 0.5) / cell).astype(int), ((column + 0.5) / cell).astype(int)] = True
@@ -156,7 +156,7 @@ def mark_cell_corners(cells: Mask) -> Mask:
 
 def solid_of_layer(alpha: Plane) -> Mask:
     """Where a layer has thickness."""
-    return open_mask(close_mask(blur_plane(alpha, 0.8) > SOLID_ALPHA, 2), 1)
+    return open_mask(close_mask(blur_plane(alpha, 0.8) > SOLID_ALPHA, 2.0), 1.0)
 
 
 def snap_to_outline(

@@ -43,6 +43,7 @@ JOINT_TRUST = 8.0  # weight of the body's own weights where layers are joined
 LEG_IN_SKIRT = 0.7  # of its thickness, that a leg has inside a skirt, so that it stays inside
 SKIRT_LEG = 0.18  # share of the way between the legs' axes, from each, over which a skirt follows one leg alone
 INFLATION_SWEEPS = 300
+JOINTS_PER_VERTEX = 8
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class LayerShape:
 
     middle: Values  # [V] metres from the camera
     thickness: Values  # [V] metres from the middle to the front or the back
-    weights: Values  # [V, J]
+    weights: Values  # [V, J], at most JOINTS_PER_VERTEX above 0
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,7 @@ def solve_weights(mesh: LayerMesh, layers: PhotoLayers, below: SurfaceSamples, b
     solved = solve_vertex_values(mesh.pairs, torch.from_numpy(weights[:, used]), torch.from_numpy(trust), stiff, 600)
     full = np.zeros_like(weights)
     full[:, used] = np.maximum(solved.numpy(), 0)
+    np.put_along_axis(full, full.argpartition(-JOINTS_PER_VERTEX, 1)[:, :-JOINTS_PER_VERTEX], 0, 1)
     return full / full.sum(1, keepdims=True)
 
 

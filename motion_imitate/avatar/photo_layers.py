@@ -100,7 +100,7 @@ def label_layers(parsed: ParsedPhoto, alpha: Plane, unit: float) -> Labels:
         owner = table.argmax(0)
     kept = np.zeros_like(sure)
     for layer in LAYERS:
-        kept |= keep_large_pieces(open_mask((owner == layer) & sure, 1), 0.02)
+        kept |= keep_large_pieces(open_mask((owner == layer) & sure, 1.0), 0.02)
     return np.where(alpha > LEAST_ALPHA, spread_labels(owner, kept), NO_LAYER)
 
 
