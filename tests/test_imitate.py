@@ -8,12 +8,13 @@ from torch.testing import assert_close
 
 from motion_imitate.bodies import load_body
 from motion_imitate.compositing.compose import build_palette, compose_into, compose_into_torch
+from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.generators.load import load_geometric_generator
 from motion_imitate.geometry.camera import crop_camera, crop_window_around, default_intrinsics, project_points
 from motion_imitate.geometry.raster import RASTERIZERS, rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.imitate import FrameRenderer
-from motion_imitate.portray import Person
+from motion_imitate.portray import Person, make_person
 from motion_imitate.types import Body, Camera, Frames, Motion, cat_batched
 from tests.support import painted
 from tests.support.box_body import NAMES, BoxBody
@@ -118,6 +119,39 @@ def test_each_frame_drawn_alone_is_the_frame_drawn_in_a_run(render):
     for t in range(3):
         alone = render((Frames(ground[t : t + 1], motion.seconds[t : t + 1]), motion[t : t + 1]))
         assert torch.equal(alone.data[0], run.data[t])
+
+
+@pytest.fixture(scope="module")
+def avatar_renderer():
+    photo = painted.source(painted.standing())
+    return FrameRenderer(make_person(photo, painted.MODEL, AVATAR_RENDERER), rasterize)
+
+
+def test_an_avatar_is_drawn_over_any_background_and_each_frame_alone_is_that_of_its_run(avatar_renderer):
+    motion = cat_batched([moved(0.0), moved(0.1, across=0.2), moved(0.2, yaw=0.5)])
+    ground = torch.randint(0, 256, (3, 3, *painted.SIZE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    kept = ground.clone()
+    run = avatar_renderer((Frames(ground, motion.seconds), motion))
+    assert torch.equal(ground, kept)
+    for t, how in enumerate(({}, {"across": 0.2}, {"yaw": 0.5})):
+        alone = avatar_renderer((Frames(ground[t : t + 1], motion.seconds[t : t + 1]), motion[t : t + 1]))
+        assert torch.equal(alone.data[0], run.data[t])
+        truth, matte, _ = painted.seen(*painted.standing(**how))
+        inner = torch.nn.functional.avg_pool2d(matte, 5, 1, 2)[0, 0] > 0.999
+        outer = torch.nn.functional.max_pool2d(matte, 17, 1, 8)[0, 0] == 0
+        assert torch.equal(run.data[t][:, outer], ground[t][:, outer])
+        off = (run.data[t].float() / 255 - truth[0]).abs().mean(0)[inner].mean()
+        assert off < (0.06 if t == 2 else 0.02), how  # a body turned by half a radian shows what the photo does not
+
+
+def test_an_avatar_that_has_left_the_picture_is_not_drawn(avatar_renderer):
+    ground = torch.full((1, 3, *painted.SIZE), 90, dtype=torch.uint8)
+    assert torch.equal(avatar_renderer((Frames(ground, torch.zeros(1)), moved(across=9.0))).data, ground)
+
+
+def test_an_unknown_renderer_is_refused_with_the_names_of_those_there_are():
+    with pytest.raises(ValueError, match="no renderer 'magic'; choose one of avatar, geometric, liquid-warping"):
+        make_person(painted.source(painted.standing()), painted.MODEL, "magic")
 
 
 def test_who_has_left_the_picture_is_not_drawn(render):

@@ -70,7 +70,7 @@ def find_head(layers: PhotoLayers, face: Mask) -> HeadOutline:
 def complete_back_cloth(front: Plane, alpha: Plane, layers: PhotoLayers, body: PhotoBody, head: HeadOutline) -> Plane:
     """Cloth instead of the neckline and of what is in the middle of the chest."""
     unit = layers.unit
-    y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]]
+    y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]].astype(np.float64)
     hips, shoulders = (np.stack([body.joint_pixel(f"{c}_{side}") for side in SIDES]) for c in ("hip", "shoulder"))
     top, low = shoulders[:, 1].mean(), hips[:, 1].mean()
     way = ((y - top) / max(low - top, 1)).clip(-1, 1)
@@ -84,7 +84,7 @@ def complete_back_cloth(front: Plane, alpha: Plane, layers: PhotoLayers, body: P
     cloth = layers.seen(TRUNK) & (layers.kind == shirt) & (layers.alpha > 0.95)
     end = float(np.percentile(np.nonzero(cloth)[0], 98)) if cloth.any() else 0.0
     wanted = page & (middle | grow_mask(bare & layers.seen(TRUNK), 0.006 * unit)) & (y < end)
-    good = open_mask(cloth & page & ~wanted, 2)
+    good = open_mask(cloth & page & ~wanted, 2.0)
     if good.sum() < LEAST_CLOTH or good.sum() < 0.15 * page.sum():
         return front
     rows, columns = (np.nonzero((wanted | good).any(k))[0] for k in (1, 0))
@@ -100,7 +100,7 @@ def complete_back_cloth(front: Plane, alpha: Plane, layers: PhotoLayers, body: P
 def complete_back_hair(colours: Plane, alpha: Plane, layers: PhotoLayers, head: HeadOutline) -> Plane:
     """Hair on the back of the head, and what lies below it: neck, or long hair."""
     unit, tall = layers.unit, head.chin - head.crown
-    y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]]
+    y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]].astype(np.float64)
     above = head.pixels & (y < head.chin)
     core = head.hair & (distance_to_edge(head.hair) > max(1.5, 0.004 * unit)) & (layers.alpha > 0.95)
     if (head.hair & above).sum() < LEAST_HAIR * above.sum() or core.sum() < 30:

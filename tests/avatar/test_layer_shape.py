@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from motion_imitate.avatar.body_surface import joint_descendants
+from motion_imitate.avatar.body_surface import SIDES, joint_descendants
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_shape import (
     DEPTH_SPIKE,
@@ -94,7 +94,7 @@ def shaped(request):
     body = place(*painted.standing(0.2))
     parsed, matte = parse_body(body, skirted if request.param == "skirt" else lambda layer, kind: None)
     layers = cut_photo_layers(parsed, matte, body, body)
-    joined = find_joints(layers, np.stack([body.joint_pixel(f"hip_{side}") for side in ("left", "right")]))
+    joined = find_joints(layers, np.stack([body.joint_pixel(f"hip_{side}") for side in SIDES]))
     alphas = layer_alphas(layers, joined)
     mesh = build_layer_mesh(layers, alphas, joined)
     focal = float(body.camera.focal[0, 0]) * painted.SIZE[1] / 2
@@ -141,7 +141,7 @@ def test_limbs_move_with_their_own_joints(shaped):
         below = distal_share(body, shape.weights, f"{control}_{side}")
         wrong = distal_share(body, shape.weights, f"{control}_{other}")
         mine = mesh.owner == layer
-        assert below[mine].max() > 0.95, names
+        assert below[mine].max() > 0.95, kind
         assert wrong[mine].max() < 0.02, kind
 
 
@@ -150,7 +150,7 @@ def distal_share(body, weights, control):
 
 
 def test_legs_stay_inside_the_skirt(shaped):
-    _, layers, mesh, shape, kind = shaped
+    _, _, mesh, shape, kind = shaped
     front = shape.middle - shape.thickness
     place = {tuple(p): k for k, p in enumerate(np.rint(mesh.points * 64).astype(int)) if mesh.owner[k] == SKIRT}
     legs = np.nonzero(np.isin(mesh.owner, LEG_LAYERS) & mesh.inside)[0]
@@ -168,7 +168,7 @@ def test_a_skirt_turns_from_one_leg_to_the_other_across_its_width(shaped):
     assert skirt.any() == (kind == "skirt")
     if kind != "skirt":
         return
-    left, right = (distal_share(body, shape.weights, f"hip_{side}")[skirt] for side in ("left", "right"))
+    left, right = (distal_share(body, shape.weights, f"hip_{side}")[skirt] for side in SIDES)
     x, y = mesh.points[skirt].T
     low = y > np.percentile(y, 60)
     order = np.argsort((body.joint_pixel("knee_left") - body.joint_pixel("knee_right"))[0] * x[low])
