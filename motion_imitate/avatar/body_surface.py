@@ -55,6 +55,7 @@ class PhotoBody:
     moves: Float[Tensor, "J 3 4"]  # body space
     places: Float[Tensor, "J 3"]  # of the joints, body space
     joints: NDArray[np.float64]  # [J, 2] pixels
+    stature: float  # height in pixels, were it upright
 
     def joint_pixel(self, control: str) -> NDArray[np.float64]:
         """Where the first joint of a named bend is."""
@@ -89,6 +90,8 @@ def place_body(model: BodyModel, body: Body, camera: Camera, size: tuple[int, in
     """Pose a body as in a photo; batches of one."""
     vertices, places = model(body)
     corners = camera_to_image(body_to_camera(vertices, camera), camera)[:, model.faces]
+    height = rest_shape(model.skin, body.shape)[0][0, :, 1]
+    scale = float(camera.focal[0, 1] / camera.place[0, 2]) * size[0] / 2
     joints = to_pixels(camera_to_image(body_to_camera(places, camera), camera), size)[0, :, :2]
     return PhotoBody(
         model,
@@ -100,6 +103,7 @@ def place_body(model: BodyModel, body: Body, camera: Camera, size: tuple[int, in
         moves_from_rest(model, body)[0],
         places[0],
         joints.double().numpy(),
+        float(height.max() - height.min()) * scale,
     )
 
 

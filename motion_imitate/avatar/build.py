@@ -1,5 +1,7 @@
 """Build an avatar from a photo: layers, meshes, depth, weights and textures. Once per person."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -13,43 +15,79 @@ from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_j
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
 from motion_imitate.avatar.layer_texture import layer_colours
 from motion_imitate.avatar.masks import Plane
-from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, parse_photo
+from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, fit_crop_window, parse_photo
 from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
-from motion_imitate.avatar.photo_layers import LAYERS, TRUNK, cut_photo_layers
-from motion_imitate.geometry.camera import flip_camera_axes
+from motion_imitate.avatar.photo_layers import LAYERS, LEAST_ALPHA, TRUNK, cut_photo_layers
+from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
 
-LAYER_BIAS = (0.0, 0.08, 0.08, 0.0, 0.0, 0.04)  # metres that layers count as nearer, in the order of LAYERS
+FRONT_LEG_BIAS = 0.04  # metres more for the leg in front
+LAYER_BIAS = (0.0, 0.14, 0.14, 0.0, 0.0, 0.08)  # metres that layers count as nearer, in the order of LAYERS
 
 
 @torch.no_grad()
 def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: ParsingNet) -> Avatar:
     """The avatar of the first photo's person. `dressed` is the body in its clothes; `net` parses the photo."""
-    size = (source.image.shape[2], source.image.shape[3])
-    image = np.ascontiguousarray(source.image[0].permute(1, 2, 0).numpy())
-    body = place_body(dressed, source.body[:1], source.camera[:1], size)
-    skin = place_body(bare, source.body[:1], source.camera[:1], size)
-    parsed = parse_source(net, source, skin)
-    layers = cut_photo_layers(parsed, source.matte[0, 0].numpy(), body, skin)
+    photo_size = (source.image.shape[2], source.image.shape[3])
+    window = find_person_window(source)
+    picture, matte = source.image[0][:, *window], source.matte[0][:, *window]
+    camera = crop_camera(source.camera[:1], window, photo_size)
+    size = (picture.shape[1], picture.shape[2])
+    image = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
+    body = place_body(dressed, source.body[:1], camera, size)
+    skin = place_body(bare, source.body[:1], camera, size)
+    parsed = parse_person(net, picture, matte, skin)
+    layers = cut_photo_layers(parsed, matte[0].numpy(), body, skin)
     joined = find_joints(layers, np.stack([body.joint_pixel(f"hip_{side}") for side in ("left", "right")]))
     alphas = layer_alphas(layers, joined)
     mesh = build_layer_mesh(layers, alphas, joined)
-    focal = source.camera.focal[0] * torch.tensor([size[1] / 2, size[0] / 2])
+    focal = camera.focal[0] * torch.tensor([size[1] / 2, size[0] / 2])
     shape = shape_layers(mesh, layers, alphas, body, float(focal.mean()))
     colours = [layer_colours(image, layers, alphas, layer) for layer in LAYERS]
     back = complete_back_colours(colours[TRUNK], alphas[TRUNK], layers, body)
     pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
-    return assemble_avatar(mesh, shape, body, torch.stack(pages), size)
+    avatar = assemble_avatar(mesh, shape, body, torch.stack(pages), size, layers.front_leg)
+    return place_in_photo(avatar, window, photo_size)
 
 
-def parse_source(net: ParsingNet, source: Source, skin: PhotoBody) -> ParsedPhoto:
-    """Parse the first photo, with the bare body in it."""
+def find_person_window(source: Source) -> tuple[slice, slice]:
+    """Rows and columns of the first photo that the parsing looks at: around the person."""
+    height, width = source.image.shape[2:]
+    points = (source.view.corners[0, :, :, :2].flatten(0, 1) + 1) * torch.tensor([width / 2, height / 2])
+    rows, columns = ((source.matte[0, 0] > LEAST_ALPHA).any(axis).nonzero()[:, 0] for axis in (1, 0))
+    low, high = points.amin(0), points.amax(0)
+    box = (
+        min(float(low[0]), float(columns[0])),
+        min(float(low[1]), float(rows[0])),
+        max(float(high[0]), float(columns[-1] + 1)),
+        max(float(high[1]), float(rows[-1] + 1)),
+    )
+    around = fit_crop_window(box)
+    top, left = max(0, int(around.top)), max(0, int(around.left))
+    bottom, right = min(height, int(around.top + around.height) + 1), min(width, int(around.left + around.width) + 1)
+    return slice(top, bottom), slice(left, right)
+
+
+def place_in_photo(avatar: Avatar, window: tuple[slice, slice], size: tuple[int, int]) -> Avatar:
+    """An avatar whose textures are a window of a photo as one whose textures have the photo's size."""
+    rows, columns = window
+    photos = avatar.photos.new_zeros(len(avatar.photos), *size, 4)
+    photos[:, rows, columns] = avatar.photos
+    inner = avatar.source.new_tensor([avatar.photos.shape[2], avatar.photos.shape[1]])
+    corner = avatar.source.new_tensor([columns.start, rows.start])
+    pixels = (avatar.source + 1) / 2 * inner + corner
+    return replace(avatar, source=pixels * 2 / pixels.new_tensor([size[1], size[0]]) - 1, photos=photos)
+
+
+def parse_person(
+    net: ParsingNet, picture: Float[Tensor, "3 H W"], matte: Float[Tensor, "1 H W"], skin: PhotoBody
+) -> ParsedPhoto:
+    """Parse a picture, with the bare body in it."""
     surface = skin.find_surface()
     face = torch.from_numpy(surface.face)
     parts = torch.where(face >= 0, skin.model.parts[face.clamp(min=0)], 0).to(torch.uint8)
-    depth = encode_body_depth(torch.from_numpy(surface.front), source.camera.place[0, 2]) * (face >= 0)
-    matte = source.matte[0]
-    return parse_photo(net, source.image[0], parts, depth, find_person_box(parts, matte), matte)
+    depth = encode_body_depth(torch.from_numpy(surface.front), skin.camera.place[0, 2]) * (face >= 0)
+    return parse_photo(net, picture, parts, depth, find_person_box(parts, matte), matte)
 
 
 def pack_texture(colours: Plane, alpha: Plane) -> Tensor:
@@ -59,7 +97,7 @@ def pack_texture(colours: Plane, alpha: Plane) -> Tensor:
 
 
 def assemble_avatar(
-    mesh: LayerMesh, shape: LayerShape, body: PhotoBody, photos: Tensor, size: tuple[int, int]
+    mesh: LayerMesh, shape: LayerShape, body: PhotoBody, photos: Tensor, size: tuple[int, int], front_leg: int
 ) -> Avatar:
     """Fronts, backs and flat strips of all layers as one mesh at rest."""
     count = len(mesh.points)
@@ -89,7 +127,7 @@ def assemble_avatar(
         triangles,
         pages,
         of_layer,
-        torch.tensor(LAYER_BIAS),
+        torch.tensor(LAYER_BIAS) + FRONT_LEG_BIAS * (torch.arange(len(LAYERS)) == front_leg),
         thick,
         find_solid_faces(source, triangles, pages, thick, photos),
         body.moves[:, :, :3].contiguous(),

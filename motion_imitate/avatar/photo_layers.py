@@ -55,6 +55,7 @@ class PhotoLayers:
     kind: Labels
     shoulders: Mask  # [2, H, W]: where the left and the right arm and the trunk are one surface
     lost_hands: tuple[int, ...]  # layers of arms whose hand is not seen
+    front_leg: int = NO_LAYER  # the leg in front where both touch
 
     def seen(self, layer: int) -> Mask:
         """Where the layer itself is seen."""
@@ -68,8 +69,7 @@ class PhotoLayers:
 def cut_photo_layers(parsed: ParsedPhoto, matte: Plane, body: PhotoBody, bare: PhotoBody) -> PhotoLayers:
     """Cut the person. `body` is the fitted body in its clothes, `bare` without."""
     alpha = remove_matte_holes(matte, parsed.alpha[0].numpy())
-    rows = np.nonzero((alpha > 0.5).any(1))[0]
-    unit = float(rows[-1] - rows[0] + 1)
+    unit = bare.stature
     person = alpha > LEAST_ALPHA
     owner = label_layers(parsed, alpha, unit)
     kind = np.where(person, spread_labels(parsed.kind[1:].argmax(0).numpy() + 1, alpha > LABEL_ALPHA), 0)
@@ -161,26 +161,26 @@ def extend_hidden_regions(layers: PhotoLayers, bare: PhotoBody) -> PhotoLayers:
             if region[layer].sum() > 0.002 * unit**2:
                 region[layer] |= leg & (region[SKIRT] | region[TRUNK]) & person
     front = nearer_leg(layers, bare)
-    if front is not None:
+    if front != NO_LAYER:
         back = LEG_LAYERS[1 - LEG_LAYERS.index(front)]
         region[back] |= region[front] & grow_mask(region[back] & person, 2 * reach) & person
     shoulders = np.asarray(layers.shoulders.any(0))
     armpits = grow_mask(shoulders, 0.02 * unit) & (distance_to_edge(layers.alpha > 0.5) > 0.01 * unit)
     region[TRUNK] |= arms & person & armpits
-    return replace(layers, region=region)
+    return replace(layers, region=region, front_leg=front)
 
 
-def nearer_leg(layers: PhotoLayers, bare: PhotoBody) -> int | None:
-    """The leg in front where both touch, None where they do not."""
+def nearer_leg(layers: PhotoLayers, bare: PhotoBody) -> int:
+    """The leg in front where both touch, NO_LAYER where they do not."""
     if not all(layers.region[layer].any() for layer in LEG_LAYERS):
-        return None
+        return NO_LAYER
     depths = []
     for layer, side in zip(LEG_LAYERS, SIDES, strict=True):
         other = layers.region[LEG_LAYERS[1 - LEG_LAYERS.index(layer)]]
         surface = bare.find_surface(LEG_LIMBS[side])
         touching = grow_mask(other, 2 * OVERLAP * layers.unit) & surface.covered
         depths.append(float(np.median(surface.front[touching])) if touching.any() else np.inf)
-    return LEG_LAYERS[int(np.argmin(depths))] if np.isfinite(depths).all() else None
+    return LEG_LAYERS[int(np.argmin(depths))] if np.isfinite(depths).all() else NO_LAYER
 
 
 def surface_of_layer(layer: int, body: PhotoBody) -> BodySurface:

@@ -133,7 +133,6 @@ def test_the_middle_lies_between_the_bodys_front_and_back(shaped):
 
 def test_limbs_move_with_their_own_joints(shaped):
     body, _, mesh, shape, kind = shaped
-    names = body.model.joint_names
     for layer, side, other in zip(
         (*ARM_LAYERS, *LEG_LAYERS), ("left", "right") * 2, ("right", "left") * 2, strict=True
     ):
