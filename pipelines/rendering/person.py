@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from motion_imitate.generators import GENERATORS
+from motion_imitate.generators import AVATAR_RENDERER, GENERATORS
 from motion_imitate.generators.load import load_trained_networks
 from motion_imitate.photos.people import find_people, load_photos
 from motion_imitate.portray import Person, make_person, prepare_person
@@ -36,4 +36,6 @@ def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporte
         ):
             reporter.warn(f"{path}: {advice}")
         seen.append(people[0])
+    if len(paths) > 1 and how.renderer == AVATAR_RENDERER:
+        reporter.warn(f"the renderer {how.renderer} uses only {paths[0]}; --renderer geometric uses all photos")
     return make_person(*prepare_person(photos, seen), how.renderer, how.weights)
