@@ -133,9 +133,7 @@ def test_the_middle_lies_between_the_bodys_front_and_back(shaped):
 
 def test_limbs_move_with_their_own_joints(shaped):
     body, _, mesh, shape, kind = shaped
-    for layer, side, other in zip(
-        (*ARM_LAYERS, *LEG_LAYERS), ("left", "right") * 2, ("right", "left") * 2, strict=True
-    ):
+    for layer, side, other in zip((*ARM_LAYERS, *LEG_LAYERS), SIDES * 2, SIDES[::-1] * 2, strict=True):
         control = "elbow" if layer in ARM_LAYERS else "knee"
         below = distal_share(body, shape.weights, f"{control}_{side}")
         wrong = distal_share(body, shape.weights, f"{control}_{other}")
