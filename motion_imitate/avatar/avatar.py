@@ -31,10 +31,12 @@ class Avatar:
     photo_turns: Float[Tensor, "J 3 3"]  # of the body in the photo: each joint's rotation from rest,
     photo_places: Float[Tensor, "J 3"]  # and where it is; body space
     photos: UInt8[Tensor, "N H W 4"]  # RGB and straight alpha; the colours are the person's, without the background
+    faults: tuple[str, ...] = ()  # what will look wrong, see `find_photo_faults`
 
     def to(self, device: torch.device | str) -> "Avatar":
         """Move every tensor to a device."""
-        return replace(self, **{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: value.to(device) for name, value in values.items() if name != "faults"})
 
 
 def points_to_texels(points: Float[Tensor, "*n 2"], size: tuple[int, int]) -> Float[Tensor, "*n 2"]:

@@ -17,6 +17,7 @@ from motion_imitate.avatar.layer_texture import layer_colours
 from motion_imitate.avatar.masks import Plane
 from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, fit_crop_window, parse_photo
 from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
+from motion_imitate.avatar.photo_faults import find_photo_faults
 from motion_imitate.avatar.photo_layers import LAYERS, LEAST_ALPHA, TRUNK, cut_photo_layers
 from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
@@ -47,6 +48,7 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     back = complete_back_colours(colours[TRUNK], alphas[TRUNK], layers, body)
     pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
     avatar = assemble_avatar(mesh, shape, body, torch.stack(pages), size, layers.front_leg)
+    avatar = replace(avatar, faults=find_photo_faults(layers, body))
     return place_in_photo(avatar, window, photo_size)
 
 

@@ -31,7 +31,9 @@ def layer_colours(image: Plane, layers: PhotoLayers, alphas: Plane, layer: int) 
         known = sure * own
     colours = spread_colours(image, known)
     hidden = layers.hidden(layer) & ~own
-    if hidden.any() and layer not in (*ARM_LAYERS, *LEG_LAYERS):
+    if layer in LEG_LAYERS:
+        hidden &= np.isin(layers.owner, ARM_LAYERS)  # legs beneath a skirt are plain
+    if hidden.any() and layer not in ARM_LAYERS:
         fold_hidden_colours(
             colours, image, layers, hidden, np.asarray((known > 0.6) & (apart > CONTACT_SHADOW * layers.unit))
         )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.generators import AVATAR_RENDERER, GENERATORS
 from motion_imitate.generators.load import load_trained_networks
 from motion_imitate.photos.people import find_people, load_photos
@@ -38,4 +39,8 @@ def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporte
         seen.append(people[0])
     if len(paths) > 1 and how.renderer == AVATAR_RENDERER:
         reporter.warn(f"the renderer {how.renderer} uses only {paths[0]}; --renderer geometric uses all photos")
-    return make_person(*prepare_person(photos, seen), how.renderer, how.weights)
+    person = make_person(*prepare_person(photos, seen), how.renderer, how.weights)
+    if isinstance(person.appearance, Avatar):
+        for fault in person.appearance.faults:
+            reporter.warn(f"{paths[0]}: {fault}")
+    return person
