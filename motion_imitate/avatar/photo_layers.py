@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from motion_imitate.avatar.body_surface import (
@@ -40,6 +41,7 @@ LEAST_ALPHA = 0.02  # a pixel with less shows none of the person
 LABEL_ALPHA = 0.6  # of the matte, from which on a pixel's own label counts; the rim takes the nearest one
 HOLE_ALPHA = (0.10, 0.55)  # of the parsed alpha: below the first the matte has a hole, above the second it counts
 LEAST_SKIRT = 0.006  # of the squared height; smaller skirts are part of what is next to them
+LEAST_PIECE = 0.12  # of its layer's largest piece, that another one must have to move with it
 OVERLAP = 0.004  # of the height by which a layer goes on beneath those in front of it
 LOST_HAND_SKIN = 0.3  # share of skin where the hand should be, below which the photo does not show it
 
@@ -101,7 +103,25 @@ def label_layers(parsed: ParsedPhoto, alpha: Plane, unit: float) -> Labels:
     kept = np.zeros_like(sure)
     for layer in LAYERS:
         kept |= keep_large_pieces(open_mask((owner == layer) & sure, 1.0), 0.02)
-    return np.where(alpha > LEAST_ALPHA, spread_labels(owner, kept), NO_LAYER)
+    return reassign_fragments(np.where(alpha > LEAST_ALPHA, spread_labels(owner, kept), NO_LAYER))
+
+
+def reassign_fragments(owner: Labels) -> Labels:
+    """Pieces that are small beside their layer's largest become part of the layer around them, or of none."""
+    assigned = owner.copy()
+    for layer in LAYERS:
+        count, pieces, stats, _ = cv2.connectedComponentsWithStats((owner == layer).astype(np.uint8), connectivity=8)
+        area = stats[:, cv2.CC_STAT_AREA]
+        for piece in range(1, count):
+            if area[piece] >= LEAST_PIECE * area[1:].max():
+                continue
+            left, top, width, height = stats[piece, : cv2.CC_STAT_AREA]
+            box = slice(max(0, top - 2), top + height + 2), slice(max(0, left - 2), left + width + 2)
+            mine = pieces[box] == piece
+            around = owner[box][grow_mask(mine, 2.0) & ~mine]
+            around = around[around != NO_LAYER]
+            assigned[box][mine] = np.bincount(around).argmax() if len(around) else NO_LAYER
+    return assigned
 
 
 def hand_is_lost(layer: int, kind: Labels, owner: Labels, body: PhotoBody) -> bool:

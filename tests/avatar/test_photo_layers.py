@@ -23,6 +23,7 @@ from motion_imitate.avatar.photo_layers import (
     cut_photo_layers,
     label_layers,
     nearer_leg,
+    reassign_fragments,
     remove_matte_holes,
 )
 from tests.support import painted
@@ -173,3 +174,17 @@ def test_the_matte_loses_what_the_parsing_knows_to_be_a_hole_and_nothing_else():
     kept = remove_matte_holes(matte, parsed)
     assert (kept[4:6, 4:6] == 0).all()
     assert (kept[parsed > 0.5] == np.float32(0.9)).all()
+
+
+def test_a_fragment_of_a_layer_joins_the_layer_around_it_or_is_dropped():
+    owner = np.full((40, 40), NO_LAYER)
+    owner[5:20, 5:35] = ARM_LEFT
+    owner[20:35, 5:35] = LEG_LEFT
+    owner[28:31, 34:37] = ARM_LEFT  # touches the leg
+    owner[37:39, 1:3] = ARM_LEFT  # touches nothing
+    assigned = reassign_fragments(owner)
+    assert (assigned[28:31, 34:37] == LEG_LEFT).all()
+    assert (assigned[37:39, 1:3] == NO_LAYER).all()
+    untouched = np.ones_like(owner, bool)
+    untouched[28:31, 34:37] = untouched[37:39, 1:3] = False
+    assert (assigned[untouched] == owner[untouched]).all()
