@@ -1,9 +1,9 @@
 """The method: a prepared person, a motion and a backdrop in, frames out.
 
-1. `portray` turns photos into a `Person`: a matte, a fitted body, an inpainted background, what the generator needs.
+1. `portray` turns photos into a `Person`: a matte, a fitted body, an inpainted background, an avatar.
 2. `estimate_motion` yields the motion of the person in a clip. Stored motions and camera paths serve as well.
 3. `adapt_motion` smooths that motion and retargets it to the body of the person.
-4. `render_motion` poses the body, lets the generator draw it, and composes it over the backdrop.
+4. `render_motion` poses the avatar and draws it over the backdrop; or lets a generator draw the posed body.
 
 `imitate` is steps 3 and 4.
 """

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -61,11 +62,14 @@ class PhotoBody:
         """Where the first joint of a named bend is."""
         return self.joints[self.model.controls[control][0]]
 
-    def find_surface(self, limbs: Sequence[int] | None = None) -> BodySurface:
-        """The surface of some limbs alone, or of all."""
-        chosen = torch.arange(len(self.limbs))
-        if limbs is not None:
-            chosen = torch.isin(self.limbs, torch.tensor(list(limbs))).nonzero()[:, 0]
+    @cached_property
+    def whole_surface(self) -> BodySurface:
+        """The surface of all limbs."""
+        return self.find_surface(range(1, len(PART_LIMBS)))
+
+    def find_surface(self, limbs: Sequence[int]) -> BodySurface:
+        """The surface of some limbs alone."""
+        chosen = torch.isin(self.limbs, torch.tensor(list(limbs))).nonzero()[:, 0]
         corners = self.corners[:, chosen]
         near = rasterize(corners, self.size)
         mirrored = corners.clone()

@@ -85,7 +85,7 @@ def parse_person(
     net: ParsingNet, picture: Float[Tensor, "3 H W"], matte: Float[Tensor, "1 H W"], skin: PhotoBody
 ) -> ParsedPhoto:
     """Parse a picture, with the bare body in it."""
-    surface = skin.find_surface()
+    surface = skin.whole_surface
     face = torch.from_numpy(surface.face)
     parts = torch.where(face >= 0, skin.model.parts[face.clamp(min=0)], 0).to(torch.uint8)
     depth = encode_body_depth(torch.from_numpy(surface.front), skin.camera.place[0, 2]) * (face >= 0)

@@ -89,12 +89,11 @@ def layer_alphas(layers: PhotoLayers, joined: Mask) -> Plane:
         if not layers.region[layer].any():
             continue
         own = (territory == layer) | layers.region[layer]
-        for other in LAYERS:
-            one = TRUNK if layer != TRUNK else other  # every joint is one with the trunk
-            if TRUNK in (layer, other) and layer != other and layers.region[one].any():
-                zone = joined[max(layer, other)]
-                own |= (territory == other) & zone & grow_mask(layers.region[layer] & zone, margin)
-        alphas[layer] = layers.alpha * np.where(own, np.maximum(blur_plane(own, 0.6), 0.5), blur_plane(own, 0.6))
+        for other in LAYERS[1:] if layer == TRUNK else (TRUNK,):
+            zone = joined[max(layer, other)]
+            own |= (territory == other) & zone & grow_mask(layers.region[layer] & zone, margin)
+        soft = blur_plane(own, 0.6)
+        alphas[layer] = layers.alpha * np.where(own, np.maximum(soft, 0.5), soft)
     return alphas
 
 

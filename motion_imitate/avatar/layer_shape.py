@@ -88,10 +88,10 @@ def sample_body_surface(mesh: LayerMesh, layers: PhotoLayers, body: PhotoBody) -
         for layer in LAYERS
         if (mesh.owner == layer).any()
     ]
-    for chosen, surface in (*surfaces, (shoulder, body.find_surface())):
+    for chosen, surface in (*surfaces, (shoulder, body.whole_surface)):
         edge = distance_to_edge(surface.covered)[row[chosen], column[chosen]]
         known[chosen], deep[chosen] = edge > 1, edge > 2
-        below = surface if surface.covered.any() else body.find_surface()
+        below = surface if surface.covered.any() else body.whole_surface
         r, c = (nearest[row[chosen], column[chosen]] for nearest in nearest_known_pixels(below.covered))
         front[chosen], back[chosen] = below.front[r, c], below.back[r, c]
         weights[chosen] = body.joint_weights(below, r, c)

@@ -71,15 +71,6 @@ def spread_labels(labels: NDArray[np.generic], known: Mask) -> NDArray[np.generi
     return labels[nearest_known_pixels(known)] if known.any() else labels
 
 
-def keep_large_pieces(mask: Mask, least: float) -> Mask:
-    """The connected pieces with at least a fraction `least` of the largest one's pixels."""
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if count < 2:
-        return mask
-    area = stats[:, cv2.CC_STAT_AREA]
-    return mask & np.isin(pieces, [k for k in range(1, count) if area[k] >= least * area[1:].max()])
-
-
 def spread_colours(image: Plane, known: NDArray[np.generic]) -> Plane:
     """The image where it is known (0 to 1), elsewhere the colours around, more and more blurred."""
     colours = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]

@@ -24,7 +24,7 @@ def find_photo_faults(layers: PhotoLayers, body: PhotoBody) -> tuple[str, ...]:
         )
     if thighs_are_raised(body):
         faults.append("the person sits or crouches, so their legs will look torn when they stand")
-    surface = body.limbs_of(body.find_surface())
+    surface = body.limbs_of(body.whole_surface)
     for layer, side in zip(ARM_LAYERS, SIDES, strict=True):
         expected = np.isin(surface, ARM_LIMBS[side]).sum()
         if expected >= LEAST_ARM_PIXELS and layers.seen(layer).sum() < LEAST_ARM * expected:

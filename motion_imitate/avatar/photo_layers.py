@@ -24,7 +24,6 @@ from motion_imitate.avatar.masks import (
     close_mask,
     distance_to_edge,
     grow_mask,
-    keep_large_pieces,
     open_mask,
     smoothstep,
     spread_labels,
@@ -90,8 +89,7 @@ def remove_matte_holes(matte: Plane, parsed: Plane) -> Plane:
 def label_layers(parsed: ParsedPhoto, alpha: Plane, unit: float) -> Labels:
     """The layer of each pixel of the person; a tiny skirt is none."""
     scores = parsed.layer.numpy()
-    names = [*LAYER_NAMES[1:7]]
-    table = np.stack([scores[LAYER_NAMES.index(name)] for name in names])
+    table = scores[1 : 1 + len(LAYERS)].copy()  # in the order of LAYERS, after the background
     table[TRUNK] += scores[LAYER_NAMES.index("hair")]
     table = np.stack([blur_plane(score, max(0.8, 0.0015 * unit)) for score in table])
     sure = alpha > LABEL_ALPHA
@@ -102,7 +100,7 @@ def label_layers(parsed: ParsedPhoto, alpha: Plane, unit: float) -> Labels:
         owner = table.argmax(0)
     kept = np.zeros_like(sure)
     for layer in LAYERS:
-        kept |= keep_large_pieces(open_mask((owner == layer) & sure, 1.0), 0.02)
+        kept |= open_mask((owner == layer) & sure, 1.0)
     return reassign_fragments(np.where(alpha > LEAST_ALPHA, spread_labels(owner, kept), NO_LAYER))
 
 
@@ -127,7 +125,7 @@ def reassign_fragments(owner: Labels) -> Labels:
 def hand_is_lost(layer: int, kind: Labels, owner: Labels, body: PhotoBody) -> bool:
     """Whether the photo does not show the arm's hand: it is in a pocket, or behind something."""
     side = SIDES[ARM_LAYERS.index(layer)]
-    hand = body.limbs_of(body.find_surface()) == LIMB_NUMBERS[side]["hand"]
+    hand = body.limbs_of(body.whole_surface) == LIMB_NUMBERS[side]["hand"]
     seen = hand & (owner != NO_LAYER)
     if seen.sum() < 20:
         return bool(hand.sum() >= 20)
@@ -137,7 +135,7 @@ def hand_is_lost(layer: int, kind: Labels, owner: Labels, body: PhotoBody) -> bo
 def find_shoulders(body: PhotoBody, unit: float) -> Mask:
     """Where each arm and the trunk are one surface: around the shoulder joint, where the body's skin moves with
     both."""
-    surface = body.find_surface()
+    surface = body.whole_surface
     limbs = body.limbs_of(surface)
     y, x = np.mgrid[: body.size[0], : body.size[1]] + 0.5
     rows, columns = np.nonzero(surface.covered)

@@ -8,6 +8,7 @@ from jaxtyping import Bool
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
+from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.generators.load import load_geometric_generator
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.imitate import FrameRenderer
@@ -15,7 +16,7 @@ from motion_imitate.metrics.images import psnr
 from motion_imitate.photos.headers import NotAPicture
 from motion_imitate.photos.people import find_people, load_photos
 from motion_imitate.photos.read import upright_photo_size
-from motion_imitate.portray import Person, prepare_person
+from motion_imitate.portray import make_person, prepare_person
 from motion_imitate.types import Frames, Motion
 from motion_imitate.weights import find_asset
 from pipelines.evaluate.compare import (
@@ -74,7 +75,7 @@ def own_pose_psnr(photo: Path, lines: int) -> float:
     source, model = prepare_person(given, find_people(given.image[0], str(photo))[:1])
     motion = Motion(source.body, source.camera, torch.ones(1), torch.zeros(1))
     ground = Frames((source.background * 255 + 0.5).to(torch.uint8), motion.seconds)
-    drawn = FrameRenderer(Person.of(source, model, load_geometric_generator(model)), rasterize)((ground, motion))
+    drawn = FrameRenderer(make_person(source, model, AVATAR_RENDERER), rasterize)((ground, motion))
     return float(psnr(drawn.data.float() / 255, source.image, erode_area(source.matte > MATTE_THRESHOLD)))
 
 

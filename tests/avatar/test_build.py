@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.avatar.avatar import points_to_texels
+from motion_imitate.avatar.avatar import THICK_ALPHA, points_to_texels
 from motion_imitate.avatar.draw import draw_avatar
 from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.geometry.camera import camera_to_image
@@ -132,11 +132,11 @@ def test_layers_that_are_joined_share_vertices_and_arms_do_not(person):
 
 
 def test_textures_are_opaque_under_solid_faces(person):
-    avatar = person.appearance
+    avatar, size = person.appearance, photo_size(person)
     assert avatar.solid.float().mean() > 0.5
-    assert avatar.photos.shape[1:3] == photo_size(person)
-    assert avatar.thick.any()
-    assert not avatar.thick.all()
+    corners = points_to_texels(avatar.source, size)[avatar.faces[avatar.solid]]
+    column, row = corners.mean(1).round().long().unbind(1)
+    assert avatar.photos[avatar.photo[avatar.solid], row, column, 3].min() > THICK_ALPHA
 
 
 def test_building_twice_gives_the_same_avatar(person):

@@ -122,7 +122,7 @@ def test_vertices_on_the_outline_have_no_thickness_and_none_is_too_thick(shaped)
 
 def test_the_middle_lies_between_the_bodys_front_and_back(shaped):
     body, _, mesh, shape, kind = shaped
-    surface = body.find_surface()
+    surface = body.whole_surface
     row, column = mesh.points.astype(int)[:, ::-1].T
     row, column = row.clip(0, painted.SIZE[0] - 1), column.clip(0, painted.SIZE[1] - 1)
     trunk = (mesh.owner == TRUNK) & mesh.inside & (surface.covered[row, column])

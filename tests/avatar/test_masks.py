@@ -7,7 +7,6 @@ from motion_imitate.avatar.masks import (
     close_mask,
     distance_to_edge,
     grow_mask,
-    keep_large_pieces,
     nearest_known_pixels,
     open_mask,
     pixels_of_points,
@@ -73,17 +72,6 @@ def test_opening_removes_and_closing_fills_what_is_narrow():
     assert (open_mask(thorn, 4.0) <= mask).all()
     assert not open_mask(thorn, 4.0)[:, 31:].any()
     assert (close_mask(slit, 4.0) == mask).all()
-
-
-def test_small_pieces_go_and_large_ones_stay():
-    mask = np.zeros((40, 40), bool)
-    mask[:20, :20] = True  # 400 pixels
-    mask[30:34, 30:35] = True  # 20
-    assert (keep_large_pieces(mask, 0.05) == mask).all()
-    kept = keep_large_pieces(mask, 0.051)
-    assert kept[:20, :20].all()
-    assert kept.sum() == 400
-    assert not keep_large_pieces(np.zeros((4, 4), bool), 0.1).any()
 
 
 def test_bilinear_reads_of_a_ramp_are_exact_between_pixel_centres():

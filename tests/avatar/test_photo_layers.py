@@ -142,7 +142,7 @@ def test_a_mirrored_person_has_mirrored_layers():
 @pytest.mark.parametrize(("side", "layer"), [("left", ARM_LEFT), ("right", ARM_RIGHT)])
 def test_a_hand_is_lost_where_the_photo_shows_cloth_instead(side, layer):
     body = place(*painted.standing())
-    hand = body.limbs_of(body.find_surface()) == LIMB_NUMBERS[side]["hand"]
+    hand = body.limbs_of(body.whole_surface) == LIMB_NUMBERS[side]["hand"]
     assert cut(body)[1].lost_hands == ()
 
     def pocket(_, kind):

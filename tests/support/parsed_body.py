@@ -45,7 +45,7 @@ def number_limbs(limbs, table, names):
 
 def parse_body(body, change=lambda layer, kind: None):
     """The parsed photo of a placed body, and its matte. `change` edits the numbers of layers and kinds in place."""
-    limbs = body.limbs_of(body.find_surface())
+    limbs = body.limbs_of(body.whole_surface)
     layer = number_limbs(limbs, LAYER_OF_LIMBS, LAYER_NAMES)
     kind = number_limbs(limbs, KIND_OF_LIMBS, KIND_NAMES)
     change(layer, kind)

@@ -16,15 +16,8 @@ from pipelines.train.parsing.generate import StoreFolders, stop_people_workers
 from pipelines.train.parsing.options import ParsingTrainOptions
 from pipelines.train.parsing.pool import DevicePool, ShardReader
 from pipelines.train.parsing.trainer import ParsingTrainer
-from pipelines.train.parsing.tuning import (
-    MEMORY_LAYOUTS,
-    StepTimer,
-    choose_training_setup,
-    write_step_profile,
-)
 
 LOG_FILE = "log.jsonl"
-PROFILE_SECONDS = 6.0  # that must be left after the evaluation for a profile of the training step
 SCENE_CAPACITY, HELD_SCENE_CAPACITY = 6000, 200  # scenes kept on the device
 
 
@@ -38,9 +31,8 @@ def train_parsing_net(how: ParsingTrainOptions, folders: StoreFolders, workers: 
     pool = DevicePool(how.size, how.most, SCENE_CAPACITY, how.device)
     held = DevicePool(how.size, how.held_people * how.held_views, HELD_SCENE_CAPACITY, how.device)
     readers = (ShardReader(folders.learn, how.device), ShardReader(folders.held, how.device))
-    how, layout, times = choose_training_setup(how)
-    run = ParsingTrainer(how, MEMORY_LAYOUTS[layout])
-    about = {"parameters": parsing_net_parameters(run.net), "batch": how.batch, "layout": layout, "step_ms": times}
+    run = ParsingTrainer(how)
+    about = {"parameters": parsing_net_parameters(run.net), "batch": how.batch}
     append_training_log(how.out, {"event": "begin", "seconds": round(monotonic() - begin, 1), **about})
     late = end - how.ending
     while (len(pool) < how.first or not len(pool.ready_scenes)) and monotonic() < late - 0.3 * (late - begin):
@@ -52,14 +44,11 @@ def train_parsing_net(how: ParsingTrainOptions, folders: StoreFolders, workers: 
     start = saved = logged = monotonic()
     append_training_log(how.out, {"event": "learn", "seconds": round(start - begin, 1), "pictures": len(pool)})
     last: dict[str, Tensor] = {}
-    timer, host, steps = StepTimer(how.device), 0.0, 0
+    host, steps = 0.0, 0
     while monotonic() < late:
-        timer.mark(first=True)
         figures = sample_figures(pool, how.batch, generator)
         samples = make_parsing_samples(figures, pool.ready_scenes, random, how.damage)
-        timer.mark()
         last = run.train_step(samples, (monotonic() - start) / (late - start))
-        timer.mark()
         copying = monotonic()
         pool.copy_ready(readers[0])
         held.copy_ready(readers[1])
@@ -70,7 +59,7 @@ def train_parsing_net(how: ParsingTrainOptions, folders: StoreFolders, workers: 
             logged, host, steps = now, 0.0, run.step
             sizes = {"pictures": pool.seen, "scenes": pool.scenes_seen, "held": held.seen}
             values = {k: round(float(v.detach()), 4) for k, v in last.items()}
-            split = {k: round(v, 1) for k, v in (spent | timer.read_milliseconds()).items()}
+            split = {k: round(v, 1) for k, v in spent.items()}
             append_training_log(
                 how.out, {"step": run.step, "seconds": round(now - begin, 1), **sizes, **split, **values}
             )
@@ -85,8 +74,6 @@ def train_parsing_net(how: ParsingTrainOptions, folders: StoreFolders, workers: 
     readers[1].finish_reading(3.0)
     held.copy_ready(readers[1], 10_000)
     evaluate_parsing_run(how, run, pool, held, end)
-    if monotonic() < end - PROFILE_SECONDS:
-        write_step_profile(how, run, sample_figures(pool, how.batch, generator), pool.ready_scenes)
 
 
 def sample_figures(pool: DevicePool, count: int, generator: torch.Generator) -> Any:

@@ -39,15 +39,15 @@ class WeightAverage:
 class ParsingTrainer:
     """The network, its optimizer and the average of its weights."""
 
-    def __init__(self, how: ParsingTrainOptions, layout: torch.memory_format = torch.channels_last) -> None:
-        self.how, self.layout, self.step = how, layout, 0
+    def __init__(self, how: ParsingTrainOptions) -> None:
+        self.how, self.step = how, 0
         torch.manual_seed(how.seed)
         self.net = ParsingNet()
         if how.begin:
             self.net.load_state_dict(weights.read_weights(how.begin)[1])
         else:
             load_imagenet_trunk(self.net)
-        self.net.to(how.device, memory_format=layout)  # type: ignore[call-overload]
+        self.net.to(how.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean = WeightAverage(self.net, how.mean)
         trained = [p for name, p in self.net.named_parameters() if name.startswith(("stem", "blocks"))]
         fresh = [p for name, p in self.net.named_parameters() if not name.startswith(("stem", "blocks"))]
@@ -63,7 +63,7 @@ class ParsingTrainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["by"]
         self.net.train()
-        seen = samples.inputs.stack_channels().contiguous(memory_format=self.layout)
+        seen = samples.inputs.stack_channels().contiguous(memory_format=torch.channels_last)
         with autocast_on_cuda(how.device):
             out = self.net(seen)
         losses = measure_parsing_losses(split_parsing_outputs(out.float()), samples, how.weights)

@@ -32,7 +32,7 @@ def arm_segments(parents: tuple[int, ...], elbows: tuple[int, ...], wrists: tupl
     return tuple(segments)
 
 
-def hold_hands(
+def undo_arm_twist(
     model: BodyModel,
     moves: Float[Tensor, "B J 3 4"],
     places: Float[Tensor, "B J 3"],
