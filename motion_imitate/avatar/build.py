@@ -14,16 +14,26 @@ from motion_imitate.avatar.body_surface import PhotoBody, place_body
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
 from motion_imitate.avatar.layer_texture import layer_colours
-from motion_imitate.avatar.masks import Plane
+from motion_imitate.avatar.masks import Mask, Plane, pixels_of_points
 from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, fit_crop_window, parse_photo
 from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
 from motion_imitate.avatar.photo_faults import find_photo_faults
-from motion_imitate.avatar.photo_layers import LAYERS, LEAST_ALPHA, TRUNK, cut_photo_layers
+from motion_imitate.avatar.photo_layers import (
+    LAYERS,
+    LEAST_ALPHA,
+    LEG_LAYERS,
+    SKIRT,
+    TRUNK,
+    PhotoLayers,
+    cut_photo_layers,
+)
 from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
 
 FRONT_LEG_BIAS = 0.04  # metres more for the leg in front
-LAYER_BIAS = (0.0, 0.14, 0.14, 0.0, 0.0, 0.08)  # metres that layers count as nearer, in the order of LAYERS
+# metres that layers count as nearer, in the order of LAYERS; last, of legs where a skirt covers them
+LAYER_BIAS = (0.0, 0.14, 0.14, 0.0, 0.0, 0.08, -0.2)
+COVERED_LEG = len(LAYERS)
 
 
 @torch.no_grad()
@@ -39,7 +49,7 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     skin = place_body(bare, source.body[:1], camera, size)
     parsed = parse_person(net, picture, matte, skin)
     layers = cut_photo_layers(parsed, matte[0].numpy(), body, skin)
-    joined = find_joints(layers, np.stack([body.joint_pixel(f"hip_{side}") for side in ("left", "right")]))
+    joined = find_joints(layers, body)
     alphas = layer_alphas(layers, joined)
     mesh = build_layer_mesh(layers, alphas, joined)
     focal = camera.focal[0] * torch.tensor([size[1] / 2, size[0] / 2])
@@ -47,7 +57,7 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     colours = [layer_colours(image, layers, alphas, layer) for layer in LAYERS]
     back = complete_back_colours(colours[TRUNK], alphas[TRUNK], layers, body)
     pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
-    avatar = assemble_avatar(mesh, shape, body, torch.stack(pages), size, layers.front_leg)
+    avatar = assemble_avatar(mesh, shape, layers, body, torch.stack(pages))
     avatar = replace(avatar, faults=find_photo_faults(layers, body))
     return place_in_photo(avatar, window, photo_size)
 
@@ -98,10 +108,9 @@ def pack_texture(colours: Plane, alpha: Plane) -> Tensor:
     return torch.from_numpy((both * 255 + 0.5).clip(0, 255).astype(np.uint8))
 
 
-def assemble_avatar(
-    mesh: LayerMesh, shape: LayerShape, body: PhotoBody, photos: Tensor, size: tuple[int, int], front_leg: int
-) -> Avatar:
+def assemble_avatar(mesh: LayerMesh, shape: LayerShape, layers: PhotoLayers, body: PhotoBody, photos: Tensor) -> Avatar:
     """Fronts, backs and flat strips of all layers as one mesh at rest."""
+    size = body.size
     count = len(mesh.points)
     solid = mesh.solid
     front, back, flat = mesh.faces[solid], mesh.faces[solid][:, [0, 2, 1]] + count, mesh.faces[~solid]
@@ -118,6 +127,8 @@ def assemble_avatar(
     used, faces = np.unique(faces, return_inverse=True)
     kept = torch.from_numpy(used)
     triangles, of_layer = torch.from_numpy(faces.reshape(-1, 3)), torch.from_numpy(layer)
+    covered = find_covered_legs(mesh, layers)
+    biased = np.where(np.concatenate([covered[solid], covered[solid], covered[~solid]]), COVERED_LEG, layer)
     backs = (torch.arange(len(layer)) >= len(front)) & thick
     pages = torch.where(backs & (of_layer == TRUNK), len(LAYERS), of_layer)
     source = source[kept].contiguous()
@@ -128,13 +139,21 @@ def assemble_avatar(
         source,
         triangles,
         pages,
-        of_layer,
-        torch.tensor(LAYER_BIAS) + FRONT_LEG_BIAS * (torch.arange(len(LAYERS)) == front_leg),
+        torch.from_numpy(biased),
+        torch.tensor(LAYER_BIAS) + FRONT_LEG_BIAS * (torch.arange(len(LAYER_BIAS)) == layers.front_leg),
         thick,
         find_solid_faces(source, triangles, pages, thick, photos),
         body.moves[:, :, :3].contiguous(),
         body.places,
         photos,
+    )
+
+
+def find_covered_legs(mesh: LayerMesh, layers: PhotoLayers) -> Mask:
+    """[F] Faces of legs that a skirt covers: they never come through it."""
+    row, column = pixels_of_points(mesh.points[mesh.faces].mean(1), layers.alpha.shape)
+    return (
+        np.isin(mesh.layer, LEG_LAYERS) & layers.region[SKIRT][row, column] & (layers.owner[row, column] != mesh.layer)
     )
 
 

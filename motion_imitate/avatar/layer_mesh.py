@@ -13,6 +13,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from motion_imitate.avatar.body_surface import SIDES, PhotoBody
 from motion_imitate.avatar.masks import (
     Labels,
     Mask,
@@ -68,13 +69,14 @@ class LayerMesh:
         return np.asarray(self.inside[self.faces].any(1))
 
 
-def find_joints(layers: PhotoLayers, hips: NDArray[np.float64]) -> Mask:
-    """Per layer, where it and the trunk are one surface, [L, H, W]; `hips` are the pixels of both joints."""
+def find_joints(layers: PhotoLayers, body: PhotoBody) -> Mask:
+    """Per layer, where it and the trunk are one surface, [L, H, W]."""
     y, x = np.mgrid[: layers.alpha.shape[0], : layers.alpha.shape[1]] + 0.5
     joined = np.zeros((len(LAYERS), *layers.alpha.shape), bool)
     for layer, zone in zip(ARM_LAYERS, layers.shoulders, strict=True):
         joined[layer] = zone
-    for layer, hip in zip(LEG_LAYERS, hips, strict=True):
+    for layer, side in zip(LEG_LAYERS, SIDES, strict=True):
+        hip = body.joint_pixel(f"hip_{side}")
         joined[layer] = (x - hip[0]) ** 2 + (y - hip[1]) ** 2 < (HIP_REACH * layers.unit) ** 2
     joined[SKIRT] = True
     return joined

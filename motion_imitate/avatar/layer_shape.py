@@ -40,7 +40,6 @@ DEPTH_SPIKE = 0.012  # metres that a vertex may stand out from its neighbours
 SPIKE_ROUNDS = 12
 WEIGHT_STIFFNESS = 0.6
 JOINT_TRUST = 8.0  # weight of the body's own weights where layers are joined
-LEG_IN_SKIRT = 0.7  # of its thickness, that a leg has inside a skirt, so that it stays inside
 SKIRT_LEG = 0.18  # share of the way between the legs' axes, from each, over which a skirt follows one leg alone
 INFLATION_SWEEPS = 300
 JOINTS_PER_VERTEX = 8
@@ -117,9 +116,6 @@ def solve_depths(
     edge = edge.clip(0, 1)
     thickness = np.maximum(half, height * middle / pixels_per_metre) * np.sqrt(edge * (2 - edge))
     thickness = np.where(mesh.inside, np.minimum(thickness, most), 0)
-    row, column = pixels_of_points(mesh.points, layers.alpha.shape)
-    covered = np.isin(mesh.owner, LEG_LAYERS) & layers.region[SKIRT][row, column]
-    thickness = np.where(covered, LEG_IN_SKIRT * thickness, thickness)
     return flatten_spikes(mesh, middle, thickness)
 
 

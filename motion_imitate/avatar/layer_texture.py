@@ -15,7 +15,7 @@ from motion_imitate.avatar.masks import (
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, NO_LAYER, PhotoLayers
 from motion_imitate.geometry.raster_numba import Floats, compile_kernel
 
-CUT_MARGIN = 0.7  # pixels from a cut within which colours are mixed with the neighbouring layer's
+CUT_MARGIN = 2.0  # pixels from a cut within which colours, mixed with the neighbouring layer's, are not continued
 CONTACT_SHADOW = 0.010  # of the height from an arm, within which cloth behind it is darker
 
 
@@ -26,7 +26,7 @@ def layer_colours(image: Plane, layers: PhotoLayers, alphas: Plane, layer: int) 
     own = seen | ((alphas[layer] > 0.5) & ~layers.hidden(layer))  # joined layers are opaque beyond the border
     other = (layers.owner != NO_LAYER) & ~own
     apart = -distance_to_edge(other) if other.any() else np.full(image.shape[:2], 1e4, np.float32)
-    known = sure * own * (apart > 3 * CUT_MARGIN)
+    known = sure * own * (apart > CUT_MARGIN)
     if known.sum() < 20:
         known = sure * own
     colours = spread_colours(image, known)
@@ -37,7 +37,7 @@ def layer_colours(image: Plane, layers: PhotoLayers, alphas: Plane, layer: int) 
         fold_hidden_colours(
             colours, image, layers, hidden, np.asarray((known > 0.6) & (apart > CONTACT_SHADOW * layers.unit))
         )
-    keep = (sure * own * (apart > CUT_MARGIN))[..., None]
+    keep = (sure * own)[..., None]
     return np.asarray(colours + (image - colours) * keep, np.float32)
 
 

@@ -7,13 +7,19 @@ import torch
 from torch.testing import assert_close
 
 from motion_imitate.avatar.avatar import THICK_ALPHA, points_to_texels
+from motion_imitate.avatar.build import COVERED_LEG, LAYER_BIAS, find_covered_legs
 from motion_imitate.avatar.draw import draw_avatar
+from motion_imitate.avatar.layer_mesh import build_layer_mesh, find_joints, layer_alphas
+from motion_imitate.avatar.parsing_net import KIND_NAMES, LAYER_NAMES
+from motion_imitate.avatar.photo_layers import LEG_LAYERS, cut_photo_layers
 from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.geometry.camera import camera_to_image
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.portray import make_person
 from motion_imitate.types import Body
+from tests.support import painted
 from tests.support.demo_person import demo_person
+from tests.support.parsed_body import parse_body, place
 
 LEAST_HOLE = 2e-4  # of the person's area
 PHOTO_PSNR = 60.0  # decibels; nothing is resampled
@@ -142,3 +148,25 @@ def test_textures_are_opaque_under_solid_faces(person):
 def test_building_twice_gives_the_same_avatar(person):
     other = make_person(person.source, person.model, "avatar").appearance
     assert_close(vars(other), vars(person.appearance), atol=0, rtol=0)
+
+
+def test_legs_that_a_skirt_covers_are_drawn_behind_it():
+    body = place(*painted.standing(0.0))
+    hips = [body.joint_pixel(f"hip_{side}")[1] for side in ("left", "right")]
+    knees = [body.joint_pixel(f"knee_{side}")[1] for side in ("left", "right")]
+
+    def wear_skirt(layer, kind):
+        rows = np.arange(len(layer))[:, None]
+        covered = (rows > np.mean(hips)) & (rows < np.mean(knees)) & (layer >= LAYER_NAMES.index("leg_left"))
+        layer[covered], kind[covered] = LAYER_NAMES.index("skirt"), KIND_NAMES.index("lower")
+
+    layers = cut_photo_layers(*parse_body(body, wear_skirt), body, body)
+    joined = find_joints(layers, body)
+    mesh = build_layer_mesh(layers, layer_alphas(layers, joined), joined)
+    covered = find_covered_legs(mesh, layers)
+    height = mesh.points[mesh.faces].mean(1)[:, 1]
+    legs = np.isin(mesh.layer, LEG_LAYERS)
+    assert covered.sum() > 20
+    assert not covered[~legs].any()
+    assert not covered[height > np.mean(knees) + 2 * mesh.cell].any()
+    assert LAYER_BIAS[COVERED_LEG] < min(LAYER_BIAS[:COVERED_LEG])

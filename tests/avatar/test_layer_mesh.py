@@ -38,8 +38,7 @@ def built():
     body = place(*painted.standing(0.3))
     parsed, matte = parse_body(body)
     layers = cut_photo_layers(parsed, matte, body, body)
-    hips = np.stack([body.joint_pixel(f"hip_{side}") for side in ("left", "right")])
-    joined = find_joints(layers, hips)
+    joined = find_joints(layers, body)
     alphas = layer_alphas(layers, joined)
     return layers, joined, alphas, build_layer_mesh(layers, alphas, joined)
 
@@ -118,8 +117,8 @@ def test_legs_are_joined_to_the_trunk_around_the_hips():
     body = place(*painted.standing())
     parsed, matte = parse_body(body)
     layers = cut_photo_layers(parsed, matte, body, body)
-    hips = np.array([[100.0, 200.0], [140.0, 200.0]])
-    joined = find_joints(layers, hips)
+    hips = [body.joint_pixel(f"hip_{side}") for side in ("left", "right")]
+    joined = find_joints(layers, body)
     y, x = np.mgrid[: painted.SIZE[0], : painted.SIZE[1]] + 0.5
     for layer, hip in zip(LEG_LAYERS, hips, strict=True):
         assert ((np.hypot(x - hip[0], y - hip[1]) < HIP_REACH * layers.unit) == joined[layer]).all()

@@ -64,7 +64,7 @@ def dressed():
     parsed, matte = parse_body(body)
     layers = cut_photo_layers(parsed, matte, body, body)
     table = np.float32([[0, 0.8, 0], [0.8, 0, 0], [0.8, 0, 0], [0, 0, 0.8], [0, 0, 0.8], [1, 1, 1], [0.5, 0.5, 0.5]])
-    joined = find_joints(layers, np.stack([body.joint_pixel(f"hip_{side}") for side in ("left", "right")]))
+    joined = find_joints(layers, body)
     alphas = layer_alphas(layers, joined)
     return table[layers.owner], layers, alphas, table, joined
 
