@@ -10,7 +10,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, pairwise
 
@@ -160,7 +160,8 @@ class FrameRenderer:
         looks = person.appearance
         if isinstance(looks, Avatar):
             posed = pose_avatar(looks, model, motion.body, motion.camera)
-            draw_avatar_into(picture, looks, camera_to_image(posed, motion.camera)[0])
+            shown = replace(looks, source=posed.source[0])
+            draw_avatar_into(picture, shown, camera_to_image(posed.vertices, motion.camera)[0])
             return
         part, camera = picture[window], crop_camera(motion.camera, window, size)
         scale = min(1.0, self.how.view / max(part.shape[:2]))
