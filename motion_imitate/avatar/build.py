@@ -10,12 +10,14 @@ from torch import Tensor
 
 from motion_imitate.avatar.avatar import Avatar, TurningVertices, find_solid_faces
 from motion_imitate.avatar.back_texture import complete_back_colours
+from motion_imitate.avatar.best_photo import trunk_view
 from motion_imitate.avatar.body_surface import PhotoBody, place_body
 from motion_imitate.avatar.flank_texture import FlankPoints, find_flanks
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
 from motion_imitate.avatar.layer_texture import layer_colours
 from motion_imitate.avatar.masks import Mask, Plane, pixels_of_points
+from motion_imitate.avatar.match_colours import find_kind_colours, match_avatar_colours
 from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, fit_crop_window, parse_photo
 from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
 from motion_imitate.avatar.photo_faults import find_photo_faults
@@ -28,7 +30,7 @@ from motion_imitate.avatar.photo_layers import (
     PhotoLayers,
     cut_photo_layers,
 )
-from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
+from motion_imitate.geometry.camera import body_to_camera, crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
 
 FRONT_LEG_BIAS = 0.04  # metres more for the leg in front
@@ -37,9 +39,16 @@ LAYER_BIAS = (0.0, 0.14, 0.14, 0.0, 0.0, 0.08, -0.2)
 COVERED_LEG = len(LAYERS)
 
 
+def build_avatars(source: Source, dressed: BodyModel, bare: BodyModel, net: ParsingNet) -> tuple[Avatar, ...]:
+    """The avatars of a person, one per photo. `dressed` is the body in its clothes; `net` parses the photos."""
+    alone = len(source) == 1
+    avatars = [build_avatar(source[i : i + 1], dressed, bare, net, alone) for i in range(len(source))]
+    return tuple(match_avatar_colours(avatars))
+
+
 @torch.no_grad()
-def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: ParsingNet) -> Avatar:
-    """The avatar of the first photo's person. `dressed` is the body in its clothes; `net` parses the photo."""
+def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: ParsingNet, alone: bool = True) -> Avatar:
+    """The avatar of a photo's person. `alone`: no other photo shows what this one does not."""
     photo_size = (source.image.shape[2], source.image.shape[3])
     window = find_person_window(source)
     picture, matte = source.image[0][:, *window], source.matte[0][:, *window]
@@ -59,8 +68,9 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     back = complete_back_colours(colours[TRUNK], alphas[TRUNK], layers, body)
     pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
     flanks = find_flanks(mesh, shape, layers, alphas, body, float(focal.mean()))
-    avatar = assemble_avatar(mesh, shape, flanks, layers, body, torch.stack(pages))
-    avatar = replace(avatar, faults=find_photo_faults(layers, body))
+    colours_of_kinds = find_kind_colours(image, layers)
+    avatar = assemble_avatar(mesh, shape, flanks, layers, body, colours_of_kinds, torch.stack(pages))
+    avatar = replace(avatar, faults=find_photo_faults(layers, body, alone))
     return place_in_photo(avatar, window, photo_size)
 
 
@@ -112,7 +122,13 @@ def pack_texture(colours: Plane, alpha: Plane) -> Tensor:
 
 
 def assemble_avatar(
-    mesh: LayerMesh, shape: LayerShape, flanks: FlankPoints, layers: PhotoLayers, body: PhotoBody, photos: Tensor
+    mesh: LayerMesh,
+    shape: LayerShape,
+    flanks: FlankPoints,
+    layers: PhotoLayers,
+    body: PhotoBody,
+    kind_colours: Tensor,
+    photos: Tensor,
 ) -> Avatar:
     """Fronts, backs and flat strips of all layers as one mesh at rest.
 
@@ -158,9 +174,17 @@ def assemble_avatar(
         find_solid_faces(torch.stack([source, at_side]), triangles, pages, thick, photos),
         body.moves[:, :, :3].contiguous(),
         body.places,
+        see_trunk(body),
+        kind_colours,
         photos,
         TurningVertices(turning, at_side[turning], rays.float().tile(3, 1)[kept][turning], steepness[turning]),
     )
+
+
+def see_trunk(body: PhotoBody) -> Float[Tensor, "3"]:
+    """The direction in which a photo sees the trunk, at rest."""
+    trunk = body.model.controls["spine_high"][0]
+    return trunk_view(body.moves[trunk, :, :3], body_to_camera(body.places[None], body.camera)[0, trunk])
 
 
 def pixels_to_points(pixels: NDArray[np.float64], size: tuple[int, int]) -> Float[Tensor, "N 2"]:

@@ -29,16 +29,16 @@ def turned(person, angle):
 
 
 def posed(person, angle):
-    return pose_avatar(person.appearance, person.model, turned(person, angle), person.source.camera[:1])
+    return pose_avatar(person.appearance.avatars[0], person.model, turned(person, angle), person.source.camera[:1])
 
 
 def test_in_the_photos_own_pose_flanks_show_what_the_photo_shows_there(person):
-    assert len(person.appearance.flanks.vertices) > 1000
-    assert_close(posed(person, 0.0).source[0], person.appearance.source, atol=1e-6, rtol=0)
+    assert len(person.appearance.avatars[0].flanks.vertices) > 1000
+    assert_close(posed(person, 0.0).source[0], person.appearance.avatars[0].source, atol=1e-6, rtol=0)
 
 
 def test_from_the_side_flanks_show_what_lies_within_the_person(person):
-    avatar = person.appearance
+    avatar = person.appearance.avatars[0]
     source, vertices = posed(person, math.pi / 2).source[0], avatar.flanks.vertices
     moved = points_to_texels(source, avatar.photos.shape[1:3]) - points_to_texels(
         avatar.source, avatar.photos.shape[1:3]
@@ -53,7 +53,7 @@ def test_from_the_side_flanks_show_what_lies_within_the_person(person):
 
 
 def test_faces_that_are_solid_are_opaque_wherever_their_flanks_may_read(person):
-    avatar = person.appearance
+    avatar = person.appearance.avatars[0]
     size = avatar.photos.shape[1:3]
     for angle in (0.5, 1.0, 1.5):
         texels = points_to_texels(posed(person, angle).source[0], size)[avatar.faces[avatar.solid]].mean(1)
@@ -68,9 +68,9 @@ def test_stripes_go_on_round_the_side(person):
 
     def spread(source):
         vertices = camera_to_image(posed(person, 1.2).vertices, person.source.camera[:1])[0]
-        drawn = draw_avatar(replace(person.appearance, source=source), vertices, size)
+        drawn = draw_avatar(replace(person.appearance.avatars[0], source=source), vertices, size)
         grey, cover = drawn.colour.mean(0).numpy(), drawn.cover[0].numpy() > 0.9
         across = np.abs(np.diff(grey, axis=1))[cover[:, 1:] & cover[:, :-1]]
         return across.mean()
 
-    assert spread(posed(person, 1.2).source[0]) > 1.1 * spread(person.appearance.source)
+    assert spread(posed(person, 1.2).source[0]) > 1.1 * spread(person.appearance.avatars[0].source)
