@@ -40,7 +40,7 @@ class FlankPoints:
 def find_flanks(
     mesh: LayerMesh, shape: LayerShape, layers: PhotoLayers, alphas: Plane, body: PhotoBody, pixels_per_metre: float
 ) -> FlankPoints:
-    """The flanks of all layers but of head and hands: their own ears and fingers look better though they are stretched."""
+    """The flanks of all layers but of head and hands, whose own ears and fingers look better though stretched."""
     wide = FLANK_WIDTH * layers.unit
     solid = np.zeros(len(mesh.points), bool)
     solid[mesh.faces[mesh.solid]] = True
