@@ -101,8 +101,12 @@ def make_person(source: Source, model: BodyModel, renderer: str, weights: Path |
         raise ValueError(f"no renderer {renderer!r}; choose one of {', '.join(RENDERERS)}")
     if renderer != AVATAR_RENDERER:
         return Person.of(source, model, load_generator(renderer, model, weights))
-    bare = cast(BodyModel, bodies.load_body())
-    return Person(source, model, build_avatar(source, model, bare, load_parsing_net()))
+    return Person(source, model, make_avatar(source, model))
+
+
+def make_avatar(source: Source, model: BodyModel) -> Avatar:
+    """The avatar of the first photo's person, with the shipped body model and parsing network."""
+    return build_avatar(source, model, cast(BodyModel, bodies.load_body()), load_parsing_net())
 
 
 def portray(
