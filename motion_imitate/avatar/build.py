@@ -11,6 +11,7 @@ from torch import Tensor
 from motion_imitate.avatar.avatar import Avatar, TurningVertices, find_solid_faces
 from motion_imitate.avatar.back_texture import complete_back_colours
 from motion_imitate.avatar.best_photo import trunk_view
+from motion_imitate.avatar.body_limbs import add_body_limbs, drop_layers, find_body_limbs
 from motion_imitate.avatar.body_surface import PhotoBody, place_body
 from motion_imitate.avatar.flank_texture import FlankPoints, find_flanks
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
@@ -29,7 +30,7 @@ from motion_imitate.avatar.photo_layers import (
     PhotoLayers,
     cut_photo_layers,
 )
-from motion_imitate.geometry.camera import body_to_camera, crop_camera, flip_camera_axes
+from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
 
 
@@ -52,7 +53,9 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     body = place_body(dressed, source.body[:1], camera, size)
     skin = place_body(bare, source.body[:1], camera, size)
     parsed = parse_person(net, picture, matte, skin)
-    layers = cut_photo_layers(parsed, matte[0].numpy(), body, skin)
+    whole = cut_photo_layers(parsed, matte[0].numpy(), body, skin)
+    plain = find_body_limbs(whole, skin)
+    layers = drop_layers(whole, plain)
     joined = find_joints(layers, body)
     alphas = layer_alphas(layers, joined)
     mesh = build_layer_mesh(layers, alphas, joined)
@@ -64,6 +67,7 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     flanks = find_flanks(mesh, shape, layers, alphas, body, float(focal.mean()))
     colours_of_kinds = find_kind_colours(image, layers)
     avatar = assemble_avatar(mesh, shape, flanks, layers, body, colours_of_kinds, torch.stack(pages))
+    avatar = add_body_limbs(avatar, plain, layers, body, source.body.shape[:1], image, None)
     avatar = replace(avatar, faults=find_photo_faults(layers, body, alone))
     return place_in_photo(avatar, window, photo_size)
 
@@ -178,7 +182,7 @@ def assemble_avatar(
 def see_trunk(body: PhotoBody) -> Float[Tensor, "3"]:
     """The direction in which a photo sees the trunk, at rest."""
     trunk = body.model.controls["spine_high"][0]
-    return trunk_view(body.moves[trunk, :, :3], body_to_camera(body.places[None], body.camera)[0, trunk])
+    return trunk_view(body.moves[trunk, :, :3], body.places_in_camera[trunk])
 
 
 def pixels_to_points(pixels: NDArray[np.float64], size: tuple[int, int]) -> Float[Tensor, "N 2"]:
