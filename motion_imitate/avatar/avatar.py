@@ -8,6 +8,7 @@ from torch import Tensor
 
 OPAQUE_ALPHA = 243  # of 255: a surface with more alpha hides what is behind it
 THICK_ALPHA = 127  # the same in thick faces, whose outlines the samples cut: translucent rims would open slits
+HAND_MOVES = 3  # per hidden hand: two that the hand moves with, one for the end of its sleeve
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,13 @@ class Avatar:
     photo_turns: Float[Tensor, "J 3 3"]  # of the body in the photo: each joint's rotation from rest,
     photo_places: Float[Tensor, "J 3"]  # and where it is; body space
     photos: UInt8[Tensor, "N H W 4"]  # RGB and straight alpha; the colours are the person's, without the background
+    hidden_wrists: tuple[int, ...] = ()  # joints; `joints` counts their `HAND_MOVES` after those of the body
     faults: tuple[str, ...] = ()  # what will look wrong, see `find_photo_faults`
 
     def to(self, device: torch.device | str) -> "Avatar":
         """Move every tensor to a device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: value.to(device) for name, value in values.items() if name != "faults"})
+        return replace(self, **{name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)})
 
 
 def points_to_texels(points: Float[Tensor, "*n 2"], size: tuple[int, int]) -> Float[Tensor, "*n 2"]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from motion_imitate.avatar.avatar import Avatar, find_solid_faces
 from motion_imitate.avatar.back_texture import complete_back_colours
+from motion_imitate.avatar.body_hands import add_body_hands
 from motion_imitate.avatar.body_surface import PhotoBody, place_body
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
@@ -58,6 +59,7 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     back = complete_back_colours(colours[TRUNK], alphas[TRUNK], layers, body)
     pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
     avatar = assemble_avatar(mesh, shape, layers, body, torch.stack(pages))
+    avatar = add_body_hands(avatar, layers, skin, source.body.shape[:1], image)
     avatar = replace(avatar, faults=find_photo_faults(layers, body))
     return place_in_photo(avatar, window, photo_size)
 

@@ -1,0 +1,142 @@
+"""Give an avatar the body model's own hands, in the face's skin colour, where the photo hides the person's."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from motion_imitate.avatar.avatar import HAND_MOVES, Avatar
+from motion_imitate.avatar.body_surface import LIMB_NUMBERS, SIDES, PhotoBody, rigid_hand_weights
+from motion_imitate.avatar.masks import Plane
+from motion_imitate.avatar.photo_layers import ARM_LAYERS, FACE, SKIN, PhotoLayers
+from motion_imitate.bodies.coarse import coarsen_mesh
+from motion_imitate.bodies.parts import PART_LIMBS
+from motion_imitate.geometry.mesh import vertex_normals
+from motion_imitate.types import Body, BodyModel
+
+ARM_REACH = 0.05  # of the height between a wrist and the arm's layer; if there is more, the hand would float
+SLEEVE_REACH = 0.07  # metres of forearm that come with a hand, under the sleeve
+SLEEVE_BIAS = 0.02  # metres that the sleeve counts as nearer than the hand
+MOST_VERTICES = 420
+LEAST_SKIN = 30  # pixels of which a colour is taken
+LIT_SKIN = (0.4, 0.9)  # quantiles of the skin's brightness, between which its colour is taken
+DARKEST = 0.45  # of the shades of skin
+SHADE_POWERS = (0.8, 1.1, 1.2)  # of red, green and blue: shaded skin is redder
+SHADE_SPAN = 0.9  # of the page's width, that the shades read
+LIGHT = (0.0, 0.8, 0.6)  # direction in body space at rest, where the palms face down
+PALM_SHADE = 0.6  # of the shades, between the back of a hand and its palm
+CREASE_REACH = 0.025  # metres within which other parts of a hand shade it
+CREASE_SHADE = 2.0
+
+
+@dataclass(frozen=True)
+class HandMesh:
+    """A hand with relaxed fingers and a piece of its forearm, at rest."""
+
+    at: Float[Tensor, "V 3"]
+    share: Float[Tensor, " V"]  # by which a vertex moves with the wrist; by the rest, with the joint above it
+    shade: Float[Tensor, " V"]  # brightness, 0 to 1
+    faces: Int[Tensor, "F 3"]
+
+
+def add_body_hands(
+    avatar: Avatar, layers: PhotoLayers, skin: PhotoBody, shape: Float[Tensor, "1 S"], image: Plane
+) -> Avatar:
+    """Add the hands that the photo hides. `skin` is the bare body of that shape in the photo."""
+    lost = [side for layer, side in zip(ARM_LAYERS, SIDES, strict=True) if layer in layers.lost_hands]
+    lost = [side for side in lost if sleeve_reaches_wrist(layers, skin, side)]
+    colour = skin_colour(image, layers)
+    if not lost or colour is None:
+        return avatar
+    avatar = replace(avatar, photos=torch.cat([avatar.photos, paint_skin_shades(colour, avatar.photos)]))
+    for side in lost:
+        avatar = append_hand(avatar, skin.model, side, hand_mesh(skin.model, shape, side))
+    return avatar
+
+
+def sleeve_reaches_wrist(layers: PhotoLayers, body: PhotoBody, side: str) -> bool:
+    """Whether the photo shows the arm nearly down to the wrist."""
+    row, column = np.nonzero(layers.seen(ARM_LAYERS[SIDES.index(side)]))
+    wrist = body.joint_pixel(f"wrist_{side}")
+    return bool((np.hypot(column + 0.5 - wrist[0], row + 0.5 - wrist[1]) < ARM_REACH * layers.unit).any())
+
+
+def skin_colour(image: Plane, layers: PhotoLayers) -> Float[Tensor, "3"] | None:
+    """The colour of the face's lit half, or of other skin if no face is seen; None if there is no skin."""
+    for kind in (FACE, SKIN):
+        pixels = image[(layers.kind == kind) & (layers.alpha > 0.95)]
+        if len(pixels) >= LEAST_SKIN:
+            light = pixels.mean(1)
+            low, high = np.quantile(light, LIT_SKIN)
+            return torch.from_numpy(np.median(pixels[(light >= low) & (light <= high)], 0)).float()
+    return None
+
+
+def paint_skin_shades(colour: Float[Tensor, "3"], photos: Tensor) -> Tensor:
+    """A page [1, H, W, 4] whose columns are shades of skin, from dark to light."""
+    _, height, width, _ = photos.shape
+    light = torch.linspace(DARKEST, 1, width)[:, None] ** torch.tensor(SHADE_POWERS)
+    shades = torch.cat([(colour * light).clamp(0, 1), torch.ones(width, 1)], 1)
+    return (shades * 255 + 0.5).to(torch.uint8).expand(1, height, width, 4).contiguous()
+
+
+def hand_mesh(model: BodyModel, shape: Float[Tensor, "1 S"], side: str) -> HandMesh:
+    """The body model's hand. The right one is the left one's mirror image."""
+    posed, joints = model(Body(model.relaxed[None], shape))
+    at, left = posed[0], SIDES[0]
+    elbow, wrist = (joints[0, model.controls[f"{name}_{left}"][0]] for name in ("elbow", "wrist"))
+    beyond = (at - wrist) @ torch.nn.functional.normalize(wrist - elbow, dim=0) > -SLEEVE_REACH
+    limbs = torch.tensor(PART_LIMBS)[model.parts]
+    lower = torch.isin(limbs, torch.tensor([LIMB_NUMBERS[left][group] for group in ("hand", "forearm")]))
+    vertices, faces = model.faces[lower & beyond[model.faces].all(1)].unique(return_inverse=True)
+    shade = shade_hand(at[vertices], faces)
+    kept, triangles = coarsen_mesh(at[vertices], faces, model.skin.weights[vertices].argmax(1), MOST_VERTICES)
+    chosen = vertices[kept]
+    if side != left:
+        chosen, triangles = model.mirror_vertices[chosen], triangles.flip(1)
+    share = rigid_hand_weights(model)[chosen, model.controls[f"wrist_{side}"][0]]
+    return HandMesh(at[chosen], share, shade[kept], triangles)
+
+
+def shade_hand(at: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, " V"]:
+    """Brightness from 0 to 1: darker below, as at the palm, and between fingers."""
+    normals = vertex_normals(at[None], faces)[0]
+    way = at - at[:, None]  # [V, V, 3] from each to each
+    length = way.norm(dim=-1)
+    facing = torch.einsum("vwx,vx->vw", way, normals) / length.clamp(min=1e-6)
+    near = (length < CREASE_REACH) & (length > 0)
+    crease = ((facing - 0.2).clamp(min=0) * near).sum(1) / near.sum(1).clamp(min=1)
+    lit = 0.5 + 0.5 * normals @ torch.tensor(LIGHT)
+    return (1 - PALM_SHADE * (1 - lit) - CREASE_SHADE * crease).clamp(0, 1)
+
+
+def append_hand(avatar: Avatar, model: BodyModel, side: str, hand: HandMesh) -> Avatar:
+    """Add a hand that is coloured by the last page, and let the end of its sleeve shrink when it appears."""
+    arm, wrist = ARM_LAYERS[SIDES.index(side)], model.controls[f"wrist_{side}"][0]
+    first = len(model.skin.parents) + HAND_MOVES * len(avatar.hidden_wrists)
+    of_arm = torch.zeros(len(avatar.rest), dtype=torch.bool)
+    of_arm[avatar.faces[avatar.layer == arm]] = True
+    sleeve = torch.where(of_arm[:, None] & (avatar.joints == wrist), first + HAND_MOVES - 1, avatar.joints)
+    count, width = len(hand.at), avatar.joints.shape[1]
+    joints = torch.full((count, width), first)
+    joints[:, 1] = first + 1
+    weights = torch.zeros(count, width)
+    weights[:, 0], weights[:, 1] = hand.share, 1 - hand.share
+    shades = torch.stack([(hand.shade * 2 - 1) * SHADE_SPAN, torch.zeros(count)], 1)
+    some = torch.ones(len(hand.faces), dtype=torch.bool)
+    return replace(
+        avatar,
+        rest=torch.cat([avatar.rest, hand.at]),
+        joints=torch.cat([sleeve, joints]),
+        weights=torch.cat([avatar.weights, weights]),
+        source=torch.cat([avatar.source, shades]),
+        faces=torch.cat([avatar.faces, hand.faces + len(avatar.rest)]),
+        photo=torch.cat([avatar.photo, some * (len(avatar.photos) - 1)]),
+        layer=torch.cat([avatar.layer, some * len(avatar.bias)]),
+        bias=torch.cat([avatar.bias, avatar.bias[arm, None] - SLEEVE_BIAS]),
+        thick=torch.cat([avatar.thick, some]),
+        solid=torch.cat([avatar.solid, some]),
+        hidden_wrists=(*avatar.hidden_wrists, wrist),
+    )
