@@ -16,19 +16,21 @@ from motion_imitate.bodies.parts import PART_LIMBS
 from motion_imitate.geometry.mesh import vertex_normals
 from motion_imitate.types import Body, BodyModel
 
-ARM_REACH = 0.05  # of the height between a wrist and the arm's layer; if there is more, the hand would float
-SLEEVE_REACH = 0.07  # metres of forearm that come with a hand, under the sleeve
-SLEEVE_BIAS = 0.02  # metres that the sleeve counts as nearer than the hand
-MOST_VERTICES = 420
+FOREARM_WIDTH = 0.05  # of the height from the forearm's axis, within which a sleeve is its
+SLEEVE_QUANTILE = 0.9  # of a sleeve's pixels along the forearm, where it ends
+LEAST_SLEEVE = 0.3  # of the forearm that the photo must show, so that the hand does not float
+SLEEVE_REACH = 0.06  # metres of forearm that come with a hand, under the sleeve
+SLEEVE_BIAS = 0.04  # metres that the sleeve counts as nearer than the hand
+MOST_VERTICES = 800
 LEAST_SKIN = 30  # pixels of which a colour is taken
 LIT_SKIN = (0.4, 0.9)  # quantiles of the skin's brightness, between which its colour is taken
-DARKEST = 0.45  # of the shades of skin
-SHADE_POWERS = (0.8, 1.1, 1.2)  # of red, green and blue: shaded skin is redder
+DARKEST, BRIGHTEST = 0.55, 1.1  # of the shades of skin
+SHADE_POWERS = (0.8, 1.1, 1.15)  # of red, green and blue: shaded skin is redder
 SHADE_SPAN = 0.9  # of the page's width, that the shades read
 LIGHT = (0.0, 0.8, 0.6)  # direction in body space at rest, where the palms face down
-PALM_SHADE = 0.6  # of the shades, between the back of a hand and its palm
+PALM_SHADE = 0.34  # of the shades, between the back of a hand and its palm
 CREASE_REACH = 0.025  # metres within which other parts of a hand shade it
-CREASE_SHADE = 2.0
+CREASE_SHADE = 1.6
 
 
 @dataclass(frozen=True)
@@ -45,22 +47,28 @@ def add_body_hands(
     avatar: Avatar, layers: PhotoLayers, skin: PhotoBody, shape: Float[Tensor, "1 S"], image: Plane
 ) -> Avatar:
     """Add the hands that the photo hides. `skin` is the bare body of that shape in the photo."""
-    lost = [side for layer, side in zip(ARM_LAYERS, SIDES, strict=True) if layer in layers.lost_hands]
-    lost = [side for side in lost if sleeve_reaches_wrist(layers, skin, side)]
+    lost = {SIDES[ARM_LAYERS.index(layer)] for layer in layers.lost_hands}
+    ends = {side: sleeve_end(layers, skin, side) for side in SIDES if side in lost}
+    ends = {side: end for side, end in ends.items() if end > LEAST_SLEEVE}
     colour = skin_colour(image, layers)
-    if not lost or colour is None:
+    if not ends or colour is None:
         return avatar
     avatar = replace(avatar, photos=torch.cat([avatar.photos, paint_skin_shades(colour, avatar.photos)]))
-    for side in lost:
-        avatar = append_hand(avatar, skin.model, side, hand_mesh(skin.model, shape, side))
+    for side, end in ends.items():
+        avatar = append_hand(avatar, skin.model, side, hand_mesh(skin.model, shape, side, end))
     return avatar
 
 
-def sleeve_reaches_wrist(layers: PhotoLayers, body: PhotoBody, side: str) -> bool:
-    """Whether the photo shows the arm nearly down to the wrist."""
+def sleeve_end(layers: PhotoLayers, body: PhotoBody, side: str) -> float:
+    """How far the photo shows the arm: 0 at the elbow or above, 1 at the wrist or beyond."""
+    elbow, wrist = (body.joint_pixel(f"{name}_{side}") for name in ("elbow", "wrist"))
     row, column = np.nonzero(layers.seen(ARM_LAYERS[SIDES.index(side)]))
-    wrist = body.joint_pixel(f"wrist_{side}")
-    return bool((np.hypot(column + 0.5 - wrist[0], row + 0.5 - wrist[1]) < ARM_REACH * layers.unit).any())
+    from_elbow = np.stack([column, row], 1) + 0.5 - elbow
+    way = wrist - elbow
+    length = max(float(np.hypot(*way)), 1.0)
+    along, aside = from_elbow @ way / length**2, from_elbow @ (-way[1], way[0]) / length
+    along = along[(np.abs(aside) < FOREARM_WIDTH * layers.unit) & (along > 0)]
+    return float(np.quantile(along, SLEEVE_QUANTILE).clip(0, 1)) if len(along) else 0.0
 
 
 def skin_colour(image: Plane, layers: PhotoLayers) -> Float[Tensor, "3"] | None:
@@ -77,17 +85,19 @@ def skin_colour(image: Plane, layers: PhotoLayers) -> Float[Tensor, "3"] | None:
 def paint_skin_shades(colour: Float[Tensor, "3"], photos: Tensor) -> Tensor:
     """A page [1, H, W, 4] whose columns are shades of skin, from dark to light."""
     _, height, width, _ = photos.shape
-    light = torch.linspace(DARKEST, 1, width)[:, None] ** torch.tensor(SHADE_POWERS)
+    light = torch.linspace(DARKEST, BRIGHTEST, width)[:, None] ** torch.tensor(SHADE_POWERS)
     shades = torch.cat([(colour * light).clamp(0, 1), torch.ones(width, 1)], 1)
     return (shades * 255 + 0.5).to(torch.uint8).expand(1, height, width, 4).contiguous()
 
 
-def hand_mesh(model: BodyModel, shape: Float[Tensor, "1 S"], side: str) -> HandMesh:
-    """The body model's hand. The right one is the left one's mirror image."""
+def hand_mesh(model: BodyModel, shape: Float[Tensor, "1 S"], side: str, end: float) -> HandMesh:
+    """The body model's hand, and its forearm up to where the sleeve ends, see `sleeve_end`. The right one is the left
+    one's mirror image."""
     posed, joints = model(Body(model.relaxed[None], shape))
     at, left = posed[0], SIDES[0]
     elbow, wrist = (joints[0, model.controls[f"{name}_{left}"][0]] for name in ("elbow", "wrist"))
-    beyond = (at - wrist) @ torch.nn.functional.normalize(wrist - elbow, dim=0) > -SLEEVE_REACH
+    way = wrist - elbow
+    beyond = (at - elbow) @ way / way.norm() > end * way.norm() - SLEEVE_REACH
     limbs = torch.tensor(PART_LIMBS)[model.parts]
     lower = torch.isin(limbs, torch.tensor([LIMB_NUMBERS[left][group] for group in ("hand", "forearm")]))
     vertices, faces = model.faces[lower & beyond[model.faces].all(1)].unique(return_inverse=True)
