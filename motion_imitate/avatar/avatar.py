@@ -1,6 +1,7 @@
 """The avatar: skinned, textured meshes cut from photos, made once per person."""
 
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -8,7 +9,15 @@ from torch import Tensor
 
 OPAQUE_ALPHA = 243  # of 255: a surface with more alpha hides what is behind it
 THICK_ALPHA = 127  # the same in thick faces, whose outlines the samples cut: translucent rims would open slits
-HAND_MOVES = 3  # per hidden hand: two that the hand moves with, one for the end of its sleeve
+HAND_MOVES = 3  # per hidden hand: wrist and forearm of the hand, wrist of its sleeve
+
+
+class HiddenHand(NamedTuple):
+    """A hand that the photo does not show, see `hidden_hands`."""
+
+    elbow: int  # joints
+    wrist: int
+    end: float  # of the way from elbow to wrist, where the sleeve ends
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class Avatar:
     photo_turns: Float[Tensor, "J 3 3"]  # of the body in the photo: each joint's rotation from rest,
     photo_places: Float[Tensor, "J 3"]  # and where it is; body space
     photos: UInt8[Tensor, "N H W 4"]  # RGB and straight alpha; the colours are the person's, without the background
-    hidden_wrists: tuple[int, ...] = ()  # joints; `joints` counts their `HAND_MOVES` after those of the body
+    hidden_hands: tuple[HiddenHand, ...] = ()  # `joints` counts their `HAND_MOVES` after those of the body
     faults: tuple[str, ...] = ()  # what will look wrong, see `find_photo_faults`
 
     def to(self, device: torch.device | str) -> "Avatar":

@@ -7,18 +7,19 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import HAND_MOVES, Avatar
+from motion_imitate.avatar.avatar import HAND_MOVES, Avatar, HiddenHand
 from motion_imitate.avatar.body_surface import LIMB_NUMBERS, SIDES, PhotoBody, rigid_hand_weights
 from motion_imitate.avatar.masks import Plane
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, FACE, SKIN, PhotoLayers
 from motion_imitate.bodies.coarse import coarsen_mesh
 from motion_imitate.bodies.parts import PART_LIMBS
+from motion_imitate.bodies.skinning import rest_shape
 from motion_imitate.geometry.mesh import vertex_normals
 from motion_imitate.types import Body, BodyModel
 
-FOREARM_WIDTH = 0.05  # of the height from the forearm's axis, within which a sleeve is its
-SLEEVE_QUANTILE = 0.9  # of a sleeve's pixels along the forearm, where it ends
-LEAST_SLEEVE = 0.3  # of the forearm that the photo must show, so that the hand does not float
+FOREARM_WIDTH = 0.1  # metres from the forearm's axis, within which a sleeve is its
+SLEEVE_QUANTILE = 0.9  # of a sleeve's vertices along the forearm, where it ends
+LEAST_SLEEVE = 0.15  # of the forearm that the photo must show, so that the hand does not float
 SLEEVE_REACH = 0.06  # metres of forearm that come with a hand, under the sleeve
 SLEEVE_BIAS = 0.04  # metres that the sleeve counts as nearer than the hand
 MOST_VERTICES = 800
@@ -48,27 +49,32 @@ def add_body_hands(
 ) -> Avatar:
     """Add the hands that the photo hides. `skin` is the bare body of that shape in the photo."""
     lost = {SIDES[ARM_LAYERS.index(layer)] for layer in layers.lost_hands}
-    ends = {side: sleeve_end(layers, skin, side) for side in SIDES if side in lost}
+    ends = {side: sleeve_end(avatar, skin.model, shape, side) for side in SIDES if side in lost}
     ends = {side: end for side, end in ends.items() if end > LEAST_SLEEVE}
     colour = skin_colour(image, layers)
     if not ends or colour is None:
         return avatar
     avatar = replace(avatar, photos=torch.cat([avatar.photos, paint_skin_shades(colour, avatar.photos)]))
     for side, end in ends.items():
-        avatar = append_hand(avatar, skin.model, side, hand_mesh(skin.model, shape, side, end))
+        avatar = append_hand(avatar, skin.model, side, end, hand_mesh(skin.model, shape, side, end))
     return avatar
 
 
-def sleeve_end(layers: PhotoLayers, body: PhotoBody, side: str) -> float:
+def sleeve_end(avatar: Avatar, model: BodyModel, shape: Float[Tensor, "1 S"], side: str) -> float:
     """How far the photo shows the arm: 0 at the elbow or above, 1 at the wrist or beyond."""
-    elbow, wrist = (body.joint_pixel(f"{name}_{side}") for name in ("elbow", "wrist"))
-    row, column = np.nonzero(layers.seen(ARM_LAYERS[SIDES.index(side)]))
-    from_elbow = np.stack([column, row], 1) + 0.5 - elbow
+    elbow, wrist = (rest_shape(model.skin, shape)[1][0, joint] for joint in forearm_joints(model, side))
     way = wrist - elbow
-    length = max(float(np.hypot(*way)), 1.0)
-    along, aside = from_elbow @ way / length**2, from_elbow @ (-way[1], way[0]) / length
-    along = along[(np.abs(aside) < FOREARM_WIDTH * layers.unit) & (along > 0)]
-    return float(np.quantile(along, SLEEVE_QUANTILE).clip(0, 1)) if len(along) else 0.0
+    of_arm = avatar.rest[avatar.faces[avatar.layer == ARM_LAYERS[SIDES.index(side)]].unique()]
+    along = (of_arm - elbow) @ way / way.square().sum()
+    aside = (of_arm - elbow - along[:, None] * way).norm(dim=1)
+    along = along[(aside < FOREARM_WIDTH) & (along > 0)]
+    return float(along.quantile(SLEEVE_QUANTILE).clamp(max=1)) if len(along) else 0.0
+
+
+def forearm_joints(model: BodyModel, side: str) -> tuple[int, int]:
+    """The joints of elbow and wrist."""
+    elbow, wrist = (model.controls[f"{name}_{side}"][0] for name in ("elbow", "wrist"))
+    return elbow, wrist
 
 
 def skin_colour(image: Plane, layers: PhotoLayers) -> Float[Tensor, "3"] | None:
@@ -95,7 +101,7 @@ def hand_mesh(model: BodyModel, shape: Float[Tensor, "1 S"], side: str, end: flo
     one's mirror image."""
     posed, joints = model(Body(model.relaxed[None], shape))
     at, left = posed[0], SIDES[0]
-    elbow, wrist = (joints[0, model.controls[f"{name}_{left}"][0]] for name in ("elbow", "wrist"))
+    elbow, wrist = (joints[0, joint] for joint in forearm_joints(model, left))
     way = wrist - elbow
     beyond = (at - elbow) @ way / way.norm() > end * way.norm() - SLEEVE_REACH
     limbs = torch.tensor(PART_LIMBS)[model.parts]
@@ -122,10 +128,10 @@ def shade_hand(at: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]) -> Float[Ten
     return (1 - PALM_SHADE * (1 - lit) - CREASE_SHADE * crease).clamp(0, 1)
 
 
-def append_hand(avatar: Avatar, model: BodyModel, side: str, hand: HandMesh) -> Avatar:
+def append_hand(avatar: Avatar, model: BodyModel, side: str, end: float, hand: HandMesh) -> Avatar:
     """Add a hand that is coloured by the last page, and let the end of its sleeve shrink when it appears."""
-    arm, wrist = ARM_LAYERS[SIDES.index(side)], model.controls[f"wrist_{side}"][0]
-    first = len(model.skin.parents) + HAND_MOVES * len(avatar.hidden_wrists)
+    arm, (elbow, wrist) = ARM_LAYERS[SIDES.index(side)], forearm_joints(model, side)
+    first = len(model.skin.parents) + HAND_MOVES * len(avatar.hidden_hands)
     of_arm = torch.zeros(len(avatar.rest), dtype=torch.bool)
     of_arm[avatar.faces[avatar.layer == arm]] = True
     sleeve = torch.where(of_arm[:, None] & (avatar.joints == wrist), first + HAND_MOVES - 1, avatar.joints)
@@ -148,5 +154,5 @@ def append_hand(avatar: Avatar, model: BodyModel, side: str, hand: HandMesh) -> 
         bias=torch.cat([avatar.bias, avatar.bias[arm, None] - SLEEVE_BIAS]),
         thick=torch.cat([avatar.thick, some]),
         solid=torch.cat([avatar.solid, some]),
-        hidden_wrists=(*avatar.hidden_wrists, wrist),
+        hidden_hands=(*avatar.hidden_hands, HiddenHand(elbow, wrist, end)),
     )

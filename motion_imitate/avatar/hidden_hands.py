@@ -7,7 +7,7 @@ from torch import Tensor
 from motion_imitate.avatar.avatar import HAND_MOVES, Avatar
 from motion_imitate.types import BodyModel
 
-HIDDEN_REACH, SHOWN_REACH = 0.03, 0.13  # metres of the wrist from its place in the photo, over which the hand appears
+HIDDEN_REACH, SHOWN_REACH = 0.02, 0.09  # metres of the wrist from its place in the photo, over which the hand appears
 
 
 def append_hand_moves(
@@ -17,16 +17,27 @@ def append_hand_moves(
     held: Float[Tensor, "B J 3 4"],
     places: Float[Tensor, "B J 3"],
 ) -> Float[Tensor, "B M 3 4"]:
-    """The joints' movements `held`, then `HAND_MOVES` for each hidden hand: what the hand's vertices move with, which
-    grows out of the wrist, and what the end of its sleeve moves with, which shrinks into it."""
+    """The joints' movements `held`, then `HAND_MOVES` for each hidden hand: the hand grows out of its sleeve, whose end
+    beyond the wrist shrinks into the wrist. The hand's own turns are those of `moves`."""
     every = [held]
-    for wrist in avatar.hidden_wrists:
-        shown = hand_shown_share(avatar, model, moves, places, wrist)[:, None, None, None]
-        pivot = places[:, wrist, None, :, None]
-        hand = moves[:, [wrist, model.skin.parents[wrist]]]
-        for scale, part in ((shown, hand), (1 - shown, held[:, [wrist]])):
-            every.append(torch.cat([part[..., :3] * scale, part[..., 3:] * scale + pivot * (1 - scale)], -1))
+    for hidden in avatar.hidden_hands:
+        shown = hand_shown_share(avatar, model, moves, places, hidden.wrist)[:, None]
+        elbow, wrist = places[:, hidden.elbow], places[:, hidden.wrist]
+        hand = moves[:, [hidden.wrist, model.skin.parents[hidden.wrist]]]
+        every += [
+            scale_about(hand, elbow.lerp(wrist, hidden.end), shown),
+            scale_about(held[:, [hidden.wrist]], wrist, 1 - shown),
+        ]
     return torch.cat(every, 1)
+
+
+def scale_about(
+    moves: Float[Tensor, "B N 3 4"], pivot: Float[Tensor, "B 3"], scale: Float[Tensor, "B 1"]
+) -> Float[Tensor, "B N 3 4"]:
+    """Movements, followed by scaling about a point."""
+    shift = (pivot * (1 - scale))[:, None, :, None]
+    moved = moves * scale[..., None, None]
+    return torch.cat([moved[..., :3], moved[..., 3:] + shift], -1)
 
 
 def hand_shown_share(
