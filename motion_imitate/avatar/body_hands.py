@@ -10,6 +10,7 @@ from torch import Tensor
 from motion_imitate.avatar.avatar import HAND_MOVES, Avatar, HiddenHand
 from motion_imitate.avatar.body_surface import LIMB_NUMBERS, SIDES, PhotoBody, rigid_hand_weights
 from motion_imitate.avatar.masks import Plane
+from motion_imitate.avatar.photo_faults import arm_is_hidden
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, FACE, SKIN, PhotoLayers
 from motion_imitate.bodies.coarse import coarsen_mesh
 from motion_imitate.bodies.parts import PART_LIMBS
@@ -19,7 +20,7 @@ from motion_imitate.types import Body, BodyModel
 
 FOREARM_WIDTH = 0.1  # metres from the forearm's axis, within which a sleeve is its
 SLEEVE_QUANTILE = 0.9  # of a sleeve's vertices along the forearm, where it ends
-LEAST_SLEEVE = 0.15  # of the forearm that the photo must show, so that the hand does not float
+LEAST_SLEEVE = 0.15  # of the forearm that the photo must show
 SLEEVE_REACH = 0.06  # metres of forearm that come with a hand, under the sleeve
 SLEEVE_BIAS = 0.04  # metres that the sleeve counts as nearer than the hand
 MOST_VERTICES = 800
@@ -48,9 +49,9 @@ def add_body_hands(
     avatar: Avatar, layers: PhotoLayers, skin: PhotoBody, shape: Float[Tensor, "1 S"], image: Plane
 ) -> Avatar:
     """Add the hands that the photo hides. `skin` is the bare body of that shape in the photo."""
-    lost = {SIDES[ARM_LAYERS.index(layer)] for layer in layers.lost_hands}
-    ends = {side: sleeve_end(avatar, skin.model, shape, side) for side in SIDES if side in lost}
-    ends = {side: end for side, end in ends.items() if end > LEAST_SLEEVE}
+    lost = [SIDES[ARM_LAYERS.index(layer)] for layer in layers.lost_hands if not arm_is_hidden(layer, layers, skin)]
+    ends = {side: sleeve_end(avatar, skin.model, shape, side) for side in lost}
+    ends = {side: end for side, end in ends.items() if end > LEAST_SLEEVE}  # else the hand would float
     colour = skin_colour(image, layers)
     if not ends or colour is None:
         return avatar

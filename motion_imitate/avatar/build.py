@@ -60,7 +60,7 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
     avatar = assemble_avatar(mesh, shape, layers, body, torch.stack(pages))
     avatar = add_body_hands(avatar, layers, skin, source.body.shape[:1], image)
-    avatar = replace(avatar, faults=find_photo_faults(layers, body))
+    avatar = replace(avatar, faults=find_photo_faults(layers, body, avatar.hidden_hands))
     return place_in_photo(avatar, window, photo_size)
 
 

@@ -1,9 +1,11 @@
 """What will look wrong of a photo's person once they move, one sentence each."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from motion_imitate.avatar.avatar import HiddenHand
 from motion_imitate.avatar.body_surface import ARM_LIMBS, SIDES, PhotoBody
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, PhotoLayers
 
@@ -13,8 +15,8 @@ LEAST_ARM = 0.4  # of the pixels that the body's arm has, that must be seen of t
 LEAST_ARM_PIXELS = 200  # of the body's arm; smaller ones are outside the photo
 
 
-def find_photo_faults(layers: PhotoLayers, body: PhotoBody) -> tuple[str, ...]:
-    """The faults that can be known beforehand."""
+def find_photo_faults(layers: PhotoLayers, body: PhotoBody, hands: Sequence[HiddenHand] = ()) -> tuple[str, ...]:
+    """The faults that can be known beforehand. `hands`: those that are drawn although the photo does not show them."""
     faults = []
     turn = shoulder_turn(body)
     if turn > MOST_TURN:
@@ -24,14 +26,25 @@ def find_photo_faults(layers: PhotoLayers, body: PhotoBody) -> tuple[str, ...]:
         )
     if thighs_are_raised(body):
         faults.append("the person sits or crouches, so their legs will look torn when they stand")
-    surface = body.limbs_of(body.whole_surface)
+    drawn = [hand.wrist for hand in hands]
     for layer, side in zip(ARM_LAYERS, SIDES, strict=True):
-        expected = np.isin(surface, ARM_LIMBS[side]).sum()
-        if expected >= LEAST_ARM_PIXELS and layers.seen(layer).sum() < LEAST_ARM * expected:
+        if arm_is_hidden(layer, layers, body):
             faults.append(f"most of the {side} arm is hidden, so it will look wrong when it moves")
+        elif body.model.controls[f"wrist_{side}"][0] in drawn:
+            faults.append(
+                f"the {side} hand is hidden, so a plain one in the face's colour will appear when it comes out; give a"
+                " photo that shows both hands for a better result"
+            )
         elif layer in layers.lost_hands:
-            faults.append(f"the {side} hand is hidden, so it will look like cloth when it moves")
+            faults.append(f"the {side} hand is hidden, so it will be missing when it comes out")
     return tuple(faults)
+
+
+def arm_is_hidden(layer: int, layers: PhotoLayers, body: PhotoBody) -> bool:
+    """Whether the photo shows little of an arm that is inside it."""
+    limbs = ARM_LIMBS[SIDES[ARM_LAYERS.index(layer)]]
+    expected = np.isin(body.limbs_of(body.whole_surface), limbs).sum()
+    return bool(expected >= LEAST_ARM_PIXELS and layers.seen(layer).sum() < LEAST_ARM * expected)
 
 
 def shoulder_turn(body: PhotoBody) -> float:

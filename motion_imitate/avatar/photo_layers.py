@@ -42,9 +42,9 @@ HOLE_ALPHA = (0.10, 0.55)  # of the parsed alpha: below the first the matte has 
 LEAST_SKIRT = 0.006  # of the squared height; smaller skirts are part of what is next to them
 LEAST_PIECE = 0.12  # of its layer's largest piece, that another one must have to move with it
 OVERLAP = 0.004  # of the height by which a layer goes on beneath those in front of it
-HAND_REACH = 0.02  # of the height around the body's hand, within which the photo's hand may be
+HAND_REACH = 0.05  # of the height around the body's hand, within which the photo's hand may be
 LEAST_HAND = 20  # pixels of the body's hand; a smaller one is outside the photo
-LOST_HAND_SKIN = 0.2  # pixels of the arm's skin for each of the body's hand, below which the photo does not show it
+LOST_HAND_SKIN = 0.1  # pixels of the arm's skin for each of the body's hand, below which the photo does not show it
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,15 @@ def reassign_fragments(owner: Labels) -> Labels:
 
 def hand_is_lost(layer: int, kind: Labels, owner: Labels, body: PhotoBody) -> bool:
     """Whether the photo does not show the arm's hand: it is in a pocket, or behind something."""
-    hand = body.find_surface([LIMB_NUMBERS[SIDES[ARM_LAYERS.index(layer)]]["hand"]]).covered
-    around = grow_mask(hand, HAND_REACH * body.stature)
-    seen = around & (owner == layer) & (kind == SKIN)
-    return bool(hand.sum() >= LEAST_HAND and seen.sum() < LOST_HAND_SKIN * hand.sum())
+    side = SIDES[ARM_LAYERS.index(layer)]
+    hand = body.find_surface([LIMB_NUMBERS[side]["hand"]]).covered
+    if hand.sum() < LEAST_HAND:
+        return False
+    row, column = np.nonzero(grow_mask(hand, HAND_REACH * body.stature) & (owner == layer) & (kind == SKIN))
+    wrist = body.joint_pixel(f"wrist_{side}")
+    way = np.argwhere(hand).mean(0)[::-1] + 0.5 - wrist
+    beyond = (np.stack([column, row], 1) + 0.5 - wrist) @ way > 0  # not the skin of the forearm
+    return bool(beyond.sum() < LOST_HAND_SKIN * hand.sum())
 
 
 def find_shoulders(body: PhotoBody, unit: float) -> Mask:
