@@ -18,9 +18,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import Avatar
-from motion_imitate.avatar.draw import draw_avatar_into
-from motion_imitate.avatar.pose import pose_avatar
+from motion_imitate.avatar.best_photo import draw_best_photo_into
 from motion_imitate.background.backdrop import Backdrop, still_backdrop
 from motion_imitate.compositing.compose import compose_into
 from motion_imitate.compositing.shadow import cast_shadow
@@ -29,7 +27,7 @@ from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_vertices
 from motion_imitate.motion.retarget import Retarget, retarget
 from motion_imitate.motion.smooth import Smoothing, smooth
-from motion_imitate.portray import Person
+from motion_imitate.portray import AvatarAppearance, Person
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Rasterizer, Source
 
@@ -158,9 +156,8 @@ class FrameRenderer:
         if self.floor is not None:
             cast_shadow(picture, vertices[0], model.faces, self.floor, motion.camera, self.rasterize)
         looks = person.appearance
-        if isinstance(looks, Avatar):
-            posed = pose_avatar(looks, model, motion.body, motion.camera)
-            draw_avatar_into(picture, looks, camera_to_image(posed, motion.camera)[0])
+        if isinstance(looks, AvatarAppearance):
+            draw_best_photo_into(picture, looks.avatars, model, motion)
             return
         part, camera = picture[window], crop_camera(motion.camera, window, size)
         scale = min(1.0, self.how.view / max(part.shape[:2]))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from motion_imitate import bodies
 from motion_imitate.avatar.avatar import Avatar
-from motion_imitate.avatar.build import build_avatar
+from motion_imitate.avatar.build import build_avatars
 from motion_imitate.avatar.parsing_net import load_parsing_net
 from motion_imitate.background.fill import dilate_mattes, inpaint_hidden
 from motion_imitate.bodies.dress import dress_body
@@ -82,12 +82,19 @@ class GeneratedAppearance:
 
 
 @dataclass(frozen=True)
+class AvatarAppearance:
+    """The avatars of the photos."""
+
+    avatars: tuple[Avatar, ...]
+
+
+@dataclass(frozen=True)
 class Person:
     """A person prepared from photos, who can be rendered for any number of clips."""
 
     source: Source
     model: BodyModel
-    appearance: Avatar | GeneratedAppearance
+    appearance: AvatarAppearance | GeneratedAppearance
 
     @classmethod
     def of(cls, source: Source, model: BodyModel, generator: Generator) -> "Person":  # type: ignore[type-arg]
@@ -102,7 +109,7 @@ def make_person(source: Source, model: BodyModel, renderer: str, weights: Path |
     if renderer != AVATAR_RENDERER:
         return Person.of(source, model, load_generator(renderer, model, weights))
     bare = cast(BodyModel, bodies.load_body())
-    return Person(source, model, build_avatar(source, model, bare, load_parsing_net()))
+    return Person(source, model, AvatarAppearance(build_avatars(source, model, bare, load_parsing_net())))
 
 
 def portray(

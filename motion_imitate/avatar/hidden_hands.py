@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import HAND_MOVES, Avatar
+from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.types import BodyModel
 
 HIDDEN_REACH, SHOWN_REACH = 0.02, 0.09  # metres of the wrist from its place in the photo, over which the hand appears
