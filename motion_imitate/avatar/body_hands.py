@@ -21,7 +21,7 @@ from motion_imitate.types import Body, BodyModel
 FOREARM_WIDTH = 0.1  # metres from the forearm's axis, within which a sleeve is its
 SLEEVE_QUANTILE = 0.9  # of a sleeve's vertices along the forearm, where it ends
 LEAST_SLEEVE = 0.15  # of the forearm that the photo must show
-SLEEVE_REACH = 0.06  # metres of forearm that come with a hand, under the sleeve
+SLEEVE_REACH = 0.05  # metres of forearm that come with a hand, under the sleeve
 SLEEVE_BIAS = 0.04  # metres that the sleeve counts as nearer than the hand
 MOST_VERTICES = 800
 LEAST_SKIN = 30  # pixels of which a colour is taken

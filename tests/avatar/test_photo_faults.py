@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from motion_imitate.avatar.avatar import HiddenHand
 from motion_imitate.avatar.photo_faults import find_photo_faults, shoulder_turn
 from motion_imitate.avatar.photo_layers import ARM_LEFT, NO_LAYER, TRUNK, cut_photo_layers
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
@@ -29,7 +30,11 @@ def test_a_hidden_arm_and_a_hidden_hand_are_named_by_their_side(standing):
     body, layers = standing
     owner = np.where(layers.owner == ARM_LEFT, TRUNK, layers.owner)
     assert "most of the left arm is hidden" in find_photo_faults(replace(layers, owner=owner), body)[0]
-    assert "the left hand is hidden" in find_photo_faults(replace(layers, lost_hands=(ARM_LEFT,)), body)[0]
+    lost = replace(layers, lost_hands=(ARM_LEFT,))
+    assert "the left hand is hidden, so it will be missing" in find_photo_faults(lost, body)[0]
+    elbow, wrist = (painted.MODEL.controls[f"{name}_left"][0] for name in ("elbow", "wrist"))
+    (drawn,) = find_photo_faults(lost, body, hands=[HiddenHand(elbow, wrist, 1.0)])
+    assert "the left hand is hidden, so a plain one in the face's colour will appear" in drawn
     nobody = replace(layers, owner=np.full_like(layers.owner, NO_LAYER))
     assert len(find_photo_faults(nobody, body)) == 2
 
