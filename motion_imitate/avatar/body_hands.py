@@ -108,21 +108,19 @@ def hand_mesh(model: BodyModel, shape: Float[Tensor, "1 S"], side: str, end: flo
     limbs = torch.tensor(PART_LIMBS)[model.parts]
     lower = torch.isin(limbs, torch.tensor([LIMB_NUMBERS[left][group] for group in ("hand", "forearm")]))
     vertices, faces = model.faces[lower & beyond[model.faces].all(1)].unique(return_inverse=True)
-    shade = shade_hand(at[vertices], faces)
     kept, triangles = coarsen_mesh(at[vertices], faces, model.skin.weights[vertices].argmax(1), MOST_VERTICES)
     chosen = vertices[kept]
     if side != left:
         chosen, triangles = model.mirror_vertices[chosen], triangles.flip(1)
     share = rigid_hand_weights(model)[chosen, model.controls[f"wrist_{side}"][0]]
-    return HandMesh(at[chosen], share, shade[kept], triangles)
+    return HandMesh(at[chosen], share, shade_hand(at[vertices], faces, kept), triangles)
 
 
-def shade_hand(at: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, " V"]:
-    """Brightness from 0 to 1: darker below, as at the palm, and between fingers."""
-    normals = vertex_normals(at[None], faces)[0]
-    way = at - at[:, None]  # [V, V, 3] from each to each
-    length = way.norm(dim=-1)
-    facing = torch.einsum("vwx,vx->vw", way, normals) / length.clamp(min=1e-6)
+def shade_hand(at: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], chosen: Int[Tensor, " K"]) -> Float[Tensor, " K"]:
+    """Brightness of chosen vertices, from 0 to 1: darker below, as at the palm, and between fingers."""
+    normals = vertex_normals(at[None], faces)[0, chosen]
+    length = torch.cdist(at[chosen], at)
+    facing = (normals @ at.mT - (normals * at[chosen]).sum(1, keepdim=True)) / length.clamp(min=1e-6)
     near = (length < CREASE_REACH) & (length > 0)
     crease = ((facing - 0.2).clamp(min=0) * near).sum(1) / near.sum(1).clamp(min=1)
     lit = 0.5 + 0.5 * normals @ torch.tensor(LIGHT)
