@@ -108,8 +108,12 @@ def make_person(source: Source, model: BodyModel, renderer: str, weights: Path |
         raise ValueError(f"no renderer {renderer!r}; choose one of {', '.join(RENDERERS)}")
     if renderer != AVATAR_RENDERER:
         return Person.of(source, model, load_generator(renderer, model, weights))
-    bare = cast(BodyModel, bodies.load_body())
-    return Person(source, model, AvatarAppearance(build_avatars(source, model, bare, load_parsing_net())))
+    return Person(source, model, AvatarAppearance(make_avatars(source, model)))
+
+
+def make_avatars(source: Source, model: BodyModel) -> tuple[Avatar, ...]:
+    """The avatars of a person, one per photo, with the shipped body model and parsing network."""
+    return build_avatars(source, model, cast(BodyModel, bodies.load_body()), load_parsing_net())
 
 
 def portray(

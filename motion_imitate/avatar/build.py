@@ -15,9 +15,10 @@ from motion_imitate.avatar.body_hands import add_body_hands
 from motion_imitate.avatar.body_surface import PhotoBody, place_body
 from motion_imitate.avatar.flank_texture import FlankPoints, find_flanks
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
+from motion_imitate.avatar.layer_order import COVERED_LEG, find_covered_legs, find_layer_bias
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
 from motion_imitate.avatar.layer_texture import layer_colours
-from motion_imitate.avatar.masks import Mask, Plane, pixels_of_points
+from motion_imitate.avatar.masks import Plane
 from motion_imitate.avatar.match_colours import find_kind_colours, match_avatar_colours
 from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, fit_crop_window, parse_photo
 from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
@@ -25,19 +26,12 @@ from motion_imitate.avatar.photo_faults import find_photo_faults
 from motion_imitate.avatar.photo_layers import (
     LAYERS,
     LEAST_ALPHA,
-    LEG_LAYERS,
-    SKIRT,
     TRUNK,
     PhotoLayers,
     cut_photo_layers,
 )
 from motion_imitate.geometry.camera import body_to_camera, crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
-
-FRONT_LEG_BIAS = 0.04  # metres more for the leg in front
-# metres that layers count as nearer, in the order of LAYERS; last, of legs where a skirt covers them
-LAYER_BIAS = (0.0, 0.14, 0.14, 0.0, 0.0, 0.08, -0.2)
-COVERED_LEG = len(LAYERS)
 
 
 def build_avatars(source: Source, dressed: BodyModel, bare: BodyModel, net: ParsingNet) -> tuple[Avatar, ...]:
@@ -171,7 +165,7 @@ def assemble_avatar(
         triangles,
         pages,
         torch.from_numpy(biased),
-        torch.tensor(LAYER_BIAS) + FRONT_LEG_BIAS * (torch.arange(len(LAYER_BIAS)) == layers.front_leg),
+        find_layer_bias(mesh, shape, layers),
         thick,
         find_solid_faces(torch.stack([source, at_side]), triangles, pages, thick, photos),
         body.moves[:, :, :3].contiguous(),
@@ -192,14 +186,6 @@ def see_trunk(body: PhotoBody) -> Float[Tensor, "3"]:
 def pixels_to_points(pixels: NDArray[np.float64], size: tuple[int, int]) -> Float[Tensor, "N 2"]:
     """Image points of pixel positions."""
     return (torch.from_numpy(pixels) / torch.tensor([size[1] / 2, size[0] / 2]) - 1).float()
-
-
-def find_covered_legs(mesh: LayerMesh, layers: PhotoLayers) -> Mask:
-    """[F] Faces of legs that a skirt covers: they never come through it."""
-    row, column = pixels_of_points(mesh.points[mesh.faces].mean(1), layers.alpha.shape)
-    return (
-        np.isin(mesh.layer, LEG_LAYERS) & layers.region[SKIRT][row, column] & (layers.owner[row, column] != mesh.layer)
-    )
 
 
 def rays_of_points(mesh: LayerMesh, body: PhotoBody) -> Float[Tensor, "V 3"]:

@@ -21,7 +21,8 @@ from motion_imitate.geometry.mesh import solve_vertex_values
 FLANK_WIDTH = 0.009  # of the height, in the photo
 SKIN_REACH = 0.006  # of the height: how far from a flank's edge skin and hair are repeated
 MOST_REACH = 0.25  # of the height
-HEAD_WEIGHT = 0.3  # skinning weight of the head from which on a vertex belongs to it
+UNTURNED = ("head", "wrist_left", "wrist_right")  # what has no flanks
+UNTURNED_WEIGHT = 0.3  # skinning weight from which on a vertex belongs to these
 REACH_SHARE = 0.95  # of the way to where another kind of thing begins
 
 Values = NDArray[np.float64]
@@ -39,7 +40,7 @@ class FlankPoints:
 def find_flanks(
     mesh: LayerMesh, shape: LayerShape, layers: PhotoLayers, alphas: Plane, body: PhotoBody, pixels_per_metre: float
 ) -> FlankPoints:
-    """The flanks of all layers but of the head, whose own temples and ears look better though they are stretched."""
+    """The flanks of all layers but of head and hands, whose own ears and fingers look better though stretched."""
     wide = FLANK_WIDTH * layers.unit
     solid = np.zeros(len(mesh.points), bool)
     solid[mesh.faces[mesh.solid]] = True
@@ -50,8 +51,9 @@ def find_flanks(
         distance = distance_to_edge(region)
         edge[mine] = sample_plane(distance, mesh.points[mine])[:, 0].clip(min=0)
         slope[mine] = slope_of_plane(blur_plane(distance, max(2.0, 0.006 * layers.unit)), mesh.points[mine])
-    head = shape.weights[:, joint_descendants(body.model, body.model.controls["head"][0])].sum(1) > HEAD_WEIGHT
-    flank = solid & (edge < wide) & ~head
+    ends = [body.model.controls[name][0] for name in UNTURNED]
+    joints = [joint for end in ends for joint in joint_descendants(body.model, end)]
+    flank = solid & (edge < wide) & (shape.weights[:, joints].sum(1) < UNTURNED_WEIGHT)
     inward = smooth_over_mesh(mesh, slope, np.where(flank, 0.3, 1e-5))
     inward /= np.maximum(np.linalg.norm(inward, axis=1, keepdims=True), 1e-6)
     start = mesh.points + inward * (wide - edge)[:, None]

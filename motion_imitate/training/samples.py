@@ -26,7 +26,7 @@ from motion_imitate.generators.retouch import (
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.synthesis.pairs import SyntheticDataset, SyntheticSample
-from motion_imitate.types import Batched, Body, BodyModel, Source, View, cat_batched
+from motion_imitate.types import Batched, Body, BodyModel, Camera, Source, View, cat_batched
 from motion_imitate.weights import tensors_from_bytes, tensors_to_bytes
 
 SAMPLE_RANDOM_STREAM = 3  # keeps these random numbers apart from other uses of the seed
@@ -49,7 +49,9 @@ class TrainingScene:
 
     source: Source
     model: BodyModel
-    target: View
+    body: Body
+    camera: Camera
+    target: View  # the model in that body, seen by that camera
     truth: GroundTruth
 
 
@@ -168,7 +170,7 @@ def make_training_scene(
         wanted, seen_by = cat_batched([body[:1], wanted[1:]]), cat_batched([camera[:1], seen_by[1:]])
         truth = cat_batched([ground_truth_of_views(sample, slice(1)), truth[1:]])
     target = view_of_body(model, rasterize, wanted, seen_by, size)
-    return TrainingScene(source, model, target, truth)
+    return TrainingScene(source, model, wanted, seen_by, target, truth)
 
 
 def ground_truth_of_views(sample: SyntheticSample, views: slice) -> GroundTruth:

@@ -7,9 +7,9 @@ import torch
 from torch.testing import assert_close
 
 from motion_imitate.avatar.avatar import THICK_ALPHA, points_to_texels
-from motion_imitate.avatar.build import COVERED_LEG, LAYER_BIAS, find_covered_legs
 from motion_imitate.avatar.draw import draw_avatar
 from motion_imitate.avatar.layer_mesh import build_layer_mesh, find_joints, layer_alphas
+from motion_imitate.avatar.layer_order import COVERED_LEG, LAYER_BIAS, find_covered_legs
 from motion_imitate.avatar.parsing_net import KIND_NAMES, LAYER_NAMES
 from motion_imitate.avatar.photo_layers import LEG_LAYERS, cut_photo_layers
 from motion_imitate.avatar.pose import pose_avatar
