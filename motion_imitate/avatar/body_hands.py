@@ -21,7 +21,8 @@ from motion_imitate.types import Body, BodyModel
 FOREARM_WIDTH = 0.1  # metres from the forearm's axis, within which a sleeve is its
 SLEEVE_QUANTILE = 0.9  # of a sleeve's vertices along the forearm, where it ends
 LEAST_SLEEVE = 0.15  # of the forearm that the photo must show
-SLEEVE_REACH = 0.05  # metres of forearm that come with a hand, under the sleeve
+SLEEVE_REACH = 0.07  # metres of forearm that come with a hand, under the sleeve
+SLEEVE_TAPER = 0.7  # of its thickness, that it loses there
 SLEEVE_BIAS = 0.04  # metres that the sleeve counts as nearer than the hand
 MOST_VERTICES = 800
 LEAST_SKIN = 30  # pixels of which a colour is taken
@@ -113,7 +114,20 @@ def hand_mesh(model: BodyModel, shape: Float[Tensor, "1 S"], side: str, end: flo
     if side != left:
         chosen, triangles = model.mirror_vertices[chosen], triangles.flip(1)
     share = rigid_hand_weights(model)[chosen, model.controls[f"wrist_{side}"][0]]
-    return HandMesh(at[chosen], share, shade_hand(at[vertices], faces, kept), triangles)
+    elbow, wrist = (joints[0, joint] for joint in forearm_joints(model, side))
+    narrow = narrow_under_sleeve(at[chosen], elbow, wrist, end)
+    return HandMesh(narrow, share, shade_hand(at[vertices], faces, kept), triangles)
+
+
+def narrow_under_sleeve(
+    at: Float[Tensor, "V 3"], elbow: Float[Tensor, "3"], wrist: Float[Tensor, "3"], end: float
+) -> Float[Tensor, "V 3"]:
+    """A forearm that becomes thinner under its sleeve, so as not to come through it."""
+    way = wrist - elbow
+    along = (at - elbow) @ way / way.square().sum()
+    axis = elbow + along[:, None] * way
+    under = ((end - along) * way.norm() / SLEEVE_REACH).clamp(0, 1)[:, None]
+    return axis.lerp(at, 1 - SLEEVE_TAPER * under)
 
 
 def shade_hand(at: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], chosen: Int[Tensor, " K"]) -> Float[Tensor, " K"]:
