@@ -1,6 +1,7 @@
 """The avatar: skinned, textured meshes cut from photos, made once per person."""
 
 from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -8,6 +9,15 @@ from torch import Tensor
 
 OPAQUE_ALPHA = 243  # of 255: a surface with more alpha hides what is behind it
 THICK_ALPHA = 127  # the same in thick faces, whose outlines the samples cut: translucent rims would open slits
+HAND_MOVES = 3  # per hidden hand: wrist and forearm of the hand, wrist of its sleeve
+
+
+class HiddenHand(NamedTuple):
+    """A hand that the photo does not show, but the avatar has, see `append_hand_moves`."""
+
+    elbow: int  # joints
+    wrist: int
+    end: float  # of the way from elbow to wrist, where the sleeve ends
 
 
 @dataclass(frozen=True)
@@ -53,12 +63,13 @@ class Avatar:
     kind_colours: Float[Tensor, "C 3"]  # see `match_colours.find_kind_colours`
     photos: UInt8[Tensor, "N H W 4"]  # RGB and straight alpha; the colours are the person's, without the background
     flanks: "TurningVertices" = field(default_factory=lambda: TurningVertices.none())
+    hidden_hands: tuple[HiddenHand, ...] = ()  # `joints` counts their `HAND_MOVES` after those of the body
     faults: tuple[str, ...] = ()  # what will look wrong, see `find_photo_faults`
 
     def to(self, device: torch.device | str) -> "Avatar":
         """Move every tensor to a device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: value.to(device) for name, value in values.items() if name != "faults"})
+        return replace(self, **{name: value.to(device) for name, value in values.items() if hasattr(value, "to")})
 
 
 def points_to_texels(points: Float[Tensor, "*n 2"], size: tuple[int, int]) -> Float[Tensor, "*n 2"]:

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
 from motion_imitate.avatar.avatar import Avatar
-from motion_imitate.avatar.body_surface import ARM_LIMBS, LEG_LIMBS, LIMB_NUMBERS, SIDES, PhotoBody
+from motion_imitate.avatar.body_surface import ARM_LIMBS, LEG_LIMBS, SIDES, PhotoBody
 from motion_imitate.avatar.layer_order import LAYER_BIAS
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX
 from motion_imitate.avatar.masks import Mask, Plane, blur_plane, spread_colours
@@ -21,6 +21,7 @@ from motion_imitate.bodies.skinning import rest_shape
 
 LEAST_SEEN = 0.5  # of the body's limb, that the photo must show
 LEAST_PIXELS = 200  # of the body's limb; smaller ones are outside the photo
+LEAST_INSIDE = 0.8  # of the body's limb, that must be inside the photo
 MOST_TOWARDS = 0.88  # cosine between a bone and the line of sight, above which a limb points at the camera
 LIMB_BIAS = -0.02  # metres less that a body's limb counts as nearer than the person's own
 BONES = (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
@@ -37,12 +38,18 @@ def find_body_limbs(layers: PhotoLayers, body: PhotoBody) -> tuple[int, ...]:
             covered = body.find_surface(limbs[side]).covered
             if layer in LEG_LAYERS:
                 covered &= ~np.isin(layers.owner, (SKIRT, TRUNK))
-            if covered.sum() < LEAST_PIXELS:
-                continue
+            if covered.sum() < LEAST_PIXELS or share_inside(body, limbs[side]) < LEAST_INSIDE:
+                continue  # what the photo cuts off stays cut off
             hidden = (layers.seen(layer) & covered).sum() < LEAST_SEEN * covered.sum()
             if hidden or points_at_camera(body, [f"{bone}_{side}" for bone in bones]):
                 found.append(layer)
     return tuple(found)
+
+
+def share_inside(body: PhotoBody, limbs: Sequence[int]) -> float:
+    """The share of a limb that is inside the photo."""
+    corners = body.corners[0, torch.isin(body.limbs, torch.tensor(list(limbs))), :, :2]
+    return float((corners.abs() < 1).all(-1).float().mean())
 
 
 def points_at_camera(body: PhotoBody, controls: Sequence[str]) -> bool:
@@ -55,9 +62,11 @@ def points_at_camera(body: PhotoBody, controls: Sequence[str]) -> bool:
 
 def drop_layers(layers: PhotoLayers, dropped: Sequence[int]) -> PhotoLayers:
     """The layers without the meshes of some, whose pixels still belong to no other."""
-    region = layers.region.copy()
+    region, shoulders = layers.region.copy(), layers.shoulders.copy()
     region[list(dropped)] = False
-    return replace(layers, region=region)
+    shoulders[[layer in dropped for layer in ARM_LAYERS]] = False
+    lost = tuple(layer for layer in layers.lost_hands if layer not in dropped)
+    return replace(layers, region=region, shoulders=shoulders, lost_hands=lost)
 
 
 def add_body_limbs(
@@ -132,7 +141,7 @@ def read_part_colours(layers: PhotoLayers, body: PhotoBody, image: Plane) -> tup
     for part in sums:
         part[:] = blur_plane(part, 1.0)
     count = sums[..., 3:]
-    return sums[..., :3] / np.maximum(count, 1e-6), count[..., 0] > 0.05
+    return np.asarray(sums[..., :3] / np.maximum(count, 1e-6), np.float32), count[..., 0] > 0.05
 
 
 def complete_parts(atlas: Plane, known: Mask, skin: Float[Tensor, "3"] | None) -> Plane:

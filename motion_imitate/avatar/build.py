@@ -11,6 +11,7 @@ from torch import Tensor
 from motion_imitate.avatar.avatar import Avatar, TurningVertices, find_solid_faces
 from motion_imitate.avatar.back_texture import complete_back_colours
 from motion_imitate.avatar.best_photo import trunk_view
+from motion_imitate.avatar.body_hands import add_body_hands, skin_colour
 from motion_imitate.avatar.body_limbs import add_body_limbs, drop_layers, find_body_limbs
 from motion_imitate.avatar.body_surface import PhotoBody, place_body
 from motion_imitate.avatar.flank_texture import FlankPoints, find_flanks
@@ -67,8 +68,10 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     flanks = find_flanks(mesh, shape, layers, alphas, body, float(focal.mean()))
     colours_of_kinds = find_kind_colours(image, layers)
     avatar = assemble_avatar(mesh, shape, flanks, layers, body, colours_of_kinds, torch.stack(pages))
-    avatar = add_body_limbs(avatar, plain, layers, body, source.body.shape[:1], image, None)
-    avatar = replace(avatar, faults=find_photo_faults(layers, body, alone))
+    bare_colour = skin_colour(image, layers)
+    avatar = add_body_hands(avatar, layers, skin, source.body.shape[:1], bare_colour)
+    avatar = add_body_limbs(avatar, plain, layers, body, source.body.shape[:1], image, bare_colour)
+    avatar = replace(avatar, faults=find_photo_faults(layers, body, plain, avatar.hidden_hands, alone))
     return place_in_photo(avatar, window, photo_size)
 
 

@@ -1,20 +1,29 @@
 """What will look wrong of a photo's person once they move, one sentence each."""
 
 import math
+from collections.abc import Sequence
 
-import numpy as np
-
-from motion_imitate.avatar.body_surface import ARM_LIMBS, SIDES, PhotoBody
-from motion_imitate.avatar.photo_layers import ARM_LAYERS, PhotoLayers
+from motion_imitate.avatar.avatar import HiddenHand
+from motion_imitate.avatar.body_surface import SIDES, PhotoBody
+from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, PhotoLayers
 
 MOST_TURN = 35.0  # degrees that the shoulders may be turned from the camera
 SITTING_ANGLE = 50.0  # degrees of both thighs from the trunk's axis
-LEAST_ARM = 0.4  # of the pixels that the body's arm has, that must be seen of the arm
-LEAST_ARM_PIXELS = 200  # of the body's arm; smaller ones are outside the photo
+LAYER_TITLES = dict(zip((*ARM_LAYERS, *LEG_LAYERS), ("left arm", "right arm", "left leg", "right leg"), strict=True))
 
 
-def find_photo_faults(layers: PhotoLayers, body: PhotoBody, alone: bool = True) -> tuple[str, ...]:
-    """The faults that can be known beforehand. `alone`: no other photo shows what this one does not."""
+def find_photo_faults(
+    layers: PhotoLayers,
+    body: PhotoBody,
+    plain: Sequence[int] = (),
+    hands: Sequence[HiddenHand] = (),
+    alone: bool = True,
+) -> tuple[str, ...]:
+    """The faults that can be known beforehand.
+
+    `plain`: layers of limbs that are the body's own; `hands`: those that are drawn although the photo does not show
+    them; `alone`: no other photo shows what this one does not.
+    """
     faults = []
     turn = shoulder_turn(body)
     if alone and turn > MOST_TURN:
@@ -22,15 +31,23 @@ def find_photo_faults(layers: PhotoLayers, body: PhotoBody, alone: bool = True) 
             f"the person is turned {turn:.0f} degrees away from the camera, so the far side of face and body will be"
             " blurred; give a photo from the front for a better result"
         )
-    if thighs_are_raised(body):
+    if plain:
+        faults.append(
+            f"too little is seen of the {' and the '.join(LAYER_TITLES[layer] for layer in plain)}, which will be drawn"
+            " plainly in the photo's colours; give a photo with arms and legs apart for a better result"
+        )
+    if thighs_are_raised(body) and not set(LEG_LAYERS) <= set(plain):
         faults.append("the person sits or crouches, so their legs will look torn when they stand")
-    surface = body.limbs_of(body.whole_surface)
-    for layer, side in zip(ARM_LAYERS, SIDES, strict=True):
-        expected = np.isin(surface, ARM_LIMBS[side]).sum()
-        if expected >= LEAST_ARM_PIXELS and layers.seen(layer).sum() < LEAST_ARM * expected:
-            faults.append(f"most of the {side} arm is hidden, so it will look wrong when it moves")
-        elif layer in layers.lost_hands:
-            faults.append(f"the {side} hand is hidden, so it will look like cloth when it moves")
+    drawn = [hand.wrist for hand in hands]
+    for layer in layers.lost_hands:
+        side = SIDES[ARM_LAYERS.index(layer)]
+        if body.model.controls[f"wrist_{side}"][0] in drawn:
+            faults.append(
+                f"the {side} hand is hidden, so a plain one in the face's colour will appear when it comes out; give a"
+                " photo that shows both hands for a better result"
+            )
+        else:
+            faults.append(f"the {side} hand is hidden, so it will be missing when it comes out")
     return tuple(faults)
 
 

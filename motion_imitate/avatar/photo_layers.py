@@ -42,7 +42,9 @@ HOLE_ALPHA = (0.10, 0.55)  # of the parsed alpha: below the first the matte has 
 LEAST_SKIRT = 0.006  # of the squared height; smaller skirts are part of what is next to them
 LEAST_PIECE = 0.12  # of its layer's largest piece, that another one must have to move with it
 OVERLAP = 0.004  # of the height by which a layer goes on beneath those in front of it
-LOST_HAND_SKIN = 0.3  # share of skin where the hand should be, below which the photo does not show it
+HAND_REACH = 0.05  # of the height around the body's hand, within which the photo's hand may be
+LEAST_HAND = 20  # pixels of the body's hand; a smaller one is outside the photo
+LOST_HAND_SKIN = 0.1  # pixels of the arm's skin for each of the body's hand, below which the photo does not show it
 
 
 @dataclass(frozen=True)
@@ -125,11 +127,14 @@ def reassign_fragments(owner: Labels) -> Labels:
 def hand_is_lost(layer: int, kind: Labels, owner: Labels, body: PhotoBody) -> bool:
     """Whether the photo does not show the arm's hand: it is in a pocket, or behind something."""
     side = SIDES[ARM_LAYERS.index(layer)]
-    hand = body.limbs_of(body.whole_surface) == LIMB_NUMBERS[side]["hand"]
-    seen = hand & (owner != NO_LAYER)
-    if seen.sum() < 20:
-        return bool(hand.sum() >= 20)
-    return float((kind[seen] == SKIN).mean()) < LOST_HAND_SKIN
+    hand = body.find_surface([LIMB_NUMBERS[side]["hand"]]).covered
+    if hand.sum() < LEAST_HAND:
+        return False
+    row, column = np.nonzero(grow_mask(hand, HAND_REACH * body.stature) & (owner == layer) & (kind == SKIN))
+    wrist = body.joint_pixel(f"wrist_{side}")
+    way = np.argwhere(hand).mean(0)[::-1] + 0.5 - wrist
+    beyond = (np.stack([column, row], 1) + 0.5 - wrist) @ way > 0  # not the skin of the forearm
+    return bool(beyond.sum() < LOST_HAND_SKIN * hand.sum())
 
 
 def find_shoulders(body: PhotoBody, unit: float) -> Mask:

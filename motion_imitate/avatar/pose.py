@@ -9,6 +9,7 @@ from torch import Tensor
 
 from motion_imitate.avatar.arm_twist import undo_arm_twist
 from motion_imitate.avatar.avatar import Avatar
+from motion_imitate.avatar.hidden_hands import append_hand_moves
 from motion_imitate.bodies.skinning import joint_moves, joint_places, local_to_global, rest_shape
 from motion_imitate.geometry.camera import body_to_camera, flip_camera_axes
 from motion_imitate.types import Body, BodyModel, Camera
@@ -24,14 +25,17 @@ class PosedAvatar(NamedTuple):
 
 
 def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) -> PosedAvatar:
-    """Vertices by linear blend skinning; see `undo_arm_twist` for forearms and hands.
+    """Vertices by linear blend skinning; see `undo_arm_twist` for forearms and hands, and `append_hand_moves`
+    for hands that the photo hides.
 
     The body's shape must be the one that the avatar was built with: its joints at rest are where the avatar's are.
     """
     _, joints = rest_shape(model.skin, body.shape)
     turns = local_to_global(body.pose, model.skin.parents)
     places = joint_places(turns, joints, model.skin.parents)
-    moves = undo_arm_twist(model, joint_moves(joints, turns, places), places, avatar.photo_turns, avatar.photo_places)
+    moves = joint_moves(joints, turns, places)
+    held = undo_arm_twist(model, moves, places, avatar.photo_turns, avatar.photo_places)
+    moves = append_hand_moves(avatar, model, moves, held, places)
     table = moves.transpose(0, 1).flatten(1)  # [J, B 3 4]
     mixed = F.embedding_bag(avatar.joints, table, per_sample_weights=avatar.weights, mode="sum")
     mixed = mixed.view(len(avatar.rest), len(moves), 3, 4).transpose(0, 1)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from motion_imitate.avatar.avatar import HiddenHand
 from motion_imitate.avatar.photo_faults import find_photo_faults, shoulder_turn
-from motion_imitate.avatar.photo_layers import ARM_LEFT, NO_LAYER, TRUNK, cut_photo_layers
+from motion_imitate.avatar.photo_layers import ARM_LEFT, LEG_LAYERS, LEG_RIGHT, cut_photo_layers
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.types import Body
 from tests.support import painted
@@ -27,11 +28,13 @@ def test_nothing_is_wrong_with_a_person_who_stands_in_front_of_the_camera(standi
 
 def test_a_hidden_arm_and_a_hidden_hand_are_named_by_their_side(standing):
     body, layers = standing
-    owner = np.where(layers.owner == ARM_LEFT, TRUNK, layers.owner)
-    assert "most of the left arm is hidden" in find_photo_faults(replace(layers, owner=owner), body)[0]
-    assert "the left hand is hidden" in find_photo_faults(replace(layers, lost_hands=(ARM_LEFT,)), body)[0]
-    nobody = replace(layers, owner=np.full_like(layers.owner, NO_LAYER))
-    assert len(find_photo_faults(nobody, body)) == 2
+    assert "too little is seen of the left arm, which" in find_photo_faults(layers, body, plain=[ARM_LEFT])[0]
+    assert "of the left arm and the right leg, which" in find_photo_faults(layers, body, [ARM_LEFT, LEG_RIGHT])[0]
+    lost = replace(layers, lost_hands=(ARM_LEFT,))
+    assert "the left hand is hidden, so it will be missing" in find_photo_faults(lost, body)[0]
+    elbow, wrist = (painted.MODEL.controls[f"{name}_left"][0] for name in ("elbow", "wrist"))
+    (drawn,) = find_photo_faults(lost, body, hands=[HiddenHand(elbow, wrist, 1.0)])
+    assert "the left hand is hidden, so a plain one in the face's colour will appear" in drawn
 
 
 @pytest.mark.parametrize("yaw", [0.3, -0.9, 2.5])
@@ -47,4 +50,6 @@ def test_a_turned_person_and_a_sitting_one_are_told(standing):
     pose = body.pose.clone()
     for side in ("left", "right"):
         pose[:, painted.MODEL.controls[f"hip_{side}"][0]] = rotation_vector_to_matrix(torch.tensor([-1.4, 0.0, 0.0]))
-    assert "sits" in find_photo_faults(layers, place(Body(pose, body.shape), camera))[0]
+    sitting = place(Body(pose, body.shape), camera)
+    assert "sits" in find_photo_faults(layers, sitting)[0]
+    assert "sits" not in find_photo_faults(layers, sitting, plain=LEG_LAYERS)[0]

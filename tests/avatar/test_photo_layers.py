@@ -21,6 +21,7 @@ from motion_imitate.avatar.photo_layers import (
     SKIRT,
     TRUNK,
     cut_photo_layers,
+    hand_is_lost,
     label_layers,
     nearer_leg,
     reassign_fragments,
@@ -154,6 +155,19 @@ def test_a_hand_is_lost_where_the_photo_shows_cloth_instead(side, layer):
         layers[hand], kind[hand] = 0, 0
 
     assert cut(body, behind)[1].lost_hands == (layer,)
+
+
+def test_a_hand_beside_the_fitted_one_is_not_lost_and_one_outside_the_photo_is_not_either():
+    body = place(*painted.standing())
+    hand = body.limbs_of(body.whole_surface) == LIMB_NUMBERS["left"]["hand"]
+    _, layers = cut(body)
+    beside = np.roll(hand, round(0.04 * body.stature), 1)
+    kind = np.where(beside, KIND_NAMES.index("skin"), KIND_NAMES.index("upper"))
+    owner = np.where(beside, ARM_LEFT, layers.owner)
+    assert not hand_is_lost(ARM_LEFT, kind, owner, body)
+    assert hand_is_lost(ARM_LEFT, np.zeros_like(kind), owner, body)
+    outside = place(*painted.standing(0.0, 5.0))
+    assert not hand_is_lost(ARM_LEFT, np.zeros_like(kind), owner, outside)
 
 
 def test_shoulders_lie_where_arm_and_trunk_meet():
