@@ -6,18 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
 from motion_imitate.avatar.avatar import Avatar
+from motion_imitate.avatar.body_hands import SHADE_SPAN, paint_skin_shades, shade_hand
 from motion_imitate.avatar.body_surface import ARM_LIMBS, LEG_LIMBS, SIDES, PhotoBody
 from motion_imitate.avatar.layer_order import LAYER_BIAS
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX
 from motion_imitate.avatar.masks import Mask, Plane, blur_plane, spread_colours
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, SKIRT, TRUNK, PhotoLayers
 from motion_imitate.bodies.parts import ATLAS_GRID, MIRRORED_PARTS, PART_LIMBS, PART_NUMBERS, part_atlas_uv
-from motion_imitate.bodies.skinning import rest_shape
+from motion_imitate.types import Body
 
 LEAST_SEEN = 0.5  # of the body's limb, that the photo must show
 LEAST_PIXELS = 200  # of the body's limb; smaller ones are outside the photo
@@ -25,6 +26,7 @@ LEAST_INSIDE = 0.8  # of the body's limb, that must be inside the photo
 MOST_TOWARDS = 0.88  # cosine between a bone and the line of sight, above which a limb points at the camera
 LIMB_BIAS = -0.02  # metres less that a body's limb counts as nearer than the person's own
 BONES = (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
+LEAST_HAND = 0.1  # of a hand's square, below which the photo does not show it
 LARGEST_SQUARE = 128  # texels of a part's side
 HALVES = {a: b for pair in PART_NUMBERS.values() for side in (0, 1) for a, b in ((pair[0][side], pair[1][side]),)}
 HALVES |= {b: a for a, b in HALVES.items()}  # the front half of a limb for the back one
@@ -82,28 +84,45 @@ def add_body_limbs(
     if not wanted:
         return avatar
     atlas, known = read_part_colours(layers, body, image)
-    page = paint_atlas_page(complete_parts(atlas, known, skin), image.shape[:2])
-    avatar = replace(avatar, photos=torch.cat([avatar.photos, page[None]]))
-    rest = rest_shape(body.model.skin, shape)[0][0]
+    pages = [paint_atlas_page(complete_parts(atlas, known), image.shape[:2])[None]]
+    seen = known[[part - 1 for part in PART_NUMBERS["hand"][0]]].mean((1, 2)) > LEAST_HAND
+    if skin is not None:
+        pages.append(paint_skin_shades(skin, avatar.photos))
+    page = len(avatar.photos)
+    avatar = replace(avatar, photos=torch.cat([avatar.photos, *pages]))
+    rest = body.model(Body(body.model.relaxed[None], shape))[0][0]
+    square = atlas.shape[1]
     for layer in wanted:
-        pair, limbs = (ARM_LAYERS, ARM_LIMBS) if layer in ARM_LAYERS else (LEG_LAYERS, LEG_LIMBS)
-        side = SIDES[pair.index(layer)]
-        avatar = append_limb(avatar, layer, body, rest, limbs[side], atlas.shape[1])
+        pair, table = (ARM_LAYERS, ARM_LIMBS) if layer in ARM_LAYERS else (LEG_LAYERS, LEG_LIMBS)
+        end, *limbs = table[SIDES[pair.index(layer)]]
+        bare_hand = layer in ARM_LAYERS and skin is not None and not seen.any()
+        avatar = append_limb(avatar, layer, body, rest, limbs if bare_hand else [end, *limbs], page, square)
+        if bare_hand:
+            avatar = append_limb(avatar, layer, body, rest, [end], page + 1, None)
     return avatar
 
 
 def append_limb(
-    avatar: Avatar, layer: int, body: PhotoBody, rest: Float[Tensor, "V 3"], limbs: Sequence[int], square: int
+    avatar: Avatar,
+    layer: int,
+    body: PhotoBody,
+    rest: Float[Tensor, "V 3"],
+    limbs: Sequence[int],
+    page: int,
+    square: int | None,
 ) -> Avatar:
-    """Add a limb of the body that is coloured by the last page."""
+    """Add limbs of the body that are coloured by a page of parts' squares, or of shades of skin."""
     chosen = torch.isin(body.limbs, torch.tensor(list(limbs))).nonzero()[:, 0]
-    inset = (body.model.iuv[chosen] * (square - 2) + 1) / square  # half a texel of a neighbouring part would show
-    rows, columns = ATLAS_GRID
-    corner = part_atlas_uv(body.model.parts[chosen], inset)
-    height, width = avatar.photos.shape[1:3]
-    scale = corner.new_tensor([columns * square / width, rows * square / height])
-    points = (corner * scale * 2 - 1).flatten(0, 1)
-    both = torch.cat([body.model.faces[chosen].flatten()[:, None].double(), points.double()], 1)
+    corners = body.model.faces[chosen]
+    if square is None:
+        points = shade_points(rest, corners)
+    else:
+        inset = (body.model.iuv[chosen] * (square - 2) + 1) / square  # half a texel of a neighbouring part would show
+        rows, columns = ATLAS_GRID
+        height, width = avatar.photos.shape[1:3]
+        scale = inset.new_tensor([columns * square / width, rows * square / height])
+        points = part_atlas_uv(body.model.parts[chosen], inset) * scale * 2 - 1
+    both = torch.cat([corners.flatten()[:, None].double(), points.flatten(0, 1).double()], 1)
     unique, faces = both.unique(dim=0, return_inverse=True)
     vertices = unique[:, 0].long()
     weights, joints = body.weights[vertices].topk(JOINTS_PER_VERTEX, dim=1)
@@ -115,12 +134,19 @@ def append_limb(
         weights=torch.cat([avatar.weights, weights / weights.sum(1, keepdim=True)]),
         source=torch.cat([avatar.source, unique[:, 1:].float()]),
         faces=torch.cat([avatar.faces, faces.view(-1, 3) + len(avatar.rest)]),
-        photo=torch.cat([avatar.photo, some * (len(avatar.photos) - 1)]),
+        photo=torch.cat([avatar.photo, some * page]),
         layer=torch.cat([avatar.layer, some * len(avatar.bias)]),
         bias=torch.cat([avatar.bias, avatar.bias.new_tensor([min(LAYER_BIAS[layer], 0.0) + LIMB_BIAS])]),
         thick=torch.cat([avatar.thick, some]),
         solid=torch.cat([avatar.solid, some]),
     )
+
+
+def shade_points(rest: Float[Tensor, "V 3"], corners: Int[Tensor, "F 3"]) -> Float[Tensor, "F 3 2"]:
+    """Where the corners of a hand's faces read a page of shades of skin."""
+    vertices, faces = corners.unique(return_inverse=True)
+    shade = shade_hand(rest[vertices], faces, torch.arange(len(vertices)))
+    return torch.stack([(shade * 2 - 1) * SHADE_SPAN, torch.zeros_like(shade)], 1)[faces]
 
 
 def read_part_colours(layers: PhotoLayers, body: PhotoBody, image: Plane) -> tuple[Plane, Mask]:
@@ -144,10 +170,9 @@ def read_part_colours(layers: PhotoLayers, body: PhotoBody, image: Plane) -> tup
     return np.asarray(sums[..., :3] / np.maximum(count, 1e-6), np.float32), count[..., 0] > 0.05
 
 
-def complete_parts(atlas: Plane, known: Mask, skin: Float[Tensor, "3"] | None) -> Plane:
+def complete_parts(atlas: Plane, known: Mask) -> Plane:
     """The parts' colours everywhere: where unknown, those of the limb's other half, or of the other side's limb."""
     full, sure = atlas.copy(), known.copy()
-    hands = PART_NUMBERS["hand"][0]
     for part in range(1, len(MIRRORED_PARTS)):
         other = MIRRORED_PARTS[part]
         for like in (part, HALVES[part], other, HALVES[other]):
@@ -158,9 +183,7 @@ def complete_parts(atlas: Plane, known: Mask, skin: Float[Tensor, "3"] | None) -
                 fill = there & ~sure[part - 1]
                 full[part - 1][fill], sure[part - 1][fill] = colours[fill], True
     for part in range(1, len(MIRRORED_PARTS)):
-        if part in hands and skin is not None and sure[part - 1].mean() < 0.1:
-            full[part - 1] = skin.numpy()
-        elif sure[part - 1].any():
+        if sure[part - 1].any():
             full[part - 1] = spread_colours(full[part - 1], sure[part - 1])
         else:
             full[part - 1] = nearest_part_colour(full, sure, part)

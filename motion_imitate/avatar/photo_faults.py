@@ -8,6 +8,7 @@ from motion_imitate.avatar.body_surface import SIDES, PhotoBody
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, PhotoLayers
 
 MOST_TURN = 35.0  # degrees that the shoulders may be turned from the camera
+MOST_HEAD_TURN = 30.0  # the same of the head
 SITTING_ANGLE = 50.0  # degrees of both thighs from the trunk's axis
 LAYER_TITLES = dict(zip((*ARM_LAYERS, *LEG_LAYERS), ("left arm", "right arm", "left leg", "right leg"), strict=True))
 
@@ -30,6 +31,11 @@ def find_photo_faults(
         faults.append(
             f"the person is turned {turn:.0f} degrees away from the camera, so the far side of face and body will be"
             " blurred; give a photo from the front for a better result"
+        )
+    elif alone and head_turn(body) > MOST_HEAD_TURN:
+        faults.append(
+            f"the head is turned {head_turn(body):.0f} degrees away from the camera, so the far side of the face will"
+            " be stretched; give a photo that looks at the camera for a better result"
         )
     if plain:
         faults.append(
@@ -56,6 +62,12 @@ def shoulder_turn(body: PhotoBody) -> float:
     left, right = (body.places[body.model.controls[f"shoulder_{side}"][0]] for side in SIDES)
     across = left - right
     return abs(math.degrees(math.atan2(float(across[2]), float(across[0]))))
+
+
+def head_turn(body: PhotoBody) -> float:
+    """Degrees between where the head faces and the camera, about the vertical, from 0 to 180."""
+    facing = body.moves[body.model.controls["head"][-1], :, 2]
+    return abs(math.degrees(math.atan2(float(facing[0]), float(facing[2]))))
 
 
 def thighs_are_raised(body: PhotoBody) -> bool:

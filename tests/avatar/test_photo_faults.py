@@ -48,6 +48,9 @@ def test_a_turned_person_and_a_sitting_one_are_told(standing):
     assert "turned" in find_photo_faults(layers, place(*painted.standing(1.0)))[0]
     body, camera = painted.standing(0.0)
     pose = body.pose.clone()
+    pose[:, painted.MODEL.controls["neck"][0]] = rotation_vector_to_matrix(torch.tensor([0.0, 0.8, 0.0]))
+    assert "the head is turned" in find_photo_faults(layers, place(Body(pose, body.shape), camera))[0]
+    pose = body.pose.clone()
     for side in ("left", "right"):
         pose[:, painted.MODEL.controls[f"hip_{side}"][0]] = rotation_vector_to_matrix(torch.tensor([-1.4, 0.0, 0.0]))
     sitting = place(Body(pose, body.shape), camera)
