@@ -8,7 +8,7 @@ from torch import Tensor
 from motion_imitate.avatar.layer_mesh import LayerMesh
 from motion_imitate.avatar.layer_shape import LayerShape
 from motion_imitate.avatar.masks import Mask, Plane, pixels_of_points
-from motion_imitate.avatar.photo_layers import ARM_LAYERS, LAYERS, LEG_LAYERS, SKIRT, PhotoLayers
+from motion_imitate.avatar.photo_layers import ARM_LAYERS, LAYERS, LEG_LAYERS, SKIRT, TRUNK, PhotoLayers
 
 # metres that layers count as nearer, in the order of LAYERS; last, of legs where a skirt covers them
 LAYER_BIAS = (0.0, 0.14, 0.14, 0.0, 0.0, 0.08, -0.2)
@@ -52,8 +52,9 @@ def lattice_depths(mesh: LayerMesh, shape: LayerShape, layer: int, size: tuple[i
 
 
 def find_covered_legs(mesh: LayerMesh, layers: PhotoLayers) -> Mask:
-    """[F] Faces of legs that a skirt covers: they never come through it."""
+    """[F] Faces of legs that a skirt, or the trunk above it, covers: they never come through it."""
     row, column = pixels_of_points(mesh.points[mesh.faces].mean(1), layers.alpha.shape)
-    return (
-        np.isin(mesh.layer, LEG_LAYERS) & layers.region[SKIRT][row, column] & (layers.owner[row, column] != mesh.layer)
-    )
+    if not layers.region[SKIRT].any():
+        return np.zeros(len(mesh.faces), bool)
+    above = layers.region[SKIRT] | layers.region[TRUNK]
+    return np.isin(mesh.layer, LEG_LAYERS) & above[row, column] & (layers.owner[row, column] != mesh.layer)
