@@ -53,8 +53,10 @@ def lattice_depths(mesh: LayerMesh, shape: LayerShape, layer: int, size: tuple[i
 
 def find_covered_legs(mesh: LayerMesh, layers: PhotoLayers) -> Mask:
     """[F] Faces of legs that a skirt, or the trunk above it, covers: they never come through it."""
-    row, column = pixels_of_points(mesh.points[mesh.faces].mean(1), layers.alpha.shape)
     if not layers.region[SKIRT].any():
         return np.zeros(len(mesh.faces), bool)
-    above = layers.region[SKIRT] | layers.region[TRUNK]
-    return np.isin(mesh.layer, LEG_LAYERS) & above[row, column] & (layers.owner[row, column] != mesh.layer)
+    row, column = pixels_of_points(mesh.points[mesh.faces].mean(1), layers.alpha.shape)
+    beneath = (layers.region[SKIRT] | layers.region[TRUNK])[row, column] & (layers.owner[row, column] != mesh.layer)
+    row, column = pixels_of_points(mesh.points, layers.alpha.shape)
+    hem = (layers.owner[row, column] == SKIRT)[mesh.faces].any(1)
+    return np.isin(mesh.layer, LEG_LAYERS) & (beneath | hem)
