@@ -144,12 +144,13 @@ def find_shoulders(body: PhotoBody, unit: float) -> Mask:
     limbs = body.limbs_of(surface)
     y, x = np.mgrid[: body.size[0], : body.size[1]] + 0.5
     rows, columns = np.nonzero(surface.covered)
-    weights = body.joint_weights(surface, rows, columns)
+    corners = body.model.faces.numpy()[surface.face[rows, columns]]
+    at_corners = surface.corner_weights[rows, columns]
     zones = []
     for side in SIDES:
         share = np.zeros(body.size, np.float32)
         arm = joint_descendants(body.model, body.model.controls[f"shoulder_{side}"][0])
-        share[rows, columns] = weights[:, arm].sum(1)
+        share[rows, columns] = (body.weights[:, arm].sum(1).numpy()[corners] * at_corners).sum(1)
         joint, elbow = body.joint_pixel(f"shoulder_{side}"), body.joint_pixel(f"elbow_{side}")
         way = elbow - joint
         long = max(float(np.hypot(*way)), 0.08 * unit)
