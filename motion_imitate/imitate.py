@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from motion_imitate.avatar.avatar import Avatar
+from motion_imitate.avatar.draft import draft_size, draw_changed_into
 from motion_imitate.avatar.draw import draw_avatar_into
 from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.background.backdrop import Backdrop, still_backdrop
@@ -29,7 +30,7 @@ from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_vertices
 from motion_imitate.motion.retarget import Retarget, retarget
 from motion_imitate.motion.smooth import Smoothing, smooth
-from motion_imitate.portray import Person
+from motion_imitate.portray import CorrectedAvatar, Person
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Rasterizer, Source
 
@@ -162,8 +163,30 @@ class FrameRenderer:
             posed = pose_avatar(looks, model, motion.body, motion.camera)
             draw_avatar_into(picture, looks, camera_to_image(posed, motion.camera)[0])
             return
+        if isinstance(looks, CorrectedAvatar):
+            self.draw_corrected(picture, looks, motion, vertices, joints)
+            return
         part, camera = picture[window], crop_camera(motion.camera, window, size)
         scale = min(1.0, self.how.view / max(part.shape[:2]))
         small = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
         view = view_of_vertices(vertices, joints, camera, model, self.rasterize, small)
         compose_into(part, looks.generator.draw(looks.code, view), looks.palette)
+
+    def draw_corrected(
+        self, picture: UInt8[Tensor, "H W C"], looks: CorrectedAvatar, motion: Motion, vertices: Tensor, joints: Tensor
+    ) -> None:
+        """Draw one frame of an avatar with corrections into `picture`; `vertices` and `joints` are the body's."""
+        size, how = (picture.shape[0], picture.shape[1]), looks.drafts.how
+        posed = pose_avatar(looks.avatar, self.person.model, motion.body, motion.camera)
+        seen = camera_to_image(posed, motion.camera)[0]
+        window = crop_window_around(seen[:, :2], size, how.margin)
+        if window is None:
+            draw_avatar_into(picture, looks.avatar, seen)
+            return
+        camera = crop_camera(motion.camera, window, size)
+        view = view_of_vertices(
+            vertices, joints, camera, self.person.model, self.rasterize, draft_size(window, how.size)
+        )
+        draft = looks.drafts.draw(camera_to_image(posed, camera), view)
+        change = looks.networks.correct(looks.features, looks.frame, draft)[0]
+        draw_changed_into(picture, looks.avatar, seen, window, change)

@@ -12,6 +12,7 @@ from torch import Tensor
 from motion_imitate import bodies
 from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.avatar.build import build_avatar
+from motion_imitate.avatar.draft import DraftMaker
 from motion_imitate.avatar.parsing_net import load_parsing_net
 from motion_imitate.background.fill import dilate_mattes, inpaint_hidden
 from motion_imitate.bodies.dress import dress_body
@@ -20,7 +21,9 @@ from motion_imitate.compositing.compose import build_palette
 from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.matte import estimate_matte as matte_of
-from motion_imitate.generators import AVATAR_RENDERER, RENDERERS, load_generator
+from motion_imitate.generators import AVATAR_RENDERER, CORRECTIONS_RENDERER, RENDERERS, load_generator
+from motion_imitate.generators.corrections import CorrectionNetworks, crop_person
+from motion_imitate.generators.load import load_correction_networks
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.photos.people import Photos, find_people, load_photos
@@ -82,12 +85,31 @@ class GeneratedAppearance:
 
 
 @dataclass(frozen=True)
+class CorrectedAvatar:
+    """An avatar and the networks that correct its picture, with what they need from the photo."""
+
+    avatar: Avatar
+    drafts: DraftMaker
+    networks: CorrectionNetworks
+    features: list[Float[Tensor, "1 1 _ _ _"]]  # of the photo
+    frame: Float[Tensor, "1 4"]  # of the photo's crop, see `PersonCrop`
+
+    @classmethod
+    def of(cls, avatar: Avatar, source: Source, model: BodyModel, networks: CorrectionNetworks) -> "CorrectedAvatar":
+        """Encode the first photo with the networks."""
+        drafts = DraftMaker.of(avatar, model, source)
+        with torch.no_grad():
+            crop = crop_person(source, drafts.positions, networks.how)
+            return cls(avatar, drafts, networks, networks.encode(crop), crop.frame)
+
+
+@dataclass(frozen=True)
 class Person:
     """A person prepared from photos, who can be rendered for any number of clips."""
 
     source: Source
     model: BodyModel
-    appearance: Avatar | GeneratedAppearance
+    appearance: Avatar | CorrectedAvatar | GeneratedAppearance
 
     @classmethod
     def of(cls, source: Source, model: BodyModel, generator: Generator) -> "Person":  # type: ignore[type-arg]
@@ -99,10 +121,17 @@ def make_person(source: Source, model: BodyModel, renderer: str, weights: Path |
     """The person as a renderer of `RENDERERS` draws them."""
     if renderer not in RENDERERS:
         raise ValueError(f"no renderer {renderer!r}; choose one of {', '.join(RENDERERS)}")
+    if renderer == CORRECTIONS_RENDERER:
+        networks = load_correction_networks(weights)
+        return Person(source, model, CorrectedAvatar.of(make_avatar(source, model), source, model, networks))
     if renderer != AVATAR_RENDERER:
         return Person.of(source, model, load_generator(renderer, model, weights))
-    bare = cast(BodyModel, bodies.load_body())
-    return Person(source, model, build_avatar(source, model, bare, load_parsing_net()))
+    return Person(source, model, make_avatar(source, model))
+
+
+def make_avatar(source: Source, model: BodyModel) -> Avatar:
+    """The avatar of the first photo's person, with the shipped body model and parsing network."""
+    return build_avatar(source, model, cast(BodyModel, bodies.load_body()), load_parsing_net())
 
 
 def portray(

@@ -145,6 +145,17 @@ class Source(Batched):
 
 
 @dataclass(frozen=True)
+class Draft(Batched):
+    """An avatar as networks see it: drawn small, in a window around the person."""
+
+    colour: Float[Tensor, "B 3 H W"]  # premultiplied by the cover
+    cover: Float[Tensor, "B 1 H W"]
+    flow: Float[Tensor, "B H W 2"]  # the image point of the photo at each pixel; outside the image where there is none
+    seen: Float[Tensor, "B 1 H W"]  # 1 where the photo shows that point, and no other part of the avatar hides it
+    position: Float[Tensor, "B 3 H W"]  # position on the body, as of `geometry.view.body_position_map`
+
+
+@dataclass(frozen=True)
 class Drawn(Batched):
     """A generator's output for a view, at the view's size: where to read the photos, and a colour for the rest.
 

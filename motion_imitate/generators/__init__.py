@@ -36,10 +36,11 @@ GENERATORS = {
 }
 
 
-AVATAR_RENDERER = "avatar"
-RENDERERS = {AVATAR_RENDERER: "cuts the person out of the photo in layers, as a mesh that moves with the body"} | {
-    name: entry.summary for name, entry in GENERATORS.items()
-}
+AVATAR_RENDERER, CORRECTIONS_RENDERER = "avatar", "corrections"
+RENDERERS = {
+    AVATAR_RENDERER: "cuts the person out of the photo in layers, as a mesh that moves with the body",
+    CORRECTIONS_RENDERER: "corrects the avatar's picture with networks, which need --weights",
+} | {name: entry.summary for name, entry in GENERATORS.items()}
 
 
 def load_generator(name: str, model: "BodyModel", weights: Path | None = None) -> "Generator[Any]":

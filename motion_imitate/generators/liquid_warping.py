@@ -56,6 +56,7 @@ SMALL_TSF_CONFIG = HourglassConfig(
     deviation=0.0,
     silent=True,
 )
+CORRECTION_TSF_CONFIG = replace(SMALL_TSF_CONFIG, inputs=10, outputs=4, stem=2, down=(4, 8, 16), up=(8, 4, 2))
 
 NETWORK_SHAPES: dict[str, LiquidWarpingConfig] = {
     "paper": LiquidWarpingConfig(
@@ -81,6 +82,11 @@ NETWORK_SHAPES: dict[str, LiquidWarpingConfig] = {
         target=SMALL_TSF_CONFIG,
         background=None,
         heads=(3, 1, 3, 2),
+    ),
+    "corrections": LiquidWarpingConfig(
+        source=replace(CORRECTION_TSF_CONFIG, inputs=7, up=(), silent=False, biased=()),
+        target=CORRECTION_TSF_CONFIG,
+        background=None,
     ),
 }
 

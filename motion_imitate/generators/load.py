@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from motion_imitate import bodies
 from motion_imitate.bodies.opposite import find_opposite_vertices
 from motion_imitate.bodies.parts import ARM_PARTS, PART_LIMBS
+from motion_imitate.generators.corrections import CorrectionNetworks
 from motion_imitate.generators.geometric import GeometricGenerator
 from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, SID, TSF
 from motion_imitate.generators.painter import Painter, face_uv_points
 from motion_imitate.generators.retouch import RetouchGenerator
+from motion_imitate.geometry.view import template_face_positions
 from motion_imitate.types import BodyModel
 from motion_imitate.weights import find_asset
 from motion_imitate.weights import read_weights as stored
@@ -50,9 +52,26 @@ def load_liquid_warping_generator(model: BodyModel, weights: Path | None = None)
     The weights decide which; the shipped weights correct.
     """
     shape, source, target = load_trained_networks(weights or find_asset("liquid_warping.safetensors"))
+    if shape == "corrections":
+        raise ValueError(f"{weights} holds corrections of the avatar; give --renderer corrections")
     if shape == "small":
         return RetouchGenerator(load_geometric_generator(model), source, target, template_face_positions(model))
     return Painter(source, target, face_uv_points(model.uv))
+
+
+def load_correction_networks(weights: Path | None) -> CorrectionNetworks:
+    """Networks that correct the avatar's picture. None are shipped."""
+    if weights is None:
+        raise ValueError(
+            "no weights of the renderer corrections are shipped; train them with `motion-imitate train corrections`, "
+            "or give --weights"
+        )
+    shape, source, target = load_trained_networks(weights)
+    if shape != "corrections":
+        raise ValueError(f"{weights} holds no corrections of the avatar; give --renderer liquid-warping")
+    networks = CorrectionNetworks()
+    networks.source, networks.target = source, target
+    return networks.eval()
 
 
 @cache
@@ -67,10 +86,3 @@ def load_trained_networks(weights: Path) -> tuple[str, SID, TSF]:
         net.load_state_dict({k.removeprefix(name): v.float() for k, v in tensors.items() if k.startswith(name)})
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return shape, source, target
-
-
-def template_face_positions(model: BodyModel) -> Float[Tensor, "F 3"]:
-    """Centroid of each face on the resting body, from the middle of its bounding box; 1 is half the body's height."""
-    at = model.skin.template
-    middle = (at.amax(0) + at.amin(0)) / 2
-    return (at[model.faces].mean(1) - middle) / (at[:, 1].amax() - at[:, 1].amin()) * 2

@@ -16,6 +16,7 @@ from motion_imitate.background.fill import diffuse_colours
 from motion_imitate.compositing.compose import build_palette, compose_person
 from motion_imitate.generators.liquid_warping import SID, TSF, OutputHeads
 from motion_imitate.geometry.flow import warp_image
+from motion_imitate.geometry.view import body_position_map
 from motion_imitate.types import Batched, Drawn, Generator, Source, View
 
 GLOBAL_FIT_ITERATIONS = 4  # reweighted fits of how the photo moved as a whole
@@ -137,12 +138,6 @@ def square_around_matte(matte: Float[Tensor, "H W"], margin: float) -> Float[Ten
     half = max(bottom - top, right - left) * (0.5 + margin)
     x, y = (left + right) / width - 1, (top + bottom) / height - 1
     return matte.new_tensor([x, y, 2 * half / width, 2 * half / height])
-
-
-def body_position_map(view: View, places: Float[Tensor, "F 3"]) -> Float[Tensor, "B 3 H W"]:
-    """Position on the body of the face at each pixel; 0 where there is none."""
-    face = view.raster.face
-    return (places[face.clamp(min=0)] * (face >= 0)[..., None]).permute(0, 3, 1, 2)
 
 
 def facing_map(view: View) -> Float[Tensor, "B 1 H W"]:

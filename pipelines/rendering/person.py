@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from motion_imitate.avatar.avatar import Avatar
-from motion_imitate.generators import AVATAR_RENDERER, GENERATORS
-from motion_imitate.generators.load import load_trained_networks
+from motion_imitate.generators import CORRECTIONS_RENDERER, GENERATORS
+from motion_imitate.generators.load import load_correction_networks, load_trained_networks
 from motion_imitate.photos.people import find_people, load_photos
-from motion_imitate.portray import Person, make_person, prepare_person
+from motion_imitate.portray import CorrectedAvatar, Person, make_person, prepare_person
 from pipelines.motion.advice import photo_advice, sharpness_advice
 from pipelines.output_path import UsageError
 from pipelines.rendering.options import PersonOptions
@@ -18,10 +18,14 @@ PersonLoader = Callable[[Sequence[Path], int, PersonOptions, Reporter], Person]
 
 def check_weights_option(how: PersonOptions) -> None:
     """Raise UsageError unless the renderer takes --weights, or ValueError unless they can be read."""
+    if how.renderer == CORRECTIONS_RENDERER:
+        load_correction_networks(how.weights)
+        return
     if how.weights is None:
         return
     if how.renderer not in GENERATORS or not GENERATORS[how.renderer].takes_weights:
-        others = " or ".join(name for name, entry in GENERATORS.items() if entry.takes_weights)
+        taking = [CORRECTIONS_RENDERER, *(name for name, entry in GENERATORS.items() if entry.takes_weights)]
+        others = " or ".join(taking)
         raise UsageError(f"the renderer {how.renderer} takes no --weights; give --renderer {others} too")
     load_trained_networks(how.weights)
 
@@ -37,10 +41,11 @@ def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporte
         ):
             reporter.warn(f"{path}: {advice}")
         seen.append(people[0])
-    if len(paths) > 1 and how.renderer == AVATAR_RENDERER:
+    if len(paths) > 1 and how.renderer not in GENERATORS:
         reporter.warn(f"the renderer {how.renderer} uses only {paths[0]}; --renderer geometric uses all photos")
     person = make_person(*prepare_person(photos, seen), how.renderer, how.weights)
-    if isinstance(person.appearance, Avatar):
-        for fault in person.appearance.faults:
+    looks = person.appearance.avatar if isinstance(person.appearance, CorrectedAvatar) else person.appearance
+    if isinstance(looks, Avatar):
+        for fault in looks.faults:
             reporter.warn(f"{paths[0]}: {fault}")
     return person
