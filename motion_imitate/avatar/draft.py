@@ -61,7 +61,9 @@ class DraftMaker:
         """Drafts of what a camera sees, at the size of the view: of the avatar's vertices, and of the body."""
         size = (view.raster.face.shape[1], view.raster.face.shape[2])
         render = DRAFT_RENDERERS["numba" if vertices.device.type == "cpu" else "torch"]
-        drawn, reads = (torch.stack(parts) for parts in zip(*(render(self.avatar, v, size) for v in vertices)))
+        drawn, reads = (
+            torch.stack(parts) for parts in zip(*(render(self.avatar, v, size) for v in vertices), strict=True)
+        )
         picture = drawn.permute(0, 3, 1, 2) / 255
         seen = look_up_shown(self.shown, reads)[:, None].to(picture)
         return Draft(picture[:, :3], picture[:, 3:], reads[..., :2], seen, body_position_map(view, self.positions))
@@ -96,9 +98,7 @@ def render_draft_torch(
     screen = place_faces(avatar, vertices, size)
     if screen is not None:
         height, width = screen.size
-        solid, soft = (
-            keys.view(height, 2, width, 2).amax((1, 3)) for keys in nearest_faces_per_sample(avatar, screen)
-        )
+        solid, soft = (keys.view(height, 2, width, 2).amax((1, 3)) for keys in nearest_faces_per_sample(avatar, screen))
         key = torch.where(solid > 0, solid, soft)
         row, column = hit = (key > 0).nonzero(as_tuple=True)
         face = len(screen.planes) - 1 - (key[hit] & FACE_INDEX)
