@@ -9,12 +9,13 @@ from torch.testing import assert_close
 from motion_imitate.bodies import load_body
 from motion_imitate.compositing.compose import build_palette, compose_into, compose_into_torch
 from motion_imitate.generators import AVATAR_RENDERER
+from motion_imitate.generators.corrections import CorrectionNetworks
 from motion_imitate.generators.load import load_geometric_generator
 from motion_imitate.geometry.camera import crop_camera, crop_window_around, default_intrinsics, project_points
 from motion_imitate.geometry.raster import RASTERIZERS, rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.imitate import FrameRenderer
-from motion_imitate.portray import Person, make_person
+from motion_imitate.portray import CorrectedAvatar, Person, make_avatar, make_person
 from motion_imitate.types import Body, Camera, Frames, Motion, cat_batched
 from tests.support import painted
 from tests.support.box_body import NAMES, BoxBody
@@ -144,13 +145,48 @@ def test_an_avatar_is_drawn_over_any_background_and_each_frame_alone_is_that_of_
         assert off < (0.06 if t == 2 else 0.02), how  # a body turned by half a radian shows what the photo does not
 
 
+def corrected_renderer(learnt):
+    torch.manual_seed(0)
+    networks = CorrectionNetworks().eval()
+    if learnt:
+        torch.nn.init.normal_(networks.target.glass.head.weight, std=0.05)
+    photo = painted.source(painted.standing())
+    looks = CorrectedAvatar.of(make_avatar(photo, painted.MODEL), photo, painted.MODEL, networks)
+    return FrameRenderer(Person(photo, painted.MODEL, looks), rasterize)
+
+
+def test_corrections_that_are_untrained_or_of_the_photos_own_pose_leave_the_avatar_as_it_is(avatar_renderer):
+    motion = cat_batched([moved(0.0), moved(0.1, yaw=0.5)])
+    ground = torch.randint(0, 256, (2, 3, *painted.SIZE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    plain, same, other = (
+        render((Frames(ground, motion.seconds), motion)).data
+        for render in (avatar_renderer, corrected_renderer(False), corrected_renderer(True))
+    )
+    assert torch.equal(same, plain)
+    assert torch.equal(other[0], plain[0])
+    assert (other[1] != plain[1]).any(0).float().mean() > 0.02
+
+
+def test_each_corrected_frame_alone_is_that_of_its_run():
+    render = corrected_renderer(True)
+    motion = cat_batched([moved(0.0, yaw=0.3), moved(0.1, across=0.2, yaw=0.5), moved(0.2, across=9.0)])
+    ground = torch.full((3, 3, *painted.SIZE), 90, dtype=torch.uint8)
+    run = render((Frames(ground, motion.seconds), motion))
+    for t in range(3):
+        alone = render((Frames(ground[t : t + 1], motion.seconds[t : t + 1]), motion[t : t + 1]))
+        assert torch.equal(alone.data[0], run.data[t])
+    assert torch.equal(run.data[2], ground[2])
+
+
 def test_an_avatar_that_has_left_the_picture_is_not_drawn(avatar_renderer):
     ground = torch.full((1, 3, *painted.SIZE), 90, dtype=torch.uint8)
     assert torch.equal(avatar_renderer((Frames(ground, torch.zeros(1)), moved(across=9.0))).data, ground)
 
 
 def test_an_unknown_renderer_is_refused_with_the_names_of_those_there_are():
-    with pytest.raises(ValueError, match="no renderer 'magic'; choose one of avatar, geometric, liquid-warping"):
+    with pytest.raises(
+        ValueError, match="no renderer 'magic'; choose one of avatar, corrections, geometric, liquid-warping"
+    ):
         make_person(painted.source(painted.standing()), painted.MODEL, "magic")
 
 

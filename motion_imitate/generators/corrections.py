@@ -123,7 +123,7 @@ def relative_motion_map(draft: Draft, how: CorrectionSettings) -> Float[Tensor, 
     weight = shown
     for _ in range(GLOBAL_FIT_ITERATIONS):
         slope, start = fit_rising_line(x, y, weight)
-        weight = shown / (1 + (y - slope * x - start).square().sum(0))
+        weight = shown / (1 + (y - slope * x - start).square().sum(0)).square()
     off = (here - slope[..., None] * flow - start[..., None]).square().sum(0).sqrt()[:, None]
     low = how.still / how.stir
     return ((off - low) / (1 - low)).clamp(0, 1)

@@ -66,12 +66,16 @@ def load_correction_networks(weights: Path | None) -> CorrectionNetworks:
             "no weights of the renderer corrections are shipped; train them with `motion-imitate train corrections`, "
             "or give --weights"
         )
-    shape, source, target = load_trained_networks(weights)
-    if shape != "corrections":
+    if not hold_corrections(weights):
         raise ValueError(f"{weights} holds no corrections of the avatar; give --renderer liquid-warping")
     networks = CorrectionNetworks()
-    networks.source, networks.target = source, target
+    _, networks.source, networks.target = load_trained_networks(weights)
     return networks.eval()
+
+
+def hold_corrections(weights: Path) -> bool:
+    """Whether a weights file holds networks that correct the avatar's picture."""
+    return load_trained_networks(weights)[0] == "corrections"
 
 
 @cache

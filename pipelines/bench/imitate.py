@@ -14,7 +14,7 @@ import cv2
 import torch
 from torch import Tensor
 
-from motion_imitate.generators import AVATAR_RENDERER, RENDERERS
+from motion_imitate.generators import AVATAR_RENDERER, GENERATORS
 from motion_imitate.geometry.flow import correspond_views, visible_at_points
 from motion_imitate.imitate import RenderSettings, render_motion
 from motion_imitate.photos.read import read_photo
@@ -44,6 +44,7 @@ BARE_NAME = "no generator"  # label of BareGenerator
 PACE_REPORTER = Reporter(quiet=True)
 
 FramePairs = Iterator[tuple[Frames, Motion]]
+SHIPPED_RENDERERS = (AVATAR_RENDERER, *GENERATORS)  # those that need no weights
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def stamp_frames(runs: Iterable[Frames], begun: float, came: list[float], used: 
 def measure_imitate_speed(job: BenchJob) -> Iterator[str]:
     """Frames per second of each renderer, of everything but the renderer, and of a plain loop."""
     makers: dict[str, Callable[[Source, BodyModel], Person]] = {
-        name: partial(make_person, renderer=name) for name in RENDERERS
+        name: partial(make_person, renderer=name) for name in SHIPPED_RENDERERS
     }
     makers[BARE_NAME] = make_bare_person
     measure_pace(job, makers[AVATAR_RENDERER], limit=WARMUP_SECONDS)
@@ -162,7 +163,7 @@ def measure_imitate_speed(job: BenchJob) -> Iterator[str]:
     for name, pace in paces.items():
         yield describe_pace(name, pace)
     whole, rest = paces[AVATAR_RENDERER], paces[BARE_NAME]
-    for name in RENDERERS:
+    for name in SHIPPED_RENDERERS:
         yield f"everything but {name} runs at {rest.steady_rate() / paces[name].steady_rate():.2f} times its rate"
     loop = measure_pace(job, makers[AVATAR_RENDERER], runner=INLINE)
     yield describe_pace(f"{AVATAR_RENDERER}, a plain loop", loop)

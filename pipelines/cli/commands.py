@@ -25,7 +25,7 @@ from pipelines.reporter import USAGE, Reporter
 from pipelines.streaming.memory import return_freed_memory
 from pipelines.synthesize.options import SynthesizeOptions
 from pipelines.synthesize.people_store_options import PeopleStoreOptions
-from pipelines.train.options import LiquidWarpingOptions, CorrectionOptions
+from pipelines.train.options import CorrectionOptions, LiquidWarpingOptions
 
 ClipArgument = Annotated[Path, Parameter(help="Video file.")]
 MotionFileArgument = Annotated[Path, Parameter(help="Motion file (.npz), from `motion-imitate motion extract`.")]

@@ -18,7 +18,8 @@ from motion_imitate.estimators.clip import (
 )
 from motion_imitate.estimators.face import FaceNets
 from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
-from motion_imitate.generators import AVATAR_RENDERER, GENERATORS, load_generator
+from motion_imitate.generators import AVATAR_RENDERER, CORRECTIONS_RENDERER, GENERATORS, load_generator
+from motion_imitate.generators.load import hold_corrections
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.imitate import FrameRenderer, adapt_motion
@@ -72,19 +73,25 @@ def load_metric_networks(estimation: EstimationOptions, reporter: Reporter) -> M
 def rendering_methods(
     photo: ReferencePerson, size: tuple[int, int], weights: Path | None = None
 ) -> dict[str, RenderingMethod]:
-    """The unchanged photo as a baseline, and every generator."""
+    """The unchanged photo as a baseline, and every renderer; corrections only with their weights."""
     still = fill_frame_with(photo.source.image[0], size)
     behind = fill_frame_with(photo.source.background[0], size)
     ways = {"copy": RenderingMethod(lambda motion: still.expand(len(motion), -1, -1, -1), lambda motion: {})}
-    ways |= {AVATAR_RENDERER: method_of_avatar(photo, behind)}
+    corrects = weights is not None and hold_corrections(weights)
+    ways |= {AVATAR_RENDERER: method_of_avatar(photo, behind, AVATAR_RENDERER)}
+    if corrects:
+        ways |= {CORRECTIONS_RENDERER: method_of_avatar(photo, behind, CORRECTIONS_RENDERER, weights)}
+    drawing = None if corrects else weights
     return ways | {
-        name: method_of_generator(photo, load_generator(name, photo.model, weights), behind) for name in GENERATORS
+        name: method_of_generator(photo, load_generator(name, photo.model, drawing), behind) for name in GENERATORS
     }
 
 
-def method_of_avatar(photo: ReferencePerson, behind: UInt8[Tensor, "3 H W"]) -> RenderingMethod:
-    """The method that renders a person as an avatar before a background."""
-    render = FrameRenderer(make_person(photo.source, photo.model, AVATAR_RENDERER), rasterize)
+def method_of_avatar(
+    photo: ReferencePerson, behind: UInt8[Tensor, "3 H W"], renderer: str, weights: Path | None = None
+) -> RenderingMethod:
+    """The method that renders a person as an avatar, or as a corrected one, before a background."""
+    render = FrameRenderer(make_person(photo.source, photo.model, renderer, weights), rasterize)
 
     def stage(motion: Motion) -> Tensor:
         return render((Frames(behind.expand(len(motion), -1, -1, -1), motion.seconds), motion)).data

@@ -8,7 +8,6 @@ from torch.testing import assert_close
 
 from motion_imitate.compositing.compose import build_palette, compose_person
 from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, SID, TSF, OutputHeads
-from motion_imitate.generators.load import template_face_positions as places_of
 from motion_imitate.generators.retouch import (
     RetouchGenerator,
     RetouchSettings,
@@ -23,6 +22,7 @@ from motion_imitate.generators.retouch import (
     square_around_matte,
 )
 from motion_imitate.geometry.raster import rasterize
+from motion_imitate.geometry.view import template_face_positions as places_of
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.types import cat_batched
 from tests.support.painted import GROUND, MODEL, geometric, source, standing

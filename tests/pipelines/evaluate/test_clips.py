@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from motion_imitate.estimators.face import MEAN_FACE, FaceLandmarks
-from motion_imitate.generators import RENDERERS
+from motion_imitate.generators import GENERATORS
 from motion_imitate.training import backbones
 from motion_imitate.types import Sighting
 from pipelines.cli.commands import main
@@ -50,7 +50,7 @@ def test_a_still_clip_is_its_own_copy(capsys, folder, unchecked_shapes):
     words = ["--every", "2", "--quality", "fast", "--sheet", "sheets", "-o", "out.json", "--quiet"]
     assert main(["evaluate", "still.mp4", *words]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("|")[2].strip() for line in lines] == ["row", "---", "copy", *RENDERERS]
+    assert [line.split("|")[2].strip() for line in lines] == ["row", "---", "copy", "avatar", *GENERATORS]
     assert len({line.count("|") for line in lines}) == 1
     record = json.loads(Path("out.json").read_text())
     copy, cut, carried, mended = record["rows"]
