@@ -111,6 +111,7 @@ class TrainingSampleSettings:
     blur: tuple[float, float] = (0.4, 1.6)  # range of the Gaussian that blurs the matte, in pixels
     off: float = 0.25  # largest offset of the matte's values
     facing: float = 0.7  # probability that the photo is the view that shows most of the face
+    relaxed: float = 0.0  # how much a relaxed pose counts besides the face
 
 
 @torch.no_grad()
@@ -119,7 +120,7 @@ def make_correction_sample(
     net: ParsingNet,
     number: int,
     size: int,
-    how: TrainingSampleSettings = TrainingSampleSettings(facing=1.0),
+    how: TrainingSampleSettings = TrainingSampleSettings(facing=1.0, relaxed=2.0),
 ) -> CorrectionSample:
     """The sample of that number, with drafts of the avatar of its photo, which `net` parses.
 
@@ -172,7 +173,7 @@ def make_training_scene(
 ) -> TrainingScene:
     """The scene of that number. The photos' bodies have an estimator's errors; the views' poses are exact."""
     random = np.random.default_rng([SAMPLE_RANDOM_STREAM, pairs.seed, number])
-    sample = order_by_facing(pairs[number], random, how)
+    sample = order_by_facing(pairs[number], pairs.body.relaxed, random, how)
     photos, views = slice(how.photos), slice(how.photos, None)
     mattes = torch.stack([perturb_matte(matte, random, how) for matte in sample.matte[photos]])
     body = sample.seen_body[photos]
@@ -197,12 +198,13 @@ def ground_truth_of_views(sample: SyntheticSample, views: slice) -> GroundTruth:
 
 
 def order_by_facing(
-    sample: SyntheticSample, random: np.random.Generator, how: TrainingSampleSettings
+    sample: SyntheticSample, relaxed: Float[Tensor, "J 3 3"], random: np.random.Generator, how: TrainingSampleSettings
 ) -> SyntheticSample:
     """With probability `how.facing`, the sample sorted to show most of the face first; else the sample as it is."""
     if random.random() >= how.facing:
         return sample
-    return sample[sample.face_turned.argsort(descending=True, stable=True)]
+    bent = (sample.body.pose - relaxed)[:, 1:].square().sum((2, 3)).mean(1)
+    return sample[(sample.face_turned - how.relaxed * bent).argsort(descending=True, stable=True)]
 
 
 def perturb_matte(

@@ -17,6 +17,7 @@ from motion_imitate.training.backbones import Backbone, load_backbone
 from motion_imitate.training.samples import CorrectionSample, GroundTruth, make_correction_sample
 from pipelines.motion.estimate import check_device
 from pipelines.reporter import Reporter
+from pipelines.synthesize.people import training_sampling
 from pipelines.train.distributed import join_process_group
 from pipelines.train.loop import LoopSettings, TrainingTask, load_training_pairs, run_training_loop
 from pipelines.train.optimizer import ObjectiveOutput, OptimizerSettings, PreviewRows
@@ -130,7 +131,8 @@ def select_views(samples: CorrectionSample, step: int) -> CorrectionSample:
 def make_held_out_views(how: CorrectionOptions, device: str) -> CorrectionSample:
     """Views of people made from held-out assets."""
     held = replace(how, part="held")
-    numbers = range(0, HELD_OUT_PEOPLE * 48, 48)  # of different people
+    casting = training_sampling(held, how.size).casting
+    numbers = (k * casting.people * casting.each for k in range(HELD_OUT_PEOPLE))  # of different people
     some = [make_packed_correction_sample(held, 0, number) for number in numbers]
     return collate_correction_samples(device, some).views(0, VIEWS // HELD_OUT_VIEWS)
 
