@@ -12,15 +12,17 @@ from torch import Tensor
 from motion_imitate import bodies
 from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.avatar.build import build_avatars
+from motion_imitate.avatar.draft import DraftMaker
 from motion_imitate.avatar.parsing_net import load_parsing_net
 from motion_imitate.background.fill import dilate_mattes, inpaint_hidden
 from motion_imitate.bodies.dress import dress_body
 from motion_imitate.bodies.skinning import SkinnedBody
-from motion_imitate.compositing.compose import build_palette
 from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.matte import estimate_matte as matte_of
-from motion_imitate.generators import AVATAR_RENDERER, RENDERERS, load_generator
+from motion_imitate.generators import AVATAR_RENDERER, CORRECTIONS_RENDERER, RENDERERS, load_generator
+from motion_imitate.generators.corrections import CorrectionNetworks, crop_person
+from motion_imitate.generators.load import load_correction_networks
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.photos.people import Photos, find_people, load_photos
@@ -74,18 +76,43 @@ def prepare_person(photos: Photos, seen: Sequence[Sighting]) -> tuple[Source, Bo
 
 @dataclass(frozen=True)
 class GeneratedAppearance:
-    """A generator and what it and the compositor need from the photos."""
+    """A generator and what it needs from the photos."""
 
     generator: Generator  # type: ignore[type-arg]
     code: object  # the result of generator.encode
-    palette: Float[Tensor, "N 4 H W"]
+
+
+@dataclass(frozen=True)
+class AvatarCorrections:
+    """The networks that correct an avatar's picture, with what they need from its photo."""
+
+    drafts: DraftMaker
+    networks: CorrectionNetworks
+    features: list[Float[Tensor, "1 1 _ _ _"]]  # of the photo
+    frame: Float[Tensor, "1 4"]  # of the photo's crop, see `PersonCrop`
+
+    @classmethod
+    def of(cls, avatar: Avatar, photo: Source, model: BodyModel, networks: CorrectionNetworks) -> "AvatarCorrections":
+        """Encode the photo of the avatar with the networks."""
+        drafts = DraftMaker.of(avatar, model, photo)
+        with torch.no_grad():
+            crop = crop_person(photo, drafts.positions, networks.how)
+            return cls(drafts, networks, networks.encode(crop), crop.frame)
 
 
 @dataclass(frozen=True)
 class AvatarAppearance:
-    """The avatars of the photos."""
+    """The avatars of the photos, with the corrections of each, or of none."""
 
     avatars: tuple[Avatar, ...]
+    corrections: tuple[AvatarCorrections, ...] = ()
+
+    @classmethod
+    def corrected(cls, source: Source, model: BodyModel, networks: CorrectionNetworks) -> "AvatarAppearance":
+        """Avatars whose pictures the networks correct."""
+        avatars = make_avatars(source, model)
+        each = (AvatarCorrections.of(one, source[k : k + 1], model, networks) for k, one in enumerate(avatars))
+        return cls(avatars, tuple(each))
 
 
 @dataclass(frozen=True)
@@ -98,14 +125,16 @@ class Person:
 
     @classmethod
     def of(cls, source: Source, model: BodyModel, generator: Generator) -> "Person":  # type: ignore[type-arg]
-        """Encode the photos with the generator and build the palette that the compositor reads."""
-        return cls(source, model, GeneratedAppearance(generator, generator.encode(source), build_palette(source)))
+        """Encode the photos with the generator."""
+        return cls(source, model, GeneratedAppearance(generator, generator.encode(source)))
 
 
 def make_person(source: Source, model: BodyModel, renderer: str, weights: Path | None = None) -> Person:
     """The person as a renderer of `RENDERERS` draws them."""
     if renderer not in RENDERERS:
         raise ValueError(f"no renderer {renderer!r}; choose one of {', '.join(RENDERERS)}")
+    if renderer == CORRECTIONS_RENDERER:
+        return Person(source, model, AvatarAppearance.corrected(source, model, load_correction_networks(weights)))
     if renderer != AVATAR_RENDERER:
         return Person.of(source, model, load_generator(renderer, model, weights))
     return Person(source, model, AvatarAppearance(make_avatars(source, model)))

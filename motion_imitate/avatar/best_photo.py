@@ -1,6 +1,6 @@
 """Several photos of one person: each frame shows the avatar of the photo that saw the trunk most as the frame does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -13,25 +13,41 @@ from motion_imitate.avatar.draw import draw_avatar_into
 from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.bodies.skinning import joint_places, local_to_global, rest_shape
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, flip_camera_axes
-from motion_imitate.types import BodyModel, Motion
+from motion_imitate.types import BodyModel, Camera, Motion
 
 FADE_ANGLE = 10.0  # degrees by which one photo must be nearer than another to be shown alone
 LEAST_SHARE = 1 / 512  # of a picture's colours, below which it is not drawn
 
 
+# draws over a picture, in place: the number of an avatar, that avatar with the source points of its pose, and its
+# vertices in the space of the camera
+DrawPosed = Callable[[Tensor, int, Avatar, Tensor, Camera], None]
+
+
+def draw_posed_into(
+    picture: UInt8[Tensor, "H W C"], _: int, avatar: Avatar, vertices: Float[Tensor, "V 3"], camera: Camera
+) -> None:
+    """Draw a posed avatar over a picture, in place."""
+    draw_avatar_into(picture, avatar, camera_to_image(vertices[None], camera)[0])
+
+
 def draw_best_photo_into(
-    picture: UInt8[Tensor, "H W C"], avatars: Sequence[Avatar], model: BodyModel, motion: Motion
+    picture: UInt8[Tensor, "H W C"],
+    avatars: Sequence[Avatar],
+    model: BodyModel,
+    motion: Motion,
+    draw: DrawPosed = draw_posed_into,
 ) -> None:
     """Draw a frame of a motion over a picture, in place; between two photos the picture fades from one to the other."""
     shares = photo_shares(avatars, model, motion)
-    chosen = [(share, avatar) for share, avatar in zip(shares, avatars, strict=True) if share > LEAST_SHARE]
+    chosen = [(number, share) for number, share in enumerate(shares) if share > LEAST_SHARE]
     layers = [picture] + [picture.clone() for _ in chosen[1:]]
-    for layer, (_, avatar) in zip(layers, chosen, strict=True):
+    for layer, (number, _) in zip(layers, chosen, strict=True):
+        avatar = avatars[number]
         posed = pose_avatar(avatar, model, motion.body, motion.camera)
-        points = camera_to_image(posed.vertices, motion.camera)[0]
-        draw_avatar_into(layer, replace(avatar, source=posed.source[0]), points)
+        draw(layer, number, replace(avatar, source=posed.source[0]), posed.vertices[0], motion.camera)
     if len(chosen) > 1:
-        picture.copy_(mix_pictures(layers, [share for share, _ in chosen]))
+        picture.copy_(mix_pictures(layers, [share for _, share in chosen]))
 
 
 def photo_shares(avatars: Sequence[Avatar], model: BodyModel, motion: Motion) -> list[float]:

@@ -12,16 +12,22 @@ Texel = tuple[np.float32, np.float32, np.float32, np.float32]  # red, green, blu
 
 
 @inline_kernel
-def read_taps(planes: Floats, f: Index, x: np.float32, y: np.float32, photos: Words) -> Taps:
-    """The 4 texels around what a face has at (x, y) in samples, and how far it is from the left and the top ones.
+def texel_place(planes: Floats, i: np.uint64, x: np.float32, y: np.float32) -> tuple[np.float32, np.float32]:
+    """Where a face reads its photo at (x, y) in samples, in texels.
 
     At most a texel outside the face's corners, and never outside the photo.
     """
-    i = np.uint64(f)
     over, down = x - planes[i, 0], y - planes[i, 1]
     u = planes[i, 3] + planes[i, 6] * over + planes[i, 9] * down
     v = planes[i, 4] + planes[i, 7] * over + planes[i, 10] * down
-    u, v = min(max(u, planes[i, 11]), planes[i, 13]), min(max(v, planes[i, 12]), planes[i, 14])
+    return min(max(u, planes[i, 11]), planes[i, 13]), min(max(v, planes[i, 12]), planes[i, 14])
+
+
+@inline_kernel
+def read_taps(planes: Floats, f: Index, x: np.float32, y: np.float32, photos: Words) -> Taps:
+    """The 4 texels around what a face has at (x, y) in samples, and how far it is from the left and the top ones."""
+    i = np.uint64(f)
+    u, v = texel_place(planes, i, x, y)
     column, row = np.int32(u), np.int32(v)
     n, left, top = np.uint64(np.int32(planes[i, 15])), np.uint64(column), np.uint64(row)
     right, bottom = np.uint64(min(column + 1, photos.shape[2] - 1)), np.uint64(min(row + 1, photos.shape[1] - 1))

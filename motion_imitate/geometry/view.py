@@ -24,3 +24,16 @@ def view_of_vertices(
     """Rasterize vertices and joints given in camera space, at (height, width)."""
     corners = camera_to_image(vertices, camera)[:, model.faces]  # [B, F, 3, 3]
     return View(corners, camera_to_image(joints, camera)[..., :2], rasterize(corners, size))
+
+
+def template_face_positions(model: BodyModel) -> Float[Tensor, "F 3"]:
+    """Centroid of each face on the resting body, from the middle of its bounding box; 1 is half the body's height."""
+    at = model.skin.template
+    middle = (at.amax(0) + at.amin(0)) / 2
+    return (at[model.faces].mean(1) - middle) / (at[:, 1].amax() - at[:, 1].amin()) * 2
+
+
+def body_position_map(view: View, positions: Float[Tensor, "F 3"]) -> Float[Tensor, "B 3 H W"]:
+    """Position on the body of the face at each pixel, from those of all faces; 0 where there is none."""
+    face = view.raster.face
+    return (positions[face.clamp(min=0)] * (face >= 0)[..., None]).permute(0, 3, 1, 2)

@@ -1,6 +1,7 @@
 """Training samples: photos of synthetic people, views to draw of them, and the ground truth of those views."""
 
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, cast
 
 import cv2
@@ -8,25 +9,23 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import interpolate
 
+from motion_imitate.avatar.build import build_avatar
+from motion_imitate.avatar.draft import DraftMaker, draft_size
+from motion_imitate.avatar.parsing_net import ParsingNet
+from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.background.fill import dilate_mattes
 from motion_imitate.bodies.dress import dress_body
-from motion_imitate.compositing.compose import build_palette
 from motion_imitate.generators import liquid_warping
-from motion_imitate.generators.load import load_geometric_generator
-from motion_imitate.generators.load import template_face_positions as places_of
+from motion_imitate.generators.corrections import CorrectionSettings, PersonCrop, crop_person
 from motion_imitate.generators.painter import face_uv_points, flows_to_photos, uv_surface_map
-from motion_imitate.generators.retouch import (
-    PersonCrops,
-    RetouchDraft,
-    RetouchSettings,
-    crop_person,
-    make_retouch_draft,
-)
+from motion_imitate.geometry.camera import camera_to_image
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
+from motion_imitate.synthesis.damage import degrade_image
 from motion_imitate.synthesis.pairs import SyntheticDataset, SyntheticSample
-from motion_imitate.types import Batched, Body, BodyModel, Camera, Source, View, cat_batched
+from motion_imitate.types import Batched, Body, BodyModel, Camera, Draft, Source, View, cat_batched
 from motion_imitate.weights import tensors_from_bytes, tensors_to_bytes
 
 SAMPLE_RANDOM_STREAM = 3  # keeps these random numbers apart from other uses of the seed
@@ -56,28 +55,35 @@ class TrainingScene:
 
 
 @dataclass(frozen=True)
-class RetouchSample:
-    """One person: N photos, and V views for the networks to correct."""
+class CorrectionSample:
+    """One or more people: the photo of each, and as many views of each for the networks to correct."""
 
-    looked: PersonCrops
-    palette: Float[Tensor, "N 4 H W"]
-    drafts: RetouchDraft
+    crop: PersonCrop
+    draft: Draft
     truth: GroundTruth
 
-    def to(self, device: str) -> "RetouchSample":
+    def to(self, device: str) -> "CorrectionSample":
         """The sample on another device."""
-        return RetouchSample(
-            self.looked.to(device), self.palette.to(device), self.drafts.to(device), self.truth.to(device)
-        )
+        return CorrectionSample(self.crop.to(device), self.draft.to(device), self.truth.to(device))
+
+    def views(self, first: int, step: int) -> "CorrectionSample":
+        """Every `step`-th view of each person, from view `first` on."""
+        number = torch.arange(len(self.draft)).view(len(self.crop), -1)[:, first::step].flatten()
+        return CorrectionSample(self.crop, self.draft[number], self.truth[number])
 
     def packed(self) -> bytes:
         """The sample as bytes, to send between processes."""
         return tensors_to_bytes(flatten_tensors(self, ""))
 
     @classmethod
-    def unpacked(cls, data: bytes) -> "RetouchSample":
+    def unpacked(cls, data: bytes) -> "CorrectionSample":
         """Inverse of `packed`."""
-        return cast(RetouchSample, unflatten_tensors(cls, tensors_from_bytes(data), ""))
+        return cast(CorrectionSample, unflatten_tensors(cls, tensors_from_bytes(data), ""))
+
+    @classmethod
+    def joined(cls, some: Sequence["CorrectionSample"]) -> "CorrectionSample":
+        """Several samples as one."""
+        return cls(*(cat_batched([getattr(one, f.name) for one in some]) for f in fields(cls)))
 
 
 @dataclass(frozen=True)
@@ -105,23 +111,36 @@ class TrainingSampleSettings:
     blur: tuple[float, float] = (0.4, 1.6)  # range of the Gaussian that blurs the matte, in pixels
     off: float = 0.25  # largest offset of the matte's values
     facing: float = 0.7  # probability that the photo is the view that shows most of the face
-    still: float = 0.0  # probability that one view is the photo itself, so that networks leave it unchanged
-    retouch: RetouchSettings = field(default_factory=RetouchSettings)
+    relaxed: float = 0.0  # how much a relaxed pose counts besides the face
 
 
-def make_retouch_sample(
-    pairs: SyntheticDataset, number: int, how: TrainingSampleSettings = TrainingSampleSettings()
-) -> RetouchSample:
-    """The sample of that number, with what the geometric generator draws of it."""
+@torch.no_grad()
+def make_correction_sample(
+    pairs: SyntheticDataset,
+    net: ParsingNet,
+    number: int,
+    size: int,
+    how: TrainingSampleSettings = TrainingSampleSettings(facing=1.0, relaxed=2.0),
+) -> CorrectionSample:
+    """The sample of that number, with drafts of the avatar of its photo, which `net` parses.
+
+    `size` is the drafts' longer side.
+    """
     one = make_training_scene(pairs, number, how)
-    generator = load_geometric_generator(one.model)
-    drawn = generator.draw(generator.encode(one.source), one.target)
-    places, read = places_of(one.model), build_palette(one.source)
-    return RetouchSample(
-        crop_person(one.source, places, how.retouch),
-        read,
-        make_retouch_draft(drawn, read, one.target, places),
-        one.truth,
+    avatar = build_avatar(one.source, one.model, cast(BodyModel, pairs.body), net)
+    maker = DraftMaker.of(avatar, one.model, one.source)
+    height, width = one.truth.image.shape[2:]
+    small = draft_size((slice(0, height), slice(0, width)), size)
+    posed = pose_avatar(avatar, one.model, one.body, one.camera)
+    view = view_of_body(one.model, rasterize, one.body, one.camera, small)
+    draft = maker.draw(camera_to_image(posed.vertices, one.camera), posed.source, view)
+    image, matte, behind = (
+        interpolate(x, small, mode="area") for x in (one.truth.image, one.truth.matte, one.truth.behind)
+    )
+    return CorrectionSample(
+        crop_person(one.source, maker.positions, CorrectionSettings(size=size)),
+        draft,
+        GroundTruth(image, matte, behind, one.truth.face),
     )
 
 
@@ -155,7 +174,7 @@ def make_training_scene(
 ) -> TrainingScene:
     """The scene of that number. The photos' bodies have an estimator's errors; the views' poses are exact."""
     random = np.random.default_rng([SAMPLE_RANDOM_STREAM, pairs.seed, number])
-    sample = order_by_facing(pairs[number], random, how)
+    sample = order_by_facing(pairs[number], pairs.body.relaxed, random, how)
     photos, views = slice(how.photos), slice(how.photos, None)
     mattes = torch.stack([perturb_matte(matte, random, how) for matte in sample.matte[photos]])
     body = sample.seen_body[photos]
@@ -163,12 +182,12 @@ def make_training_scene(
     camera, size = sample.seen_camera[photos], (sample.image.shape[2], sample.image.shape[3])
     model = cast(BodyModel, dress_body(pairs.body, body, camera, mattes))
     view = view_of_body(model, rasterize, body, camera, size)
-    source = Source(sample.image[photos], mattes, sample.background[photos], body, camera, view)
+    image = torch.stack(
+        [torch.from_numpy(degrade_image(random, x.numpy(), pairs.how.damage)) for x in sample.image[photos]]
+    )
+    source = Source(image, mattes, sample.background[photos], body, camera, view)
     wanted = Body(sample.body.pose[views], body.shape[:1].expand(len(sample) - how.photos, -1))
     seen_by, truth = sample.camera[views], ground_truth_of_views(sample, views)
-    if random.random() < how.still:
-        wanted, seen_by = cat_batched([body[:1], wanted[1:]]), cat_batched([camera[:1], seen_by[1:]])
-        truth = cat_batched([ground_truth_of_views(sample, slice(1)), truth[1:]])
     target = view_of_body(model, rasterize, wanted, seen_by, size)
     return TrainingScene(source, model, wanted, seen_by, target, truth)
 
@@ -180,12 +199,13 @@ def ground_truth_of_views(sample: SyntheticSample, views: slice) -> GroundTruth:
 
 
 def order_by_facing(
-    sample: SyntheticSample, random: np.random.Generator, how: TrainingSampleSettings
+    sample: SyntheticSample, relaxed: Float[Tensor, "J 3 3"], random: np.random.Generator, how: TrainingSampleSettings
 ) -> SyntheticSample:
     """With probability `how.facing`, the sample sorted to show most of the face first; else the sample as it is."""
     if random.random() >= how.facing:
         return sample
-    return sample[sample.face_turned.argsort(descending=True, stable=True)]
+    bent = (sample.body.pose - relaxed)[:, 1:].square().sum((2, 3)).mean(1)
+    return sample[(sample.face_turned - how.relaxed * bent).argsort(descending=True, stable=True)]
 
 
 def perturb_matte(

@@ -25,7 +25,7 @@ from pipelines.reporter import USAGE, Reporter
 from pipelines.streaming.memory import return_freed_memory
 from pipelines.synthesize.options import SynthesizeOptions
 from pipelines.synthesize.people_store_options import PeopleStoreOptions
-from pipelines.train.options import LiquidWarpingOptions, RetouchOptions
+from pipelines.train.options import CorrectionOptions, LiquidWarpingOptions
 
 ClipArgument = Annotated[Path, Parameter(help="Video file.")]
 MotionFileArgument = Annotated[Path, Parameter(help="Motion file (.npz), from `motion-imitate motion extract`.")]
@@ -414,17 +414,17 @@ def train_lifter(
     run_lifter_training(recorded, out, LifterTraining(minutes, batch, seed=seed), reporter)
 
 
-@train_app.command(name="retouch")
-def train_retouch(
+@train_app.command(name="corrections")
+def train_corrections(
     *,
     out: Annotated[Path, Parameter(name=["--output", "-o"], help="Run folder; run again to resume.")],
-    how: Annotated[RetouchOptions, FLATTENED] = RetouchOptions(),
+    how: Annotated[CorrectionOptions, FLATTENED] = CorrectionOptions(),
     reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> int:
-    """Train the networks that correct the geometric renderer's output, on synthetic people."""
-    from pipelines.train.retouch import run_retouch_training
+    """Train the networks that correct the avatar's picture, on synthetic people."""
+    from pipelines.train.corrections import run_corrections_training
 
-    return run_retouch_training(out, how, reporter)
+    return run_corrections_training(out, how, reporter)
 
 
 @train_app.command(name="liquid-warping")

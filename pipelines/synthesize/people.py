@@ -1,6 +1,7 @@
 """Sampling settings of synthetic people for training."""
 
 from motion_imitate.synthesis.closet import ClothingSettings
+from motion_imitate.synthesis.damage import Damage
 from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings
 from motion_imitate.synthesis.poses import CameraFraming, PosingSettings
 from pipelines.synthesize.people_options import SyntheticPeopleOptions
@@ -15,7 +16,8 @@ def training_sampling(how: SyntheticPeopleOptions, side: int, views: int = 3) ->
     framing = CameraFraming(whole=0.85, high=(0.75, 0.95), shift=0.02)
     casting = PeoplePool(people=4, each=48)
     return SampleSettings(
-        (side, portrait_width(side)), views, how.motions, how.backgrounds, closet, casting, posing, framing
+        *((side, portrait_width(side)), views, how.motions, how.backgrounds, closet, casting, posing, framing),
+        damage=Damage(views=0),  # only what is chosen as a photo is degraded, see `make_training_scene`
     )
 
 

@@ -83,7 +83,7 @@ class PaintingObjective:
 def make_packed_painting_sample(how: LiquidWarpingOptions, lot: int, number: int) -> bytes:
     """The packed sample of that number; the batch index does not matter here."""
     return make_painting_sample(
-        load_training_pairs(how, how.photos + 1), number, TrainingSampleSettings(how.photos)
+        load_training_pairs(how, how.photos + 1, how.size), number, TrainingSampleSettings(how.photos)
     ).packed()
 
 
@@ -94,7 +94,7 @@ def collate_painting_samples(device: str, some: list[bytes]) -> PaintingSample:
 
 def run_liquid_warping_training(folder: Path, how: LiquidWarpingOptions, reporter: Reporter) -> int:
     """Run `motion-imitate train liquid-warping`; returns the exit code."""
-    load_training_pairs(how, how.photos + 1)  # fails early if a folder is wrong
+    load_training_pairs(how, how.photos + 1, how.size)  # fails early if a folder is wrong
     with join_process_group(how.device) as rank:
         check_device(rank.device)
         eyes: Backbone = load_backbone(how.backbone, how.backbone_weights).to(rank.device)

@@ -2,13 +2,14 @@
 run."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
-from itertools import count, repeat
+from functools import lru_cache, partial
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
@@ -56,6 +57,11 @@ class LoopSettings:
     shown: int = 50  # steps between log lines, and between previews
 
 
+def keep_all(samples: SampleT, _: int) -> SampleT:
+    """Every step sees all samples."""
+    return samples
+
+
 @dataclass(frozen=True)
 class TrainingTask(Generic[SampleT]):
     """What to train, and how to make samples for it."""
@@ -67,13 +73,17 @@ class TrainingTask(Generic[SampleT]):
     collate: Callable[[list[bytes]], SampleT]  # packed samples to a batch
     learning: LoopSettings
     about: dict[str, Any]  # metadata of the weights
+    select: Callable[[SampleT, int], SampleT] = keep_all  # what the k-th step on the same samples sees of them
 
 
 @lru_cache(maxsize=1)
-def load_training_pairs(how: TrainingOptions, views: int = 3) -> SyntheticDataset:
-    """The source of synthetic people for these options. Cached; limits the process to one thread."""
+def load_training_pairs(how: TrainingOptions, views: int, side: int) -> SyntheticDataset:
+    """The source of synthetic people for these options, in pictures of `side` pixels height.
+
+    Cached; limits the process to one thread.
+    """
     torch.set_num_threads(1)  # small tensors: a second thread costs more than it brings
-    return SyntheticDataset(bodies.load_body(), training_sampling(how, how.size, views), how.seed)
+    return SyntheticDataset(bodies.load_body(), training_sampling(how, side, views), how.seed)
 
 
 def build_learner(networks: nn.Module, critic: bool, pace: OptimizerSettings, device: str = "cpu") -> Learner:
@@ -115,7 +125,8 @@ def stream_training_samples(
     how: TrainingOptions, task: TrainingTask[SampleT], first: int, rank: ProcessRank
 ) -> Generator[SampleT]:
     """Batches for each step from step `first` on, without end; made in worker processes."""
-    with ProcessPoolExecutor(how.workers, get_context("spawn")) as pool:
+    ignore = partial(signal.signal, signal.SIGTERM, signal.SIG_IGN)  # the loop stops them
+    with ProcessPoolExecutor(how.workers, get_context("spawn"), ignore) as pool:
 
         def asked(lot: int) -> list[Future[bytes]]:
             start = (lot * rank.count + rank.number) * how.people
@@ -127,29 +138,36 @@ def stream_training_samples(
         try:
             lot, done = divmod(first, task.learning.times)
             for some in in_order(asked, told, count(lot), 1 + -(-how.workers // how.people)):
-                yield from repeat(some, task.learning.times - done)
+                for step in range(done, task.learning.times):
+                    yield task.select(some, step)
                 done = 0
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def smoke_settings(folder: Path, how: TrainingOptions, learning: LoopSettings) -> tuple[TrainingOptions, LoopSettings]:
-    """The settings of a smoke run; refuses a folder that holds a run."""
+def smoke_settings(
+    folder: Path, how: TrainingOptions, task: TrainingTask[SampleT]
+) -> tuple[TrainingOptions, TrainingTask[SampleT]]:
+    """The settings of a smoke run, whose steps all see the same; refuses a folder that holds a run."""
     if (folder / CHECKPOINT_FILE).exists():
         raise UsageError(f"{folder} already holds a run; give --smoke another folder")
-    return replace(how, steps=SMOKE_STEPS), replace(learning, times=SMOKE_STEPS, pace=replace(learning.pace, warm=1))
+
+    def select(samples: SampleT, _: int) -> SampleT:
+        return task.select(samples, 0)
+
+    learning = replace(task.learning, times=SMOKE_STEPS, pace=replace(task.learning.pace, warm=1))
+    return replace(how, steps=SMOKE_STEPS), replace(task, learning=learning, select=select)
 
 
 def run_training_loop(
     folder: Path, how: TrainingOptions, task: TrainingTask[SampleT], rank: ProcessRank, reporter: Reporter
 ) -> int:
-    """Train until the time or the steps are up; returns the exit code.
+    """Train until the time or the steps are up, or until SIGTERM; returns the exit code.
 
     Of several processes only the first reports and writes.
     """
     if how.smoke:
-        how, learning = smoke_settings(folder, how, task.learning)
-        task = replace(task, learning=learning)
+        how, task = smoke_settings(folder, how, task)
     begin = saved = monotonic()
     learner, learning = load_or_start_learner(folder, how, task, rank.device), task.learning
     with raise_output_errors(folder):
@@ -158,12 +176,13 @@ def run_training_loop(
     start, lost = learner.step, list[float]()
     reporter = reporter if rank.first else replace(reporter, quiet=True)
     with (
+        catch_termination() as terminated,
         closing(stream_training_samples(how, task, start, rank)) as coming,
         closing(run_training_steps(learner, coming, task.subject)) as done,
     ):
         for step in reporter.track_progress(done, "train", how.steps and how.steps - start):
             lost.append(step.losses["loss"])
-            late = any_rank_true(monotonic() - begin > 60 * how.minutes, rank.device)
+            late = any_rank_true(terminated() or monotonic() - begin > 60 * how.minutes, rank.device)
             ends = late or bool(how.steps and learner.step >= how.steps)
             if rank.first and (learner.step % learning.shown == 0 or ends):
                 log_training_step(folder, step, learner, task.subject)
@@ -181,6 +200,17 @@ def run_training_loop(
         reporter.fail(FAILED, f"the loss did not fall: it went from {lost[0]:.4f} to {lost[-1]:.4f}")
         return FAILED
     return OK
+
+
+@contextmanager
+def catch_termination() -> Generator[Callable[[], bool]]:
+    """Whether SIGTERM has come, which does not end the process meanwhile."""
+    came = list[int]()
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        yield lambda: bool(came)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def save_training_state(folder: Path, learner: Learner, how: TrainingOptions, task: TrainingTask[SampleT]) -> None:

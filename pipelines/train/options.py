@@ -1,4 +1,4 @@
-"""The options of `motion-imitate train retouch` and `train liquid-warping`."""
+"""The options of `motion-imitate train corrections` and `train liquid-warping`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +40,8 @@ class TrainingOptions(SyntheticPeopleOptions):
 
 
 @dataclass(frozen=True)
-class RetouchOptions(TrainingOptions):
-    """Options of `train retouch`."""
+class CorrectionOptions(TrainingOptions):
+    """Options of `train corrections`."""
 
     adversarial: Annotated[
         float,
@@ -53,6 +53,7 @@ class RetouchOptions(TrainingOptions):
     adversarial_after: Annotated[
         int, Parameter(help="Steps before the adversarial loss starts.", validator=Number(gte=0))
     ] = 1000
+    people: Annotated[int, Parameter(help="People per step.", validator=Number(gte=1, lte=1024))] = 4
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,28 @@
 """Lessons: what is to be drawn and how it really looks belong together, and a number always means the same lesson."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
 from motion_imitate import bodies
-from motion_imitate.compositing.compose import compose_person
-from motion_imitate.generators.load import template_face_positions as places_of
-from motion_imitate.generators.retouch import RetouchSettings
+from motion_imitate.avatar.parsing_net import load_parsing_net
+from motion_imitate.geometry.view import template_face_positions as places_of
 from motion_imitate.metrics.motion import mean_mask_iou
+from motion_imitate.synthesis.damage import Damage
 from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, SyntheticDataset
 from motion_imitate.training.samples import (
-    RetouchSample,
+    CorrectionSample,
     TrainingSampleSettings,
     flatten_tensors,
-    make_retouch_sample,
+    make_correction_sample,
+    make_training_scene,
     perturb_matte,
 )
 
-HOW = TrainingSampleSettings(retouch=RetouchSettings(size=64))
+HOW = TrainingSampleSettings()
 
 
 @pytest.fixture(scope="module")
@@ -28,49 +31,56 @@ def pairs():
 
 
 @pytest.fixture(scope="module")
-def first(pairs):
-    return make_retouch_sample(pairs, 0, HOW)
+def net():
+    return load_parsing_net()
 
 
-def test_a_number_means_one_lesson(pairs, first):
-    again = make_retouch_sample(pairs, 0, HOW)
+@pytest.fixture(scope="module")
+def first(pairs, net):
+    return make_correction_sample(pairs, net, 0, 96)
+
+
+def test_a_number_means_one_lesson(pairs, net, first):
+    again = make_correction_sample(pairs, net, 0, 96)
     for name, tensor in flatten_tensors(first, "").items():
         assert_close(flatten_tensors(again, "")[name], tensor, rtol=0, atol=0, equal_nan=True)
-    other = make_retouch_sample(pairs, 1, HOW)
+    other = make_correction_sample(pairs, net, 1, 96)
     assert not torch.equal(other.truth.image, first.truth.image)
+    both = CorrectionSample.joined([first, other])
+    assert (len(both.crop), len(both.draft), len(both.truth)) == (2, 4, 4)
 
 
-def test_there_are_views_for_all_that_are_no_photos(pairs, first):
-    two = make_retouch_sample(pairs, 0, TrainingSampleSettings(2, retouch=HOW.retouch))
-    assert (len(first.looked), len(first.truth), len(two.looked), len(two.truth)) == (1, 2, 2, 1)
-    assert two.drafts.drawn.flow.shape[1] == 6
+def test_there_are_views_for_all_that_are_no_photos(pairs):
+    one, two = (make_training_scene(pairs, 0, TrainingSampleSettings(photos)) for photos in (1, 2))
+    assert (len(one.source), len(one.truth), len(one.camera), len(two.source), len(two.body)) == (1, 2, 2, 2, 1)
 
 
-def test_a_photo_that_is_a_view_is_drawn_as_it_is(pairs, first):
-    still = make_retouch_sample(pairs, 0, TrainingSampleSettings(still=1.0, retouch=HOW.retouch))
-    colour, cover = compose_person(still.drafts.drawn, still.palette, (128, 128))
-    made = colour * cover + still.truth.behind * (1 - cover)
-    inside = (still.truth.matte > 0.98).expand(-1, 3, -1, -1)
-    off = [(made - still.truth.image).abs()[k][inside[k]].mean() for k in range(2)]
-    assert off[0] < 0.02 < off[1]
-    assert torch.equal(still.truth.image[1], first.truth.image[1])
+def test_only_photos_are_degraded(pairs):
+    clean = SyntheticDataset(pairs.body, replace(pairs.how, damage=Damage(0, (1.0, 0.05), (1.0, 1.1), (1.0, 45))), 5)
+    scene, sample = make_training_scene(clean, 0, replace(HOW, facing=0.0)), clean[0]
+    assert torch.equal(scene.truth.image, sample.image[1:])
+    assert (scene.source.image - sample.image[:1]).abs().mean() > 0.005
+
+
+def test_drafts_and_truth_are_of_one_size(first):
+    assert first.draft.colour.shape == first.truth.image.shape == (2, 3, 96, 96)
+    assert first.crop.picture.shape == (1, 7, 96, 96)
 
 
 def test_the_draft_lies_where_the_person_really_is(first):
     for k in range(len(first.truth)):
-        assert mean_mask_iou(first.drafts.drawn.cover[k] > 0.5, first.truth.matte[k] > 0.5) > 0.6
+        assert mean_mask_iou(first.draft.cover[k] > 0.5, first.truth.matte[k] > 0.5) > 0.5
 
 
 def test_the_draft_is_nearer_to_the_truth_than_the_background(first):
-    colour, cover = compose_person(first.drafts.drawn, first.palette, (128, 128))
     on = (first.truth.matte > 0.9).expand(-1, 3, -1, -1)
-    made = colour * cover + first.truth.behind * (1 - cover)
+    made = first.draft.colour + first.truth.behind * (1 - first.draft.cover)
     off, none = ((x - first.truth.image).abs()[on].mean() for x in (made, first.truth.behind))
     assert off < 0.7 * none
 
 
 def test_bytes_are_the_same_lesson(first):
-    again = RetouchSample.unpacked(first.packed())
+    again = CorrectionSample.unpacked(first.packed())
     for name, tensor in flatten_tensors(first, "").items():
         assert_close(flatten_tensors(again, "")[name], tensor, rtol=0, atol=0, equal_nan=True)
 

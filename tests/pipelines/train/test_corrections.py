@@ -1,6 +1,8 @@
-"""Learning to retouch: what is wrong becomes less, and a run that was stopped goes on as if it had not been."""
+"""Learning to correct avatars: what is wrong becomes less, and a run that was stopped goes on as if it had not been."""
 
 import json
+import os
+import signal
 from dataclasses import replace
 
 import pytest
@@ -10,29 +12,38 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 
 from motion_imitate import bodies
-from motion_imitate.estimators.identity import FaceIdentityNet
-from motion_imitate.generators.retouch import RetouchSettings
+from motion_imitate.avatar.parsing_net import load_parsing_net
+from motion_imitate.generators.corrections import PersonCrop
 from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, SyntheticDataset
 from motion_imitate.training.backbones import load_backbone
-from motion_imitate.training.samples import TrainingSampleSettings, make_retouch_sample
+from motion_imitate.training.samples import CorrectionSample, GroundTruth, make_correction_sample
+from motion_imitate.types import Draft
 from motion_imitate.weights import read_weights
 from pipelines.cli.commands import main
+from pipelines.train.corrections import CorrectionLossWeights, CorrectionObjective, select_views
 from pipelines.train.loop import CHECKPOINT_FILE, LOG_FILE, PREVIEW_FILE, WEIGHTS_FILE, build_learner
 from pipelines.train.optimizer import Learner, OptimizerSettings
-from pipelines.train.retouch import RetouchLossWeights, RetouchObjective
 
 SIDE = 64
 
 
+@pytest.fixture(autouse=True)
+def few_views(monkeypatch):
+    """Four views of each person, and one held-out person."""
+    for name, count in (("VIEWS", 4), ("HELD_OUT_PEOPLE", 1)):
+        monkeypatch.setattr(f"pipelines.train.corrections.{name}", count)
+
+
 @pytest.fixture(scope="module")
 def subject():
-    return RetouchObjective(load_backbone("efficientnet-lite0"), FaceIdentityNet())
+    return CorrectionObjective(load_backbone("efficientnet-lite0"))
 
 
 @pytest.fixture(scope="module")
 def some():
     pairs = SyntheticDataset(bodies.load_body("anny"), SampleSettings((SIDE, SIDE), 3, casting=PeoplePool(1, 100)), 5)
-    return [make_retouch_sample(pairs, k, TrainingSampleSettings(retouch=RetouchSettings(size=SIDE))) for k in range(2)]
+    net = load_parsing_net()
+    return CorrectionSample.joined([make_correction_sample(pairs, net, k, SIDE) for k in range(2)])
 
 
 def fresh(subject, **pace):
@@ -57,21 +68,25 @@ def test_what_is_wrong_becomes_less(some, subject):
     assert learner.critic is None
 
 
-def test_a_face_counts_whose_identity_can_be_read(some, subject):
-    truth = some[0].truth
-    made = (truth.image.roll(3, 3).requires_grad_(), truth.matte)
-    none, read = (
-        subject.wrong(made, [replace(some[0], truth=replace(truth, face=truth.face.new_tensor(box).expand(2, 4)))])
-        for box in ((-0.5, -0.5, 0.5, 0.5), (-1.5, -1.5, 1.5, 1.5))  # of 32 pixels, and of 96
-    )
-    assert (none["identity"] == 0).all()
-    assert (read["identity"] > 0).all()
-    read["identity"].sum().backward()
-    assert made[0].grad.abs().sum() > 0
+def test_a_step_sees_every_fourth_view_of_each_person():
+    person, view = torch.arange(3.0), torch.arange(36.0)
+
+    def crop(numbers):
+        return PersonCrop(numbers[:, None, None, None].expand(-1, 7, 1, 1), numbers[:, None].expand(-1, 4))
+
+    def each(*shape):
+        return view.view(-1, *[1] * len(shape)).expand(-1, *shape)
+
+    draft = Draft(each(3, 1, 1), each(1, 1, 1), each(1, 1, 2), each(1, 1, 1), each(3, 1, 1))
+    truth = GroundTruth(each(3, 1, 1), each(1, 1, 1), each(3, 1, 1), each(4))
+    seen = select_views(CorrectionSample(crop(person), draft, truth), 5)
+    assert seen.draft.cover.flatten().tolist() == [1, 5, 9, 13, 17, 21, 25, 29, 33]
+    assert seen.truth.matte.flatten().tolist() == seen.draft.cover.flatten().tolist()
+    assert seen.crop.picture[:, 0].flatten().tolist() == [0, 1, 2]
 
 
 def test_the_discriminator_learns_and_is_learnt_against_from_its_step_on(some, subject):
-    against = replace(subject, weights=RetouchLossWeights(adversarial=1.0))
+    against = replace(subject, weights=CorrectionLossWeights(adversarial=1.0))
     learner = fresh(against, warm=1, after=1)
     start = weights_of(learner.critic)
     first = learner.learn(some, against)
@@ -89,7 +104,7 @@ def test_the_discriminator_learns_and_is_learnt_against_from_its_step_on(some, s
 
 
 def test_the_discriminator_comes_to_tell_true_from_made(some, subject):
-    against = replace(subject, weights=RetouchLossWeights(adversarial=1.0))
+    against = replace(subject, weights=CorrectionLossWeights(adversarial=1.0))
     learner = fresh(against, rate=0, critic_rate=2e-5, warm=10)
     told = [learner.learn(some, against)["critic"] for _ in range(15)]
     assert told[-1] < 0.5 * told[0]
@@ -99,20 +114,19 @@ def test_the_discriminator_sees_pictures_in_its_range_and_what_they_are_to_show(
     learner = fresh(subject)
     tried = subject.run_networks(learner.networks.net, some)
     assert tried.made.shape == tried.true.shape == (4, 6, SIDE, SIDE)
-    truth = torch.cat([one.truth.image for one in some])
-    assert_close((tried.true[:, :3] + 1) / 2, truth)
+    assert_close((tried.true[:, :3] + 1) / 2, some.truth.image)
     assert_close(tried.made[:, 3:], tried.true[:, 3:], rtol=0, atol=0)
-    body = some[0].drafts.drawn.cover[0, 0] > 0.9
+    body = some.draft.cover[0, 0] > 0.9
     assert tried.true[0, 3:, body].abs().sum(0).gt(0).float().mean() > 0.7
 
 
 def test_a_step_that_is_not_finite_is_left_out(some, subject):
-    against = replace(subject, weights=RetouchLossWeights(adversarial=1.0))
+    against = replace(subject, weights=CorrectionLossWeights(adversarial=1.0))
     learner = fresh(against)
     pupils = (learner.networks, learner.critic)
     kept = [weights_of(pupil) for pupil in pupils]
-    broken = replace(some[0].truth, image=some[0].truth.image * torch.nan)
-    learner.learn([replace(some[0], truth=broken)], against)
+    broken = replace(some.truth, image=some.truth.image * torch.nan)
+    learner.learn(replace(some, truth=broken), against)
     assert all(torch.equal(weights_of(pupil), before) for pupil, before in zip(pupils, kept, strict=True))
     learner.learn(some, against)
     assert not any(torch.equal(weights_of(pupil), before) for pupil, before in zip(pupils, kept, strict=True))
@@ -127,7 +141,7 @@ def group(tmp_path):
 
 
 def test_one_process_that_learns_with_others_learns_as_it_does_alone(some, subject, request):
-    against = replace(subject, weights=RetouchLossWeights(adversarial=1.0))
+    against = replace(subject, weights=CorrectionLossWeights(adversarial=1.0))
     alone = fresh(against)
     request.getfixturevalue("group")
     member = fresh(against)
@@ -141,7 +155,7 @@ def test_one_process_that_learns_with_others_learns_as_it_does_alone(some, subje
 
 
 def run(folder, steps, *more, size=SIDE):
-    words = ["train", "retouch", "-o", str(folder), "--steps", str(steps), "--size", str(size), "--people", "1"]
+    words = ["train", "corrections", "-o", str(folder), "--steps", str(steps), "--size", str(size), "--people", "1"]
     return main([*words, "--quiet", *more])
 
 
@@ -154,7 +168,8 @@ def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, capsys, unchecked_shape
         assert_close(other[name], tensor, rtol=0, atol=0)
     line = json.loads((tmp_path / "once" / LOG_FILE).read_text())
     assert line["step"] == 2
-    assert line["unchanged perceptual"] > 0
+    assert line["draft perceptual"] > 0
+    assert line["corrected perceptual"] > 0
     header, weights = read_weights(tmp_path / "once" / WEIGHTS_FILE)
     assert not any(name.startswith("critic.") for name in one)
     assert (header["step"], header["size"], header["part"], header["motions"]) == (3, SIDE, "learn", [])
@@ -163,6 +178,20 @@ def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, capsys, unchecked_shape
     assert weights["target.glass.head.weight"].dtype == torch.float16
     assert (tmp_path / "once" / PREVIEW_FILE).stat().st_size > 1000
     assert "step 3, 2 of them in this run" in capsys.readouterr().out
+
+
+def test_a_run_that_is_terminated_saves_what_it_learnt_and_goes_on(tmp_path, capsys, monkeypatch, unchecked_shapes):
+    learn = Learner.learn
+
+    def learn_and_be_terminated(self, *given):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return learn(self, *given)
+
+    monkeypatch.setattr(Learner, "learn", learn_and_be_terminated)
+    assert run(tmp_path, 5) == 0
+    assert read_weights(tmp_path / CHECKPOINT_FILE)[0]["step"] == 1
+    assert "step 1" in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 @pytest.mark.slow
@@ -182,7 +211,7 @@ def test_so_does_one_against_a_discriminator(tmp_path, capsys):
 
 
 def test_a_trial_learns_or_says_that_it_did_not(tmp_path, capsys, monkeypatch, unchecked_shapes):
-    words = ["train", "retouch", "--smoke", "--size", str(SIDE), "--people", "1", "--quiet", "-o"]
+    words = ["train", "corrections", "--smoke", "--size", str(SIDE), "--people", "1", "--quiet", "-o"]
     assert main([*words, str(tmp_path / "run")]) == 0
     assert "step 20" in capsys.readouterr().out
     assert main([*words, str(tmp_path / "run")]) == 2

@@ -1,0 +1,156 @@
+"""`motion-imitate train corrections`: train the networks that correct the avatar's picture."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate, max_pool2d
+
+from motion_imitate.avatar.parsing_net import ParsingNet, load_parsing_net
+from motion_imitate.generators.corrections import CorrectionNetworks, apply_corrections
+from motion_imitate.training import losses
+from motion_imitate.training.backbones import Backbone, load_backbone
+from motion_imitate.training.samples import CorrectionSample, GroundTruth, make_correction_sample
+from pipelines.motion.estimate import check_device
+from pipelines.reporter import Reporter
+from pipelines.synthesize.people import training_sampling
+from pipelines.train.distributed import join_process_group
+from pipelines.train.loop import LoopSettings, TrainingTask, load_training_pairs, run_training_loop
+from pipelines.train.optimizer import ObjectiveOutput, OptimizerSettings, PreviewRows
+from pipelines.train.options import CorrectionOptions
+
+PHOTO_SCALE = 1.5  # size of the photo over that of the drafts
+VIEWS = 12  # of each avatar, which takes longer to build than they take to draw
+VIEW_STEP = 4  # a step sees every fourth view of each person
+STEPS_PER_LOT = 8  # on the same people: each view is seen twice
+HELD_OUT_PEOPLE, HELD_OUT_VIEWS = 4, 2  # of the preview
+
+
+@dataclass(frozen=True)
+class CorrectionLossWeights:
+    """Loss weights of the correction networks."""
+
+    perceptual: float = 1.0
+    colour: float = 4.0
+    cover: float = 2.0
+    face: float = 2.0
+    adversarial: float = 0.0
+
+
+def composite_on_true_background(
+    corrected: Float[Tensor, "B 4 H W"], truth: GroundTruth
+) -> tuple[Float[Tensor, "B 3 H W"], Float[Tensor, "B 1 H W"]]:
+    """Corrected drafts over the true background, and their cover."""
+    return corrected[:, :3] + truth.behind * (1 - corrected[:, 3:]), corrected[:, 3:]
+
+
+@dataclass(frozen=True)
+class CorrectionObjective:
+    """Losses of the correction networks: drafts become what people really look like."""
+
+    eyes: Backbone
+    held_out: CorrectionSample | None = None  # for the preview; without them it shows the training samples
+    weights: CorrectionLossWeights = field(default_factory=CorrectionLossWeights)
+    reach: int = 9  # pixels around the person that also count
+
+    def networks(self) -> CorrectionNetworks:
+        """Untrained networks."""
+        return CorrectionNetworks()
+
+    def run_networks(self, networks: Callable[..., Tensor], samples: CorrectionSample) -> ObjectiveOutput:
+        """Losses of the networks on a batch, and the discriminator's inputs."""
+        made = self.correct(networks, samples)
+        seen, true = (
+            torch.cat([2 * x - 1, samples.draft.position], 1)
+            for x in (composite_on_true_background(made, samples.truth)[0], samples.truth.image)
+        )
+        return ObjectiveOutput(self.wrong(made, samples), seen, true)
+
+    def correct(self, networks: Callable[..., Tensor], samples: CorrectionSample) -> Float[Tensor, "B 4 H W"]:
+        """Corrected drafts: premultiplied colour and cover."""
+        return apply_corrections(samples.draft, networks(samples.crop, samples.draft).float())
+
+    def wrong(self, made: Float[Tensor, "B 4 H W"], samples: CorrectionSample) -> dict[str, Tensor]:
+        """Losses by name, one number per view."""
+        truth = samples.truth
+        where = max_pool2d(torch.maximum(truth.matte, samples.draft.cover), 2 * self.reach + 1, 1, self.reach)
+        picture, cover = composite_on_true_background(made, truth)
+        face = losses.face_box_mask(truth.face, (picture.shape[2], picture.shape[3]))
+        return {
+            "perceptual": losses.perceptual_loss(self.eyes, picture, truth.image, where),
+            "colour": losses.reconstruction_loss(picture, truth.image, where),
+            "cover": losses.reconstruction_loss(cover, truth.matte, where),
+            "face": losses.reconstruction_loss(picture, truth.image, face),
+        }
+
+    def weighted_loss(self, wrong: dict[str, Tensor]) -> Tensor:
+        """The weighted sum of the losses."""
+        return torch.stack([float(getattr(self.weights, k)) * value.mean() for k, value in wrong.items()]).sum()
+
+    def render_preview(self, networks: Callable[..., Tensor], samples: CorrectionSample) -> PreviewRows:
+        """Photo, draft, corrected draft and truth of held-out views side by side, and their losses."""
+        shown = self.held_out or samples
+        before, after = torch.cat([shown.draft.colour, shown.draft.cover], 1), self.correct(networks, shown)
+        size = (before.shape[2], before.shape[2])
+        photo = interpolate(shown.crop.picture[:, :3], size).repeat_interleave(len(before) // len(shown.crop), 0)
+        drawn = [composite_on_true_background(x, shown.truth)[0] for x in (before, after)]
+        wrong = {
+            f"{name} {loss}": value
+            for name, made in (("draft", before), ("corrected", after))
+            for loss, value in self.wrong(made, shown).items()
+        }
+        return PreviewRows(wrong, torch.cat([photo, *drawn, shown.truth.image], 3))
+
+
+@cache
+def load_parsing_once() -> ParsingNet:
+    """The parsing network, loaded once per process."""
+    return load_parsing_net()
+
+
+def make_packed_correction_sample(how: CorrectionOptions, lot: int, number: int) -> bytes:
+    """The packed sample of that number; the batch index does not matter here."""
+    pairs = load_training_pairs(how, VIEWS + 1, round(PHOTO_SCALE * how.size))
+    return make_correction_sample(pairs, load_parsing_once(), number, how.size).packed()
+
+
+def collate_correction_samples(device: str, some: list[bytes]) -> CorrectionSample:
+    """Packed samples as a batch on the device."""
+    return CorrectionSample.joined([CorrectionSample.unpacked(one) for one in some]).to(device)
+
+
+def select_views(samples: CorrectionSample, step: int) -> CorrectionSample:
+    """The views that a step on the samples sees."""
+    return samples.views(step % VIEW_STEP, VIEW_STEP)
+
+
+def make_held_out_views(how: CorrectionOptions, device: str) -> CorrectionSample:
+    """Views of people made from held-out assets."""
+    held = replace(how, part="held")
+    casting = training_sampling(held, how.size).casting
+    numbers = (k * casting.people * casting.each for k in range(HELD_OUT_PEOPLE))  # of different people
+    some = [make_packed_correction_sample(held, 0, number) for number in numbers]
+    return collate_correction_samples(device, some).views(0, VIEWS // HELD_OUT_VIEWS)
+
+
+def run_corrections_training(folder: Path, how: CorrectionOptions, reporter: Reporter) -> int:
+    """Run `motion-imitate train corrections`; returns the exit code."""
+    with join_process_group(how.device) as rank:
+        check_device(rank.device)
+        eyes: Backbone = load_backbone("efficientnet-lite0").to(rank.device)
+        weights = CorrectionLossWeights(adversarial=how.adversarial)
+        subject = CorrectionObjective(eyes, make_held_out_views(how, rank.device), weights)
+        learning = LoopSettings(OptimizerSettings(after=how.adversarial_after), STEPS_PER_LOT, least=300)
+        task = TrainingTask(
+            subject,
+            partial(make_packed_correction_sample, how),
+            partial(collate_correction_samples, rank.device),
+            learning,
+            {"shape": "corrections"},
+            select_views,
+        )
+        return run_training_loop(folder, how, task, rank, reporter)
