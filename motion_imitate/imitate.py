@@ -8,20 +8,20 @@
 `imitate` is steps 3 and 4.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from motion_imitate.avatar.avatar import Avatar
+from motion_imitate.avatar.best_photo import draw_best_photo_into, draw_posed_into
 from motion_imitate.avatar.draft import draft_size, draw_changed_into
 from motion_imitate.avatar.draw import draw_avatar_into
-from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.background.backdrop import Backdrop, still_backdrop
 from motion_imitate.compositing.compose import compose_into
 from motion_imitate.compositing.shadow import cast_shadow
@@ -30,7 +30,7 @@ from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_vertices
 from motion_imitate.motion.retarget import Retarget, retarget
 from motion_imitate.motion.smooth import Smoothing, smooth
-from motion_imitate.portray import CorrectedAvatar, Person
+from motion_imitate.portray import AvatarAppearance, AvatarCorrections, Person
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Rasterizer, Source
 
@@ -159,12 +159,11 @@ class FrameRenderer:
         if self.floor is not None:
             cast_shadow(picture, vertices[0], model.faces, self.floor, motion.camera, self.rasterize)
         looks = person.appearance
-        if isinstance(looks, Avatar):
-            posed = pose_avatar(looks, model, motion.body, motion.camera)
-            draw_avatar_into(picture, looks, camera_to_image(posed, motion.camera)[0])
-            return
-        if isinstance(looks, CorrectedAvatar):
-            self.draw_corrected(picture, looks, motion, vertices, joints)
+        if isinstance(looks, AvatarAppearance):
+            correct = partial(self.draw_corrected, looks.corrections, vertices, joints)
+            draw_best_photo_into(
+                picture, looks.avatars, model, motion, correct if looks.corrections else draw_posed_into
+            )
             return
         part, camera = picture[window], crop_camera(motion.camera, window, size)
         scale = min(1.0, self.how.view / max(part.shape[:2]))
@@ -173,20 +172,26 @@ class FrameRenderer:
         compose_into(part, looks.generator.draw(looks.code, view), looks.palette)
 
     def draw_corrected(
-        self, picture: UInt8[Tensor, "H W C"], looks: CorrectedAvatar, motion: Motion, vertices: Tensor, joints: Tensor
+        self,
+        corrections: Sequence[AvatarCorrections],
+        body: Tensor,
+        joints: Tensor,
+        picture: UInt8[Tensor, "H W C"],
+        number: int,
+        avatar: Avatar,
+        vertices: Float[Tensor, "V 3"],
+        camera: Camera,
     ) -> None:
-        """Draw one frame of an avatar with corrections into `picture`; `vertices` and `joints` are the body's."""
-        size, how = (picture.shape[0], picture.shape[1]), looks.drafts.how
-        posed = pose_avatar(looks.avatar, self.person.model, motion.body, motion.camera)
-        seen = camera_to_image(posed, motion.camera)[0]
-        window = crop_window_around(seen[:, :2], size, how.margin)
+        """As `draw_posed_into`, with corrections; `body` and `joints` are the body's points in camera space."""
+        size, own = (picture.shape[0], picture.shape[1]), corrections[number]
+        seen = camera_to_image(vertices[None], camera)[0]
+        window = crop_window_around(seen[:, :2], size, own.drafts.how.margin)
         if window is None:
-            draw_avatar_into(picture, looks.avatar, seen)
+            draw_avatar_into(picture, avatar, seen)
             return
-        camera = crop_camera(motion.camera, window, size)
-        view = view_of_vertices(
-            vertices, joints, camera, self.person.model, self.rasterize, draft_size(window, how.size)
-        )
-        draft = looks.drafts.draw(camera_to_image(posed, camera), view)
-        change = looks.networks.correct(looks.features, looks.frame, draft)[0]
-        draw_changed_into(picture, looks.avatar, seen, window, change)
+        part = crop_camera(camera, window, size)
+        small = draft_size(window, own.drafts.how.size)
+        view = view_of_vertices(body, joints, part, self.person.model, self.rasterize, small)
+        draft = own.drafts.draw(camera_to_image(vertices[None], part), avatar.source[None], view)
+        change = own.networks.correct(own.features, own.frame, draft)[0]
+        draw_changed_into(picture, avatar, seen, window, change)

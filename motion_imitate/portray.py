@@ -11,7 +11,7 @@ from torch import Tensor
 
 from motion_imitate import bodies
 from motion_imitate.avatar.avatar import Avatar
-from motion_imitate.avatar.build import build_avatar
+from motion_imitate.avatar.build import build_avatars
 from motion_imitate.avatar.draft import DraftMaker
 from motion_imitate.avatar.parsing_net import load_parsing_net
 from motion_imitate.background.fill import dilate_mattes, inpaint_hidden
@@ -85,22 +85,36 @@ class GeneratedAppearance:
 
 
 @dataclass(frozen=True)
-class CorrectedAvatar:
-    """An avatar and the networks that correct its picture, with what they need from the photo."""
+class AvatarCorrections:
+    """The networks that correct an avatar's picture, with what they need from its photo."""
 
-    avatar: Avatar
     drafts: DraftMaker
     networks: CorrectionNetworks
     features: list[Float[Tensor, "1 1 _ _ _"]]  # of the photo
     frame: Float[Tensor, "1 4"]  # of the photo's crop, see `PersonCrop`
 
     @classmethod
-    def of(cls, avatar: Avatar, source: Source, model: BodyModel, networks: CorrectionNetworks) -> "CorrectedAvatar":
-        """Encode the first photo with the networks."""
-        drafts = DraftMaker.of(avatar, model, source)
+    def of(cls, avatar: Avatar, photo: Source, model: BodyModel, networks: CorrectionNetworks) -> "AvatarCorrections":
+        """Encode the photo of the avatar with the networks."""
+        drafts = DraftMaker.of(avatar, model, photo)
         with torch.no_grad():
-            crop = crop_person(source, drafts.positions, networks.how)
-            return cls(avatar, drafts, networks, networks.encode(crop), crop.frame)
+            crop = crop_person(photo, drafts.positions, networks.how)
+            return cls(drafts, networks, networks.encode(crop), crop.frame)
+
+
+@dataclass(frozen=True)
+class AvatarAppearance:
+    """The avatars of the photos, with the corrections of each, or of none."""
+
+    avatars: tuple[Avatar, ...]
+    corrections: tuple[AvatarCorrections, ...] = ()
+
+    @classmethod
+    def corrected(cls, source: Source, model: BodyModel, networks: CorrectionNetworks) -> "AvatarAppearance":
+        """Avatars whose pictures the networks correct."""
+        avatars = make_avatars(source, model)
+        each = (AvatarCorrections.of(one, source[k : k + 1], model, networks) for k, one in enumerate(avatars))
+        return cls(avatars, tuple(each))
 
 
 @dataclass(frozen=True)
@@ -109,7 +123,7 @@ class Person:
 
     source: Source
     model: BodyModel
-    appearance: Avatar | CorrectedAvatar | GeneratedAppearance
+    appearance: AvatarAppearance | GeneratedAppearance
 
     @classmethod
     def of(cls, source: Source, model: BodyModel, generator: Generator) -> "Person":  # type: ignore[type-arg]
@@ -122,16 +136,15 @@ def make_person(source: Source, model: BodyModel, renderer: str, weights: Path |
     if renderer not in RENDERERS:
         raise ValueError(f"no renderer {renderer!r}; choose one of {', '.join(RENDERERS)}")
     if renderer == CORRECTIONS_RENDERER:
-        networks = load_correction_networks(weights)
-        return Person(source, model, CorrectedAvatar.of(make_avatar(source, model), source, model, networks))
+        return Person(source, model, AvatarAppearance.corrected(source, model, load_correction_networks(weights)))
     if renderer != AVATAR_RENDERER:
         return Person.of(source, model, load_generator(renderer, model, weights))
-    return Person(source, model, make_avatar(source, model))
+    return Person(source, model, AvatarAppearance(make_avatars(source, model)))
 
 
-def make_avatar(source: Source, model: BodyModel) -> Avatar:
-    """The avatar of the first photo's person, with the shipped body model and parsing network."""
-    return build_avatar(source, model, cast(BodyModel, bodies.load_body()), load_parsing_net())
+def make_avatars(source: Source, model: BodyModel) -> tuple[Avatar, ...]:
+    """The avatars of a person, one per photo, with the shipped body model and parsing network."""
+    return build_avatars(source, model, cast(BodyModel, bodies.load_body()), load_parsing_net())
 
 
 def portray(

@@ -15,7 +15,7 @@ from motion_imitate.geometry.camera import crop_camera, crop_window_around, defa
 from motion_imitate.geometry.raster import RASTERIZERS, rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.imitate import FrameRenderer
-from motion_imitate.portray import CorrectedAvatar, Person, make_avatar, make_person
+from motion_imitate.portray import AvatarAppearance, Person, make_person
 from motion_imitate.types import Body, Camera, Frames, Motion, cat_batched
 from tests.support import painted
 from tests.support.box_body import NAMES, BoxBody
@@ -151,7 +151,7 @@ def corrected_renderer(learnt):
     if learnt:
         torch.nn.init.normal_(networks.target.glass.head.weight, std=0.05)
     photo = painted.source(painted.standing())
-    looks = CorrectedAvatar.of(make_avatar(photo, painted.MODEL), photo, painted.MODEL, networks)
+    looks = AvatarAppearance.corrected(photo, painted.MODEL, networks)
     return FrameRenderer(Person(photo, painted.MODEL, looks), rasterize)
 
 

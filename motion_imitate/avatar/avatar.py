@@ -1,6 +1,6 @@
 """The avatar: skinned, textured meshes cut from photos, made once per person."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -8,6 +8,25 @@ from torch import Tensor
 
 OPAQUE_ALPHA = 243  # of 255: a surface with more alpha hides what is behind it
 THICK_ALPHA = 127  # the same in thick faces, whose outlines the samples cut: translucent rims would open slits
+
+
+@dataclass(frozen=True)
+class TurningVertices:
+    """Vertices of the flanks, whose colours change when they are seen from the side."""
+
+    vertices: Int[Tensor, " K"]
+    source: Float[Tensor, "K 2"]  # image points of the photo that they then show
+    rays: Float[Tensor, "K 3"]  # the direction in which the photo saw them, at rest
+    steepness: Float[Tensor, " K"]  # how many times wider the flank is from the side than in the photo
+
+    @classmethod
+    def none(cls) -> "TurningVertices":
+        """No vertices."""
+        return cls(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 2), torch.zeros(0, 3), torch.zeros(0))
+
+    def to(self, device: torch.device | str) -> "TurningVertices":
+        """Move every tensor to a device."""
+        return TurningVertices(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -30,7 +49,10 @@ class Avatar:
     solid: Bool[Tensor, " F"]  # opaque everywhere, see `find_solid_faces`
     photo_turns: Float[Tensor, "J 3 3"]  # of the body in the photo: each joint's rotation from rest,
     photo_places: Float[Tensor, "J 3"]  # and where it is; body space
+    photo_view: Float[Tensor, "3"]  # the direction in which the photo saw the trunk, at rest
+    kind_colours: Float[Tensor, "C 3"]  # see `match_colours.find_kind_colours`
     photos: UInt8[Tensor, "N H W 4"]  # RGB and straight alpha; the colours are the person's, without the background
+    flanks: "TurningVertices" = field(default_factory=lambda: TurningVertices.none())
     faults: tuple[str, ...] = ()  # what will look wrong, see `find_photo_faults`
 
     def to(self, device: torch.device | str) -> "Avatar":
@@ -46,7 +68,7 @@ def points_to_texels(points: Float[Tensor, "*n 2"], size: tuple[int, int]) -> Fl
 
 
 def find_solid_faces(
-    source: Float[Tensor, "V 2"],
+    source: Float[Tensor, "S V 2"],
     faces: Int[Tensor, "F 3"],
     photo: Int[Tensor, " F"],
     thick: Bool[Tensor, " F"],
@@ -54,10 +76,10 @@ def find_solid_faces(
 ) -> Bool[Tensor, " F"]:
     """Faces that are opaque everywhere, so that drawing them reads no alpha.
 
-    All texels in the bounding box of the face's source points are opaque.
+    All texels in the bounding box of the face's source points, and of the others that they may move to, are opaque.
     """
     _, height, width, _ = photos.shape
-    texels = points_to_texels(source, (height, width))[faces]
+    texels = points_to_texels(source, (height, width))[:, faces].movedim(0, 1).flatten(1, 2)
     limit = texels.new_tensor([width - 1, height - 1])
     low = texels.amin(1).floor().clamp(min=0).minimum(limit).long()
     high = (texels.amax(1).floor() + 1).clamp(min=0).minimum(limit).long() + 1

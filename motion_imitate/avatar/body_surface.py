@@ -58,6 +58,11 @@ class PhotoBody:
     joints: NDArray[np.float64]  # [J, 2] pixels
     stature: float  # height in pixels, were it upright
 
+    @property
+    def places_in_camera(self) -> Float[Tensor, "J 3"]:
+        """Where the joints are in camera space."""
+        return body_to_camera(self.places[None], self.camera)[0]
+
     def joint_pixel(self, control: str) -> NDArray[np.float64]:
         """Where the first joint of a named bend is."""
         return self.joints[self.model.controls[control][0]]

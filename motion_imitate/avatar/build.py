@@ -8,21 +8,24 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import Avatar, find_solid_faces
+from motion_imitate.avatar.avatar import Avatar, TurningVertices, find_solid_faces
 from motion_imitate.avatar.back_texture import complete_back_colours
+from motion_imitate.avatar.best_photo import trunk_view
+from motion_imitate.avatar.body_limbs import add_body_limbs, drop_layers, find_body_limbs
 from motion_imitate.avatar.body_surface import PhotoBody, place_body
+from motion_imitate.avatar.flank_texture import FlankPoints, find_flanks
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
+from motion_imitate.avatar.layer_order import COVERED_LEG, find_covered_legs, find_layer_bias
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
 from motion_imitate.avatar.layer_texture import layer_colours
-from motion_imitate.avatar.masks import Mask, Plane, pixels_of_points
+from motion_imitate.avatar.masks import Plane
+from motion_imitate.avatar.match_colours import find_kind_colours, match_avatar_colours
 from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, fit_crop_window, parse_photo
 from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
 from motion_imitate.avatar.photo_faults import find_photo_faults
 from motion_imitate.avatar.photo_layers import (
     LAYERS,
     LEAST_ALPHA,
-    LEG_LAYERS,
-    SKIRT,
     TRUNK,
     PhotoLayers,
     cut_photo_layers,
@@ -30,15 +33,17 @@ from motion_imitate.avatar.photo_layers import (
 from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
 
-FRONT_LEG_BIAS = 0.04  # metres more for the leg in front
-# metres that layers count as nearer, in the order of LAYERS; last, of legs where a skirt covers them
-LAYER_BIAS = (0.0, 0.14, 0.14, 0.0, 0.0, 0.08, -0.2)
-COVERED_LEG = len(LAYERS)
+
+def build_avatars(source: Source, dressed: BodyModel, bare: BodyModel, net: ParsingNet) -> tuple[Avatar, ...]:
+    """The avatars of a person, one per photo. `dressed` is the body in its clothes; `net` parses the photos."""
+    alone = len(source) == 1
+    avatars = [build_avatar(source[i : i + 1], dressed, bare, net, alone) for i in range(len(source))]
+    return tuple(match_avatar_colours(avatars))
 
 
 @torch.no_grad()
-def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: ParsingNet) -> Avatar:
-    """The avatar of the first photo's person. `dressed` is the body in its clothes; `net` parses the photo."""
+def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: ParsingNet, alone: bool = True) -> Avatar:
+    """The avatar of a photo's person. `alone`: no other photo shows what this one does not."""
     photo_size = (source.image.shape[2], source.image.shape[3])
     window = find_person_window(source)
     picture, matte = source.image[0][:, *window], source.matte[0][:, *window]
@@ -48,7 +53,9 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     body = place_body(dressed, source.body[:1], camera, size)
     skin = place_body(bare, source.body[:1], camera, size)
     parsed = parse_person(net, picture, matte, skin)
-    layers = cut_photo_layers(parsed, matte[0].numpy(), body, skin)
+    whole = cut_photo_layers(parsed, matte[0].numpy(), body, skin)
+    plain = find_body_limbs(whole, skin)
+    layers = drop_layers(whole, plain)
     joined = find_joints(layers, body)
     alphas = layer_alphas(layers, joined)
     mesh = build_layer_mesh(layers, alphas, joined)
@@ -57,8 +64,11 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     colours = [layer_colours(image, layers, alphas, layer) for layer in LAYERS]
     back = complete_back_colours(colours[TRUNK], alphas[TRUNK], layers, body)
     pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
-    avatar = assemble_avatar(mesh, shape, layers, body, torch.stack(pages))
-    avatar = replace(avatar, faults=find_photo_faults(layers, body))
+    flanks = find_flanks(mesh, shape, layers, alphas, body, float(focal.mean()))
+    colours_of_kinds = find_kind_colours(image, layers)
+    avatar = assemble_avatar(mesh, shape, flanks, layers, body, colours_of_kinds, torch.stack(pages))
+    avatar = add_body_limbs(avatar, plain, layers, body, source.body.shape[:1], image, None)
+    avatar = replace(avatar, faults=find_photo_faults(layers, body, alone))
     return place_in_photo(avatar, window, photo_size)
 
 
@@ -87,8 +97,9 @@ def place_in_photo(avatar: Avatar, window: tuple[slice, slice], size: tuple[int,
     photos[:, rows, columns] = avatar.photos
     inner = avatar.source.new_tensor([avatar.photos.shape[2], avatar.photos.shape[1]])
     corner = avatar.source.new_tensor([columns.start, rows.start])
-    pixels = (avatar.source + 1) / 2 * inner + corner
-    return replace(avatar, source=pixels * 2 / pixels.new_tensor([size[1], size[0]]) - 1, photos=photos)
+    outer = avatar.source.new_tensor([size[1], size[0]])
+    source, aside = (((at + 1) / 2 * inner + corner) * 2 / outer - 1 for at in (avatar.source, avatar.flanks.source))
+    return replace(avatar, source=source, flanks=replace(avatar.flanks, source=aside), photos=photos)
 
 
 def parse_person(
@@ -108,30 +119,46 @@ def pack_texture(colours: Plane, alpha: Plane) -> Tensor:
     return torch.from_numpy((both * 255 + 0.5).clip(0, 255).astype(np.uint8))
 
 
-def assemble_avatar(mesh: LayerMesh, shape: LayerShape, layers: PhotoLayers, body: PhotoBody, photos: Tensor) -> Avatar:
-    """Fronts, backs and flat strips of all layers as one mesh at rest."""
+def assemble_avatar(
+    mesh: LayerMesh,
+    shape: LayerShape,
+    flanks: FlankPoints,
+    layers: PhotoLayers,
+    body: PhotoBody,
+    kind_colours: Tensor,
+    photos: Tensor,
+) -> Avatar:
+    """Fronts, backs and flat strips of all layers as one mesh at rest.
+
+    Flat strips have vertices of their own, whose colours stay when those of the flanks change.
+    """
     size = body.size
     count = len(mesh.points)
     solid = mesh.solid
-    front, back, flat = mesh.faces[solid], mesh.faces[solid][:, [0, 2, 1]] + count, mesh.faces[~solid]
-    faces = np.concatenate([front, back, flat])
+    sheets = (mesh.faces[solid], mesh.faces[solid][:, [0, 2, 1]] + count, mesh.faces[~solid] + 2 * count)
+    faces = np.concatenate(sheets)
     layer = np.concatenate([mesh.layer[solid], mesh.layer[solid], mesh.layer[~solid]])
     thick = torch.arange(len(faces)) < 2 * int(solid.sum())
-    rest = [
-        unpose_points(mesh, depth, shape, body)
-        for depth in (shape.middle - shape.thickness, shape.middle + shape.thickness)
-    ]
-    weights, joints = torch.from_numpy(np.tile(shape.weights, (2, 1))).topk(JOINTS_PER_VERTEX, dim=1)
-    points = torch.from_numpy(np.tile(mesh.points, (2, 1)))
-    source = (points / torch.tensor([size[1] / 2, size[0] / 2]) - 1).float()
+    mixed = torch.einsum("vj,jab->vab", torch.from_numpy(shape.weights), body.moves.double())
+    front, back = shape.middle - shape.thickness, shape.middle + shape.thickness
+    rest = [unpose_points(mesh, depth, mixed, body) for depth in (front, back, front)]
+    weights, joints = torch.from_numpy(np.tile(shape.weights, (3, 1))).topk(JOINTS_PER_VERTEX, dim=1)
     used, faces = np.unique(faces, return_inverse=True)
     kept = torch.from_numpy(used)
+    source = pixels_to_points(mesh.points, size)
+    at_side = source.clone()
+    at_side[flanks.vertices] = pixels_to_points(flanks.points, size)
+    source, at_side = source.tile(3, 1)[kept], torch.cat([at_side, at_side, source])[kept]
+    steepness = torch.zeros(3, count)
+    steepness[:2, flanks.vertices] = torch.from_numpy(flanks.steepness).float()
+    steepness = steepness.flatten()[kept]
+    turning = steepness.nonzero()[:, 0]
+    rays = torch.linalg.solve(mixed[:, :, :3], flip_camera_axes(rays_of_points(mesh, body))[..., None])[..., 0]
     triangles, of_layer = torch.from_numpy(faces.reshape(-1, 3)), torch.from_numpy(layer)
     covered = find_covered_legs(mesh, layers)
     biased = np.where(np.concatenate([covered[solid], covered[solid], covered[~solid]]), COVERED_LEG, layer)
-    backs = (torch.arange(len(layer)) >= len(front)) & thick
+    backs = (torch.arange(len(layer)) >= len(sheets[0])) & thick
     pages = torch.where(backs & (of_layer == TRUNK), len(LAYERS), of_layer)
-    source = source[kept].contiguous()
     return Avatar(
         torch.cat(rest)[kept],
         joints[kept],
@@ -140,32 +167,41 @@ def assemble_avatar(mesh: LayerMesh, shape: LayerShape, layers: PhotoLayers, bod
         triangles,
         pages,
         torch.from_numpy(biased),
-        torch.tensor(LAYER_BIAS) + FRONT_LEG_BIAS * (torch.arange(len(LAYER_BIAS)) == layers.front_leg),
+        find_layer_bias(mesh, shape, layers),
         thick,
-        find_solid_faces(source, triangles, pages, thick, photos),
+        find_solid_faces(torch.stack([source, at_side]), triangles, pages, thick, photos),
         body.moves[:, :, :3].contiguous(),
         body.places,
+        see_trunk(body),
+        kind_colours,
         photos,
+        TurningVertices(turning, at_side[turning], rays.float().tile(3, 1)[kept][turning], steepness[turning]),
     )
 
 
-def find_covered_legs(mesh: LayerMesh, layers: PhotoLayers) -> Mask:
-    """[F] Faces of legs that a skirt covers: they never come through it."""
-    row, column = pixels_of_points(mesh.points[mesh.faces].mean(1), layers.alpha.shape)
-    return (
-        np.isin(mesh.layer, LEG_LAYERS) & layers.region[SKIRT][row, column] & (layers.owner[row, column] != mesh.layer)
-    )
+def see_trunk(body: PhotoBody) -> Float[Tensor, "3"]:
+    """The direction in which a photo sees the trunk, at rest."""
+    trunk = body.model.controls["spine_high"][0]
+    return trunk_view(body.moves[trunk, :, :3], body.places_in_camera[trunk])
 
 
-def unpose_points(
-    mesh: LayerMesh, depth: NDArray[np.float64], shape: LayerShape, body: PhotoBody
-) -> Float[Tensor, "V 3"]:
-    """Where the vertices are when the body is at rest, given their depths in the photo."""
+def pixels_to_points(pixels: NDArray[np.float64], size: tuple[int, int]) -> Float[Tensor, "N 2"]:
+    """Image points of pixel positions."""
+    return (torch.from_numpy(pixels) / torch.tensor([size[1] / 2, size[0] / 2]) - 1).float()
+
+
+def rays_of_points(mesh: LayerMesh, body: PhotoBody) -> Float[Tensor, "V 3"]:
+    """Where the vertices are in camera space at a depth of 1."""
     height, width = body.size
     focal, centre = body.camera.focal[0].double(), body.camera.centre[0].double()
     at = torch.from_numpy(mesh.points) / torch.tensor([width / 2, height / 2]) - 1
-    away = torch.from_numpy(depth)[:, None]
-    seen = torch.cat([(at - centre) / focal * away, away], 1)
+    return torch.cat([(at - centre) / focal, torch.ones(len(at), 1)], 1)
+
+
+def unpose_points(
+    mesh: LayerMesh, depth: NDArray[np.float64], mixed: Float[Tensor, "V 3 4"], body: PhotoBody
+) -> Float[Tensor, "V 3"]:
+    """Where the vertices are when the body is at rest, given their depths in the photo and how they moved since."""
+    seen = rays_of_points(mesh, body) * torch.from_numpy(depth)[:, None]
     posed = flip_camera_axes(seen - body.camera.place[0].double())
-    mixed = torch.einsum("vj,jab->vab", torch.from_numpy(shape.weights), body.moves.double())
     return torch.linalg.solve(mixed[:, :, :3], (posed - mixed[:, :, 3])[..., None])[..., 0].float()

@@ -57,13 +57,13 @@ class DraftMaker:
         shown = find_shown_textures(avatar, model, source, how.shown)
         return cls(coarsen_textures(avatar, how.texture), shown, template_face_positions(model), how)
 
-    def draw(self, vertices: Float[Tensor, "B V 3"], view: View) -> Draft:
-        """Drafts of what a camera sees, at the size of the view: of the avatar's vertices, and of the body."""
+    def draw(self, vertices: Float[Tensor, "B V 3"], source: Float[Tensor, "B V 2"], view: View) -> Draft:
+        """Drafts of the avatar's vertices, which show source points, and of the body; at the size of the view."""
         size = (view.raster.face.shape[1], view.raster.face.shape[2])
         render = DRAFT_RENDERERS["numba" if vertices.device.type == "cpu" else "torch"]
-        drawn, reads = (
-            torch.stack(parts) for parts in zip(*(render(self.avatar, v, size) for v in vertices), strict=True)
-        )
+        posed = zip(vertices, source, strict=True)
+        each = (render(replace(self.avatar, source=shown), seen, size) for seen, shown in posed)
+        drawn, reads = (torch.stack(parts) for parts in zip(*each, strict=True))
         picture = drawn.permute(0, 3, 1, 2) / 255
         seen = look_up_shown(self.shown, reads)[:, None].to(picture)
         return Draft(picture[:, :3], picture[:, 3:], reads[..., :2], seen, body_position_map(view, self.positions))
@@ -135,8 +135,10 @@ def find_shown_textures(avatar: Avatar, model: BodyModel, source: Source, longes
     scale = min(1.0, longest / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     body, camera = source.body[:1], source.camera[:1]
-    seen = camera_to_image(pose_avatar(avatar, model, body, camera), camera)[0]
-    texture = DRAFT_RENDERERS["numba" if seen.device.type == "cpu" else "torch"](avatar, seen, size)[1][..., 2]
+    posed = pose_avatar(avatar, model, body, camera)
+    seen = camera_to_image(posed.vertices, camera)[0]
+    render = DRAFT_RENDERERS["numba" if seen.device.type == "cpu" else "torch"]
+    texture = render(replace(avatar, source=posed.source[0]), seen, size)[1][..., 2]
     each = texture == torch.arange(len(avatar.photos), device=texture.device)[:, None, None]
     return max_pool2d(each.float()[None], 2 * SHOWN_REACH + 1, 1, SHOWN_REACH)[0] > 0
 

@@ -13,11 +13,11 @@ LEAST_ARM = 0.4  # of the pixels that the body's arm has, that must be seen of t
 LEAST_ARM_PIXELS = 200  # of the body's arm; smaller ones are outside the photo
 
 
-def find_photo_faults(layers: PhotoLayers, body: PhotoBody) -> tuple[str, ...]:
-    """The faults that can be known beforehand."""
+def find_photo_faults(layers: PhotoLayers, body: PhotoBody, alone: bool = True) -> tuple[str, ...]:
+    """The faults that can be known beforehand. `alone`: no other photo shows what this one does not."""
     faults = []
     turn = shoulder_turn(body)
-    if turn > MOST_TURN:
+    if alone and turn > MOST_TURN:
         faults.append(
             f"the person is turned {turn:.0f} degrees away from the camera, so the far side of face and body will be"
             " blurred; give a photo from the front for a better result"

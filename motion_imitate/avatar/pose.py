@@ -1,5 +1,8 @@
 """Pose an avatar with the joints of its body model."""
 
+from typing import NamedTuple
+
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -7,12 +10,21 @@ from torch import Tensor
 from motion_imitate.avatar.arm_twist import undo_arm_twist
 from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.bodies.skinning import joint_moves, joint_places, local_to_global, rest_shape
-from motion_imitate.geometry.camera import body_to_camera
+from motion_imitate.geometry.camera import body_to_camera, flip_camera_axes
 from motion_imitate.types import Body, BodyModel, Camera
 
+FLANK_TURN = (0.7, 2.0)  # how many times wider than in the photo a flank is seen, while its colours change
 
-def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) -> Float[Tensor, "B V 3"]:
-    """Vertices in camera space, by linear blend skinning; see `undo_arm_twist` for forearms and hands.
+
+class PosedAvatar(NamedTuple):
+    """An avatar's vertices in a pose."""
+
+    vertices: Float[Tensor, "B V 3"]  # in camera space
+    source: Float[Tensor, "B V 2"]  # image points of the photo that they show
+
+
+def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) -> PosedAvatar:
+    """Vertices by linear blend skinning; see `undo_arm_twist` for forearms and hands.
 
     The body's shape must be the one that the avatar was built with: its joints at rest are where the avatar's are.
     """
@@ -23,4 +35,19 @@ def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) ->
     table = moves.transpose(0, 1).flatten(1)  # [J, B 3 4]
     mixed = F.embedding_bag(avatar.joints, table, per_sample_weights=avatar.weights, mode="sum")
     mixed = mixed.view(len(avatar.rest), len(moves), 3, 4).transpose(0, 1)
-    return body_to_camera((mixed[..., :3] @ avatar.rest[:, :, None])[..., 0] + mixed[..., 3], camera)
+    vertices = body_to_camera((mixed[..., :3] @ avatar.rest[:, :, None])[..., 0] + mixed[..., 3], camera)
+    return PosedAvatar(vertices, turn_flanks(avatar, mixed, vertices))
+
+
+def turn_flanks(
+    avatar: Avatar, mixed: Float[Tensor, "B V 3 4"], vertices: Float[Tensor, "B V 3"]
+) -> Float[Tensor, "B V 2"]:
+    """Image points that the vertices show: flanks other ones, the farther they are seen from the photo's direction."""
+    source, flanks = avatar.source.expand(len(vertices), -1, -1).clone(), avatar.flanks
+    rays = flip_camera_axes((mixed[:, flanks.vertices, :, :3] @ flanks.rays[:, :, None])[..., 0])
+    views = F.normalize(vertices[:, flanks.vertices], dim=-1)
+    sine = torch.linalg.cross(F.normalize(rays, dim=-1), views).norm(dim=-1)
+    low, high = FLANK_TURN
+    share = ((sine * flanks.steepness - low) / (high - low)).clamp(0, 1)[..., None]
+    source[:, flanks.vertices] += (flanks.source - avatar.source[flanks.vertices]) * share.square() * (3 - 2 * share)
+    return source

@@ -131,8 +131,9 @@ def make_correction_sample(
     maker = DraftMaker.of(avatar, one.model, one.source)
     height, width = one.truth.image.shape[2:]
     small = draft_size((slice(0, height), slice(0, width)), size)
-    posed = camera_to_image(pose_avatar(avatar, one.model, one.body, one.camera), one.camera)
-    draft = maker.draw(posed, view_of_body(one.model, rasterize, one.body, one.camera, small))
+    posed = pose_avatar(avatar, one.model, one.body, one.camera)
+    view = view_of_body(one.model, rasterize, one.body, one.camera, small)
+    draft = maker.draw(camera_to_image(posed.vertices, one.camera), posed.source, view)
     image, matte, behind = (
         interpolate(x, small, mode="area") for x in (one.truth.image, one.truth.matte, one.truth.behind)
     )

@@ -57,7 +57,7 @@ def draw_frames_over(picture: Tensor, avatar: Avatar, frames: list[Tensor]) -> N
 
 def pose_for_picture(avatar: Avatar, model: BodyModel, motion: Motion) -> Tensor:
     """Vertices of one frame for `draw_avatar`."""
-    return camera_to_image(pose_avatar(avatar, model, motion.body, motion.camera), motion.camera)[0]
+    return camera_to_image(pose_avatar(avatar, model, motion.body, motion.camera).vertices, motion.camera)[0]
 
 
 def body_as_avatar(model: BodyModel, motion: Motion) -> Avatar:
@@ -80,8 +80,10 @@ def body_as_avatar(model: BodyModel, motion: Motion) -> Avatar:
         layer=zeros,
         bias=torch.zeros(1),
         thick=thick,
-        solid=find_solid_faces(source, faces, zeros, thick, photos),
+        solid=find_solid_faces(source[None], faces, zeros, thick, photos),
         photo_turns=local_to_global(motion.body.pose, model.skin.parents)[0],
         photo_places=model(motion.body)[1][0],
+        photo_view=torch.tensor([0.0, 0.0, -1.0]),
+        kind_colours=torch.full((1, 3), torch.nan),
         photos=photos,
     )

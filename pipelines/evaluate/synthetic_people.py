@@ -1,4 +1,4 @@
-"""Evaluate generators on synthetic people: rendered from one view as others show them, with exact ground truth."""
+"""Evaluate renderers on synthetic people: rendered from one view as others show them, with exact ground truth."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,19 +11,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motion_imitate import bodies
+from motion_imitate.avatar.best_photo import draw_best_photo_into
 from motion_imitate.compositing.compose import build_palette, compose_person
-from motion_imitate.generators import GENERATORS, load_generator
+from motion_imitate.generators import AVATAR_RENDERER, GENERATORS, load_generator
 from motion_imitate.metrics.images import ms_ssim, photo_coverage, psnr, ssim
 from motion_imitate.metrics.motion import mean_mask_iou
+from motion_imitate.portray import make_avatars
 from motion_imitate.synthesis.pairs import PeoplePool, SyntheticDataset
 from motion_imitate.training.samples import TrainingScene, make_training_scene
+from motion_imitate.types import Motion
 from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions
 from pipelines.evaluate.scores import PIXEL_ORIGINS, FrameScores, MetricNetworks, appearance_scores
 from pipelines.evaluate.tables import ScoreRow, mean_scores, write_labelled_rows
 from pipelines.reporter import Reporter
 from pipelines.synthesize.people import training_sampling
 
-SYNTHETIC_VIEW_SIZE = 256  # pixels per side
+SYNTHETIC_VIEW_SIZE = 512  # pixels of the height
 SYNTHETIC_SHEET_COLUMNS = 10  # of a sheet
 SYNTHETIC_CLIP_NAME = "synthetic people"
 
@@ -46,7 +49,7 @@ def evaluate_synthetic_people(
     judges: MetricNetworks,
     reporter: Reporter,
 ) -> list[ScoreRow]:
-    """The scores of the unchanged photo and of each generator, one row each."""
+    """The scores of the unchanged photo and of each renderer, one row each."""
     many = replace(training_sampling(people, SYNTHETIC_VIEW_SIZE), casting=PeoplePool(people=1, each=1))
     pairs = SyntheticDataset(bodies.load_body(), many, people.seed)
     coming = chain.from_iterable(
@@ -77,7 +80,10 @@ def score_scene_views(one: TrainingScene, judges: MetricNetworks, weights: Path 
     """Each view of a scene, rendered by every method and scored."""
     truth, size = one.truth, (one.truth.image.shape[2], one.truth.image.shape[3])
     photo, matte = one.source.image[:1], one.source.matte[:1]
-    made = {"copy": (photo.expand_as(truth.image), matte.expand_as(truth.matte))}
+    made = {
+        "copy": (photo.expand_as(truth.image), matte.expand_as(truth.matte)),
+        AVATAR_RENDERER: render_scene_avatar(one),
+    }
     shares: dict[str, Float[Tensor, "V 4"]] = {}
     for row in GENERATORS:
         generator = load_generator(row, one.model, weights)
@@ -94,7 +100,19 @@ def score_scene_views(one: TrainingScene, judges: MetricNetworks, weights: Path 
         for row, share in shares.items():
             marks[row] |= dict(zip(PIXEL_ORIGINS, share[k].tolist(), strict=True))
         pictures = {"photo": photo[0], "truth": truth.image[k]}
-        yield ScoredView(pictures | {row: made[row][0][k] for row in shares}, marks)
+        yield ScoredView(pictures | {row: picture[k] for row, (picture, _) in made.items() if row != "copy"}, marks)
+
+
+def render_scene_avatar(one: TrainingScene) -> tuple[Float[Tensor, "V 3 H W"], Float[Tensor, "V 1 H W"]]:
+    """The views of a scene drawn with the avatars of the photos, over their backgrounds; and the cover."""
+    avatars, truth = make_avatars(one.source, one.model), one.truth
+    seconds = torch.zeros(len(truth))
+    motion = Motion(one.body, one.camera, torch.ones_like(seconds), seconds)
+    pictures = torch.zeros(len(truth), *truth.image.shape[2:], 4, dtype=torch.uint8)
+    for k, picture in enumerate(pictures):
+        draw_best_photo_into(picture, avatars, one.model, motion[k : k + 1])
+    colour, cover = (pictures.permute(0, 3, 1, 2) / 255).split((3, 1), 1)
+    return colour * cover + truth.behind * (1 - cover), cover
 
 
 def score_synthetic_view(

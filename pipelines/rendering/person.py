@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.generators import CORRECTIONS_RENDERER, GENERATORS
 from motion_imitate.generators.load import load_correction_networks, load_trained_networks
 from motion_imitate.photos.people import find_people, load_photos
-from motion_imitate.portray import CorrectedAvatar, Person, make_person, prepare_person
+from motion_imitate.portray import AvatarAppearance, Person, make_person, prepare_person
 from pipelines.motion.advice import photo_advice, sharpness_advice
 from pipelines.output_path import UsageError
 from pipelines.rendering.options import PersonOptions
@@ -41,11 +40,9 @@ def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporte
         ):
             reporter.warn(f"{path}: {advice}")
         seen.append(people[0])
-    if len(paths) > 1 and how.renderer not in GENERATORS:
-        reporter.warn(f"the renderer {how.renderer} uses only {paths[0]}; --renderer geometric uses all photos")
     person = make_person(*prepare_person(photos, seen), how.renderer, how.weights)
-    looks = person.appearance.avatar if isinstance(person.appearance, CorrectedAvatar) else person.appearance
-    if isinstance(looks, Avatar):
-        for fault in looks.faults:
-            reporter.warn(f"{paths[0]}: {fault}")
+    if isinstance(person.appearance, AvatarAppearance):
+        for path, avatar in zip(paths, person.appearance.avatars, strict=True):
+            for fault in avatar.faults:
+                reporter.warn(f"{path}: {fault}")
     return person

@@ -102,14 +102,17 @@ def person():
 
 @pytest.fixture(scope="module")
 def maker(person):
-    return DraftMaker.of(person.appearance, person.model, person.source, DraftSettings(size=128, texture=256))
+    return DraftMaker.of(
+        person.appearance.avatars[0], person.model, person.source, DraftSettings(size=128, texture=256)
+    )
 
 
 def draft_of(person, maker, body):
     size = draft_size((slice(0, 640), slice(0, 480)), 128)
     camera = person.source.camera[:1]
-    posed = camera_to_image(pose_avatar(person.appearance, person.model, body, camera), camera)
-    return maker.draw(posed, view_of_body(person.model, rasterize, body, camera, size))
+    posed = pose_avatar(person.appearance.avatars[0], person.model, body, camera)
+    view = view_of_body(person.model, rasterize, body, camera, size)
+    return maker.draw(camera_to_image(posed.vertices, camera), posed.source, view)
 
 
 def test_the_photo_shows_all_of_the_avatar_in_its_own_pose(person, maker):
@@ -130,7 +133,7 @@ def test_a_body_turned_round_shows_what_the_photo_does_not(person, maker):
 
 
 def test_the_texture_of_the_back_is_shown_nowhere_and_others_where_they_are(person):
-    shown = find_shown_textures(person.appearance, person.model, person.source, 320)
+    shown = find_shown_textures(person.appearance.avatars[0], person.model, person.source, 320)
     assert shown.shape[1:] == (320, 240)
     assert not shown[len(LAYERS)].any()
     matte = torch.nn.functional.interpolate(person.source.matte[:1], (320, 240), mode="area")[0, 0]
@@ -140,12 +143,12 @@ def test_the_texture_of_the_back_is_shown_nowhere_and_others_where_they_are(pers
 
 
 def test_coarse_textures_look_the_same(person):
-    avatar = person.appearance
+    avatar = person.appearance.avatars[0]
     coarse = coarsen_textures(avatar, 200)
     assert coarse.photos.shape[1:3] == (avatar.photos.shape[1] // 2, avatar.photos.shape[2] // 2)
     assert torch.equal(coarsen_textures(avatar, 2000).photos, avatar.photos)
     camera = person.source.camera[:1]
-    posed = camera_to_image(pose_avatar(avatar, person.model, person.source.body[:1], camera), camera)[0]
+    posed = camera_to_image(pose_avatar(avatar, person.model, person.source.body[:1], camera).vertices, camera)[0]
     fine, small = (draw_avatar(one, posed, (320, 240)) for one in (avatar, coarse))
     assert (fine.colour * fine.cover - small.colour * small.cover).abs().mean() < 0.01
     assert (fine.cover - small.cover).abs().mean() < 0.005
@@ -160,10 +163,11 @@ def test_a_draft_is_no_larger_than_its_window():
 def test_drafts_of_a_run_are_those_of_its_frames(person, maker):
     body = person.source.body[:1]
     camera = person.source.camera[:1]
-    posed = camera_to_image(pose_avatar(person.appearance, person.model, body, camera), camera)
-    both = torch.cat([posed, posed * torch.tensor([0.9, 1, 1])])
+    posed = pose_avatar(person.appearance.avatars[0], person.model, body, camera)
+    seen, source = camera_to_image(posed.vertices, camera), posed.source.repeat(2, 1, 1)
+    both = torch.cat([seen, seen * torch.tensor([0.9, 1, 1])])
     view = view_of_body(person.model, rasterize, body, camera, (64, 48))
-    run = maker.draw(both, replace(view, raster=view.raster.map(lambda t: t.repeat(2, *[1] * (t.dim() - 1)))))
+    run = maker.draw(both, source, replace(view, raster=view.raster.map(lambda t: t.repeat(2, *[1] * (t.dim() - 1)))))
     for k in range(2):
-        alone = maker.draw(both[k : k + 1], view)
+        alone = maker.draw(both[k : k + 1], source[:1], view)
         assert_close(vars(run[k : k + 1]), vars(alone), rtol=0, atol=0)

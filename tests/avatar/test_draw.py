@@ -39,9 +39,11 @@ def avatar_of(
         layer=zeros if layer is None else layer,
         bias=torch.tensor([0.0, 0.5]),
         thick=thick,
-        solid=find_solid_faces(source, faces, photo, thick, photos),
+        solid=find_solid_faces(source[None], faces, photo, thick, photos),
         photo_turns=torch.eye(3)[None],
         photo_places=torch.zeros(1, 3),
+        photo_view=torch.tensor([0.0, 0.0, -1.0]),
+        kind_colours=torch.full((1, 3), torch.nan),
         photos=photos,
     )
 
@@ -70,7 +72,7 @@ def random_scene(seed: int, count: int = 50) -> tuple[Avatar, Tensor]:
     photo, layer = torch.randint(2, (2, count), generator=generator)
     avatar = avatar_of(source, faces, random_photos(seed), photo, layer)
     thick = torch.rand(count, generator=generator) < 0.5
-    solid = find_solid_faces(source, faces, photo, thick, avatar.photos)
+    solid = find_solid_faces(source[None], faces, photo, thick, avatar.photos)
     return replace(avatar, thick=thick, solid=solid), vertices
 
 
@@ -290,7 +292,7 @@ def test_solid_faces_have_no_translucent_texel():
     source = torch.tensor([[0.1, -0.9], [0.9, -0.9], [0.9, -0.1], [-0.9, 0.1], [-0.1, 0.9], [-0.9, 0.9]])
     faces = torch.tensor([[0, 1, 2], [0, 1, 2], [0, 1, 2], [3, 4, 5]])
     photo, thick = torch.tensor([0, 1, 1, 1]), torch.tensor([False, False, True, False])
-    assert find_solid_faces(source, faces, photo, thick, photos).tolist() == [True, False, True, True]
+    assert find_solid_faces(source[None], faces, photo, thick, photos).tolist() == [True, False, True, True]
 
 
 def closed_sheets(seed: int) -> tuple[Avatar, Tensor]:

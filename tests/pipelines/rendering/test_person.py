@@ -1,23 +1,27 @@
 """What is said of the photos of a person."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
-import pytest
-
+from motion_imitate.portray import AvatarAppearance
 from pipelines.rendering import person
 from pipelines.rendering.options import PersonOptions
 from pipelines.reporter import Reporter
 from tests.support import DATA
+from tests.support.demo_person import demo_person
 
 PHOTO = DATA / "one_person.jpg"
 
 
-@pytest.mark.parametrize(
-    ("count", "renderer", "said"), [(1, "avatar", False), (2, "avatar", True), (2, "geometric", False)]
-)
-def test_an_avatar_of_several_photos_says_that_it_uses_one(monkeypatch, capsys, count, renderer, said):
+def test_every_photo_is_used_and_its_faults_are_said(monkeypatch, capsys, tmp_path):
+    (avatar,) = demo_person().appearance.avatars
+    avatars = (avatar, replace(avatar, faults=("a hand is hidden",)))
     monkeypatch.setattr(person, "prepare_person", lambda photos, seen: (len(photos.image), len(seen)))
-    monkeypatch.setattr(person, "make_person", lambda *given: SimpleNamespace(appearance=given))
-    found = person.load_person([PHOTO] * count, 160, PersonOptions(renderer=renderer), Reporter()).appearance
-    assert found == (count, count, renderer, None)
-    assert (f"uses only {PHOTO}; --renderer geometric uses all" in capsys.readouterr().err) == said
+    monkeypatch.setattr(
+        person, "make_person", lambda *given: SimpleNamespace(appearance=AvatarAppearance(avatars), given=given)
+    )
+    other = tmp_path / "other.jpg"
+    other.write_bytes(PHOTO.read_bytes())
+    found = person.load_person([PHOTO, other], 160, PersonOptions(), Reporter())
+    assert found.given == (2, 2, "avatar", None)
+    assert f"{other}: a hand is hidden" in capsys.readouterr().err

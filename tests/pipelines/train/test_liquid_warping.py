@@ -246,7 +246,7 @@ def test_weights_that_cannot_be_used_are_refused(weights, tmp_path, capsys):
     photo, clip = DATA / "one_person.jpg", find_asset("demo/clip.mp4")
     words = ["imitate", str(photo), str(clip), "-o", str(tmp_path / "out.mp4")]
     assert main([*words, "--weights", str(weights)]) == 2
-    assert "give --renderer liquid-warping" in capsys.readouterr().err
+    assert "give --renderer corrections or liquid-warping" in capsys.readouterr().err
     ours = ["--renderer", "liquid-warping", "--weights"]
     for command in ([*words, *ours], ["evaluate", str(clip), "--weights"]):
         assert main([*command, str(tmp_path / "none.safetensors")]) == 4
