@@ -169,7 +169,7 @@ class FrameRenderer:
         scale = min(1.0, self.how.view / max(part.shape[:2]))
         small = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
         view = view_of_vertices(vertices, joints, camera, model, self.rasterize, small)
-        compose_into(part, looks.generator.draw(looks.code, view), looks.palette)
+        compose_into(part, looks.generator.draw(looks.code, view))
 
     def draw_corrected(
         self,

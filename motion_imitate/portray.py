@@ -17,7 +17,6 @@ from motion_imitate.avatar.parsing_net import load_parsing_net
 from motion_imitate.background.fill import dilate_mattes, inpaint_hidden
 from motion_imitate.bodies.dress import dress_body
 from motion_imitate.bodies.skinning import SkinnedBody
-from motion_imitate.compositing.compose import build_palette
 from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.matte import estimate_matte as matte_of
@@ -77,11 +76,10 @@ def prepare_person(photos: Photos, seen: Sequence[Sighting]) -> tuple[Source, Bo
 
 @dataclass(frozen=True)
 class GeneratedAppearance:
-    """A generator and what it and the compositor need from the photos."""
+    """A generator and what it needs from the photos."""
 
     generator: Generator  # type: ignore[type-arg]
     code: object  # the result of generator.encode
-    palette: Float[Tensor, "N 4 H W"]
 
 
 @dataclass(frozen=True)
@@ -127,8 +125,8 @@ class Person:
 
     @classmethod
     def of(cls, source: Source, model: BodyModel, generator: Generator) -> "Person":  # type: ignore[type-arg]
-        """Encode the photos with the generator and build the palette that the compositor reads."""
-        return cls(source, model, GeneratedAppearance(generator, generator.encode(source), build_palette(source)))
+        """Encode the photos with the generator."""
+        return cls(source, model, GeneratedAppearance(generator, generator.encode(source)))
 
 
 def make_person(source: Source, model: BodyModel, renderer: str, weights: Path | None = None) -> Person:

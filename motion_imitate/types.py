@@ -1,6 +1,6 @@
 """The data types that all modules share, and the protocols that bodies, estimators and generators implement.
 
-Dimensions: B batch, T frames, N photos, K landmarks (or photo reads, in a generator's output), J joints, S shape
+Dimensions: B batch, T frames, N photos, K landmarks, J joints, S shape
 coefficients, V vertices, F faces, H x W pixels.
 
 Images: RGB, float in [0, 1], [B, 3, H, W]. uint8 is for video frames, backdrops, pictures composed in
@@ -157,17 +157,10 @@ class Draft(Batched):
 
 @dataclass(frozen=True)
 class Drawn(Batched):
-    """A generator's output for a view, at the view's size: where to read the photos, and a colour for the rest.
+    """A picture of a person, or of each view of a batch."""
 
-    Each pixel mixes K reads of the photos; read k samples photo k % N. The compositor samples the photos at the
-    output's resolution, so the result stays sharp even if the view is small.
-    """
-
-    colour: Float[Tensor, "B 3 H W"]
-    cover: Float[Tensor, "B 1 H W"]  # alpha of the person
-    flow: Float[Tensor, "B K H W 2"]  # image points to read in the photo
-    trust: Float[Tensor, "B K H W"]  # weight of each read; the sum over K is at most 1, the rest is `colour`
-    trim: Float[Tensor, "B 1 H W"]  # how strongly the matte read from the photo limits the cover
+    colour: Float[Tensor, "*B 3 H W"]  # straight: not multiplied by the cover
+    cover: Float[Tensor, "*B 1 H W"]  # alpha of the person
 
 
 @dataclass(frozen=True)

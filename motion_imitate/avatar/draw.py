@@ -21,14 +21,7 @@ from motion_imitate.avatar.place_numba import SMALLEST_AREA, AvatarArrays
 from motion_imitate.avatar.raster_numba import FAINT_ALPHA
 from motion_imitate.geometry.camera import NEAR_PLANE
 from motion_imitate.geometry.raster import PAIRS_PER_CHUNK, face_pixel_boxes, to_pixels
-
-
-@dataclass(frozen=True)
-class DrawnAvatar:
-    """The picture of an avatar."""
-
-    colour: Float[Tensor, "3 H W"]  # straight: not multiplied by the cover; 0 where there is none
-    cover: Float[Tensor, "1 H W"]
+from motion_imitate.types import Drawn
 
 
 @dataclass(frozen=True)
@@ -189,11 +182,11 @@ AVATAR_RENDERERS: dict[str, Callable[[Avatar, Tensor, tuple[int, int]], Tensor]]
 }
 
 
-def draw_avatar(avatar: Avatar, vertices: Float[Tensor, "V 3"], size: tuple[int, int]) -> DrawnAvatar:
+def draw_avatar(avatar: Avatar, vertices: Float[Tensor, "V 3"], size: tuple[int, int]) -> Drawn:
     """Draw at (height, width), from image x, image y and depth of the vertices (`camera.camera_to_image`)."""
     render = AVATAR_RENDERERS["numba" if vertices.device.type == "cpu" else "torch"]
     drawn = render(avatar, vertices, size).permute(2, 0, 1) / 255
-    return DrawnAvatar(drawn[:3] / drawn[3:].clamp(min=1e-6), drawn[3:])
+    return Drawn(drawn[:3] / drawn[3:].clamp(min=1e-6), drawn[3:])
 
 
 def draw_avatar_into(picture: UInt8[Tensor, "H W C"], avatar: Avatar, vertices: Float[Tensor, "V 3"]) -> None:

@@ -1,8 +1,8 @@
 """Generators draw a person for a view of their body.
 
 To add one, write a module here with a function that takes a body model and the path of weights or None, and returns a
-`types.Generator`; and add an entry to `GENERATORS`. The option --renderer, the contract tests, the evaluation and the
-benchmarks read this table. It imports nothing heavy, so that --help stays fast.
+`types.Generator`; and add an entry to `GENERATORS`. The option --renderer reads this table. It imports nothing heavy,
+so that --help stays fast.
 """
 
 from collections.abc import Callable
@@ -19,19 +19,14 @@ if TYPE_CHECKING:
 class GeneratorEntry:
     """Where a generator is loaded from, and what it does in one phrase."""
 
-    loader: str  # module:function; called with the body model and the path of the weights, or None for those shipped
+    loader: str  # module:function; called with the body model and the path of the weights, or None
     summary: str
-    takes_weights: bool = False
 
 
 GENERATORS = {
-    "geometric": GeneratorEntry(
-        "motion_imitate.generators.load:load_geometric_generator", "warps the photo's pixels with the body"
-    ),
     "liquid-warping": GeneratorEntry(
         "motion_imitate.generators.load:load_liquid_warping_generator",
-        "corrects the geometric renderer's picture with networks, or lets published networks paint the person",
-        takes_weights=True,
+        "lets published networks paint the person, which need --weights",
     ),
 }
 
@@ -44,7 +39,7 @@ RENDERERS = {
 
 
 def load_generator(name: str, model: "BodyModel", weights: Path | None = None) -> "Generator[Any]":
-    """The generator of that name for a body model, with the weights given or those shipped."""
+    """The generator of that name for a body model, with the weights given."""
     if name not in GENERATORS:
         raise ValueError(f"no renderer {name!r}; choose one of {', '.join(GENERATORS)}")
     module, _, function = GENERATORS[name].loader.partition(":")

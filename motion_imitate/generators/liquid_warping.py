@@ -21,13 +21,12 @@ from motion_imitate.types import Batched
 
 @dataclass(frozen=True)
 class LiquidWarpingConfig:
-    """Layers of all networks. `heads` are the output channels: colour, cover, trust and offset."""
+    """Layers of all networks."""
 
     source: HourglassConfig
     target: HourglassConfig
     background: HourglassConfig | None
     join: str = "sum"  # or "attention": how each stage merges the warped features of the photos
-    heads: tuple[int, int, int, int] = (3, 1, 0, 0)
 
 
 ATTENTION_TSF_CONFIG = HourglassConfig(  # TSF of the follow-up paper
@@ -39,15 +38,15 @@ ATTENTION_TSF_CONFIG = HourglassConfig(  # TSF of the follow-up paper
     head_kernel=5,
     deviation=0.0,
 )
-SMALL_TSF_CONFIG = HourglassConfig(
-    inputs=14,
-    outputs=9,
+CORRECTION_TSF_CONFIG = HourglassConfig(
+    inputs=10,
+    outputs=4,
     width=8,
     fold=2,
-    stem=3,
-    down=(8, 16, 24),
+    stem=2,
+    down=(4, 8, 16),
     blocks=4,
-    up=(16, 8, 3),
+    up=(8, 4, 2),
     norm="group",
     biased=("head",),
     stem_kernel=3,
@@ -56,7 +55,6 @@ SMALL_TSF_CONFIG = HourglassConfig(
     deviation=0.0,
     silent=True,
 )
-CORRECTION_TSF_CONFIG = replace(SMALL_TSF_CONFIG, inputs=10, outputs=4, stem=2, down=(4, 8, 16), up=(8, 4, 2))
 
 NETWORK_SHAPES: dict[str, LiquidWarpingConfig] = {
     "paper": LiquidWarpingConfig(
@@ -77,12 +75,6 @@ NETWORK_SHAPES: dict[str, LiquidWarpingConfig] = {
         ),
         join="attention",
     ),
-    "small": LiquidWarpingConfig(
-        source=replace(SMALL_TSF_CONFIG, inputs=7, up=(), silent=False, biased=()),
-        target=SMALL_TSF_CONFIG,
-        background=None,
-        heads=(3, 1, 3, 2),
-    ),
     "corrections": LiquidWarpingConfig(
         source=replace(CORRECTION_TSF_CONFIG, inputs=7, up=(), silent=False, biased=()),
         target=CORRECTION_TSF_CONFIG,
@@ -91,13 +83,14 @@ NETWORK_SHAPES: dict[str, LiquidWarpingConfig] = {
 }
 
 
+OUTPUT_CHANNELS = (3, 1)  # of colour and cover
+
+
 class OutputHeads(NamedTuple):
     """Raw outputs of a network, before any activation."""
 
     colour: Float[Tensor, "B 3 H W"]
     cover: Float[Tensor, "B 1 H W"]
-    trust: Float[Tensor, "B G H W"]  # one channel for each way to read a photo
-    offset: Float[Tensor, "B D H W"]
 
 
 class SID(nn.Module):
@@ -105,7 +98,6 @@ class SID(nn.Module):
 
     def __init__(self, shape: LiquidWarpingConfig) -> None:
         super().__init__()
-        self.heads = shape.heads
         self.glass = Hourglass(shape.source)
 
     def features(self, picture: Float[Tensor, "*N I H W"]) -> list[Float[Tensor, "*N _ _ _"]]:
@@ -116,7 +108,7 @@ class SID(nn.Module):
     def forward(self, picture: Float[Tensor, "B I H W"]) -> tuple[OutputHeads, list[Float[Tensor, "B _ _ _"]]]:
         """The reconstructed photos, and the features of each stage."""
         start, told = self.glass.read(picture)
-        return OutputHeads(*self.glass.draw(start, told).split(self.heads, 1)), told
+        return OutputHeads(*self.glass.draw(start, told).split(OUTPUT_CHANNELS, 1)), told
 
 
 class TSF(nn.Module):
@@ -124,7 +116,6 @@ class TSF(nn.Module):
 
     def __init__(self, shape: LiquidWarpingConfig) -> None:
         super().__init__()
-        self.heads = shape.heads
         self.glass = Hourglass(shape.target)
         join = WARPING_BLOCKS[shape.join]
         self.joins = nn.ModuleList(join(width) for width in shape.target.widths)
@@ -151,7 +142,7 @@ class TSF(nn.Module):
             return self.joins[stage](x, warp_features(found if found.dim() == 5 else found[None], *level))
 
         drawn = self.glass.draw(*self.glass.read(picture, join))
-        return OutputHeads(*drawn[:, :, :height, :width].split(self.heads, 1))
+        return OutputHeads(*drawn[:, :, :height, :width].split(OUTPUT_CHANNELS, 1))
 
 
 def upscale_to_multiple(picture: Float[Tensor, "B I H W"], step: int) -> Float[Tensor, "B I h w"]:

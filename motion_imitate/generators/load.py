@@ -1,81 +1,54 @@
-"""Load a generator by name for a body model, with its weights."""
+"""Load a generator or the avatar's corrections, with their weights."""
 
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
-from motion_imitate import bodies
-from motion_imitate.bodies.opposite import find_opposite_vertices
-from motion_imitate.bodies.parts import ARM_PARTS, PART_LIMBS
 from motion_imitate.generators.corrections import CorrectionNetworks
-from motion_imitate.generators.geometric import GeometricGenerator
 from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, SID, TSF
 from motion_imitate.generators.painter import Painter, face_uv_points
-from motion_imitate.generators.retouch import RetouchGenerator
-from motion_imitate.geometry.view import template_face_positions
 from motion_imitate.types import BodyModel
-from motion_imitate.weights import find_asset
 from motion_imitate.weights import read_weights as stored
 
 
-def load_geometric_generator(model: BodyModel, _: Path | None = None) -> GeometricGenerator:
-    """The generator that carries the photo's own pixels on the body; it has no weights."""
-    limbs = torch.tensor(PART_LIMBS)
-    return GeometricGenerator(
-        model.faces,
-        model.mirror_vertices,
-        load_opposite_vertices(model.name),
-        limbs[model.parts],
-        tuple(PART_LIMBS[k] for k in ARM_PARTS),
-    )
-
-
-@cache
-def load_opposite_vertices(name: str) -> tuple[Int[Tensor, " V"], Int[Tensor, " V"]]:
-    """For each vertex, the one opposite to it front to back, and 1 where that has the same pattern.
-
-    Cached by body name. Computed on the bare body, because clothes would be mistaken for limbs.
-    """
-    model = cast(BodyModel, bodies.load_body(name))
-    limb = torch.zeros(len(model.mirror_vertices), dtype=torch.int64)
-    limb[model.faces.flatten()] = torch.tensor(PART_LIMBS)[model.parts].repeat_interleave(3)
-    return find_opposite_vertices(model.skin.template, limb, PART_LIMBS[24], (PART_LIMBS[3], PART_LIMBS[4]))
-
-
-def load_liquid_warping_generator(model: BodyModel, weights: Path | None = None) -> RetouchGenerator | Painter:
-    """Networks that correct the geometric generator, or a published form that paints the whole person.
-
-    The weights decide which; the shipped weights correct.
-    """
-    shape, source, target = load_trained_networks(weights or find_asset("liquid_warping.safetensors"))
-    if shape == "corrections":
-        raise ValueError(f"{weights} holds corrections of the avatar; give --renderer corrections")
-    if shape == "small":
-        return RetouchGenerator(load_geometric_generator(model), source, target, template_face_positions(model))
+def load_liquid_warping_generator(model: BodyModel, weights: Path | None = None) -> Painter:
+    """The published networks, which paint the whole person. No weights are shipped."""
+    if weights is None:
+        raise ValueError(missing_weights("liquid-warping"))
+    check_weights_renderer(weights, "liquid-warping")
+    _, source, target = load_trained_networks(weights)
     return Painter(source, target, face_uv_points(model.uv))
 
 
 def load_correction_networks(weights: Path | None) -> CorrectionNetworks:
-    """Networks that correct the avatar's picture. None are shipped."""
+    """Networks that correct the avatar's picture. No weights are shipped."""
     if weights is None:
-        raise ValueError(
-            "no weights of the renderer corrections are shipped; train them with `motion-imitate train corrections`, "
-            "or give --weights"
-        )
-    if not hold_corrections(weights):
-        raise ValueError(f"{weights} holds no corrections of the avatar; give --renderer liquid-warping")
+        raise ValueError(missing_weights("corrections"))
+    check_weights_renderer(weights, "corrections")
     networks = CorrectionNetworks()
     _, networks.source, networks.target = load_trained_networks(weights)
     return networks.eval()
 
 
-def hold_corrections(weights: Path) -> bool:
-    """Whether a weights file holds networks that correct the avatar's picture."""
-    return load_trained_networks(weights)[0] == "corrections"
+def missing_weights(renderer: str) -> str:
+    """What is to be done where a renderer has no weights."""
+    return (
+        f"no weights of the renderer {renderer} are shipped; train them with `motion-imitate train {renderer}`, "
+        "or give --weights"
+    )
+
+
+def check_weights_renderer(weights: Path, renderer: str) -> None:
+    """Raise ValueError if weights are of another renderer."""
+    own = find_renderer_of_weights(weights)
+    if own != renderer:
+        raise ValueError(f"{weights} holds networks of the renderer {own}; give --renderer {own}")
+
+
+def find_renderer_of_weights(weights: Path) -> str:
+    """The renderer whose networks a weights file holds."""
+    return "corrections" if load_trained_networks(weights)[0] == "corrections" else "liquid-warping"
 
 
 @cache

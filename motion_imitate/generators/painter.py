@@ -57,17 +57,11 @@ class Painter:
 
     @torch.no_grad()
     def draw(self, code: PainterCode, target: View) -> Drawn:
-        """Paint each view; no pixel is read from the photos at full size, so trust is 0."""
+        """Paint each view."""
         flows, valid = flows_to_photos(code.view, target)
         picture = torch.cat([warp_photos(code.person, flows, valid), uv_surface_map(target, self.middles)], 1)
         heads = self.target(picture, code.features, flows, valid)
-        return Drawn(
-            to_unit_range(heads.colour.tanh()),
-            heads.cover.sigmoid(),
-            flows,
-            torch.zeros_like(flows[..., 0]),
-            torch.zeros_like(heads.cover),
-        )
+        return Drawn(to_unit_range(heads.colour.tanh()), heads.cover.sigmoid())
 
 
 def flows_to_photos(source: View, target: View) -> tuple[Float[Tensor, "B N H W 2"], Bool[Tensor, "B N H W"]]:

@@ -11,7 +11,6 @@ from kornia.metrics import ssim as ssim_map
 from torch import Tensor
 
 from motion_imitate.training.losses import FeatureExtractor, perceptual_loss, weighted_pixel_mean
-from motion_imitate.types import Drawn
 
 SSIM_WINDOW = 11  # pixels; Gaussian window with a sigma of 1.5 pixels
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # weights of the scales: full size, half, ... (Wang 2003)
@@ -146,16 +145,3 @@ def pose_error(
     high = torch.where(seen, at, -torch.inf).amax(1)
     mean = torch.where(visible, apart, 0).sum(1) / visible.sum(1)
     return torch.where(visible.sum(1) > 1, mean / (high - low).amax(1), torch.nan)
-
-
-def photo_coverage(drawn: Drawn, photos: int) -> Float[Tensor, "B 4"]:
-    """Fractions of the person read from photos that show it, from the mirrored side, from similar areas, and generated.
-
-    The fractions sum to 1. The first `photos` reads are of the body's own side, the next `photos` of the mirrored side,
-    the rest of similar areas.
-    """
-    person = drawn.cover[:, 0]
-    ways = (slice(photos), slice(photos, 2 * photos), slice(2 * photos, None))
-    shares = [drawn.trust[:, way].sum(1) for way in ways]
-    of_all = torch.stack([(share * person).sum((1, 2)) for share in shares], 1) / person.sum((1, 2))[:, None]
-    return torch.cat([of_all, 1 - of_all.sum(1, keepdim=True)], 1)

@@ -1,4 +1,4 @@
-"""Benchmark image quality: fidelity in the photo's own pose, and how much of another view is invented."""
+"""Benchmark image quality: fidelity in the photo's own pose."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from motion_imitate.generators import AVATAR_RENDERER
-from motion_imitate.generators.load import load_geometric_generator
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.imitate import FrameRenderer
 from motion_imitate.metrics.images import psnr
@@ -19,34 +18,16 @@ from motion_imitate.photos.read import upright_photo_size
 from motion_imitate.portray import make_person, prepare_person
 from motion_imitate.types import Frames, Motion
 from motion_imitate.weights import find_asset
-from pipelines.evaluate.compare import (
-    COMPARED_SIZE,
-    fill_frame_with,
-    method_of_generator,
-    read_reference_person,
-    retarget_clip_motion,
-)
-from pipelines.evaluate.scores import PIXEL_ORIGINS
-from pipelines.motion.estimate import open_input_clip
-from pipelines.motion.options import EstimationOptions
-from pipelines.reporter import Reporter
 
 PHOTO_HEIGHTS = (256, 720, 1080)  # heights at which photos are reconstructed
 MATTE_THRESHOLD, EDGE_MARGIN = 0.9, 2  # minimum matte, and pixels of distance from its edge
-COVERAGE_STEP = 5  # frames between those whose coverage is measured
-QUALITY_REPORTER = Reporter(quiet=True)
 
 
 def measure_image_quality(data: Path | None) -> Iterator[str]:
-    """Lines on sharpness and coverage."""
+    """Lines on sharpness."""
     torch.set_num_threads(1)
     others = data.resolve().parent / "sources" if data else Path("nowhere")
     yield from measure_sharpness([find_asset("demo/photo.jpg"), *(sorted(others.iterdir()) if others.is_dir() else [])])
-    first, second = ((data or Path("nowhere")) / f"single_cam{n:02d}.mp4" for n in (1, 3))
-    if first.exists() and second.exists():
-        yield from measure_coverage(first, second)
-    else:
-        yield "coverage: give --data DIR, the folder of Pose2Sim's single_cam01.mp4 and single_cam03.mp4"
 
 
 def measure_sharpness(photos: list[Path]) -> Iterator[str]:
@@ -82,21 +63,3 @@ def own_pose_psnr(photo: Path, lines: int) -> float:
 def erode_area(area: Bool[Tensor, "B 1 H W"]) -> Bool[Tensor, "B 1 H W"]:
     """Erode a mask by EDGE_MARGIN pixels."""
     return max_pool2d((~area).float(), 2 * EDGE_MARGIN + 1, 1, EDGE_MARGIN) == 0
-
-
-def measure_coverage(first: Path, second: Path) -> Iterator[str]:
-    """Where the person's pixels come from when a frame of one camera is shown from another."""
-    estimation = EstimationOptions(size=COMPARED_SIZE)
-    photo, opened = (
-        read_reference_person(first, 0, estimation, QUALITY_REPORTER),
-        open_input_clip(second, estimation, QUALITY_REPORTER.warn),
-    )
-    motion, _ = retarget_clip_motion(opened, 1_000_000, photo)
-    way = method_of_generator(
-        photo, load_geometric_generator(photo.model), fill_frame_with(photo.source.background[0], opened.size)
-    )
-    shown = [way.shares(motion[t : t + 1]) for t in range(0, len(motion), COVERAGE_STEP) if motion.confidence[t] > 0]
-    shares = ", ".join(
-        f"{name.replace('_', ' ')} {sum(s[name] for s in shown) / len(shown):.1%}" for name in PIXEL_ORIGINS
-    )
-    yield f"{first.stem} to {second.stem}, {len(shown)} frames: {shares}"

@@ -14,8 +14,7 @@ import cv2
 import torch
 from torch import Tensor
 
-from motion_imitate.generators import AVATAR_RENDERER, GENERATORS
-from motion_imitate.geometry.flow import correspond_views, visible_at_points
+from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.imitate import RenderSettings, render_motion
 from motion_imitate.photos.read import read_photo
 from motion_imitate.portray import Person, make_person
@@ -40,11 +39,10 @@ IMITATE_REPEATS = 4  # that the clip is played, back and forth
 STEADY_AFTER = 100  # frames after which the rate counts as steady
 WARMUP_SECONDS = 0.2  # seconds of the clip rendered before anything is measured
 GROWTH_LONGEST = 240  # pixels of the longer side when memory growth is measured
-BARE_NAME = "no generator"  # label of BareGenerator
+BARE_NAME = "no renderer"  # label of BareGenerator
 PACE_REPORTER = Reporter(quiet=True)
 
 FramePairs = Iterator[tuple[Frames, Motion]]
-SHIPPED_RENDERERS = (AVATAR_RENDERER, *GENERATORS)  # those that need no weights
 
 
 @dataclass(frozen=True)
@@ -108,16 +106,14 @@ def write_image(path: Path, picture: Tensor) -> None:
 
 
 class BareGenerator:
-    """A generator that only looks up which photo pixels a view shows: the cost of everything but the generator."""
+    """A generator that only tells where the body is: the cost of everything but the renderer."""
 
-    def encode(self, source: Source) -> View:
-        return source.view[:1]
+    def encode(self, source: Source) -> None:
+        return None
 
-    def draw(self, code: View, target: View) -> Drawn:
-        at = correspond_views(code, target)
+    def draw(self, code: None, target: View) -> Drawn:
         body = (target.raster.face >= 0).float()[:, None]
-        trust = visible_at_points(at, code).float()[:, None]
-        return Drawn(body.expand(-1, 3, -1, -1) / 2, body, at[:, None, ..., :2], trust, torch.zeros_like(body))
+        return Drawn(body.expand(-1, 3, -1, -1) / 2, body)
 
 
 def make_bare_person(source: Source, model: BodyModel) -> Person:
@@ -153,20 +149,14 @@ def stamp_frames(runs: Iterable[Frames], begun: float, came: list[float], used: 
 
 
 def measure_imitate_speed(job: BenchJob) -> Iterator[str]:
-    """Frames per second of each renderer, of everything but the renderer, and of a plain loop."""
-    makers: dict[str, Callable[[Source, BodyModel], Person]] = {
-        name: partial(make_person, renderer=name) for name in SHIPPED_RENDERERS
-    }
-    makers[BARE_NAME] = make_bare_person
-    measure_pace(job, makers[AVATAR_RENDERER], limit=WARMUP_SECONDS)
-    paces = {name: measure_pace(job, make) for name, make in makers.items()}
-    for name, pace in paces.items():
+    """Frames per second of the avatar, of everything but the renderer, and of a plain loop."""
+    whole_maker = partial(make_person, renderer=AVATAR_RENDERER)
+    measure_pace(job, whole_maker, limit=WARMUP_SECONDS)
+    whole, rest = (measure_pace(job, make) for make in (whole_maker, make_bare_person))
+    loop = measure_pace(job, whole_maker, runner=INLINE)
+    for name, pace in ((AVATAR_RENDERER, whole), (BARE_NAME, rest), (f"{AVATAR_RENDERER}, a plain loop", loop)):
         yield describe_pace(name, pace)
-    whole, rest = paces[AVATAR_RENDERER], paces[BARE_NAME]
-    for name in SHIPPED_RENDERERS:
-        yield f"everything but {name} runs at {rest.steady_rate() / paces[name].steady_rate():.2f} times its rate"
-    loop = measure_pace(job, makers[AVATAR_RENDERER], runner=INLINE)
-    yield describe_pace(f"{AVATAR_RENDERER}, a plain loop", loop)
+    yield f"everything but the renderer runs at {rest.steady_rate() / whole.steady_rate():.2f} times its rate"
     took = loop.whole / whole.whole
     steady = whole.steady_rate() / loop.steady_rate()
     yield f"the loop takes {took:.2f} times as long as threads, {steady:.2f} once steady"

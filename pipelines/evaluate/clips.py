@@ -49,7 +49,7 @@ def evaluate_clips(
     overwrite: bool,
     reporter: Reporter,
 ) -> None:
-    """Evaluate every generator on the clips, the pairs and synthetic people, and write the results."""
+    """Evaluate every renderer on the clips, the pairs and synthetic people, and write the results."""
     jobs = [*((clip, clip) for clip in clips), *how.pair]
     if not jobs and not how.synthetic:
         raise UsageError(
@@ -111,9 +111,9 @@ def score_clip_samples(
     kept: list[SheetTile] = []
     for sample in truth:
         at = motion[sample.frame : sample.frame + 2]
-        made = {row: way.stage(at) for row, way in ways.items()}
-        for row, way in ways.items():
-            marks[row].append(score_clip_frame(made[row], sample, judges) | way.shares(at[:1]))
+        made = {row: render(at) for row, render in ways.items()}
+        for row, pictures in made.items():
+            marks[row].append(score_clip_frame(pictures, sample, judges))
         if sample.frame in shown or not kept:
             kept.append(SheetTile(sample, {row: pictures[0] for row, pictures in made.items()}))
     return marks, kept

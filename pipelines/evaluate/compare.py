@@ -18,20 +18,18 @@ from motion_imitate.estimators.clip import (
 )
 from motion_imitate.estimators.face import FaceNets
 from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
-from motion_imitate.generators import AVATAR_RENDERER, CORRECTIONS_RENDERER, GENERATORS, load_generator
-from motion_imitate.generators.load import hold_corrections
+from motion_imitate.generators import AVATAR_RENDERER
+from motion_imitate.generators.load import find_renderer_of_weights
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.geometry.view import view_of_body
 from motion_imitate.imitate import FrameRenderer, adapt_motion
-from motion_imitate.metrics.images import photo_coverage
 from motion_imitate.motion.retarget import Retarget
 from motion_imitate.photos.people import Photos, find_people
-from motion_imitate.portray import Person, make_person, prepare_person
+from motion_imitate.portray import make_person, prepare_person
 from motion_imitate.training.backbones import load_lite0
-from motion_imitate.types import BodyModel, Frames, Generator, Motion, Sighting, Source, cat_batched
+from motion_imitate.types import BodyModel, Frames, Motion, Sighting, Source, cat_batched
 from motion_imitate.video import probe, read
 from motion_imitate.weights import MissingWeights
-from pipelines.evaluate.scores import COMPARED_FACES, PIXEL_ORIGINS, FrameScores, MetricNetworks
+from pipelines.evaluate.scores import COMPARED_FACES, MetricNetworks
 from pipelines.motion.advice import photo_advice
 from pipelines.motion.estimate import record_points
 from pipelines.motion.options import EstimationOptions
@@ -40,7 +38,6 @@ from pipelines.rendering.backdrop import resize_to_cover
 from pipelines.reporter import Reporter
 
 COMPARED_SIZE = 960  # default longer side, in pixels, of compared pictures
-ORIGIN_SIZE = 400  # longer side, in pixels, at which pixel origins are counted
 
 
 @dataclass(frozen=True)
@@ -51,12 +48,7 @@ class ReferencePerson:
     model: BodyModel
 
 
-@dataclass(frozen=True)
-class RenderingMethod:
-    """A way to render the person in a motion; `shares` says where the person's pixels come from."""
-
-    stage: Callable[[Motion], UInt8[Tensor, "T 3 H W"]]
-    shares: Callable[[Motion], FrameScores]
+RenderingMethod = Callable[[Motion], UInt8[Tensor, "T 3 H W"]]  # renders the person in a motion
 
 
 def load_metric_networks(estimation: EstimationOptions, reporter: Reporter) -> MetricNetworks:
@@ -73,51 +65,21 @@ def load_metric_networks(estimation: EstimationOptions, reporter: Reporter) -> M
 def rendering_methods(
     photo: ReferencePerson, size: tuple[int, int], weights: Path | None = None
 ) -> dict[str, RenderingMethod]:
-    """The unchanged photo as a baseline, and every renderer; corrections only with their weights."""
+    """The unchanged photo as a baseline, the avatar, and the renderer whose weights these are."""
     still = fill_frame_with(photo.source.image[0], size)
     behind = fill_frame_with(photo.source.background[0], size)
-    ways = {"copy": RenderingMethod(lambda motion: still.expand(len(motion), -1, -1, -1), lambda motion: {})}
-    corrects = weights is not None and hold_corrections(weights)
-    ways |= {AVATAR_RENDERER: method_of_avatar(photo, behind, AVATAR_RENDERER)}
-    if corrects:
-        ways |= {CORRECTIONS_RENDERER: method_of_avatar(photo, behind, CORRECTIONS_RENDERER, weights)}
-    drawing = None if corrects else weights
-    return ways | {
-        name: method_of_generator(photo, load_generator(name, photo.model, drawing), behind) for name in GENERATORS
-    }
+
+    def render_with(renderer: str) -> RenderingMethod:
+        render = FrameRenderer(make_person(photo.source, photo.model, renderer, weights), rasterize)
+        return lambda motion: render((Frames(behind.expand(len(motion), -1, -1, -1), motion.seconds), motion)).data
+
+    ways: dict[str, RenderingMethod] = {"copy": lambda motion: still.expand(len(motion), -1, -1, -1)}
+    return ways | {name: render_with(name) for name in compared_renderers(weights)}
 
 
-def method_of_avatar(
-    photo: ReferencePerson, behind: UInt8[Tensor, "3 H W"], renderer: str, weights: Path | None = None
-) -> RenderingMethod:
-    """The method that renders a person as an avatar, or as a corrected one, before a background."""
-    render = FrameRenderer(make_person(photo.source, photo.model, renderer, weights), rasterize)
-
-    def stage(motion: Motion) -> Tensor:
-        return render((Frames(behind.expand(len(motion), -1, -1, -1), motion.seconds), motion)).data
-
-    return RenderingMethod(stage, lambda motion: {})
-
-
-def method_of_generator(
-    photo: ReferencePerson,
-    generator: Generator,  # type: ignore[type-arg]
-    behind: UInt8[Tensor, "3 H W"],
-) -> RenderingMethod:
-    """The method that renders a person with a generator before a background."""
-    render = FrameRenderer(Person.of(photo.source, photo.model, generator), rasterize)
-    code = generator.encode(photo.source)
-    scale = min(1.0, ORIGIN_SIZE / max(behind.shape[1:]))
-    small = (round(behind.shape[1] * scale), round(behind.shape[2] * scale))
-
-    def stage(motion: Motion) -> Tensor:
-        return render((Frames(behind.expand(len(motion), -1, -1, -1), motion.seconds), motion)).data
-
-    def shares(motion: Motion) -> FrameScores:
-        drawn = generator.draw(code, view_of_body(photo.model, rasterize, motion.body, motion.camera, small))
-        return dict(zip(PIXEL_ORIGINS, photo_coverage(drawn, len(photo.source))[0].tolist(), strict=True))
-
-    return RenderingMethod(stage, shares)
+def compared_renderers(weights: Path | None) -> tuple[str, ...]:
+    """The avatar, and the renderer whose weights these are."""
+    return (AVATAR_RENDERER,) if weights is None else (AVATAR_RENDERER, find_renderer_of_weights(weights))
 
 
 def fill_frame_with(picture: Float[Tensor, "3 H W"], size: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:

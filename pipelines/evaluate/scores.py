@@ -27,8 +27,6 @@ from motion_imitate.training.losses import FeatureExtractor
 from motion_imitate.types import Frames, Sighting
 from motion_imitate.video import read
 
-PIXEL_ORIGINS = ("seen", "mirrored", "opposite", "made_up")
-
 POSE_PASSES = 2  # per picture; the second searches where the first found the person
 MIN_POINT_VISIBILITY = 0.5  # from which a ground-truth point counts as visible
 

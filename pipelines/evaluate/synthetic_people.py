@@ -11,17 +11,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motion_imitate import bodies
-from motion_imitate.avatar.best_photo import draw_best_photo_into
-from motion_imitate.compositing.compose import build_palette, compose_person
-from motion_imitate.generators import AVATAR_RENDERER, GENERATORS, load_generator
-from motion_imitate.metrics.images import ms_ssim, photo_coverage, psnr, ssim
+from motion_imitate.geometry.raster import rasterize
+from motion_imitate.imitate import FrameRenderer
+from motion_imitate.metrics.images import ms_ssim, psnr, ssim
 from motion_imitate.metrics.motion import mean_mask_iou
-from motion_imitate.portray import make_avatars
+from motion_imitate.portray import make_person
 from motion_imitate.synthesis.pairs import PeoplePool, SyntheticDataset
 from motion_imitate.training.samples import TrainingScene, make_training_scene
-from motion_imitate.types import Motion
+from motion_imitate.types import Frames, Motion
+from pipelines.evaluate.compare import compared_renderers
 from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions
-from pipelines.evaluate.scores import PIXEL_ORIGINS, FrameScores, MetricNetworks, appearance_scores
+from pipelines.evaluate.scores import FrameScores, MetricNetworks, appearance_scores
 from pipelines.evaluate.tables import ScoreRow, mean_scores, write_labelled_rows
 from pipelines.reporter import Reporter
 from pipelines.synthesize.people import training_sampling
@@ -78,40 +78,29 @@ def picture_to_array(picture: Float[Tensor, "3 H W"]) -> np.ndarray:
 @torch.no_grad()
 def score_scene_views(one: TrainingScene, judges: MetricNetworks, weights: Path | None = None) -> Iterator[ScoredView]:
     """Each view of a scene, rendered by every method and scored."""
-    truth, size = one.truth, (one.truth.image.shape[2], one.truth.image.shape[3])
+    truth = one.truth
     photo, matte = one.source.image[:1], one.source.matte[:1]
-    made = {
-        "copy": (photo.expand_as(truth.image), matte.expand_as(truth.matte)),
-        AVATAR_RENDERER: render_scene_avatar(one),
-    }
-    shares: dict[str, Float[Tensor, "V 4"]] = {}
-    for row in GENERATORS:
-        generator = load_generator(row, one.model, weights)
-        drawn = generator.draw(generator.encode(one.source), one.target)
-        colour, cover = compose_person(drawn, build_palette(one.source), size)
-        made[row] = (colour * cover + truth.behind * (1 - cover), cover)
-        shares[row] = photo_coverage(drawn, len(one.source))
+    made = {"copy": (photo.expand_as(truth.image), matte.expand_as(truth.matte))}
+    made |= {renderer: render_scene_views(one, renderer, weights) for renderer in compared_renderers(weights)}
     for k in range(len(truth)):
         view = slice(k, k + 1)
         marks = {
             row: score_synthetic_view(picture[view], cover[view], one, view, judges)
             for row, (picture, cover) in made.items()
         }
-        for row, share in shares.items():
-            marks[row] |= dict(zip(PIXEL_ORIGINS, share[k].tolist(), strict=True))
         pictures = {"photo": photo[0], "truth": truth.image[k]}
         yield ScoredView(pictures | {row: picture[k] for row, (picture, _) in made.items() if row != "copy"}, marks)
 
 
-def render_scene_avatar(one: TrainingScene) -> tuple[Float[Tensor, "V 3 H W"], Float[Tensor, "V 1 H W"]]:
-    """The views of a scene drawn with the avatars of the photos, over their backgrounds; and the cover."""
-    avatars, truth = make_avatars(one.source, one.model), one.truth
-    seconds = torch.zeros(len(truth))
-    motion = Motion(one.body, one.camera, torch.ones_like(seconds), seconds)
-    pictures = torch.zeros(len(truth), *truth.image.shape[2:], 4, dtype=torch.uint8)
-    for k, picture in enumerate(pictures):
-        draw_best_photo_into(picture, avatars, one.model, motion[k : k + 1])
-    colour, cover = (pictures.permute(0, 3, 1, 2) / 255).split((3, 1), 1)
+def render_scene_views(
+    one: TrainingScene, renderer: str, weights: Path | None
+) -> tuple[Float[Tensor, "V 3 H W"], Float[Tensor, "V 1 H W"]]:
+    """The views of a scene over their backgrounds, and the cover."""
+    render = FrameRenderer(make_person(one.source, one.model, renderer, weights), rasterize)
+    truth, seconds = one.truth, torch.zeros(len(one.truth))
+    clear = torch.zeros(len(truth), 4, *truth.image.shape[2:], dtype=torch.uint8)
+    motion = Motion(one.body, one.camera, torch.ones(len(truth)), seconds)
+    colour, cover = (render((Frames(clear, seconds), motion)).data.float() / 255).split([3, 1], 1)
     return colour * cover + truth.behind * (1 - cover), cover
 
 

@@ -35,10 +35,6 @@ SCORE_COLUMNS = {  # of the table: heading, factor, digits
     "pose_error": ("pose error, %", 100, 1),
     "found": ("found, %", 100, 0),
     "flicker": ("flicker", 1, 1),
-    "seen": ("seen, %", 100, 0),
-    "mirrored": ("mirrored, %", 100, 0),
-    "opposite": ("opposite, %", 100, 0),
-    "made_up": ("made up, %", 100, 0),
     "psnr": ("PSNR, dB", 1, 1),
     "ssim": ("SSIM", 1, 3),
 }

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from motion_imitate.generators import CORRECTIONS_RENDERER, GENERATORS
-from motion_imitate.generators.load import load_correction_networks, load_trained_networks
+from motion_imitate.generators import AVATAR_RENDERER, RENDERERS
+from motion_imitate.generators.load import check_weights_renderer, missing_weights
 from motion_imitate.photos.people import find_people, load_photos
 from motion_imitate.portray import AvatarAppearance, Person, make_person, prepare_person
 from pipelines.motion.advice import photo_advice, sharpness_advice
@@ -16,17 +16,15 @@ PersonLoader = Callable[[Sequence[Path], int, PersonOptions, Reporter], Person]
 
 
 def check_weights_option(how: PersonOptions) -> None:
-    """Raise UsageError unless the renderer takes --weights, or ValueError unless they can be read."""
-    if how.renderer == CORRECTIONS_RENDERER:
-        load_correction_networks(how.weights)
+    """Raise UsageError or ValueError unless --weights are given to a renderer that needs them, and can be read."""
+    if how.renderer == AVATAR_RENDERER:
+        if how.weights is not None:
+            others = " or ".join(name for name in RENDERERS if name != AVATAR_RENDERER)
+            raise UsageError(f"the renderer {how.renderer} takes no --weights; give --renderer {others} too")
         return
     if how.weights is None:
-        return
-    if how.renderer not in GENERATORS or not GENERATORS[how.renderer].takes_weights:
-        taking = [CORRECTIONS_RENDERER, *(name for name, entry in GENERATORS.items() if entry.takes_weights)]
-        others = " or ".join(taking)
-        raise UsageError(f"the renderer {how.renderer} takes no --weights; give --renderer {others} too")
-    load_trained_networks(how.weights)
+        raise UsageError(missing_weights(how.renderer))
+    check_weights_renderer(how.weights, how.renderer)
 
 
 def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporter: Reporter) -> Person:
