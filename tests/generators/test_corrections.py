@@ -156,5 +156,5 @@ def test_the_networks_are_small_and_read_back_as_written(tmp_path):
 def test_other_weights_and_none_are_refused():
     with pytest.raises(ValueError, match="train them with `motion-imitate train corrections`, or give --weights"):
         load_correction_networks(None)
-    with pytest.raises(ValueError, match="holds no corrections of the avatar"):
-        load_correction_networks(find_asset("liquid_warping.safetensors"))
+    with pytest.raises(ValueError, match="does not say which networks it holds"):
+        load_correction_networks(find_asset("human_parsing.safetensors"))

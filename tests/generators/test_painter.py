@@ -43,12 +43,9 @@ def generator(request):
 def test_what_is_drawn_has_the_views_size_and_is_in_range(generator, photos, views):
     drawn = generator.draw(generator.encode(photos), views)
     assert drawn.colour.shape == (3, 3, *SMALL)
-    assert drawn.cover.shape == drawn.trim.shape == (3, 1, *SMALL)
-    assert drawn.flow.shape == (3, 2, *SMALL, 2)
-    assert drawn.trust.shape == (3, 2, *SMALL)
+    assert drawn.cover.shape == (3, 1, *SMALL)
     for part in (drawn.colour, drawn.cover):
         assert 0 <= part.min() < part.max() <= 1
-    assert (drawn.trust.max(), drawn.trim.max()) == (0, 0)
 
 
 def test_photos_are_looked_at_once(generator, photos, views):

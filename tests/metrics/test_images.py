@@ -14,12 +14,10 @@ from motion_imitate.metrics.images import (
     flicker_error,
     ms_ssim,
     perceptual_distance,
-    photo_coverage,
     pose_error,
     psnr,
     ssim,
 )
-from motion_imitate.types import Drawn
 
 SIZE = (40, 60)
 
@@ -225,17 +223,3 @@ def test_a_person_lying_is_as_long_as_one_standing():
     standing = pose_error(upright + off, upright, seen, (100, 100))
     lying = pose_error((upright + off).flip(2), upright.flip(2), seen, (100, 100))
     torch.testing.assert_close(standing, lying)
-
-
-def test_coverage_counts_the_persons_pixels_by_where_they_are_from():
-    height, width = 4, 10
-    cover, trust = torch.zeros(1, 1, height, width), torch.zeros(1, 6, height, width)
-    cover[..., :8] = 1
-    trust[:, 0, :, :2] = 1  # the first photo
-    trust[:, 1, :, 2:4] = 0.5  # the second, half sure
-    trust[:, 3, :, 4:6] = 1  # the second's other side
-    trust[:, 0, :, 8:] = 1  # nobody is there
-    trust[:, 5, :, 6:7] = 1  # what is opposite
-    flow = torch.zeros(1, 6, height, width, 2)
-    drawn = Drawn(torch.zeros(1, 3, height, width), cover, flow, trust, torch.zeros(1, 1, height, width))
-    torch.testing.assert_close(photo_coverage(drawn, 2), torch.tensor([[0.375, 0.25, 0.125, 0.25]]))

@@ -3,13 +3,15 @@
 import torch
 
 from motion_imitate.bodies import load_body
-from motion_imitate.generators.load import load_geometric_generator as of_model
+from motion_imitate.generators.liquid_warping import SID, TSF
+from motion_imitate.generators.painter import Painter, PainterSettings, face_uv_points
 from motion_imitate.geometry.camera import default_intrinsics
 from motion_imitate.geometry.flow import interpolate_on_raster
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.types import Body, Camera, Source, cat_batched
+from tests.support.narrow_networks import narrow
 
 MODEL = load_body("anny")
 SIZE = (480, 320)
@@ -49,5 +51,8 @@ def source(*whos, size=SIZE):
     return Source(image, matte, torch.full_like(image, GROUND), body, camera, view)
 
 
-def geometric():
-    return of_model(MODEL)
+def painter():
+    """A generator of untrained networks."""
+    torch.manual_seed(0)
+    shape = narrow("paper")
+    return Painter(SID(shape), TSF(shape), face_uv_points(MODEL.uv), PainterSettings(size=64))

@@ -10,12 +10,12 @@ from motion_imitate.generators.liquid_warping import NETWORK_SHAPES
 from pipelines.bench import generator as bench_generator
 from pipelines.bench.generator import (
     TimedWork,
+    avatar_works,
     compare_works,
     count_operations,
     count_parameters,
     limit_threads,
     paper_works,
-    shipped_works,
 )
 from tests.support.painted import MODEL, source, standing
 
@@ -58,13 +58,10 @@ def test_what_takes_a_frame_is_told_beside_the_papers(quick):
     assert lines[4].endswith("0.00 GFLOP   0.02 M weights")
 
 
-def test_each_part_is_drawn_and_composed():
-    works = shipped_works(source(standing(), size=(240, 160)), MODEL)
-    assert works["geometric"].does().cover.max() == 1
-    assert count_parameters(works["liquid-warping"].weights) < 8e6
-    with torch.no_grad():
-        assert works["liquid-warping"].does().cover.shape == works["geometric"].does().cover.shape
-        heads = works["liquid-warping, its network alone"].does()
-        whole = works["liquid-warping, its network on 256x256"].does()
-    assert max(heads.colour.shape[2:]) == max(works["geometric"].does().cover.shape)
-    assert whole.colour.shape == (1, 3, 256, 256)
+def test_the_avatar_is_drawn_with_and_without_corrections(quick):
+    works = avatar_works(source(standing(), size=(240, 160)), MODEL)
+    assert list(works)[:2] == ["avatar", "avatar with corrections"]
+    assert count_parameters(works["avatar with corrections"].weights) < 4e6
+    with torch.inference_mode():
+        *_, change = (work.does() for work in works.values())
+    assert change.shape == (1, 4, 32, 32)

@@ -5,14 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from motion_imitate.geometry.raster import rasterize
-from motion_imitate.geometry.view import view_of_body
 from motion_imitate.runner import INLINE
 from motion_imitate.types import Frames
 from motion_imitate.video import probe, write
 from motion_imitate.weights import find_asset
 from pipelines.bench import __main__ as bench
-from pipelines.bench.image_quality import PHOTO_HEIGHTS, erode_area, measure_image_quality, psnr_cell
+from pipelines.bench.image_quality import PHOTO_HEIGHTS, erode_area, psnr_cell
 from pipelines.bench.imitate import (
     FIRST_FRAME_SCRIPT,
     BareGenerator,
@@ -26,7 +24,7 @@ from pipelines.bench.imitate import (
 from pipelines.bench.synthetic_clips import render_swaying_body
 from pipelines.imitate import render_video
 from pipelines.rendering import write_video
-from tests.support.painted import MODEL, source, standing
+from tests.support.painted import source, standing
 
 
 def test_a_pace_is_frames_over_seconds():
@@ -44,19 +42,10 @@ def test_every_frame_is_stamped_and_passed():
     assert came == sorted(came)
 
 
-def test_the_bare_stand_in_reads_the_photo_where_it_is_in_its_own_pose():
+def test_the_bare_stand_in_covers_the_body():
     seen = source(standing())
-    view = seen.view
-    drawn = BareGenerator().draw(BareGenerator().encode(seen), view)
-    body = view.raster.face[0] >= 0
-    height, width = body.shape
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    here = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], -1)
-    assert torch.equal(drawn.cover[0, 0] > 0, body)
-    assert (drawn.flow[0, 0][body] - here[body]).abs().max() < 1e-3
-    assert drawn.trust[0, 0][body].mean() > 0.95
-    turned = view_of_body(MODEL, rasterize, *standing(yaw=3.0), (height, width))
-    assert BareGenerator().draw(view, turned).trust.sum() < 0.5 * drawn.trust.sum()  # its back is not in the photo
+    drawn = BareGenerator().draw(BareGenerator().encode(seen), seen.view)
+    assert torch.equal(drawn.cover[0, 0] > 0, seen.view.raster.face[0] >= 0)
 
 
 def test_what_lies_inside_is_two_pixels_inside():
@@ -73,11 +62,6 @@ def test_the_photos_own_pose_gives_it_back_and_what_cannot_is_said(tmp_path):
     assert psnr_cell(photo, 10_000).strip() == "nan"
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((300, 200, 3), 120, np.uint8))
     assert psnr_cell(tmp_path / "grey.png", PHOTO_HEIGHTS[0]).strip() == "nobody"
-
-
-def test_without_clips_of_two_cameras_it_is_said_which(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.bench.image_quality.PHOTO_HEIGHTS", ())
-    assert "single_cam03.mp4" in list(measure_image_quality(tmp_path))[-1]
 
 
 @pytest.fixture(scope="module")

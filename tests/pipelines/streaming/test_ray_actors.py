@@ -316,7 +316,7 @@ def test_a_person_is_drawn_alike_by_threads_and_actors(theirs):
     from motion_imitate.types import Frames, Motion
     from tests.support import painted
 
-    render = FrameRenderer(Person.of(painted.source(painted.standing()), painted.MODEL, painted.geometric()), rasterize)
+    render = FrameRenderer(Person.of(painted.source(painted.standing()), painted.MODEL, painted.painter()), rasterize)
     pairs = []
     for i in range(4):
         body, camera = painted.standing(yaw=0.4 * i)

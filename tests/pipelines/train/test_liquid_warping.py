@@ -12,7 +12,6 @@ from motion_imitate.generators import load_generator
 from motion_imitate.generators.liquid_warping import NETWORK_SHAPES
 from motion_imitate.generators.load import load_liquid_warping_generator
 from motion_imitate.generators.painter import Painter
-from motion_imitate.generators.retouch import RetouchGenerator
 from motion_imitate.geometry.flow import warp_image
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
@@ -210,9 +209,9 @@ def test_a_backbone_without_weights_is_asked_for_them(tmp_path, capsys):
 
 
 def test_weights_of_other_networks_are_refused(tmp_path, small, capsys):
-    shipped = find_asset("liquid_warping.safetensors")
+    shipped = find_asset("human_parsing.safetensors")
     assert run(tmp_path / "run", 1, "--begin", str(shipped)) == 2
-    assert "liquid_warping.safetensors holds other networks" in capsys.readouterr().err
+    assert "human_parsing.safetensors holds other networks" in capsys.readouterr().err
     (tmp_path / "other").mkdir()
     write_weights(tmp_path / "other" / CHECKPOINT_FILE, {"step": 1}, {"now.x": torch.zeros(1)})
     assert run(tmp_path / "other", 2) == 2
@@ -235,11 +234,10 @@ def test_weights_that_a_run_stores_draw_a_person(weights):
     drawn = generator.draw(generator.encode(source(standing(), standing(2))), view)
     assert isinstance(generator, Painter)
     assert (drawn.colour.shape, drawn.cover.shape) == ((1, 3, 72, 48), (1, 1, 72, 48))
-    assert (drawn.flow.shape, drawn.trust.shape) == ((1, 2, 72, 48, 2), (1, 2, 72, 48))
     assert all(0 <= part.min() < part.max() <= 1 for part in (drawn.colour, drawn.cover))
-    assert isinstance(load_liquid_warping_generator(MODEL), RetouchGenerator)
     assert type(load_generator("liquid-warping", MODEL, weights)) is Painter
-    assert type(load_generator("liquid-warping", MODEL)) is RetouchGenerator
+    with pytest.raises(ValueError, match="train them with `motion-imitate train liquid-warping`, or give --weights"):
+        load_liquid_warping_generator(MODEL)
 
 
 def test_weights_that_cannot_be_used_are_refused(weights, tmp_path, capsys):
@@ -247,6 +245,11 @@ def test_weights_that_cannot_be_used_are_refused(weights, tmp_path, capsys):
     words = ["imitate", str(photo), str(clip), "-o", str(tmp_path / "out.mp4")]
     assert main([*words, "--weights", str(weights)]) == 2
     assert "give --renderer corrections or liquid-warping" in capsys.readouterr().err
+    for renderer in ("corrections", "liquid-warping"):
+        assert main([*words, "--renderer", renderer]) == 2
+        assert f"train them with `motion-imitate train {renderer}`" in capsys.readouterr().err
+    assert main([*words, "--renderer", "corrections", "--weights", str(weights)]) == 3
+    assert "holds networks of the renderer liquid-warping" in capsys.readouterr().err
     ours = ["--renderer", "liquid-warping", "--weights"]
     for command in ([*words, *ours], ["evaluate", str(clip), "--weights"]):
         assert main([*command, str(tmp_path / "none.safetensors")]) == 4
