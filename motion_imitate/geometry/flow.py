@@ -51,29 +51,6 @@ def correspond_views(source: View, target: View) -> Float[Tensor, "B H W 3"]:
     return points.masked_fill(target.raster.face[..., None] < 0, OUTSIDE_IMAGE)
 
 
-def visible_at_points(at: Float[Tensor, "B H W 3"], source: View, slack: float = 0.02) -> Bool[Tensor, "B H W"]:
-    """Whether each point is inside the source image and not hidden by a nearer surface; `slack` is in metres."""
-    return (
-        inside_image(at[..., :2])
-        & (at[..., 2] > 0)
-        & (at[..., 2] <= sample_nearest(source.raster.depth, at[..., :2]) + slack)
-    )
-
-
-def inside_image(at: Float[Tensor, "*n 2"]) -> Bool[Tensor, "*n"]:
-    """Whether image points are inside the image."""
-    return (at.abs() <= 1).all(-1)
-
-
-def sample_nearest(picture: Float[Tensor, "B h w"], at: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B H W"]:
-    """Sample the pixel that contains each image point; points outside read the border."""
-    height, width = picture.shape[1:]
-    column = ((at[..., 0] + 1) * width / 2).floor().long().clamp(0, width - 1)
-    row = ((at[..., 1] + 1) * height / 2).floor().long().clamp(0, height - 1)
-    batch = torch.arange(len(picture), device=picture.device)[:, None, None]
-    return picture[batch, row, column]
-
-
 def warp_image(image: Float[Tensor, "B C h w"], flow: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B C H W"]:
     """Sample the image at the flow's points, bilinearly; black outside."""
     return grid_sample(image, flow, align_corners=False)

@@ -5,7 +5,7 @@ import torch
 
 from motion_imitate.bodies.dress import dress_body
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image
-from motion_imitate.geometry.flow import correspond_views, visible_at_points
+from motion_imitate.geometry.flow import correspond_views
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.synthesis.actor import pose_actor
@@ -13,6 +13,7 @@ from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, Synthetic
 from motion_imitate.synthesis.poses import PosingSettings
 from motion_imitate.types import View
 from tests.support.painted import MODEL
+from tests.support.visible_points import visible_at_points
 
 PEOPLE = 3
 

@@ -7,12 +7,12 @@ from motion_imitate.geometry.flow import (
     correspond_views,
     interpolate_on_raster,
     resize_flow,
-    visible_at_points,
     warp_image,
 )
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from tests.support import painted
+from tests.support.visible_points import visible_at_points
 
 FACES = torch.tensor([[[-1.0, -1, 1], [1, -1, 1], [-1, 1, 1]], [[-2, 4, 1], [4, -2, 1], [4, 4, 5]]])
 
