@@ -265,7 +265,7 @@ def test_systems_are_means_over_the_clips_that_have_the_mark():
 def test_means_leave_out_what_was_not_measured():
     each = [{"found": 1.0, "pose_error": 0.02, "psnr": 20.0}, {"found": 0.0, "pose_error": math.nan, "psnr": 30.0}]
     row = mean_scores(each, whole=True)
-    assert (row["frames"], row["found"], row["pose_error"], row["psnr"], row["seen"]) == (2, 0.5, 0.02, 25, None)
+    assert (row["frames"], row["found"], row["pose_error"], row["psnr"], row["face"]) == (2, 0.5, 0.02, 25, None)
     assert mean_scores(each, whole=False)["psnr"] is None
     assert set(row) == {"frames", *SCORE_COLUMNS}
     written = markdown_score_table([{"clip": "a", "row": "copy"} | row]).splitlines()
