@@ -21,7 +21,7 @@ from motion_imitate.types import Draft
 from motion_imitate.weights import read_weights
 from pipelines.cli.commands import main
 from pipelines.train.corrections import CorrectionLossWeights, CorrectionObjective, select_views
-from pipelines.train.loop import CHECKPOINT_FILE, LOG_FILE, PREVIEW_FILE, WEIGHTS_FILE, build_learner
+from pipelines.train.loop import CHECKPOINT_FILE, LOG_FILE, PREVIEW_FILE, WEIGHTS_FILE, build_learner, catch_termination
 from pipelines.train.optimizer import Learner, OptimizerSettings
 
 SIDE = 64
@@ -191,7 +191,15 @@ def test_a_run_that_is_terminated_saves_what_it_learnt_and_goes_on(tmp_path, cap
     assert run(tmp_path, 5) == 0
     assert read_weights(tmp_path / CHECKPOINT_FILE)[0]["step"] == 1
     assert "step 1" in capsys.readouterr().out
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_termination_is_caught_meanwhile_only():
+    before = signal.getsignal(signal.SIGTERM)
+    with catch_termination() as terminated:
+        assert not terminated()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert terminated()
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.slow
