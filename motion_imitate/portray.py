@@ -133,11 +133,14 @@ def make_person(source: Source, model: BodyModel, renderer: str, weights: Path |
     """The person as a renderer of `RENDERERS` draws them."""
     if renderer not in RENDERERS:
         raise ValueError(f"no renderer {renderer!r}; choose one of {', '.join(RENDERERS)}")
-    if renderer == CORRECTIONS_RENDERER:
-        return Person(source, model, AvatarAppearance.corrected(source, model, load_correction_networks(weights)))
-    if renderer != AVATAR_RENDERER:
+    if renderer not in (AVATAR_RENDERER, CORRECTIONS_RENDERER):
         return Person.of(source, model, load_generator(renderer, model, weights))
-    return Person(source, model, AvatarAppearance(make_avatars(source, model)))
+    if renderer == CORRECTIONS_RENDERER:
+        looks = AvatarAppearance.corrected(source, model, load_correction_networks(weights))
+    else:
+        looks = AvatarAppearance(make_avatars(source, model))
+    pose = torch.stack([avatar.photo_pose for avatar in looks.avatars])
+    return Person(replace(source, body=replace(source.body, pose=pose)), model, looks)
 
 
 def make_avatars(source: Source, model: BodyModel) -> tuple[Avatar, ...]:

@@ -59,6 +59,7 @@ class Avatar:
     solid: Bool[Tensor, " F"]  # opaque everywhere, see `find_solid_faces`
     photo_turns: Float[Tensor, "J 3 3"]  # of the body in the photo: each joint's rotation from rest,
     photo_places: Float[Tensor, "J 3"]  # and where it is; body space
+    photo_pose: Float[Tensor, "J 3 3"]  # of the body in the photo, where arms and legs lie as the photo shows them
     photo_view: Float[Tensor, "3"]  # the direction in which the photo saw the trunk, at rest
     kind_colours: Float[Tensor, "C 3"]  # see `match_colours.find_kind_colours`
     photos: UInt8[Tensor, "N H W 4"]  # RGB and straight alpha; the colours are the person's, without the background

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from motion_imitate.avatar.align_body import align_body_to_layers
 from motion_imitate.avatar.avatar import Avatar, TurningVertices, find_solid_faces
 from motion_imitate.avatar.back_texture import complete_back_colours
 from motion_imitate.avatar.best_photo import trunk_view
@@ -30,6 +31,8 @@ from motion_imitate.avatar.photo_layers import (
     TRUNK,
     PhotoLayers,
     cut_photo_layers,
+    label_layers,
+    remove_matte_holes,
 )
 from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
@@ -51,9 +54,11 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     camera = crop_camera(source.camera[:1], window, photo_size)
     size = (picture.shape[1], picture.shape[2])
     image = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
-    body = place_body(dressed, source.body[:1], camera, size)
     skin = place_body(bare, source.body[:1], camera, size)
     parsed = parse_person(net, picture, matte, skin)
+    alpha = remove_matte_holes(matte[0].numpy(), parsed.alpha[0].numpy())
+    aligned = align_body_to_layers(source.body[:1], skin, label_layers(parsed, alpha, skin.stature))
+    body, skin = (place_body(each, aligned, camera, size) for each in (dressed, bare))
     whole = cut_photo_layers(parsed, matte[0].numpy(), body, skin)
     plain = find_body_limbs(whole, skin)
     layers = drop_layers(whole, plain)
@@ -67,7 +72,7 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
     flanks = find_flanks(mesh, shape, layers, alphas, body, float(focal.mean()))
     colours_of_kinds = find_kind_colours(image, layers)
-    avatar = assemble_avatar(mesh, shape, flanks, layers, body, colours_of_kinds, torch.stack(pages))
+    avatar = assemble_avatar(mesh, shape, flanks, layers, body, aligned.pose[0], colours_of_kinds, torch.stack(pages))
     bare_colour = skin_colour(image, layers)
     avatar = add_body_hands(avatar, layers, skin, source.body.shape[:1], bare_colour)
     avatar = add_body_limbs(avatar, plain, layers, body, source.body.shape[:1], image, bare_colour)
@@ -128,6 +133,7 @@ def assemble_avatar(
     flanks: FlankPoints,
     layers: PhotoLayers,
     body: PhotoBody,
+    pose: Float[Tensor, "J 3 3"],
     kind_colours: Tensor,
     photos: Tensor,
 ) -> Avatar:
@@ -175,6 +181,7 @@ def assemble_avatar(
         find_solid_faces(torch.stack([source, at_side]), triangles, pages, thick, photos),
         body.moves[:, :, :3].contiguous(),
         body.places,
+        pose,
         see_trunk(body),
         kind_colours,
         photos,

@@ -196,15 +196,17 @@ def extend_hidden_regions(layers: PhotoLayers, bare: PhotoBody) -> PhotoLayers:
 
 def nearer_leg(layers: PhotoLayers, bare: PhotoBody) -> int:
     """The leg in front where both touch, NO_LAYER where they do not."""
-    if not all(layers.region[layer].any() for layer in LEG_LAYERS):
+    left, right = (layers.region[layer] for layer in LEG_LAYERS)
+    if not (grow_mask(left, 2 * OVERLAP * layers.unit) & right).any():
         return NO_LAYER
     depths = []
     for layer, side in zip(LEG_LAYERS, SIDES, strict=True):
         other = layers.region[LEG_LAYERS[1 - LEG_LAYERS.index(layer)]]
         surface = bare.find_surface(LEG_LIMBS[side])
         touching = grow_mask(other, 2 * OVERLAP * layers.unit) & surface.covered
-        depths.append(float(np.median(surface.front[touching])) if touching.any() else np.inf)
-    return LEG_LAYERS[int(np.argmin(depths))] if np.isfinite(depths).all() else NO_LAYER
+        there = touching if touching.any() else surface.covered
+        depths.append(float(np.median(surface.front[there])) if there.any() else np.inf)
+    return LEG_LAYERS[int(np.argmin(depths))]
 
 
 def surface_of_layer(layer: int, body: PhotoBody) -> BodySurface:

@@ -83,6 +83,7 @@ def body_as_avatar(model: BodyModel, motion: Motion) -> Avatar:
         solid=find_solid_faces(source[None], faces, zeros, thick, photos),
         photo_turns=local_to_global(motion.body.pose, model.skin.parents)[0],
         photo_places=model(motion.body)[1][0],
+        photo_pose=motion.body.pose[0],
         photo_view=torch.tensor([0.0, 0.0, -1.0]),
         kind_colours=torch.full((1, 3), torch.nan),
         photos=photos,

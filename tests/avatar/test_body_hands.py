@@ -51,7 +51,9 @@ def avatars(photo):
     shape = shape_layers(mesh, layers, alphas, body, focal)
     flanks = find_flanks(mesh, shape, layers, alphas, body, focal)
     pages = torch.stack([pack_texture(image, alphas[layer]) for layer in (*LAYERS, TRUNK)])
-    without = assemble_avatar(mesh, shape, flanks, layers, body, find_kind_colours(image, layers), pages)
+    without = assemble_avatar(
+        mesh, shape, flanks, layers, body, photo[0].pose[0], find_kind_colours(image, layers), pages
+    )
     assert layers.lost_hands == ARM_LAYERS
     assert_close(skin_colour(image, layers), torch.tensor(SKIN_TONE))
     return without, add_body_hands(without, layers, body, photo[0].shape, skin_colour(image, layers))

@@ -42,6 +42,7 @@ def avatar_of(
         solid=find_solid_faces(source[None], faces, photo, thick, photos),
         photo_turns=torch.eye(3)[None],
         photo_places=torch.zeros(1, 3),
+        photo_pose=torch.eye(3)[None],
         photo_view=torch.tensor([0.0, 0.0, -1.0]),
         kind_colours=torch.full((1, 3), torch.nan),
         photos=photos,

@@ -46,6 +46,7 @@ def avatar_of_body(body: Body) -> Avatar:
         solid=none.bool(),
         photo_turns=local_to_global(body.pose, MODEL.skin.parents)[0],
         photo_places=MODEL(body)[1][0],
+        photo_pose=body.pose[0],
         photo_view=torch.tensor([0.0, 0.0, -1.0]),
         kind_colours=torch.full((1, 3), torch.nan),
         photos=torch.zeros(1, 1, 1, 4, dtype=torch.uint8),
