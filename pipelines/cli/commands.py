@@ -441,7 +441,7 @@ def train_liquid_warping(
 
 
 @app.command
-def synthesize(
+def synthesize_pairs(
     *,
     out: Annotated[
         Path, Parameter(name=["--output", "-o"], help="Output folder for the samples; run again to resume.")
@@ -456,7 +456,7 @@ def synthesize(
 
 
 @app.command
-def synthesize_people(
+def synthesize(
     store: Annotated[Path, Parameter(help="Folder of the store; run again to resume.")],
     *,
     how: Annotated[PeopleStoreOptions, FLATTENED] = PeopleStoreOptions(),

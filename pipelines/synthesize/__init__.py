@@ -1,1 +1,1 @@
-"""`motion-imitate synthesize`."""
+"""`motion-imitate synthesize` and `synthesize-pairs`."""

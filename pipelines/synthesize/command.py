@@ -1,4 +1,4 @@
-"""`motion-imitate synthesize`: write synthetic people in pairs of poses to files, for training."""
+"""`motion-imitate synthesize-pairs`: write synthetic people in pairs of poses to files, for training."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The options of `motion-imitate synthesize`."""
+"""The options of `motion-imitate synthesize-pairs`."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`motion-imitate synthesize-people`: write a store of labelled pictures of synthetic people."""
+"""`motion-imitate synthesize`: write a store of labelled pictures of synthetic people."""
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor

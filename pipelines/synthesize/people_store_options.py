@@ -1,4 +1,4 @@
-"""Options of `motion-imitate synthesize-people`."""
+"""Options of `motion-imitate synthesize`."""
 
 from dataclasses import dataclass
 from typing import Annotated

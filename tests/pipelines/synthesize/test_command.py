@@ -1,4 +1,4 @@
-"""`motion-imitate synthesize`: a run that was broken off goes on, and makes what an unbroken one makes."""
+"""`motion-imitate synthesize-pairs`: a run that was broken off goes on, and makes what an unbroken one makes."""
 
 import json
 
@@ -65,9 +65,17 @@ def test_a_folder_of_something_else_is_refused(tmp_path, capsys, monkeypatch):
     synthesize.prepare_synthesis_folder(tmp_path / "new", HOW)
     with pytest.raises(UsageError, match="other settings"):
         synthesize.prepare_synthesis_folder(tmp_path / "new", SynthesizeOptions(seed=3, size=64))
-    assert main(["synthesize", "-o", str(tmp_path / "new"), "--count", "0"]) == 2
+    assert main(["synthesize-pairs", "-o", str(tmp_path / "new"), "--count", "0"]) == 2
     assert "count" in capsys.readouterr().err
-    missing = ["synthesize", "-o", str(tmp_path / "other"), "--count", "1", "--motions", str(tmp_path / "nowhere")]
+    missing = [
+        "synthesize-pairs",
+        "-o",
+        str(tmp_path / "other"),
+        "--count",
+        "1",
+        "--motions",
+        str(tmp_path / "nowhere"),
+    ]
     assert json.loads((tmp_path / "new" / "settings.json").read_text())["seed"] == 2
     monkeypatch.undo()
     assert main(missing) == 3

@@ -1,4 +1,4 @@
-"""Facts of `motion-imitate synthesize-people`."""
+"""Facts of `motion-imitate synthesize`."""
 
 from pathlib import Path
 
