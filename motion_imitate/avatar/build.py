@@ -20,6 +20,7 @@ from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_j
 from motion_imitate.avatar.layer_order import COVERED_LEG, find_covered_legs, find_layer_bias
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
 from motion_imitate.avatar.layer_texture import layer_colours
+from motion_imitate.avatar.leg_gap import find_leg_gap
 from motion_imitate.avatar.masks import Plane
 from motion_imitate.avatar.match_colours import find_kind_colours, match_avatar_colours
 from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, fit_crop_window, parse_photo
@@ -57,9 +58,11 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     skin = place_body(bare, source.body[:1], camera, size)
     parsed = parse_person(net, picture, matte, skin)
     alpha = remove_matte_holes(matte[0].numpy(), parsed.alpha[0].numpy())
-    aligned = align_body_to_layers(source.body[:1], skin, label_layers(parsed, alpha, skin.stature))
+    owner = label_layers(parsed, alpha, skin.stature)
+    aligned = align_body_to_layers(source.body[:1], skin, owner)
     body, skin = (place_body(each, aligned, camera, size) for each in (dressed, bare))
-    whole = cut_photo_layers(parsed, matte[0].numpy(), body, skin)
+    clear = matte[0].numpy() * (1 - find_leg_gap(image, alpha, owner, skin.stature))
+    whole = cut_photo_layers(parsed, clear, body, skin)
     plain = find_body_limbs(whole, skin)
     layers = drop_layers(whole, plain)
     joined = find_joints(layers, body)
