@@ -53,10 +53,12 @@ def own_pose_psnr(photo: Path, lines: int) -> float:
     if height < lines:
         return float("nan")
     given = load_photos([photo], round(max(height, width) * lines / height))
-    source, model = prepare_person(given, find_people(given.image[0], str(photo))[:1])
+    people = find_people(given.image[0], str(photo))[:1]
+    person = make_person(*prepare_person(given, people), AVATAR_RENDERER)
+    source = person.source
     motion = Motion(source.body, source.camera, torch.ones(1), torch.zeros(1))
     ground = Frames((source.background * 255 + 0.5).to(torch.uint8), motion.seconds)
-    drawn = FrameRenderer(make_person(source, model, AVATAR_RENDERER), rasterize)((ground, motion))
+    drawn = FrameRenderer(person, rasterize)((ground, motion))
     return float(psnr(drawn.data.float() / 255, source.image, erode_area(source.matte > MATTE_THRESHOLD)))
 
 
