@@ -10,7 +10,7 @@ from torch import Tensor
 
 from motion_imitate.avatar.body_surface import ARM_LIMBS, LEG_LIMBS, SIDES, PhotoBody
 from motion_imitate.avatar.masks import Labels, Mask, distance_to_edge
-from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, SKIRT, TRUNK
+from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, NO_LAYER
 from motion_imitate.bodies.skinning import joint_moves, joint_places, local_to_global, rest_shape
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image
 from motion_imitate.geometry.raster import to_pixels
@@ -34,7 +34,7 @@ class LimbTarget:
 
     vertices: Int[Tensor, " V"]
     pixels: Float[Tensor, "P 2"]  # some of those that show the layer
-    outside: Float[Tensor, "1 1 H W"]  # pixels to the nearest that may hide or show the limb
+    outside: Float[Tensor, "1 1 H W"]  # pixels to the person, who may hide or show the limb
 
 
 def align_body_to_layers(body: Body, bare: PhotoBody, owner: Labels) -> Body:
@@ -77,16 +77,16 @@ def find_limb_targets(bare: PhotoBody, owner: Labels) -> list[LimbTarget]:
     """The arms and the legs that the photo shows."""
     limb_of_vertex = torch.zeros(len(bare.weights), dtype=torch.int64)
     limb_of_vertex[bare.model.faces] = bare.limbs[:, None].expand(-1, 3).long()
+    outside = torch.from_numpy(np.maximum(-distance_to_edge(owner != NO_LAYER), 0))[None, None]
     targets = []
     for pair, table in ((ARM_LAYERS, ARM_LIMBS), (LEG_LAYERS, LEG_LIMBS)):
         for layer, side in zip(pair, SIDES, strict=True):
             own = torch.isin(limb_of_vertex, torch.tensor(table[side])).nonzero()[:, 0]
-            hides = np.isin(owner, [TRUNK, SKIRT, *ARM_LAYERS, *LEG_LAYERS])
             targets.append(
                 LimbTarget(
                     spread_points(own, bare.model.skin.template, LIMB_POINTS),
                     sample_mask(owner == layer),
-                    torch.from_numpy(np.maximum(-distance_to_edge(hides), 0))[None, None],
+                    outside,
                 )
             )
     return targets
@@ -113,7 +113,7 @@ def sample_mask(mask: Mask) -> Float[Tensor, "P 2"]:
 
 
 def limb_distance(target: LimbTarget, at: Float[Tensor, "V 2"], scale: float) -> Float[Tensor, ""]:
-    """How far the layer's pixels are from the limb, and the limb from what may show or hide it."""
+    """How far the layer's pixels are from the limb, and the limb from the person."""
     height, width = target.outside.shape[2:]
     to_limb = (torch.cdist(target.pixels, at).amin(1) / scale - 1).clamp(min=0)  # nearer ones are covered
     grid = at / at.new_tensor([width / 2, height / 2]) - 1

@@ -28,8 +28,8 @@ LIMB_BIAS = -0.02  # metres less that a body's limb counts as nearer than the pe
 BONES = (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
 LEAST_HAND = 0.1  # of a hand's square, below which the photo does not show it
 LARGEST_SQUARE = 128  # texels of a part's side
-HALVES = {a: b for pair in PART_NUMBERS.values() for side in (0, 1) for a, b in ((pair[0][side], pair[1][side]),)}
-HALVES |= {b: a for a, b in HALVES.items()}  # the front half of a limb for the back one
+# the front half of a limb for the back one, and the reverse
+HALVES = {a: b for far, near in PART_NUMBERS.values() for a, b in zip(far + near, near + far, strict=True)}
 
 
 def find_body_limbs(layers: PhotoLayers, body: PhotoBody) -> tuple[int, ...]:
