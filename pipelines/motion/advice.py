@@ -141,9 +141,9 @@ def cropping_advice(person: Sighting, doubts: AdviceThresholds) -> list[str]:
         said.append("the head is not in the photo: it will be invented; give a photo that shows the face")
     legs = [lacking(knee, outside) for knee in KNEE_POINTS], [lacking(foot, outside) for foot in FOOT_POINTS]
     if any(legs[0]):
-        said.append("knees and feet are not in the photo: the legs will be invented; add a photo of the whole body")
+        said.append("knees and feet are not in the photo: the legs will end with it; add a photo of the whole body")
     elif any(legs[1]):
-        said.append("feet are not in the photo: the lower legs will be invented; add a photo of the whole body")
+        said.append("feet are not in the photo: the lower legs will end with it; add a photo of the whole body")
     hands = [lacking(hand, outside) for hand in HAND_POINTS]
     if any(hands):
         said.append(

@@ -112,7 +112,7 @@ def test_one_who_is_seen_twice_or_for_a_moment_is_no_company():
 
 LOWERED = [
     (0.15, []),  # toes at 0.95
-    (0.25, ["feet are not in the photo: the lower legs will be invented"]),
+    (0.25, ["feet are not in the photo: the lower legs will end with it"]),
     (0.75, ["knees and feet are not in the photo"]),
     (1.05, ["knees and feet are not in the photo", "hands are not in the photo"]),
     (1.55, ["knees and feet are not in the photo", "hands are not in the photo"]),
