@@ -11,7 +11,7 @@ from torch import Tensor
 
 from motion_imitate.avatar.parsing_net import ParsingInput, encode_body_parts, mirrored_body_codes
 from motion_imitate.synthesis.labels import SWAPPED_LAYERS
-from motion_imitate.synthesis.store import LabelledPictures
+from motion_imitate.synthesis.shard_coding import LabelledPictures
 
 MIRRORED_CODES: tuple[int, ...] = tuple(mirrored_body_codes().tolist())
 PICTURE_BOX = (-1.0, -1.0, 1.0, 1.0)  # left, top, right and bottom in image points

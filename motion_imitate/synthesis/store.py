@@ -1,17 +1,16 @@
 """A store of labelled pictures of synthetic people, one file per person, and of background scenes.
 
-Maps are bytes, in PNG or raw; the rest is plain tensors. A file depends only on the settings, the seed and its number.
+A file depends only on the settings, the seed and its number.
 """
 
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import cast
 
-import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from motion_imitate import weights
@@ -28,40 +27,19 @@ from motion_imitate.synthesis.marks import KeypointLocator
 from motion_imitate.synthesis.pairs import LightingSettings, render_part_coordinates, sample_scene_light
 from motion_imitate.synthesis.poses import CameraFraming, EstimatorErrors, PoseSampler, PosingSettings, frame_views
 from motion_imitate.synthesis.shader import render_actor
+from motion_imitate.synthesis.shard_coding import (
+    LabelledPictures,
+    ShardCoding,
+    pack_pictures,
+    pack_scenes,
+    unpack_pictures,
+    unpack_scenes,
+)
 from motion_imitate.synthesis.stances import StanceSampler, StanceSettings
-from motion_imitate.types import Batched, Body, BodyModel, Camera, cat_batched
+from motion_imitate.types import Body, BodyModel, Camera, cat_batched
 
-ShardCoding = Literal["png", "raw"]
 PERSON_STREAM, SCENE_STREAM = 3, 4  # what a seed is for
 SCENES_PER_SHARD = 50  # scenes of a file
-COLOUR_FIELDS = ("colour",)
-MAP_FIELDS = ("alpha", "layer", "kind", "part", "u", "v", "seen_part", "seen_u", "seen_v", "seen_depth")
-
-
-@dataclass(frozen=True)
-class LabelledPictures(Batched):
-    """N pictures of one person with ground truth. Maps are sampled at pixel centres; the background is black."""
-
-    colour: UInt8[Tensor, "N 3 H W"]  # over black: already multiplied by alpha
-    alpha: UInt8[Tensor, "N H W"]
-    layer: UInt8[Tensor, "N H W"]  # of `labels.LAYERS`
-    kind: UInt8[Tensor, "N H W"]  # of `labels.KINDS`
-    part: UInt8[Tensor, "N H W"]  # 1 to 24, 0 where nobody is
-    u: UInt8[Tensor, "N H W"]
-    v: UInt8[Tensor, "N H W"]
-    seen_part: UInt8[Tensor, "N H W"]  # of the bare body that an estimator would see
-    seen_u: UInt8[Tensor, "N H W"]
-    seen_v: UInt8[Tensor, "N H W"]
-    seen_depth: UInt8[Tensor, "N H W"]  # 128 at the root's depth, see `encode_body_depth`
-    body: Body
-    camera: Camera
-    seen_body: Body
-    seen_camera: Camera
-    points: Float[Tensor, "N 33 2"]
-    points_seen: Float[Tensor, "N 33"]
-    face: Float[Tensor, "N 4"]
-    face_turned: Float[Tensor, " N"]
-    person: Tensor  # [N]
 
 
 @dataclass(frozen=True)
@@ -72,7 +50,7 @@ class StoreSettings:
     views: int = 20
     seed: int = 0
     lights: int = 5  # views that share a light, a lens and a way of framing
-    coding: ShardCoding = "png"
+    coding: ShardCoding = "webp"
     motions: Path | None = None
     closet: ClothingSettings = field(default_factory=ClothingSettings)
     habit: CostumeHabits = field(default_factory=CostumeHabits)
@@ -194,52 +172,6 @@ def render_body_maps(
     return part, uv, depth
 
 
-def encode_label_maps(maps: UInt8[Tensor, "N H W"]) -> tuple[Tensor, Tensor]:
-    """Maps one below the other in one grayscale PNG, and their shape."""
-    high = maps.flatten(0, 1).contiguous().numpy()
-    done, data = cv2.imencode(".png", high, [cv2.IMWRITE_PNG_COMPRESSION, 2])
-    if not done:
-        raise ValueError(f"maps of {tuple(maps.shape)} could not be written as PNG; make fewer views of a person")
-    return torch.from_numpy(np.asarray(data).ravel()), torch.tensor(maps.shape)
-
-
-def decode_label_maps(data: UInt8[Tensor, " L"], shape: Tensor) -> UInt8[Tensor, "N H W"]:
-    """The maps of a PNG written by `encode_label_maps`."""
-    found = cv2.imdecode(data.numpy(), cv2.IMREAD_GRAYSCALE)
-    return torch.from_numpy(np.asarray(found)).view(*shape.tolist())
-
-
-def pack_pictures(pictures: LabelledPictures, coding: ShardCoding) -> dict[str, Tensor]:
-    """Pictures as the tensors of a file."""
-    found: dict[str, Tensor] = {}
-    for one in fields(pictures):
-        value = getattr(pictures, one.name)
-        if isinstance(value, Batched):
-            found |= {f"{one.name}.{f.name}": getattr(value, f.name) for f in fields(value)}
-        elif coding == "png" and one.name in MAP_FIELDS:
-            found[f"{one.name}.png"], found[f"{one.name}.shape"] = encode_label_maps(value)
-        elif coding == "png" and one.name in COLOUR_FIELDS:
-            found[f"{one.name}.png"], found[f"{one.name}.shape"] = encode_label_maps(value.flatten(0, 1))
-        else:
-            found[one.name] = value
-    return found
-
-
-def unpack_pictures(tensors: dict[str, Tensor]) -> LabelledPictures:
-    """Pictures from the tensors of a file."""
-    values: dict[str, Any] = {}
-    for one in fields(LabelledPictures):
-        kind: Any = one.type
-        if isinstance(kind, type) and issubclass(kind, Batched):
-            values[one.name] = kind(**{f.name: tensors[f"{one.name}.{f.name}"] for f in fields(kind)})
-        elif f"{one.name}.png" in tensors:
-            maps = decode_label_maps(tensors[f"{one.name}.png"], tensors[f"{one.name}.shape"])
-            values[one.name] = maps.unflatten(0, (-1, 3)) if one.name in COLOUR_FIELDS else maps
-        else:
-            values[one.name] = tensors[one.name]
-    return LabelledPictures(**values)
-
-
 def people_shard_path(folder: Path, number: int) -> Path:
     """The file of one person."""
     return folder / f"people_{number:06d}.safetensors"
@@ -262,10 +194,9 @@ def write_scene_shard(folder: Path, source: PeopleSource, number: int) -> Path:
     """Write one file of scenes atomically."""
     path = scene_shard_path(folder, number)
     scenes = source.render_scenes(number)
-    packed = {"scenes": scenes}
-    if source.how.coding == "png":
-        packed = dict(zip(("scenes.png", "scenes.shape"), encode_label_maps(scenes.flatten(0, 1)), strict=True))
-    weights.write_weights(path, {"made": {"seed": source.how.seed, "first": number}}, packed)
+    weights.write_weights(
+        path, {"made": {"seed": source.how.seed, "first": number}}, pack_scenes(scenes, source.how.coding)
+    )
     return path
 
 
@@ -276,10 +207,7 @@ def read_people_shard(path: Path) -> LabelledPictures:
 
 def read_scene_shard(path: Path) -> UInt8[Tensor, "N 3 H W"]:
     """Read one file of scenes."""
-    tensors = weights.read_weights(path)[1]
-    if "scenes" in tensors:
-        return tensors["scenes"]
-    return decode_label_maps(tensors["scenes.png"], tensors["scenes.shape"]).unflatten(0, (-1, 3))
+    return unpack_scenes(weights.read_weights(path)[1])
 
 
 def describe_store_settings(how: StoreSettings) -> str:

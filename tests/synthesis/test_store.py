@@ -1,6 +1,6 @@
 """Facts of the store of labelled pictures."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -9,19 +9,18 @@ from torch.testing import assert_close
 from motion_imitate import bodies
 from motion_imitate.avatar.parsing_net import KIND_NAMES, LAYER_NAMES
 from motion_imitate.synthesis.photo_damage import BatchRandom, PhotoDamage, encode_figures, make_parsing_samples
+from motion_imitate.synthesis.shard_coding import MAP_GROUPS, LabelledPictures, pack_pictures, unpack_pictures
 from motion_imitate.synthesis.stances import StanceSettings
 from motion_imitate.synthesis.store import (
-    LabelledPictures,
     PeopleSource,
     StoreSettings,
-    pack_pictures,
     read_people_shard,
     read_scene_shard,
-    unpack_pictures,
     write_people_shard,
     write_scene_shard,
 )
 
+MAPS = {"colour"}.union(*MAP_GROUPS)
 SETTINGS = StoreSettings((96, 72), 4, seed=5, lights=2, standing=StanceSettings(tried=6000))
 
 
@@ -45,14 +44,34 @@ def test_the_same_seed_makes_the_same_bytes(source, tmp_path):
     assert first == second
 
 
-def test_png_and_raw_shards_hold_the_same(source, pictures, tmp_path):
-    write_people_shard(tmp_path, source, 3)
+def test_raw_shards_hold_pictures_exactly(pictures):
     again = unpack_pictures(pack_pictures(pictures, "raw"))
+    for name in ("colour", "alpha", "layer", "kind", "part", "u", "seen_part", "seen_depth", "points"):
+        assert torch.equal(getattr(again, name), getattr(pictures, name))
+    assert torch.equal(again.seen_body.pose, pictures.seen_body.pose)
+
+
+def test_compressed_shards_hold_labels_exactly_and_colours_nearly(source, pictures, tmp_path):
+    write_people_shard(tmp_path, source, 3)
     stored = read_people_shard(tmp_path / "people_000003.safetensors")
-    for name in ("colour", "alpha", "layer", "kind", "seen_part", "seen_depth", "points"):
-        assert_close(getattr(stored, name), getattr(pictures, name), rtol=0, atol=0)
-        assert_close(getattr(again, name), getattr(pictures, name), rtol=0, atol=0)
-    assert_close(stored.seen_body.pose, pictures.seen_body.pose, rtol=0, atol=0)
+    for name in ("alpha", "layer", "kind", "part", "seen_part", "points"):
+        assert torch.equal(getattr(stored, name), getattr(pictures, name))
+    for name, most in (("u", 3), ("v", 3), ("seen_u", 3), ("seen_v", 3), ("seen_depth", 3), ("colour", 60)):
+        off = (getattr(stored, name).int() - getattr(pictures, name).int()).abs()
+        assert off.max() <= most
+        assert off.float().mean() < 1.5
+    assert_close(stored.seen_body.pose, pictures.seen_body.pose, rtol=0, atol=5e-4)
+    assert (tmp_path / "people_000003.safetensors").stat().st_size < 13_000 * len(stored)
+
+
+def test_large_pictures_keep_all_bits_of_surface_coordinates(pictures):
+    large = replace(
+        pictures,
+        **{f.name: getattr(pictures, f.name).repeat_interleave(2, -2) for f in fields(pictures) if f.name in MAPS},
+    )
+    again = unpack_pictures(pack_pictures(large, "webp"))
+    assert torch.equal(again.u, large.u)
+    assert torch.equal(again.seen_depth, large.seen_depth)
 
 
 def test_labels_agree_with_alpha_and_with_each_other(pictures):
@@ -72,9 +91,10 @@ def test_hair_is_hair_and_limbs_are_on_their_side(source):
     assert {2, 3, 4, 5} <= set(both.unique().tolist())
 
 
-def test_scenes_are_read_as_they_were_made(source, tmp_path):
+def test_scenes_are_read_nearly_as_they_were_made(source, tmp_path):
     path = write_scene_shard(tmp_path, source, 0)
-    assert_close(read_scene_shard(path), source.render_scenes(0), rtol=0, atol=0)
+    off = (read_scene_shard(path).float() - source.render_scenes(0).float()).abs()
+    assert off.mean() < 2
 
 
 def test_flipping_swaps_sides(pictures):
