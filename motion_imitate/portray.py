@@ -1,6 +1,7 @@
 """Prepare a person from photos, once, for any number of clips."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -52,14 +53,16 @@ def prepare(
     body = replace(found.body, shape=found.body.shape.mean(0, keepdim=True).expand(len(seen), -1))
     mattes = torch.stack([matte_of(photo, one) for photo, one in zip(photos.image, seen, strict=True)])
     mattes = photos.cut(mattes)
-    model = dress_body(cast(SkinnedBody, fitter.rig.model), body, found.camera, mattes)
-    scale = min(1.0, how.view / max(size))
-    dressed = cast(BodyModel, model)
-    view = view_of_body(dressed, rasterize, body, found.camera, (round(size[0] * scale), round(size[1] * scale)))
-    behind = inpaint_person(photos.image, mattes, how.margin)
-    return Source(photos.image, mattes, behind, body, found.camera, view), dressed
+    with ThreadPoolExecutor(1) as pool:
+        behind = pool.submit(inpaint_person, photos.image, mattes, how.margin)  # meanwhile, the body
+        model = dress_body(cast(SkinnedBody, fitter.rig.model), body, found.camera, mattes)
+        scale = min(1.0, how.view / max(size))
+        dressed = cast(BodyModel, model)
+        view = view_of_body(dressed, rasterize, body, found.camera, (round(size[0] * scale), round(size[1] * scale)))
+    return Source(photos.image, mattes, behind.result(), body, found.camera, view), dressed
 
 
+@torch.no_grad()
 def inpaint_person(
     photos: Float[Tensor, "N 3 H W"], mattes: Float[Tensor, "N 1 H W"], margin: float
 ) -> Float[Tensor, "N 3 H W"]:

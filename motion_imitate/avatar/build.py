@@ -1,10 +1,11 @@
 """Build an avatar from a photo: layers, meshes, depth, weights and textures. Once per person."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -67,15 +68,14 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     layers = drop_layers(whole, plain)
     joined = find_joints(layers, body)
     alphas = layer_alphas(layers, joined)
-    mesh = build_layer_mesh(layers, alphas, joined)
-    focal = camera.focal[0] * torch.tensor([size[1] / 2, size[0] / 2])
-    shape = shape_layers(mesh, layers, alphas, body, float(focal.mean()))
-    colours = [layer_colours(image, layers, alphas, layer) for layer in LAYERS]
-    back = complete_back_colours(colours[TRUNK], alphas[TRUNK], layers, body)
-    pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
-    flanks = find_flanks(mesh, shape, layers, alphas, body, float(focal.mean()))
-    colours_of_kinds = find_kind_colours(image, layers)
-    avatar = assemble_avatar(mesh, shape, flanks, layers, body, aligned.pose[0], colours_of_kinds, torch.stack(pages))
+    with ThreadPoolExecutor(1) as pool:
+        pages = pool.submit(paint_textures, image, layers, alphas, body)  # meanwhile, meshes
+        mesh = build_layer_mesh(layers, alphas, joined)
+        focal = camera.focal[0] * torch.tensor([size[1] / 2, size[0] / 2])
+        shape = shape_layers(mesh, layers, alphas, body, float(focal.mean()))
+        flanks = find_flanks(mesh, shape, layers, alphas, body, float(focal.mean()))
+        colours_of_kinds = find_kind_colours(image, layers)
+    avatar = assemble_avatar(mesh, shape, flanks, layers, body, aligned.pose[0], colours_of_kinds, pages.result())
     bare_colour = skin_colour(image, layers)
     avatar = add_body_hands(avatar, layers, skin, source.body.shape[:1], bare_colour)
     avatar = add_body_limbs(avatar, plain, layers, body, source.body.shape[:1], image, bare_colour)
@@ -122,6 +122,14 @@ def parse_person(
     parts = torch.where(face >= 0, skin.model.parts[face.clamp(min=0)], 0).to(torch.uint8)
     depth = encode_body_depth(torch.from_numpy(surface.front), skin.camera.place[0, 2]) * (face >= 0)
     return parse_photo(net, picture, parts, depth, find_person_box(parts, matte), matte)
+
+
+@torch.no_grad()
+def paint_textures(image: Plane, layers: PhotoLayers, alphas: Plane, body: PhotoBody) -> UInt8[Tensor, "P H W 4"]:
+    """The layers' textures, and the trunk's seen from the back."""
+    colours = [layer_colours(image, layers, alphas, layer) for layer in LAYERS]
+    back = complete_back_colours(colours[TRUNK], alphas[TRUNK], layers, body)
+    return torch.stack([pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))])
 
 
 def pack_texture(colours: Plane, alpha: Plane) -> Tensor:

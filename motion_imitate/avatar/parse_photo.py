@@ -7,8 +7,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
+from numpy.typing import NDArray
 from torch import Tensor
 
+from motion_imitate.avatar.masks import Plane
 from motion_imitate.avatar.parsing_net import (
     KIND_NAMES,
     LAYER_NAMES,
@@ -95,18 +97,21 @@ def refine_edges(
     values: Float[Tensor, "C H W"], photo: Float[Tensor, "3 H W"], radius: int, contrast: float = 1e-4
 ) -> Float[Tensor, "C H W"]:
     """Guided filter: moves edges of the values to edges of the photo."""
-    guide = photo.mean(0, keepdim=True)
-    middle, level = box_means(guide, radius), box_means(values, radius)
-    covariance = box_means(guide * values, radius) - middle * level
-    slope = covariance / (box_means(guide * guide, radius) - middle.square() + contrast)
-    return box_means(slope, radius) * guide + box_means(level - slope * middle, radius)
+    guide = photo.mean(0).numpy()
+    middle = box_means(guide, radius)
+    spread = box_means(guide * guide, radius) - middle * middle + np.float32(contrast)
+    refined = np.empty(values.shape, np.float32)
+    for plane, out in zip(values.numpy(), refined, strict=True):  # one at a time: a plane stays in the cache
+        level = box_means(plane, radius)
+        slope = (box_means(guide * plane, radius) - middle * level) / spread
+        np.multiply(box_means(slope, radius), guide, out=out)
+        out += box_means(level - slope * middle, radius)
+    return torch.from_numpy(refined)
 
 
-def box_means(values: Float[Tensor, "C H W"], radius: int) -> Float[Tensor, "C H W"]:
-    """Means over squares around each pixel, by OpenCV: in constant time for any radius."""
-    side, border = (2 * radius + 1,) * 2, cv2.BORDER_REPLICATE
-    means = [cv2.blur(one.numpy(), side, borderType=border) for one in values]
-    return torch.from_numpy(np.stack(means))
+def box_means(plane: NDArray[np.floating], radius: int) -> Plane:
+    """Means over squares around each pixel, in constant time for any radius."""
+    return np.asarray(cv2.blur(plane, (2 * radius + 1,) * 2, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 @dataclass(frozen=True)
