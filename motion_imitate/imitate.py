@@ -22,6 +22,7 @@ from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.avatar.best_photo import draw_best_photo_into, draw_posed_into
 from motion_imitate.avatar.draft import draft_size, draw_changed_into
 from motion_imitate.avatar.draw import draw_avatar_into
+from motion_imitate.avatar.pose import PosedAvatar
 from motion_imitate.background.backdrop import Backdrop, still_backdrop
 from motion_imitate.compositing.compose import compose_into
 from motion_imitate.compositing.shadow import cast_shadow
@@ -192,6 +193,7 @@ class FrameRenderer:
         part = crop_camera(camera, window, size)
         small = draft_size(window, own.drafts.how.size)
         view = view_of_vertices(body, joints, part, self.person.model, self.rasterize, small)
-        draft = own.drafts.draw(camera_to_image(vertices[None], part), avatar.source[None], view)
+        posed = PosedAvatar(camera_to_image(vertices[None], part), avatar.source[None], avatar.contacts.lift[None])
+        draft = own.drafts.draw(posed, view)
         change = own.networks.correct(own.features, own.frame, draft)[0]
         draw_changed_into(picture, avatar, seen, window, change)

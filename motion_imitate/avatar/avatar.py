@@ -40,6 +40,28 @@ class TurningVertices:
 
 
 @dataclass(frozen=True)
+class ContactFaces:
+    """Faces that an arm touches in the photo, which lose its shadow when it leaves them."""
+
+    faces: Int[Tensor, " K"]
+    vertices: Int[Tensor, " K"]  # a corner of each
+    arm: Int[Tensor, " K"]  # the arm's vertex that is nearest in the photo
+    distance: Float[Tensor, " K"]  # metres between the two in the photo
+    photo: Int[Tensor, " K"]  # the photo that colours the face without the shadow
+    lift: Float[Tensor, " K"]  # how much of that photo is shown, 0 to 1
+
+    @classmethod
+    def none(cls) -> "ContactFaces":
+        """No faces."""
+        whole, parts = torch.zeros(0, dtype=torch.int64), torch.zeros(0)
+        return cls(whole, whole, whole, parts, whole, parts)
+
+    def to(self, device: torch.device | str) -> "ContactFaces":
+        """Move every tensor to a device."""
+        return ContactFaces(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+@dataclass(frozen=True)
 class Avatar:
     """Meshes in layers (trunk, arms, legs), coloured by photos.
 
@@ -64,8 +86,15 @@ class Avatar:
     kind_colours: Float[Tensor, "C 3"]  # see `match_colours.find_kind_colours`
     photos: UInt8[Tensor, "N H W 4"]  # RGB and straight alpha; the colours are the person's, without the background
     flanks: "TurningVertices" = field(default_factory=lambda: TurningVertices.none())
+    contacts: "ContactFaces" = field(default_factory=lambda: ContactFaces.none())
     hidden_hands: tuple[HiddenHand, ...] = ()  # `joints` counts their `HAND_MOVES` after those of the body
     faults: tuple[str, ...] = ()  # what will look wrong, see `find_photo_faults`
+
+    def spread_lift(self) -> tuple[Float[Tensor, " F"], Int[Tensor, " F"]]:
+        """For each face the photo that it fades to, and how far it has."""
+        lift, photo = self.weights.new_zeros(len(self.faces)), self.photo.clone()
+        lift[self.contacts.faces], photo[self.contacts.faces] = self.contacts.lift, self.contacts.photo
+        return lift, photo
 
     def to(self, device: torch.device | str) -> "Avatar":
         """Move every tensor to a device."""

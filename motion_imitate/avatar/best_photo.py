@@ -1,7 +1,6 @@
 """Several photos of one person: each frame shows the avatar of the photo that saw the trunk most as the frame does."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -45,7 +44,7 @@ def draw_best_photo_into(
     for layer, (number, _) in zip(layers, chosen, strict=True):
         avatar = avatars[number]
         posed = pose_avatar(avatar, model, motion.body, motion.camera)
-        draw(layer, number, replace(avatar, source=posed.source[0]), posed.vertices[0], motion.camera)
+        draw(layer, number, posed.dress(avatar), posed.vertices[0], motion.camera)
     if len(chosen) > 1:
         picture.copy_(mix_pictures(layers, [share for _, share in chosen]))
 

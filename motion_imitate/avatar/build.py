@@ -16,6 +16,7 @@ from motion_imitate.avatar.best_photo import trunk_view
 from motion_imitate.avatar.body_hands import add_body_hands, skin_colour
 from motion_imitate.avatar.body_limbs import add_body_limbs, drop_layers, find_body_limbs
 from motion_imitate.avatar.body_surface import PhotoBody, place_body
+from motion_imitate.avatar.contact_shadow import CLEARED_LAYERS, clear_contact_shadow, find_contact_faces
 from motion_imitate.avatar.flank_texture import FlankPoints, find_flanks
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_order import COVERED_LEG, find_covered_legs, find_layer_bias
@@ -75,7 +76,10 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
         shape = shape_layers(mesh, layers, alphas, body, float(focal.mean()))
         flanks = find_flanks(mesh, shape, layers, alphas, body, float(focal.mean()))
         colours_of_kinds = find_kind_colours(image, layers)
-    avatar = assemble_avatar(mesh, shape, flanks, layers, body, aligned.pose[0], colours_of_kinds, pages.result())
+    photos, cleared = pages.result()
+    avatar = assemble_avatar(mesh, shape, flanks, layers, body, aligned.pose[0], colours_of_kinds, photos)
+    contacts = find_contact_faces(avatar, dressed, aligned, camera, layers, cleared)
+    avatar = replace(avatar, contacts=contacts)
     bare_colour = skin_colour(image, layers)
     avatar = add_body_hands(avatar, layers, skin, source.body.shape[:1], bare_colour)
     avatar = add_body_limbs(avatar, plain, layers, body, source.body.shape[:1], image, bare_colour)
@@ -125,11 +129,20 @@ def parse_person(
 
 
 @torch.no_grad()
-def paint_textures(image: Plane, layers: PhotoLayers, alphas: Plane, body: PhotoBody) -> UInt8[Tensor, "P H W 4"]:
-    """The layers' textures, and the trunk's seen from the back."""
+def paint_textures(
+    image: Plane, layers: PhotoLayers, alphas: Plane, body: PhotoBody
+) -> tuple[UInt8[Tensor, "P H W 4"], dict[int, int]]:
+    """The layers' textures, the trunk's seen from the back, and layers without contact shadows: which page each has."""
     colours = [layer_colours(image, layers, alphas, layer) for layer in LAYERS]
     back = complete_back_colours(colours[TRUNK], alphas[TRUNK], layers, body)
-    return torch.stack([pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))])
+    pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
+    cleared = {}
+    for layer in CLEARED_LAYERS:
+        clear = clear_contact_shadow(image, colours[layer], layers, layer)
+        if clear is not None:
+            cleared[layer] = len(pages)
+            pages.append(pack_texture(clear, alphas[layer]))
+    return torch.stack(pages), cleared
 
 
 def pack_texture(colours: Plane, alpha: Plane) -> Tensor:

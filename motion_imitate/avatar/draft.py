@@ -21,7 +21,7 @@ from motion_imitate.avatar.draw import (
     render_torch,
     texels_of_faces,
 )
-from motion_imitate.avatar.pose import pose_avatar
+from motion_imitate.avatar.pose import PosedAvatar, pose_avatar
 from motion_imitate.geometry.camera import NEAR_PLANE, camera_to_image
 from motion_imitate.geometry.flow import OUTSIDE_IMAGE
 from motion_imitate.geometry.view import body_position_map, template_face_positions
@@ -57,12 +57,11 @@ class DraftMaker:
         shown = find_shown_textures(avatar, model, source, how.shown)
         return cls(coarsen_textures(avatar, how.texture), shown, template_face_positions(model), how)
 
-    def draw(self, vertices: Float[Tensor, "B V 3"], source: Float[Tensor, "B V 2"], view: View) -> Draft:
-        """Drafts of the avatar's vertices, which show source points, and of the body; at the size of the view."""
+    def draw(self, posed: PosedAvatar, view: View) -> Draft:
+        """Drafts of the avatar, whose vertices are image points here, and of the body; at the size of the view."""
         size = (view.raster.face.shape[1], view.raster.face.shape[2])
-        render = DRAFT_RENDERERS["numba" if vertices.device.type == "cpu" else "torch"]
-        posed = zip(vertices, source, strict=True)
-        each = (render(replace(self.avatar, source=shown), seen, size) for seen, shown in posed)
+        render = DRAFT_RENDERERS["numba" if posed.vertices.device.type == "cpu" else "torch"]
+        each = (render(posed.dress(self.avatar, k), seen, size) for k, seen in enumerate(posed.vertices))
         drawn, reads = (torch.stack(parts) for parts in zip(*each, strict=True))
         picture = drawn.permute(0, 3, 1, 2) / 255
         seen = look_up_shown(self.shown, reads)[:, None].to(picture)
@@ -138,7 +137,7 @@ def find_shown_textures(avatar: Avatar, model: BodyModel, source: Source, longes
     posed = pose_avatar(avatar, model, body, camera)
     seen = camera_to_image(posed.vertices, camera)[0]
     render = DRAFT_RENDERERS["numba" if seen.device.type == "cpu" else "torch"]
-    texture = render(replace(avatar, source=posed.source[0]), seen, size)[1][..., 2]
+    texture = render(posed.dress(avatar), seen, size)[1][..., 2]
     each = texture == torch.arange(len(avatar.photos), device=texture.device)[:, None, None]
     return max_pool2d(each.float()[None], 2 * SHOWN_REACH + 1, 1, SHOWN_REACH)[0] > 0
 

@@ -35,6 +35,8 @@ class ScreenFaces:
 
     corners: Float[Tensor, "F 3 3"]  # x, y, depth; all 0 for faces that cannot be seen
     planes: Float[Tensor, "F 15"]
+    lift: Float[Tensor, " F"]  # see `Avatar.spread_lift`
+    lifted: Int[Tensor, " F"]
     left: int  # of the window, in pixels of the picture
     top: int
     size: tuple[int, int]  # of the window, in pixels
@@ -69,7 +71,7 @@ def place_faces(avatar: Avatar, vertices: Float[Tensor, "V 3"], size: tuple[int,
     bounds = (bound.clamp(min=0).minimum(limit) for bound in reach)
     planes = torch.cat([torch.stack([x[0], y[0]]), values[:, 0], *gradients, *bounds]).T.contiguous()
     corners = torch.where(seen, torch.stack([x, y, depth]), 0).permute(2, 1, 0).contiguous()
-    return ScreenFaces(corners, planes, left, top, (bottom - top, right - left))
+    return ScreenFaces(corners, planes, *avatar.spread_lift(), left, top, (bottom - top, right - left))
 
 
 def texels_of_faces(
@@ -146,7 +148,10 @@ def render_window(avatar: Avatar, screen: ScreenFaces) -> Float[Tensor, "H W 4"]
         row, column = hit = shown.nonzero(as_tuple=True)
         face = len(screen.planes) - 1 - (packed[hit] & 0xFFFFFFFF)
         centre = torch.stack([column, row], 1) // 2 * 2 + 1.0
-        texel = read_texels(avatar.photos, avatar.photo[face], *texels_of_faces(screen.planes[face], centre))
+        at = texels_of_faces(screen.planes[face], centre)
+        texel = read_texels(avatar.photos, avatar.photo[face], *at)
+        lifted = read_texels(avatar.photos, screen.lifted[face], *at)
+        texel[:, :3] = texel[:, :3].lerp(lifted[:, :3], screen.lift[face][:, None])
         alpha = texel[:, 3:] / 255 if packed is soft else 1.0
         texel[:, 3] = 255
         samples[hit] = samples[hit] * (1 - alpha) + texel * alpha
@@ -165,7 +170,9 @@ def render_torch(avatar: Avatar, vertices: Float[Tensor, "V 3"], size: tuple[int
 
 def avatar_arrays(avatar: Avatar) -> AvatarArrays:
     """What the CPU kernels draw of an avatar, without copying it."""
-    arrays = {name: getattr(avatar, name).contiguous().numpy() for name in AvatarArrays._fields}
+    lift, lifted = avatar.spread_lift()
+    given = {**vars(avatar), "lift": lift, "lifted": lifted}
+    arrays = {name: given[name].contiguous().numpy() for name in AvatarArrays._fields}
     return AvatarArrays(**{**arrays, "photos": arrays["photos"].view(np.uint32)[..., 0]})
 
 

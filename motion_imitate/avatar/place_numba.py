@@ -38,6 +38,8 @@ class AvatarArrays(NamedTuple):
     source: Floats
     faces: Ints
     photo: Ints
+    lift: Floats  # see `Avatar.spread_lift`
+    lifted: Ints
     layer: Ints
     bias: Floats
     thick: Bools
@@ -48,7 +50,7 @@ class AvatarArrays(NamedTuple):
 class PlacedFaces(NamedTuple):
     """Faces on a picture, in samples."""
 
-    planes: Floats  # [F, 17]: columns as in `draw.ScreenFaces`, then the photo, and the nearness of the nearest corner
+    planes: Floats  # [F, 19]: as in `draw.ScreenFaces`, then photo, nearness of the nearest corner, lift, lifted
     edges: Floats  # [F, 10]: the edge that passes all rows, the upper one, the lower one, and where that begins
     boxes: Numbers  # [F, 4]: first row, row after the last, first column, column after the last
     opaque: Floats  # [F]: a face with more alpha hides what is behind it
@@ -151,6 +153,7 @@ def place_face(
     write_bounds(planes, f, 0, u, width)
     write_bounds(planes, f, 1, v, height)
     planes[f, 15], planes[f, 16] = np.float32(avatar.photo[f]), max(nearness[0], nearness[1], nearness[2])
+    planes[f, 17], planes[f, 18] = avatar.lift[f], np.float32(avatar.lifted[f])
     placed.opaque[f] = OPAQUE_THICK if avatar.thick[f] else OPAQUE
     if avatar.solid[f]:
         return 0 if area > ZERO else 1
@@ -206,7 +209,7 @@ def list_members(boxes: Numbers, turns: Numbers, members: Numbers, ends: Ints) -
 def place_faces_in_bands(avatar: AvatarArrays, vertices: Floats, near: float, size: tuple[int, int]) -> PlacedFaces:
     """Faces on a picture of (height, width) samples, from image x, image y and depth of the vertices."""
     count = len(avatar.faces)
-    planes, edges = np.empty((count, 17), np.float32), np.empty((count, 10), np.float32)
+    planes, edges = np.empty((count, 19), np.float32), np.empty((count, 10), np.float32)
     boxes, opaque = np.empty((count, 4), np.int32), np.empty(count, np.float32)
     turns, members = np.empty(count, np.int32), np.empty(0, np.int32)
     ends = np.empty(count_bands(size[0] // 2) * TURNS + 2, np.int64)

@@ -1,5 +1,6 @@
 """Pose an avatar with the joints of its body model."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -17,11 +18,20 @@ from motion_imitate.types import Body, BodyModel, Camera
 FLANK_TURN = (0.7, 2.0)  # how many times wider than in the photo a flank is seen, while its colours change
 
 
+LIFT_DISTANCE = (0.01, 0.05)  # metres that an arm leaves a face by, while its shadow goes
+
+
 class PosedAvatar(NamedTuple):
-    """An avatar's vertices in a pose."""
+    """An avatar in B poses."""
 
     vertices: Float[Tensor, "B V 3"]  # in camera space
     source: Float[Tensor, "B V 2"]  # image points of the photo that they show
+    lift: Float[Tensor, "B K"]  # of the contact faces
+
+    def dress(self, avatar: Avatar, number: int = 0) -> Avatar:
+        """The avatar with the colours of one of the poses."""
+        contacts = replace(avatar.contacts, lift=self.lift[number])
+        return replace(avatar, source=self.source[number], contacts=contacts)
 
 
 def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) -> PosedAvatar:
@@ -40,7 +50,15 @@ def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) ->
     mixed = F.embedding_bag(avatar.joints, table, per_sample_weights=avatar.weights, mode="sum")
     mixed = mixed.view(len(avatar.rest), len(moves), 3, 4).transpose(0, 1)
     vertices = body_to_camera((mixed[..., :3] @ avatar.rest[:, :, None])[..., 0] + mixed[..., 3], camera)
-    return PosedAvatar(vertices, turn_flanks(avatar, mixed, vertices))
+    return PosedAvatar(vertices, turn_flanks(avatar, mixed, vertices), lift_contacts(avatar, vertices))
+
+
+def lift_contacts(avatar: Avatar, vertices: Float[Tensor, "B V 3"]) -> Float[Tensor, "B K"]:
+    """How far arms have left the faces that they touch in the photo, 0 to 1."""
+    contacts, (low, high) = avatar.contacts, LIFT_DISTANCE
+    distance = (vertices[:, contacts.vertices] - vertices[:, contacts.arm]).norm(dim=-1)
+    share = ((distance - contacts.distance - low) / (high - low)).clamp(0, 1)
+    return share.square() * (3 - 2 * share)
 
 
 def turn_flanks(

@@ -3,11 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from motion_imitate.geometry.raster_numba import Floats, inline_kernel
+from motion_imitate.geometry.raster_numba import ZERO, Floats, inline_kernel
 
 Index = int | np.int32 | np.int64 | np.uint64
 Words = NDArray[np.uint32]
 Taps = tuple[np.uint32, np.uint32, np.uint32, np.uint32, np.float32, np.float32]
+PHOTO_COLUMN, LIFT_COLUMN, LIFTED_PHOTO_COLUMN = np.uint64(15), np.uint64(17), np.uint64(18)  # of planes
 Texel = tuple[np.float32, np.float32, np.float32, np.float32]  # red, green, blue and alpha, 0 to 255
 
 
@@ -24,12 +25,17 @@ def texel_place(planes: Floats, i: np.uint64, x: np.float32, y: np.float32) -> t
 
 
 @inline_kernel
-def read_taps(planes: Floats, f: Index, x: np.float32, y: np.float32, photos: Words) -> Taps:
-    """The 4 texels around what a face has at (x, y) in samples, and how far it is from the left and the top ones."""
+def read_taps(
+    planes: Floats, f: Index, x: np.float32, y: np.float32, photos: Words, photo: np.uint64 = PHOTO_COLUMN
+) -> Taps:
+    """The 4 texels around what a face has at (x, y) in samples, and how far it is from the left and the top ones.
+
+    `photo` is the column of the planes that holds the photo's number.
+    """
     i = np.uint64(f)
     u, v = texel_place(planes, i, x, y)
     column, row = np.int32(u), np.int32(v)
-    n, left, top = np.uint64(np.int32(planes[i, 15])), np.uint64(column), np.uint64(row)
+    n, left, top = np.uint64(np.int32(planes[i, photo])), np.uint64(column), np.uint64(row)
     right, bottom = np.uint64(min(column + 1, photos.shape[2] - 1)), np.uint64(min(row + 1, photos.shape[1] - 1))
     to_left, to_top = u - np.float32(column), v - np.float32(row)
     a, b = photos[n, top, left], photos[n, top, right]
@@ -50,4 +56,11 @@ def mix_taps(taps: Taps, shift: int) -> np.float32:
 def read_face_texel(planes: Floats, f: Index, x: np.float32, y: np.float32, photos: Words) -> Texel:
     """A face's colour and alpha at (x, y) in samples."""
     taps = read_taps(planes, f, x, y, photos)
-    return mix_taps(taps, 0), mix_taps(taps, 8), mix_taps(taps, 16), mix_taps(taps, 24)
+    red, green, blue = mix_taps(taps, 0), mix_taps(taps, 8), mix_taps(taps, 16)
+    lift = planes[np.uint64(f), LIFT_COLUMN]
+    if lift > ZERO:
+        lifted = read_taps(planes, f, x, y, photos, LIFTED_PHOTO_COLUMN)
+        red += (mix_taps(lifted, 0) - red) * lift
+        green += (mix_taps(lifted, 8) - green) * lift
+        blue += (mix_taps(lifted, 16) - blue) * lift
+    return red, green, blue, mix_taps(taps, 24)

@@ -133,7 +133,7 @@ def make_correction_sample(
     small = draft_size((slice(0, height), slice(0, width)), size)
     posed = pose_avatar(avatar, one.model, one.body, one.camera)
     view = view_of_body(one.model, rasterize, one.body, one.camera, small)
-    draft = maker.draw(camera_to_image(posed.vertices, one.camera), posed.source, view)
+    draft = maker.draw(posed._replace(vertices=camera_to_image(posed.vertices, one.camera)), view)
     image, matte, behind = (
         interpolate(x, small, mode="area") for x in (one.truth.image, one.truth.matte, one.truth.behind)
     )

@@ -19,7 +19,7 @@ from motion_imitate.avatar.draft import (
 )
 from motion_imitate.avatar.draw import draw_avatar, draw_avatar_into, render_numba
 from motion_imitate.avatar.photo_layers import LAYERS, TRUNK
-from motion_imitate.avatar.pose import pose_avatar
+from motion_imitate.avatar.pose import PosedAvatar, pose_avatar
 from motion_imitate.geometry.camera import camera_to_image
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
@@ -112,7 +112,7 @@ def draft_of(person, maker, body):
     camera = person.source.camera[:1]
     posed = pose_avatar(person.appearance.avatars[0], person.model, body, camera)
     view = view_of_body(person.model, rasterize, body, camera, size)
-    return maker.draw(camera_to_image(posed.vertices, camera), posed.source, view)
+    return maker.draw(posed._replace(vertices=camera_to_image(posed.vertices, camera)), view)
 
 
 def test_the_photo_shows_all_of_the_avatar_in_its_own_pose(person, maker):
@@ -164,10 +164,11 @@ def test_drafts_of_a_run_are_those_of_its_frames(person, maker):
     body = person.source.body[:1]
     camera = person.source.camera[:1]
     posed = pose_avatar(person.appearance.avatars[0], person.model, body, camera)
-    seen, source = camera_to_image(posed.vertices, camera), posed.source.repeat(2, 1, 1)
-    both = torch.cat([seen, seen * torch.tensor([0.9, 1, 1])])
+    seen = camera_to_image(posed.vertices, camera)
+    both = [posed._replace(vertices=at) for at in (seen, seen * torch.tensor([0.9, 1, 1]))]
+    joined = PosedAvatar(*(torch.cat(parts) for parts in zip(*both, strict=True)))
     view = view_of_body(person.model, rasterize, body, camera, (64, 48))
-    run = maker.draw(both, source, replace(view, raster=view.raster.map(lambda t: t.repeat(2, *[1] * (t.dim() - 1)))))
+    run = maker.draw(joined, replace(view, raster=view.raster.map(lambda t: t.repeat(2, *[1] * (t.dim() - 1)))))
     for k in range(2):
-        alone = maker.draw(both[k : k + 1], source[:1], view)
+        alone = maker.draw(both[k], view)
         assert_close(vars(run[k : k + 1]), vars(alone), rtol=0, atol=0)

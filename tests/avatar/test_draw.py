@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from motion_imitate.avatar.avatar import Avatar, find_solid_faces
+from motion_imitate.avatar.avatar import Avatar, ContactFaces, find_solid_faces
 from motion_imitate.avatar.draw import (
     AVATAR_RENDERERS,
     blend_window,
@@ -109,6 +109,21 @@ def test_kernels_agree_with_the_reference(seed):
     reference, compiled = (AVATAR_RENDERERS[name](avatar, vertices, (61, 43)) for name in ("torch", "numba"))
     assert ((reference - compiled).abs().amax(-1) <= 1).float().mean() >= 0.999
     assert (reference[..., 3] > 0).float().mean() > 0.5
+
+
+def test_kernels_agree_with_the_reference_on_faces_that_fade_to_another_photo():
+    avatar, vertices = random_scene(2)
+    faces = torch.arange(0, len(avatar.faces), 2)
+    some, other = torch.zeros_like(faces), 1 - avatar.photo[faces]
+    lift = torch.rand(len(faces), generator=torch.Generator().manual_seed(1))
+    faded = replace(avatar, contacts=ContactFaces(faces, some, some, lift, other, lift))
+    plain, reference, compiled = (
+        AVATAR_RENDERERS[name](one, vertices, (61, 43))
+        for name, one in (("torch", avatar), ("torch", faded), ("numba", faded))
+    )
+    assert ((reference - compiled).abs().amax(-1) <= 1).float().mean() >= 0.999
+    assert ((reference - plain).abs().amax(-1) > 10).float().mean() > 0.1
+    assert_close(reference[..., 3], plain[..., 3])
 
 
 @pytest.mark.parametrize("channels", [3, 4])
