@@ -7,7 +7,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -71,14 +71,34 @@ class CorrectionSample:
         number = torch.arange(len(self.draft)).view(len(self.crop), -1)[:, first::step].flatten()
         return CorrectionSample(self.crop, self.draft[number], self.truth[number])
 
+    def window(self, tops: Int[Tensor, " V"], lefts: Int[Tensor, " V"], side: int) -> "CorrectionSample":
+        """A square part of each view."""
+        height, width = self.draft.cover.shape[2:]
+        rows, columns = (first[:, None] + torch.arange(side) for first in (tops, lefts))
+        number = torch.arange(len(tops))[:, None, None]
+
+        def part(maps: Float[Tensor, "V C H W"]) -> Float[Tensor, "V C h w"]:
+            return maps.movedim(1, -1)[number, rows[:, :, None], columns[:, None]].movedim(-1, 1)
+
+        draft, truth = self.draft, self.truth
+        flow = draft.flow[number, rows[:, :, None], columns[:, None]]
+        corner = torch.stack([lefts, tops, lefts, tops], 1)
+        face = ((truth.face + 1) / 2 * corner.new_tensor([width, height] * 2) - corner) / side * 2 - 1
+        return CorrectionSample(
+            self.crop,
+            Draft(part(draft.colour), part(draft.cover), flow, part(draft.seen), part(draft.position)),
+            GroundTruth(part(truth.image), part(truth.matte), part(truth.behind), face),
+        )
+
     def packed(self) -> bytes:
-        """The sample as bytes, to send between processes."""
-        return tensors_to_bytes(flatten_tensors(self, ""))
+        """The sample as bytes, in half precision: to send between processes, and to keep."""
+        return tensors_to_bytes({name: value.half() for name, value in flatten_tensors(self, "").items()})
 
     @classmethod
     def unpacked(cls, data: bytes) -> "CorrectionSample":
         """Inverse of `packed`."""
-        return cast(CorrectionSample, unflatten_tensors(cls, tensors_from_bytes(data), ""))
+        tensors = {name: value.float() for name, value in tensors_from_bytes(data).items()}
+        return cast(CorrectionSample, unflatten_tensors(cls, tensors, ""))
 
     @classmethod
     def joined(cls, some: Sequence["CorrectionSample"]) -> "CorrectionSample":

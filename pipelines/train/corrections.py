@@ -1,22 +1,27 @@
 """`motion-imitate train corrections`: train the networks that correct the avatar's picture."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d
 
 from motion_imitate.avatar.parsing_net import ParsingNet, load_parsing_net
+from motion_imitate.files import raise_output_errors, write_bytes_atomically
 from motion_imitate.generators.corrections import CorrectionNetworks, apply_corrections
 from motion_imitate.generators.discriminator import Discriminator
+from motion_imitate.synthesis.pairs import PeoplePool, SyntheticDataset
 from motion_imitate.training import losses
 from motion_imitate.training.backbones import Backbone, load_backbone
 from motion_imitate.training.samples import CorrectionSample, GroundTruth, make_correction_sample
 from pipelines.motion.estimate import check_device
+from pipelines.output_path import UsageError
 from pipelines.reporter import Reporter
 from pipelines.synthesize.people import training_sampling
 from pipelines.train.distributed import join_process_group
@@ -35,6 +40,8 @@ VIEWS = 12  # of each avatar, which takes longer to build than they take to draw
 VIEW_STEP = 4  # a step sees every fourth view of each person
 STEPS_PER_LOT = 8  # on the same people: each view is seen twice
 HELD_OUT_PEOPLE, HELD_OUT_VIEWS = 4, 2  # of the preview
+SAMPLE_SETTINGS_FILE = "settings.json"
+SAMPLE_OPTIONS = ("seed", "makehuman", "motions", "backgrounds", "part", "size")  # on which kept samples depend
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,37 @@ def make_packed_correction_sample(how: CorrectionOptions, lot: int, number: int)
     return make_correction_sample(pairs, load_parsing_once(), number, how.size).packed()
 
 
+@lru_cache(maxsize=1)
+def load_single_people(how: CorrectionOptions) -> SyntheticDataset:
+    """As `load_training_pairs`, but each sample shows another person."""
+    pairs = load_training_pairs(how, VIEWS + 1, round(PHOTO_SCALE * how.size))
+    return SyntheticDataset(pairs.body, replace(pairs.how, casting=PeoplePool(1, 1)), how.seed)
+
+
+def read_kept_sample(folder: Path, how: CorrectionOptions, _: int, number: int) -> bytes:
+    """A sample of `how.kept` people, in another order each time round; made if the folder has it not."""
+    turn, at = divmod(number, how.kept)
+    chosen = int(np.random.default_rng([how.seed, turn]).permutation(how.kept)[at])
+    path = folder / f"sample_{chosen:06d}.safetensors"
+    if path.exists():
+        return path.read_bytes()
+    packed = make_correction_sample(load_single_people(how), load_parsing_once(), chosen, how.size).packed()
+    write_bytes_atomically(path, packed)
+    return packed
+
+
+def open_sample_folder(folder: Path, how: CorrectionOptions) -> None:
+    """Create the folder of kept samples, or refuse one with others."""
+    described = json.dumps({name: str(getattr(how, name)) for name in SAMPLE_OPTIONS}, indent=1) + "\n"
+    path = folder / SAMPLE_SETTINGS_FILE
+    with raise_output_errors(folder):
+        folder.mkdir(exist_ok=True)
+        if not path.exists():
+            write_bytes_atomically(path, described.encode())
+    if path.read_text() != described:
+        raise UsageError(f"{folder} keeps samples of other options ({path}); give the same ones, or another folder")
+
+
 def collate_correction_samples(device: str, some: list[bytes]) -> CorrectionSample:
     """Packed samples as a batch on the device."""
     return CorrectionSample.joined([CorrectionSample.unpacked(one) for one in some]).to(device)
@@ -141,6 +179,22 @@ def collate_correction_samples(device: str, some: list[bytes]) -> CorrectionSamp
 def select_views(samples: CorrectionSample, step: int) -> CorrectionSample:
     """The views that a step on the samples sees."""
     return samples.views(step % VIEW_STEP, VIEW_STEP)
+
+
+def select_crops(how: CorrectionOptions, samples: CorrectionSample, step: int) -> CorrectionSample:
+    """A random part, with some of the person, of each view that a step sees."""
+    views = select_views(samples, step)
+    height, width = views.draft.cover.shape[2:]
+    side = min(how.crop, height, width)
+    random = np.random.default_rng([how.seed, step])
+    tops, lefts = [], []
+    for matte in views.truth.matte[:, 0].cpu():
+        rows, columns = (matte > 0.5).nonzero(as_tuple=True)
+        at = int(random.integers(max(1, len(rows))))
+        row, column = (int(axis[at]) if len(rows) else 0 for axis in (rows, columns))
+        tops.append(min(max(0, row - int(random.integers(side))), height - side))
+        lefts.append(min(max(0, column - int(random.integers(side))), width - side))
+    return views.window(torch.tensor(tops), torch.tensor(lefts), side)
 
 
 def make_held_out_views(how: CorrectionOptions, device: str) -> CorrectionSample:
@@ -161,14 +215,13 @@ def run_corrections_training(folder: Path, how: CorrectionOptions, reporter: Rep
         eyes: Backbone = load_backbone("efficientnet-lite0").to(rank.device)
         weights = CorrectionLossWeights(adversarial=how.adversarial)
         subject = CorrectionObjective(eyes, make_held_out_views(how, rank.device), weights)
-        learning = LoopSettings(OptimizerSettings(after=how.adversarial_after), least=300)
-        samples = WorkerSamples(
-            how,
-            partial(make_packed_correction_sample, how),
-            partial(collate_correction_samples, rank.device),
-            select_views,
-            STEPS_PER_LOT,
-        )
+        learning = LoopSettings(OptimizerSettings(after=how.adversarial_after, cpu_bfloat16=True), least=300)
+        make_sample = partial(make_packed_correction_sample, how)
+        if how.samples is not None:
+            open_sample_folder(how.samples, how)
+            make_sample = partial(read_kept_sample, how.samples, how)
+        collate = partial(collate_correction_samples, rank.device)
+        samples = WorkerSamples(how, make_sample, collate, partial(select_crops, how), STEPS_PER_LOT)
         about = {"shape": "corrections"} | describe_training_people(how)
         task = TrainingTask(subject, samples.stream, learning, about)
         return run_training_loop(folder, how, task, rank, reporter)

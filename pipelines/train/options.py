@@ -80,6 +80,14 @@ class CorrectionOptions(TrainingOptions):
         int, Parameter(help="Steps before the adversarial loss starts.", validator=Number(gte=0))
     ] = 1000
     people: Annotated[int, Parameter(help="People per step.", validator=Number(gte=1, lte=1024))] = 4
+    samples: Annotated[
+        Path | None, Parameter(help="Folder in which samples are kept: each is made once and used again.")
+    ] = None
+    kept: Annotated[int, Parameter(help="People whose samples are kept in --samples.", validator=Number(gte=1))] = 400
+    crop: Annotated[
+        int,
+        Parameter(help="Side, in pixels, of the random part of a draft that a step sees.", validator=Number(gte=64)),
+    ] = 128
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class WorkerSamples(Generic[SampleT]):
         [int, int], bytes
     ]  # (batch index, sample number) to a packed sample; called in worker processes
     collate: Callable[[list[bytes]], SampleT]  # packed samples to a batch
-    select: Callable[[SampleT, int], SampleT] = keep_all  # what the k-th step on the same samples sees of them
+    select: Callable[[SampleT, int], SampleT] = keep_all  # what the k-th step sees of its samples
     times: int = 2  # steps on the same samples, which are slow to make
 
     def stream(self, first: int, rank: ProcessRank) -> Generator[SampleT]:
@@ -88,7 +88,7 @@ class WorkerSamples(Generic[SampleT]):
                 lot, done = divmod(first, self.times)
                 for some in in_order(asked, told, count(lot), 1 + -(-workers // people)):
                     for step in range(done, self.times):
-                        yield self.select(some, step)
+                        yield self.select(some, lot * self.times + step)
                     done = 0
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)

@@ -15,13 +15,22 @@ from motion_imitate.avatar.parsing_net import load_parsing_net
 from motion_imitate.generators.corrections import PersonCrop
 from motion_imitate.synthesis.pairs import PeoplePool, SampleSettings, SyntheticDataset
 from motion_imitate.training.backbones import load_backbone
+from motion_imitate.training.losses import face_box_mask
 from motion_imitate.training.samples import CorrectionSample, GroundTruth, make_correction_sample
 from motion_imitate.types import Draft
 from motion_imitate.weights import read_weights
 from pipelines.cli.commands import main
-from pipelines.train.corrections import CorrectionLossWeights, CorrectionObjective, select_views
+from pipelines.train.corrections import (
+    CorrectionLossWeights,
+    CorrectionObjective,
+    open_sample_folder,
+    read_kept_sample,
+    select_crops,
+    select_views,
+)
 from pipelines.train.loop import CHECKPOINT_FILE, LOG_FILE, PREVIEW_FILE, WEIGHTS_FILE, build_learner, catch_termination
 from pipelines.train.optimizer import Learner, OptimizerSettings
+from pipelines.train.options import CorrectionOptions
 
 SIDE = 64
 
@@ -82,6 +91,48 @@ def test_a_step_sees_every_fourth_view_of_each_person():
     assert seen.draft.cover.flatten().tolist() == [1, 5, 9, 13, 17, 21, 25, 29, 33]
     assert seen.truth.matte.flatten().tolist() == seen.draft.cover.flatten().tolist()
     assert seen.crop.picture[:, 0].flatten().tolist() == [0, 1, 2]
+
+
+def test_a_part_of_a_view_shows_what_the_whole_shows_there(some):
+    tops, lefts = torch.tensor([3, 8, 0, 20]), torch.tensor([2, 0, 30, 9])
+    part = some.window(tops, lefts, 32)
+    for k, (top, left) in enumerate(zip(tops.tolist(), lefts.tolist(), strict=True)):
+        here = (..., slice(top, top + 32), slice(left, left + 32))
+        assert torch.equal(part.draft.position[k], some.draft.position[k][here])
+        assert torch.equal(part.truth.image[k], some.truth.image[k][here])
+        assert torch.equal(part.draft.flow[k], some.draft.flow[k, top : top + 32, left : left + 32])
+        whole = face_box_mask(some.truth.face[k : k + 1], (SIDE, SIDE))[here]
+        assert torch.equal(face_box_mask(part.truth.face[k : k + 1], (32, 32)), whole)
+
+
+def test_steps_see_parts_with_some_of_the_person(some):
+    how = CorrectionOptions(crop=32)
+    seen = [select_crops(how, some, step) for step in (0, 0, 4)]
+    assert seen[0].draft.cover.shape[2:] == (32, 32)
+    assert torch.equal(seen[0].truth.image, seen[1].truth.image)
+    assert not torch.equal(seen[0].truth.image, seen[2].truth.image)
+    assert all((view.truth.matte > 0.5).flatten(1).any(1).all() for view in seen)
+
+
+def test_packed_samples_are_the_samples_in_half_precision(some):
+    again = CorrectionSample.unpacked(some.packed())
+    assert_close(again.draft.colour, some.draft.colour, rtol=0, atol=5e-4)
+    assert_close(again.draft.flow, some.draft.flow, rtol=1e-3, atol=5e-4)
+
+
+def test_kept_samples_are_made_once(tmp_path, monkeypatch):
+    how = CorrectionOptions(size=SIDE, kept=2, seed=7)
+    first = [read_kept_sample(tmp_path, how, 0, number) for number in range(2)]
+    monkeypatch.delattr("pipelines.train.corrections.make_correction_sample")
+    later = [read_kept_sample(tmp_path, how, 0, number) for number in range(2, 6)]
+    assert set(first) == set(later)
+    assert len(set(first)) == 2
+
+
+def test_a_folder_of_other_samples_is_refused(tmp_path, capsys):
+    open_sample_folder(tmp_path, CorrectionOptions(size=SIDE))
+    assert run(tmp_path / "run", 1, "--samples", str(tmp_path), "--seed", "3") == 2
+    assert "keeps samples of other options" in capsys.readouterr().err
 
 
 def test_the_discriminator_learns_and_is_learnt_against_from_its_step_on(some, subject):
