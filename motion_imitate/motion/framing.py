@@ -96,9 +96,11 @@ def window_needs(track: OutlineTrack, how: Framing) -> WindowNeeds:
     leaves = (track.lost > how.lost)[:, None]
     low = torch.where(leaves, track.low - space, track.low.clamp(-1, 1))
     high = torch.where(leaves, track.high + space, track.high.clamp(-1, 1))
-    cut = track.cut.isfinite()[:, None]  # arms near the camera would ask for more than looks well
-    low = torch.where(cut, low.maximum(low.new_tensor([-how.calm, 1 - 2 * how.calm])), low)
-    return WindowNeeds(low, torch.where(cut, high.clamp(max=how.calm), high), track.cut)
+    cut = track.cut.isfinite()[:, None]  # so near the camera, arms would ask for more than looks well
+    least = low.maximum(low.new_tensor([-how.calm, 1 - 2 * how.calm])).minimum(track.core_low)
+    low = torch.where(cut, least, low)
+    high = torch.where(cut, high.clamp(max=how.calm).maximum(track.core_high), high)
+    return WindowNeeds(low, high, track.cut - how.margin)
 
 
 def widen_needs(

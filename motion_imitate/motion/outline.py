@@ -13,6 +13,7 @@ from motion_imitate.types import Batched, Body, BodyModel, Motion, Skin, Source
 
 CUT_MATTE = 0.05  # share of the photo's last row that the person covers, from which the photo cuts them off
 CUT_BAND = 0.3  # below the photo's edge, in image points: the part of the body that shows where the person ends
+CUT_QUANTILE = 0.2  # of their heights: the back of a body that bends may be higher than the edge that shows
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class PersonOutline:
 
     skin: Skin
     faces: Int[Tensor, "F 3"]
+    shown: Int[Tensor, " M"]  # the vertices of the faces, of which
+    core: Int[Tensor, " N"]  # those of head, trunk and legs
     band: Int[Tensor, " K"]
 
     @property
@@ -35,7 +38,9 @@ class OutlineTrack(Batched):
 
     low: Float[Tensor, "B 2"]  # left and top of its bounding box
     high: Float[Tensor, "B 2"]
-    cut: Float[Tensor, " B"]  # the highest point of the cut; infinity if the photo cuts nothing off
+    core_low: Float[Tensor, "B 2"]  # the same without the arms
+    core_high: Float[Tensor, "B 2"]
+    cut: Float[Tensor, " B"]  # height of the cut; infinity if the photo cuts nothing off
     lost: Float[Tensor, " B"]  # share of the body outside the picture
 
 
@@ -44,12 +49,12 @@ def find_person_outline(source: Source, model: BodyModel) -> PersonOutline:
     body, camera = source.body[:1], source.camera[:1]
     coarse = coarse_skin(model)
     seen = project_points(pose_skin(coarse, body), camera)[0, :, :2]
-    below = (seen[:, 1] > 1) & ~arm_vertices(model, coarse)
-    cut = bool((source.matte[0, 0, -1] > 0.5).float().mean() > CUT_MATTE) and bool(below.any())
-    if not cut:
-        return PersonOutline(coarse, model.proxy_faces, torch.zeros(0, dtype=torch.int64))
-    near = below & (seen[:, 1] < torch.clamp(seen[below, 1].amin(), min=1) + CUT_BAND)
-    return PersonOutline(coarse, model.proxy_faces[~below[model.proxy_faces].any(1)], near.nonzero()[:, 0])
+    arms = arm_vertices(model, coarse)
+    below = (seen[:, 1] > 1) & ~arms & ((source.matte[0, 0, -1] > 0.5).float().mean() > CUT_MATTE)
+    band = (below & (seen[:, 1] < 1 + CUT_BAND)).nonzero()[:, 0]
+    faces = model.proxy_faces[~below[model.proxy_faces].any(1)]
+    shown = faces.flatten().unique()
+    return PersonOutline(coarse, faces, shown, shown[~arms[shown]], band)
 
 
 def coarse_skin(model: BodyModel) -> Skin:
@@ -82,9 +87,11 @@ def pose_skin(skin: Skin, body: Body) -> Float[Tensor, "B V 3"]:
 def track_outline(outline: PersonOutline, motion: Motion) -> OutlineTrack:
     """The body in each picture of the motion, as its cameras see it."""
     points = project_points(pose_skin(outline.skin, motion.body), motion.camera)[..., :2]
-    shown = points[:, outline.faces.flatten().unique()]
-    cut = points[:, outline.band, 1].amin(1) if outline.is_cut else points.new_full((len(points),), torch.inf)
-    return OutlineTrack(shown.amin(1), shown.amax(1), cut, lost_share(points[:, outline.faces], outline.is_cut))
+    boxes = [
+        side for part in (outline.shown, outline.core) for side in (points[:, part].amin(1), points[:, part].amax(1))
+    ]
+    cut = points[:, outline.band, 1].quantile(CUT_QUANTILE, 1) if outline.is_cut else points.new_full((len(points),), torch.inf)
+    return OutlineTrack(*boxes, cut, lost_share(points[:, outline.faces], outline.is_cut))
 
 
 def lost_share(corners: Float[Tensor, "B F 3 2"], cut: bool) -> Float[Tensor, " B"]:
