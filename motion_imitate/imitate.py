@@ -25,7 +25,7 @@ from motion_imitate.avatar.draft import draft_size, draw_changed_into
 from motion_imitate.avatar.draw import draw_avatar_into
 from motion_imitate.avatar.pose import PosedAvatar
 from motion_imitate.background.backdrop import Backdrop, still_backdrop
-from motion_imitate.background.window import window_backdrop
+from motion_imitate.background.window import Padding, window_backdrop
 from motion_imitate.compositing.compose import compose_into
 from motion_imitate.compositing.shadow import cast_shadow
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
@@ -83,14 +83,14 @@ def adapt_motion(
     return retarget(smooth(motion, DRIVER_SMOOTHING), source.body[:1], source.camera[:1], model, how)
 
 
-def framed_backdrop(person: Person) -> Backdrop:
-    """The background of the first photo behind a framed motion.
+def framed_backdrop(person: Person, begun: Sequence[Padding] = ()) -> Backdrop:
+    """The background of the first photo behind a framed motion; see `window_backdrop`.
 
     Of a person whom the photo cuts off, only the size in the picture changes: the background stays.
     """
     source = person.source
     cut = find_person_outline(source, person.model).is_cut
-    return still_backdrop(source.background[0]) if cut else window_backdrop(source)
+    return still_backdrop(source.background[0]) if cut else window_backdrop(source, begun)
 
 
 def render_motion(

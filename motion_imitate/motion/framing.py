@@ -27,6 +27,7 @@ class Framing:
     calm: float = 1.6  # up to this size, times the photo's, a window that stays is better than one that follows
     most: float = 2.5  # the largest window
     sway: float = 0.1  # metres that a person whom the photo cuts off moves from their place
+    fastest: float = 0.01  # the most that a side of the window moves between frames, as a fraction of its length
     lowest: float = 0.4  # image y above which the window's lower edge never is
 
 
@@ -58,6 +59,7 @@ def frame_motion(
     needs: WindowNeeds | None = None
     kept: WindowNeeds | None = None
     goals: PictureWindow | None = None
+    shown: PictureWindow | None = None
     begun: Float[Tensor, " M"] = torch.zeros(0, dtype=torch.float64)
     measured = -torch.inf
     for around, due in iter_motion_windows(hold_places(runs, source.camera, outline, how), how.ahead):
@@ -74,9 +76,13 @@ def frame_motion(
             valid = int((begun[1:] <= now - how.ease).sum())
             begun = torch.cat([begun[valid:], begun.new_tensor([now])])
             goals = goal if goals is None else cat_batched([goals[valid:], goal])
-            windows.append(ease_windows(goals, now - begun, how.ease))
+            eased = ease_windows(goals, now - begun, how.ease)
+            shown = eased if shown is None else slow_window(shown, eased, how.fastest)
+            windows.append(shown)
         window = cat_batched(windows)
-        yield replace(around[due], camera=aim_camera(around.camera[due], window.middle, window.scale[:, None]))
+        yield replace(
+            around[due], camera=aim_camera(around.camera[due], window.middle, window.scale[:, None].expand(-1, 2))
+        )
 
 
 def hold_places(runs: Iterable[Motion], camera: Camera, outline: PersonOutline, how: Framing) -> Iterator[Motion]:
@@ -161,3 +167,13 @@ def ease_windows(goals: PictureWindow, ages: Float[Tensor, " M"], ease: float) -
     last = goals[-1:]
     middle = last.middle + shares @ (goals.middle - last.middle)
     return PictureWindow(middle, last.scale + shares @ (goals.scale - last.scale))
+
+
+def slow_window(before: PictureWindow, wanted: PictureWindow, fastest: float) -> PictureWindow:
+    """The wanted window, or one on the way to it: a hand that is cut off disturbs less than a window that jumps."""
+    moves, grows = wanted.middle - before.middle, wanted.scale - before.scale
+    change = float((moves.abs().amax() + grows.abs()) / (2 * before.scale.minimum(wanted.scale)))
+    if change <= fastest:
+        return wanted
+    part = fastest / change
+    return PictureWindow(before.middle + part * moves, before.scale + part * grows)

@@ -87,11 +87,12 @@ def pose_skin(skin: Skin, body: Body) -> Float[Tensor, "B V 3"]:
 def track_outline(outline: PersonOutline, motion: Motion) -> OutlineTrack:
     """The body in each picture of the motion, as its cameras see it."""
     points = project_points(pose_skin(outline.skin, motion.body), motion.camera)[..., :2]
-    boxes = [
-        side for part in (outline.shown, outline.core) for side in (points[:, part].amin(1), points[:, part].amax(1))
-    ]
-    cut = points[:, outline.band, 1].quantile(CUT_QUANTILE, 1) if outline.is_cut else points.new_full((len(points),), torch.inf)
-    return OutlineTrack(*boxes, cut, lost_share(points[:, outline.faces], outline.is_cut))
+    shown, core = points[:, outline.shown], points[:, outline.core]
+    lost = lost_share(points[:, outline.faces], outline.is_cut)
+    cut = torch.full_like(lost, torch.inf)
+    if outline.is_cut:
+        cut = points[:, outline.band, 1].quantile(CUT_QUANTILE, 1)
+    return OutlineTrack(shown.amin(1), shown.amax(1), core.amin(1), core.amax(1), cut, lost)
 
 
 def lost_share(corners: Float[Tensor, "B F 3 2"], cut: bool) -> Float[Tensor, " B"]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from motion_imitate.background.window import Padding
 from motion_imitate.estimators.clip import OpenedClip, fit_motion, load_body_model, track_person
 from motion_imitate.imitate import adapt_motion
 from motion_imitate.motion.framing import Framing, frame_motion
@@ -55,6 +56,7 @@ class ImitateJob:
     video_start: float | None = (
         None  # of a segment, whose motion is retargeted already: first second of the whole video
     )
+    continued: tuple[Padding, ...] = ()  # of a segment: how the photo was continued before it
 
     @property
     def longest(self) -> int:

@@ -85,7 +85,7 @@ def open_job_backdrop(job: ImitateJob, person: Person, driver: DrivingMotion, re
         assert driver.opened is not None
         return clean_plate_backdrop(driver.opened, driver.seen)
     if job.how.background == "photo" and is_framed(job.how):
-        return framed_backdrop(person)
+        return framed_backdrop(person, job.continued)
     return choose_backdrop(job.how.background, person.source, reporter.warn, job.video_start)
 
 
