@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from motion_imitate.geometry.camera import seen_window
-from motion_imitate.motion.framing import Framing, frame_motion
+from motion_imitate.motion.framing import Framing, PictureWindow, frame_motion, slow_window
 from motion_imitate.motion.outline import find_person_outline, track_outline
 from motion_imitate.types import Body, Camera, Motion, cat_batched
 from tests.support import painted
@@ -92,6 +92,15 @@ def test_frames_do_not_depend_on_runs(photo, half_photo, cut):
         assert torch.allclose(other.camera.focal, whole.camera.focal, rtol=1e-5)
         assert torch.allclose(other.camera.centre, whole.camera.centre, atol=1e-5)
         assert torch.equal(other.camera.place, whole.camera.place)
+
+
+def test_a_window_never_jumps():
+    here = PictureWindow(torch.zeros(1, 2), torch.ones(1))
+    near = PictureWindow(torch.tensor([[0.01, 0.0]]), torch.tensor([1.005]))
+    assert slow_window(here, near, 0.01) is near
+    far = slow_window(here, PictureWindow(torch.tensor([[0.3, -0.6]]), torch.tensor([1.4])), 0.01)
+    assert float(far.middle[0, 1].abs() + far.scale - 1) == pytest.approx(0.02)
+    assert float(far.middle[0, 0] / far.middle[0, 1]) == pytest.approx(-0.5)
 
 
 def test_where_the_photo_cuts_somebody_off_is_never_in_the_picture(half_photo):
