@@ -2,7 +2,8 @@
 
 1. `portray` turns photos into a `Person`: a matte, a fitted body, an inpainted background, an avatar.
 2. `estimate_motion` yields the motion of the person in a clip. Stored motions and camera paths serve as well.
-3. `adapt_motion` smooths that motion and retargets it to the body of the person.
+3. `adapt_motion` smooths that motion and retargets it to the body of the person; `frame_motion` keeps them in the
+   picture.
 4. `render_motion` poses the avatar and draws it over the backdrop; or lets a generator draw the posed body.
 
 `imitate` is steps 3 and 4.
@@ -24,11 +25,14 @@ from motion_imitate.avatar.draft import draft_size, draw_changed_into
 from motion_imitate.avatar.draw import draw_avatar_into
 from motion_imitate.avatar.pose import PosedAvatar
 from motion_imitate.background.backdrop import Backdrop, still_backdrop
+from motion_imitate.background.window import Padding, window_backdrop
 from motion_imitate.compositing.compose import compose_into
 from motion_imitate.compositing.shadow import cast_shadow
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_vertices
+from motion_imitate.motion.framing import Framing, frame_motion
+from motion_imitate.motion.outline import find_person_outline
 from motion_imitate.motion.retarget import Retarget, retarget
 from motion_imitate.motion.smooth import Smoothing, smooth
 from motion_imitate.portray import AvatarAppearance, AvatarCorrections, Person
@@ -57,12 +61,19 @@ def imitate(
     backdrop: Backdrop | None = None,
     runner: StreamRunner = INLINE,
     how: Retarget = Retarget(),
+    framing: Framing | None = Framing(),
 ) -> Generator[Frames]:
     """Yield frames of the person performing a motion, over the backdrop or the background of the first photo.
 
-    Frames come a few at a time, so motions of any length fit in memory. Pass them to `video.write`.
+    Where the person would leave the picture, its window moves and widens; without `framing`, or where the driver's
+    camera is copied, it stays the photo's. Frames come a few at a time, so motions of any length fit in memory. Pass
+    them to `video.write`.
     """
-    return render_motion(person, adapt_motion(motion, person.source, person.model, how), backdrop, runner)
+    adapted = adapt_motion(motion, person.source, person.model, how)
+    if framing is None or how.camera == "copy":
+        return render_motion(person, adapted, backdrop, runner)
+    framed, floor = frame_motion(adapted, person.source, person.model, framing), no_floor if backdrop else photo_floor
+    return render_motion(person, framed, backdrop or framed_backdrop(person), runner, floor)
 
 
 def adapt_motion(
@@ -70,6 +81,16 @@ def adapt_motion(
 ) -> Iterator[Motion]:
     """Smooth a driver's motion and retarget it to the person of the first photo."""
     return retarget(smooth(motion, DRIVER_SMOOTHING), source.body[:1], source.camera[:1], model, how)
+
+
+def framed_backdrop(person: Person, begun: Sequence[Padding] = ()) -> Backdrop:
+    """The background of the first photo behind a framed motion; see `window_backdrop`.
+
+    Of a person whom the photo cuts off, only the size in the picture changes: the background stays.
+    """
+    source = person.source
+    cut = find_person_outline(source, person.model).is_cut
+    return still_backdrop(source.background[0]) if cut else window_backdrop(source, begun)
 
 
 def render_motion(
@@ -128,7 +149,7 @@ def pair_with_backdrop(runs: Iterable[Motion], backdrop: Backdrop, length: int) 
     for run in runs:
         for first, last in pairwise([0, *range(start, len(run), length), len(run)]):
             some = run[first:last]
-            yield Frames(backdrop.send(some.seconds), some.seconds), some
+            yield Frames(backdrop.send(some), some.seconds), some
         start = length
 
 

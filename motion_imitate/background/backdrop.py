@@ -1,4 +1,4 @@
-"""What is behind the person, as a generator of frames for given times."""
+"""What is behind the person, as a generator of frames for given frames of the motion: their times and cameras."""
 
 from collections.abc import Generator
 
@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-FrameTimes = Float[Tensor, " T"]
-Backdrop = Generator[UInt8[Tensor, "T C H W"], FrameTimes, None]
+from motion_imitate.types import Motion
+
+Backdrop = Generator[UInt8[Tensor, "T C H W"], Motion, None]
 
 
 def still_backdrop(image: Float[Tensor, "C H W"]) -> Backdrop:
@@ -22,6 +23,6 @@ def still_backdrop(image: Float[Tensor, "C H W"]) -> Backdrop:
 
 def repeat_image(picture: UInt8[Tensor, "C H W"]) -> Backdrop:
     """The generator behind `still_backdrop`."""
-    seconds = yield picture[None]
+    motion = yield picture[None]
     while True:
-        seconds = yield picture.expand(len(seconds), -1, -1, -1)
+        motion = yield picture.expand(len(motion), -1, -1, -1)

@@ -69,4 +69,15 @@ def crop_camera(camera: Camera, window: tuple[slice, slice], size: tuple[int, in
     rows, columns = window
     share = camera.focal.new_tensor([(columns.stop - columns.start) / size[1], (rows.stop - rows.start) / size[0]])
     middle = camera.focal.new_tensor([(columns.start + columns.stop) / size[1], (rows.start + rows.stop) / size[0]]) - 1
+    return aim_camera(camera, middle, share)
+
+
+def aim_camera(camera: Camera, middle: Float[Tensor, "*B 2"], share: Float[Tensor, "*B 2"]) -> Camera:
+    """The camera that sees a window, which may lie outside the image: its middle, and its size over the image's."""
     return replace(camera, focal=camera.focal / share, centre=(camera.centre - middle) / share)
+
+
+def seen_window(camera: Camera, aimed: Camera) -> tuple[Float[Tensor, "B 2"], Float[Tensor, "B 2"]]:
+    """Middle and share with which `aim_camera` makes `aimed` of `camera`."""
+    share = camera.focal / aimed.focal
+    return camera.centre - aimed.centre * share, share

@@ -8,6 +8,7 @@ from functools import lru_cache
 from math import inf
 from pathlib import Path
 
+from motion_imitate.background.window import Padding
 from motion_imitate.weights import find_asset
 from pipelines.imitate.options import ImitateOptions, RenderOptions
 from pipelines.motion.options import BaseEstimationOptions, EstimationOptions
@@ -32,6 +33,7 @@ class BatchItem:
     video_start: float | None = (
         None  # of a segment, whose `motion` is retargeted already: first second of the whole video
     )
+    continued: tuple[Padding, ...] = ()  # of a segment: how the photo was continued before it
 
     def imitate_options(self) -> ImitateOptions:
         """The options of `imitate` for this item."""

@@ -4,12 +4,13 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import TypeVar, cast
 
 from torch import Tensor
 
+from motion_imitate.background.window import Padding, PhotoSurroundings, frame_windows, window_sides
 from motion_imitate.files import OutputError, write_bytes_atomically
 from motion_imitate.types import Motion, cat_batched
 from motion_imitate.video import join
@@ -104,10 +105,11 @@ def plan_segments(job: ImitateJob, folder: Path, manifest: Manifest, reporter: R
     )
     photos, begin = tuple(photo.absolute() for photo in job.photos), told["segments"][0][0]
     every = []
-    for number, (second, frames) in enumerate(told["segments"]):
+    for number, (second, frames, paddings) in enumerate(told["segments"]):
         name, motion = f"{number:05}{job.out.suffix.lower()}", folder / segment_motion_name(number)
         own = digest_of_parts([key, str(number)])
-        item = BatchItem(name, photos, motion, folder / name, drawing, looking, own, motion, video_start=begin)
+        continued = tuple((left, top, right, bottom) for left, top, right, bottom in paddings)
+        item = BatchItem(name, photos, motion, folder / name, drawing, looking, own, motion, inf, begin, continued)
         every.append(VideoSegment(item, second, frames))
     return every
 
@@ -131,20 +133,29 @@ def segments_cache_key(job: ImitateJob, manifest: Manifest) -> str:
     return digest_of_parts([version_with_weights(), settings, *(manifest.cached_digest(path) for path in given)])
 
 
-def store_segment_motions(job: ImitateJob, folder: Path, reporter: Reporter) -> Iterator[tuple[float, int]]:
-    """Store the motion of each segment; yield its first second and frame count.
+def store_segment_motions(
+    job: ImitateJob, folder: Path, reporter: Reporter
+) -> Iterator[tuple[float, int, list[Padding]]]:
+    """Store the motion of each segment; yield its first second, frame count, and how the photo was continued before.
 
     Each segment starts where a keyframe may be.
     """
     assert job.how.segments is not None
-    with open_person_motion(job, reporter, load_person, THREAD_RUNNER) as (driver, _, moved):
+    with open_person_motion(job, reporter, load_person, THREAD_RUNNER) as (driver, person, moved):
         rate = float(driver.rate)
         apart = max(1, round(rate * RENDER_ENCODING.keyframes))
         length = apart * ceil(job.how.segments * rate / apart)
         seen = reporter.track_progress(moved, "look", driver.frames)
+        source, paddings = person.source, list[Padding]()
+        around = PhotoSurroundings((source.image.shape[2], source.image.shape[3]))
         for number, part in enumerate(regroup_motion(seen, length)):
             cache_motion(folder / segment_motion_name(number), part, rate)
-            yield float(part.seconds[0]), len(part)
+            yield float(part.seconds[0]), len(part), [*paddings]
+            for window in frame_windows(source, part):
+                more = around.padding_for(window_sides(window))
+                if any(more):
+                    around = around.pad(more)
+                    paddings.append(more)
 
 
 def segment_motion_name(number: int) -> str:

@@ -96,6 +96,7 @@ class ItemRunner:
         job = ImitateJob(item.photos, item.clip, item.out, how, estimation, item.limit)
         if item.video_start is not None:
             job = replace(job, clip=None, how=replace(how, motion=item.motion), video_start=item.video_start)
+            job = replace(job, continued=item.continued)
         elif item.motion is not None:
             if not item.motion.exists():
                 write_extracted_motion(item.clip, item.motion, replace(estimation, size=job.longest), reporter, INLINE)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import torch
 
+from motion_imitate.background.window import Padding
 from motion_imitate.estimators.clip import OpenedClip, fit_motion, load_body_model, track_person
 from motion_imitate.imitate import adapt_motion
+from motion_imitate.motion.framing import Framing, frame_motion
 from motion_imitate.motion.retarget import Retarget
 from motion_imitate.portray import Person
 from motion_imitate.runner import StreamRunner
@@ -25,6 +27,7 @@ from pipelines.rendering.person import PersonLoader
 from pipelines.reporter import Reporter
 
 DEFAULT_LONGEST = 1920  # pixels of the result's longer side, by default
+STORED_AHEAD, LIVE_AHEAD = 20.0, 1.0  # seconds that framing looks ahead in a stored motion, and live
 PREVIEW_SECONDS, PREVIEW_LONGEST = 3.0, 480  # seconds, and pixels of the longer side, of a preview
 
 
@@ -53,6 +56,7 @@ class ImitateJob:
     video_start: float | None = (
         None  # of a segment, whose motion is retargeted already: first second of the whole video
     )
+    continued: tuple[Padding, ...] = ()  # of a segment: how the photo was continued before it
 
     @property
     def longest(self) -> int:
@@ -114,6 +118,8 @@ def open_person_motion(
         person = load(job.photos, job.longest, how, reporter)
         if job.video_start is None:
             motion = adapt_motion(motion, person.source, person.model, choose_retarget(how))
+            if is_framed(how):
+                motion = frame_motion(motion, person.source, person.model, choose_framing(how, estimation))
         yield driver, person, motion
 
 
@@ -121,6 +127,18 @@ def choose_retarget(how: ImitateOptions) -> Retarget:
     """Where and how large the person is; in the driving video as the driver, if not said otherwise."""
     default = IN_DRIVING_VIDEO if how.background == "driving" else Retarget()
     return Retarget(camera=how.camera or default.camera, scale=how.scale or default.scale)
+
+
+def is_framed(how: ImitateOptions) -> bool:
+    """Whether the window of the picture follows the person; not where the camera is the driver's."""
+    return how.frame == "fit" and choose_retarget(how).camera != "copy"
+
+
+def choose_framing(how: ImitateOptions, estimation: EstimationOptions) -> Framing:
+    """How far the motion is looked through beforehand: farther if it is stored, and little if it is live."""
+    if how.motion is not None:
+        return Framing(ahead=STORED_AHEAD)
+    return Framing(ahead=LIVE_AHEAD) if estimation.live else Framing()
 
 
 IN_DRIVING_VIDEO = Retarget(camera="copy", scale="match")

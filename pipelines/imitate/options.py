@@ -23,6 +23,9 @@ class RenderOptions(PersonOptions):
     scale: Literal["keep", "match"] | None = None
     """The person's size in the image: keep the photo's, or match the driver's. Default: keep, or match with
     --background driving."""
+    frame: Literal["fit", "photo"] = "fit"
+    """The picture's window: fit moves and widens it where the person would leave the photo, whose background is
+    continued; photo keeps the photo's. Where the driver's camera is copied, it is the driver's."""
     preview: Annotated[bool, Parameter(negative=())] = False
     """Render only the first three seconds, at low resolution."""
     side_by_side: Annotated[bool, Parameter(negative=())] = False

@@ -5,16 +5,23 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from math import inf
 
-import torch
 from torch import Tensor
 
 from motion_imitate.background.backdrop import Backdrop
 from motion_imitate.files import cleanup_child_output
-from motion_imitate.imitate import FindFloor, RenderSettings, driver_floor, no_floor, photo_floor, render_motion
+from motion_imitate.imitate import (
+    FindFloor,
+    RenderSettings,
+    driver_floor,
+    framed_backdrop,
+    no_floor,
+    photo_floor,
+    render_motion,
+)
 from motion_imitate.portray import Person
 from motion_imitate.runner import StreamRunner
 from motion_imitate.types import Motion
-from pipelines.imitate.driver import PREVIEW_SECONDS, DrivingMotion, ImitateJob, open_person_motion
+from pipelines.imitate.driver import PREVIEW_SECONDS, DrivingMotion, ImitateJob, is_framed, open_person_motion
 from pipelines.imitate.options import ImitateOptions
 from pipelines.imitate.side_by_side import arrange_side_by_side
 from pipelines.motion.estimate import record_confidence
@@ -73,14 +80,13 @@ def render_once(
 
 
 def open_job_backdrop(job: ImitateJob, person: Person, driver: DrivingMotion, reporter: Reporter) -> Backdrop:
-    """The backdrop that the job asks for. A segment's is first sent the video's start, so that its clock agrees."""
+    """The backdrop that the job asks for. A segment's video begins at the start of the whole, so that clocks agree."""
     if job.how.background == "driving":
         assert driver.opened is not None
         return clean_plate_backdrop(driver.opened, driver.seen)
-    backdrop = choose_backdrop(job.how.background, person.source, reporter.warn)
-    if job.video_start is not None:
-        backdrop.send(torch.tensor([job.video_start]))
-    return backdrop
+    if job.how.background == "photo" and is_framed(job.how):
+        return framed_backdrop(person, job.continued)
+    return choose_backdrop(job.how.background, person.source, reporter.warn, job.video_start)
 
 
 def take_seconds(runs: Iterable[Motion], limit: float) -> Iterator[Motion]:

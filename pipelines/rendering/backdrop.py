@@ -25,17 +25,20 @@ BACKDROP_RUN = 4  # frames of a video read at a time
 PLATE_KEYFRAMES = 48  # frames from which the background behind the driver is reconstructed
 
 
-def open_backdrop(path: Path, size: tuple[int, int], warn: Callable[[str], None] = lambda _: None) -> Backdrop:
+def open_backdrop(
+    path: Path, size: tuple[int, int], warn: Callable[[str], None] = lambda _: None, begin: float | None = None
+) -> Backdrop:
     """A backdrop from the centre of an image or video, scaled to cover (height, width).
 
-    `send` it times in seconds to get the frames at those times. The first `send` needs no `next`. Times must not
-    decrease; the first one sent shows the video's first frame. Raises at the call if the file cannot be opened.
+    `send` it frames of a motion to get the frames at their times. The first `send` needs no `next`. Times must not
+    decrease; the second `begin`, or the first one sent, shows the video's first frame. Raises at the call if the file
+    cannot be opened.
     """
     try:
         info = probe(path)
     except NotAVideo:
         return still_backdrop(resize_to_cover(read_photo(path, 2 * max(size)).image, size))
-    shown = play_video(info, size, warn)
+    shown = play_video(info, size, warn, begin)
     next(shown)
     return shown
 
@@ -63,16 +66,16 @@ def clean_plate_backdrop(opened: OpenedClip, seen: deque[Sighting]) -> Backdrop:
 
 def play_clean_plate(opened: OpenedClip, seen: deque[Sighting]) -> Backdrop:
     """The generator behind `clean_plate_backdrop`."""
-    seconds = yield torch.empty(0, 3, *opened.size, dtype=torch.uint8)
+    motion = yield torch.empty(0, 3, *opened.size, dtype=torch.uint8)
     whole = build_clean_plate(sample_masked_frames(opened), PlateSettings(keys=PLATE_KEYFRAMES))
     with (
         closing(split_into_frames(read(opened.info.path, BACKDROP_RUN, opened.size))) as frames,
         closing(pop_sightings(seen)) as known,
     ):
         while True:
-            some = cat_batched(list(take_exactly(frames, len(seconds))))
-            masks = full_frame_masks(cat_batched([next(known) for _ in range(len(seconds))]), opened.size)
-            seconds = yield whole.remove_person(some, masks)[0].data
+            some = cat_batched(list(take_exactly(frames, len(motion))))
+            masks = full_frame_masks(cat_batched([next(known) for _ in range(len(motion))]), opened.size)
+            motion = yield whole.remove_person(some, masks)[0].data
 
 
 def sample_masked_frames(opened: OpenedClip) -> Iterator[tuple[Frames, UInt8[Tensor, "1 h w"]]]:
@@ -102,20 +105,20 @@ def pop_sightings(seen: deque[Sighting]) -> Generator[Sighting]:
             yield run[t : t + 1]
 
 
-def play_video(info: VideoInfo, size: tuple[int, int], warn: Callable[[str], None]) -> Backdrop:
+def play_video(info: VideoInfo, size: tuple[int, int], warn: Callable[[str], None], begin: float | None) -> Backdrop:
     """The generator behind a video backdrop: the frame that is shown at each time, looping."""
     large = covering_size((info.height, info.width), size)
     with closing(loop_video(info, large, warn)) as coming:
         now, following = next(coming), next(coming)
-        seconds = yield crop_centre(now[1], size)[None]
-        begin = float(seconds[0])
+        motion = yield crop_centre(now[1], size)[None]
+        begin = float(motion.seconds[0]) if begin is None else begin
         while True:
             shown = []
-            for second in (seconds - begin).tolist():
+            for second in (motion.seconds - begin).tolist():
                 while following[0] <= second + 1e-4:
                     now, following = following, next(coming)
                 shown.append(crop_centre(now[1], size))
-            seconds = yield torch.stack(shown)
+            motion = yield torch.stack(shown)
 
 
 def loop_video(
@@ -144,14 +147,16 @@ def crop_centre(image: Tensor, size: tuple[int, int]) -> Tensor:
     return image[..., top : top + size[0], left : left + size[1]]
 
 
-def choose_backdrop(background: str, source: Source, warn: Callable[[str], None]) -> Backdrop:
-    """The backdrop that the option --background asks for, other than driving."""
+def choose_backdrop(
+    background: str, source: Source, warn: Callable[[str], None], begin: float | None = None
+) -> Backdrop:
+    """The backdrop that the option --background asks for, other than driving; a video begins at second `begin`."""
     size = (source.image.shape[2], source.image.shape[3])
     if background in NAMED_BACKDROPS:
         return NAMED_BACKDROPS[background](source)
     if background.startswith("#"):
         return still_backdrop(parse_hex_colour(background)[:, None, None].expand(-1, *size))
-    return open_backdrop(Path(background), size, warn)
+    return open_backdrop(Path(background), size, warn, begin)
 
 
 NAMED_BACKDROPS: dict[str, Callable[[Source], Backdrop]] = {

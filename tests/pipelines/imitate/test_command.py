@@ -91,6 +91,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(capsys, folder, stored):
     assert "nobody is seen in clip.mp4" in refused(capsys, 3, "photo.jpg", "clip.mp4", *out, "--quiet")
     assert "#RRGGBB" in refused(capsys, 2, "photo.jpg", "--motion", stored, *out, "--background", "#12")
     assert "must end in" in refused(capsys, 2, "photo.jpg", "--motion", stored, "-o", "out.avi")
+    assert "fit" in refused(capsys, 2, "photo.jpg", "--motion", stored, *out, "--frame", "wide")
     assert "also the input" in refused(capsys, 2, "photo.jpg", "clip.mp4", "-o", "clip.mp4", "-y")
     assert "absent.png" in refused(capsys, 2, "photo.jpg", "--motion", stored, *out, "--background", "absent.png")
     assert sorted(os.listdir(folder)) == ["clip.mp4", "nobody.png", "photo.jpg"]

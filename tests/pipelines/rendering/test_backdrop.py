@@ -1,5 +1,7 @@
 """A picture or a video behind somebody: at the right time, in the right place, for as long as is asked."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -8,10 +10,12 @@ import torch
 from motion_imitate.photos.headers import NotAPicture
 from pipelines.rendering.backdrop import open_backdrop
 from tests.support.media import RATE, UPRIGHT, corners, film, number, picture
+from tests.support.standing import standing
 
 
-def seconds(*numbers):
-    return torch.tensor(numbers, dtype=torch.float64) / RATE
+def seconds(*numbers, after=0.0):
+    """Frames of a motion at these times, in frames of the film."""
+    return replace(standing(len(numbers)), seconds=after + torch.tensor(numbers, dtype=torch.float64) / RATE)
 
 
 def numbers(pictures):
@@ -27,7 +31,12 @@ def test_a_video_is_shown_at_its_own_times_and_begins_anew(tmp_path):
 
 def test_another_rate_and_a_later_start(tmp_path):
     behind = open_backdrop(film(tmp_path / "slow.mp4", count=20, rate=10, at=lambda i: i / 10), (96, 128))
-    assert numbers(behind.send(7 + seconds(0, 1, 2, 3, 6, 9))) == [0, 0, 0, 1, 2, 3]
+    assert numbers(behind.send(seconds(0, 1, 2, 3, 6, 9, after=7))) == [0, 0, 0, 1, 2, 3]
+
+
+def test_the_clock_may_have_begun_earlier(tmp_path):
+    behind = open_backdrop(film(tmp_path / "ten.mp4", count=10), (96, 128), begin=3.0)
+    assert numbers(behind.send(seconds(4, 5, 12, after=3.0))) == [4, 5, 2]
 
 
 @pytest.mark.parametrize("size", [(96, 64), (60, 200), (192, 256), (33, 47)])

@@ -1,0 +1,179 @@
+"""Keep a person in the picture: the window of the photo, moved and scaled, that each frame of a motion is seen through.
+
+A frame's result does not depend on how the stream is divided into runs.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from motion_imitate.geometry.camera import aim_camera
+from motion_imitate.motion.outline import OutlineTrack, PersonOutline, find_person_outline, track_outline
+from motion_imitate.motion.windows import iter_motion_windows
+from motion_imitate.types import Batched, BodyModel, Camera, Motion, Source, cat_batched
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How the window follows a motion."""
+
+    ahead: float = 5.0  # seconds of the motion that are looked through before a frame is shown
+    ease: float = 2.5  # seconds in which the window changes
+    lost: float = 0.02  # share of the person; a frame of which less is outside the photo asks for no change
+    margin: float = 0.05  # free space round the person, as a fraction of their size
+    calm: float = 1.6  # up to this size, times the photo's, a window that stays is better than one that follows
+    most: float = 2.5  # the largest window
+    sway: float = 0.1  # metres that a person whom the photo cuts off moves from their place
+    fastest: float = 0.01  # the most that a side of the window moves between frames, as a fraction of its length
+    lowest: float = 0.4  # image y above which the window's lower edge never is
+
+
+@dataclass(frozen=True)
+class WindowNeeds(Batched):
+    """What each frame asks of the window, in image points of the photo."""
+
+    low: Float[Tensor, "B 2"]  # left and top of what must be inside
+    high: Float[Tensor, "B 2"]
+    cut: Float[Tensor, " B"]  # below which the window must not reach
+
+
+@dataclass(frozen=True)
+class PictureWindow(Batched):
+    """A part of the photo's plane in the proportions of the photo."""
+
+    middle: Float[Tensor, "B 2"]  # image point of the photo
+    scale: Float[Tensor, " B"]  # its size, times the photo's
+
+
+def frame_motion(
+    runs: Iterable[Motion], source: Source, model: BodyModel, how: Framing = Framing()
+) -> Iterator[Motion]:
+    """Aim the camera of each frame so that the person is in the picture, and where the photo cuts them off is not.
+
+    The motion is the person's own, as the photo's camera sees it.
+    """
+    outline = find_person_outline(source, model)
+    needs: WindowNeeds | None = None
+    kept: WindowNeeds | None = None
+    goals: PictureWindow | None = None
+    shown: PictureWindow | None = None
+    begun: Float[Tensor, " M"] = torch.zeros(0, dtype=torch.float64)
+    measured = -torch.inf
+    for around, due in iter_motion_windows(hold_places(runs, source.camera, outline, how), how.ahead):
+        old = int((around.seconds <= measured).sum())
+        known = [] if needs is None else [needs[len(needs) - old :]]
+        if old < len(around):
+            known.append(window_needs(track_outline(outline, around[old:]), how))
+        needs, measured = cat_batched(known), float(around.seconds[-1])
+        windows = []
+        for i in range(due.start, due.stop):
+            now = float(around.seconds[i])
+            kept = widen_needs(needs, around.seconds.double() - now, i, kept, how)
+            goal = fit_windows(kept, how)
+            valid = int((begun[1:] <= now - how.ease).sum())
+            begun = torch.cat([begun[valid:], begun.new_tensor([now])])
+            goals = goal if goals is None else cat_batched([goals[valid:], goal])
+            eased = ease_windows(goals, now - begun, how.ease)
+            shown = eased if shown is None else slow_window(shown, eased, how.fastest)
+            windows.append(shown)
+        window = cat_batched(windows)
+        yield replace(
+            around[due], camera=aim_camera(around.camera[due], window.middle, window.scale[:, None].expand(-1, 2))
+        )
+
+
+def hold_places(runs: Iterable[Motion], camera: Camera, outline: PersonOutline, how: Framing) -> Iterator[Motion]:
+    """Hold a person whom the photo cuts off at their place: where they went, their cut would show."""
+    for run in runs:
+        if not outline.is_cut:
+            yield run
+            continue
+        place = camera.place[:1].to(run.camera.place)
+        away = (run.camera.place - place) / how.sway
+        yield replace(run, camera=replace(run.camera, place=place + how.sway * torch.tanh(away)))
+
+
+def window_needs(track: OutlineTrack, how: Framing) -> WindowNeeds:
+    """The body with free space round it; only what the photo shows of it while little is outside."""
+    space = how.margin * (track.high - track.low)
+    leaves = (track.lost > how.lost)[:, None]
+    low = torch.where(leaves, track.low - space, track.low.clamp(-1, 1))
+    high = torch.where(leaves, track.high + space, track.high.clamp(-1, 1))
+    cut = track.cut.isfinite()[:, None]  # so near the camera, arms would ask for more than looks well
+    least = low.maximum(low.new_tensor([-how.calm, 1 - 2 * how.calm])).minimum(track.core_low)
+    low = torch.where(cut, least, low)
+    high = torch.where(cut, high.clamp(max=how.calm).maximum(track.core_high), high)
+    return WindowNeeds(low, high, track.cut - how.margin)
+
+
+def widen_needs(
+    needs: WindowNeeds, away: Float[Tensor, " M"], i: int, kept: WindowNeeds | None, how: Framing
+) -> WindowNeeds:
+    """The needs of frame i and of as many frames after and before it as fit into a calm window, taken together.
+
+    `away` is the time from frame i in seconds; `kept` is what was returned for the frame before.
+    """
+    coming = needs[i:][(away[i:] <= how.ahead)]
+    whole = spread_needs(coming if kept is None else cat_batched([kept, coming]))[-1:]
+    if fit_windows(whole, how).scale <= how.calm:
+        return whole
+    soon = int((away[i:] <= how.ease).sum())
+    after = largest_calm(spread_needs(coming), soon, how)
+    past = needs[:i][away[:i] >= -how.ahead]
+    return largest_calm(spread_needs(cat_batched([after, past[torch.arange(len(past)).flip(0)]])), 1, how)
+
+
+def spread_needs(needs: WindowNeeds) -> WindowNeeds:
+    """For each frame, the needs of it and all before it taken together."""
+    return WindowNeeds(needs.low.cummin(0).values, needs.high.cummax(0).values, needs.cut.cummin(0).values)
+
+
+def largest_calm(spread: WindowNeeds, least: int, how: Framing) -> WindowNeeds:
+    """The last row whose window is calm, but not before the row number `least`, counted from 1."""
+    count = max(least, int((fit_windows(spread, how).scale <= how.calm).sum()))
+    return spread[count - 1 : count]
+
+
+def fit_windows(needs: WindowNeeds, how: Framing) -> PictureWindow:
+    """The smallest window, not smaller than the photo, that holds what is needed, with its middle next to the photo's.
+
+    Where the photo cuts the person off, the window ends at the cut, and may be smaller to stay in the photo.
+    """
+    cut = needs.cut.isfinite()
+    bottom = needs.cut.clamp(how.lowest, 1)
+    high = torch.stack([needs.high[:, 0], torch.where(cut, bottom, needs.high[:, 1])], 1)
+    half = (high - needs.low) / 2
+    least = torch.where(cut, (bottom + 1) / 2, 1.0)
+    scale = half.amax(1).maximum(least).clamp(max=how.most)
+    reach = scale[:, None]
+    middle = (high - reach).clamp(min=0).minimum(needs.low + reach)
+    middle = torch.where(half > reach, (high + needs.low) / 2, middle)
+    middle[:, 1] = torch.where(cut, bottom - scale, middle[:, 1])
+    return PictureWindow(middle, scale)
+
+
+def ease_windows(goals: PictureWindow, ages: Float[Tensor, " M"], ease: float) -> PictureWindow:
+    """Average goals, the newest last, over the last `ease` seconds: each of them holds what this frame needs.
+
+    A goal counts from its age in seconds to that of the next one; the first also before.
+    """
+    passed = (ages / ease).clamp(max=1)
+    begun = passed * passed * (3 - 2 * passed)
+    begun[0] = 1
+    shares = -torch.diff(begun, append=begun.new_zeros(1)).to(goals.scale)
+    last = goals[-1:]
+    middle = last.middle + shares @ (goals.middle - last.middle)
+    return PictureWindow(middle, last.scale + shares @ (goals.scale - last.scale))
+
+
+def slow_window(before: PictureWindow, wanted: PictureWindow, fastest: float) -> PictureWindow:
+    """The wanted window, or one on the way to it: a hand that is cut off disturbs less than a window that jumps."""
+    moves, grows = wanted.middle - before.middle, wanted.scale - before.scale
+    change = float((moves.abs().amax() + grows.abs()) / (2 * before.scale.minimum(wanted.scale)))
+    if change <= fastest:
+        return wanted
+    part = fastest / change
+    return PictureWindow(before.middle + part * moves, before.scale + part * grows)
