@@ -25,10 +25,12 @@ class Retarget:
     smooth: the person starts where they stand in the photo and travels as the driver does, scaled by leg length.
     source: the person stays in place; walking becomes walking on the spot. copy: the person is placed where the driver
     is, as the driver's camera sees it; feet slide if the legs differ in length.
+    upright: how `adapt_motion` undoes the roll and pitch of the driver's camera, unless that camera is copied.
     """
 
     camera: Literal["smooth", "source", "copy"] = "smooth"
     scale: Literal["keep", "match"] = "keep"  # keep the person's size in the image, or match the driver's
+    upright: Literal["auto", "live", "off"] = "auto"
     ground: bool = True  # move the root and bend the legs so that standing feet neither slide nor sink
     grounding: Grounding = field(default_factory=Grounding)
 

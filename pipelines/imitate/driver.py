@@ -113,14 +113,15 @@ def open_person_motion(
         motion: Iterator[Motion] = driven
         person = load(job.photos, job.longest, how, reporter)
         if job.video_start is None:
-            motion = adapt_motion(motion, person.source, person.model, choose_retarget(how))
+            motion = adapt_motion(motion, person.source, person.model, choose_retarget(how, estimation.live))
         yield driver, person, motion
 
 
-def choose_retarget(how: ImitateOptions) -> Retarget:
+def choose_retarget(how: ImitateOptions, live: bool) -> Retarget:
     """Where and how large the person is; in the driving video as the driver, if not said otherwise."""
     default = IN_DRIVING_VIDEO if how.background == "driving" else Retarget()
-    return Retarget(camera=how.camera or default.camera, scale=how.scale or default.scale)
+    upright = "live" if live and how.upright == "auto" else how.upright
+    return Retarget(how.camera or default.camera, how.scale or default.scale, upright)
 
 
 IN_DRIVING_VIDEO = Retarget(camera="copy", scale="match")

@@ -23,6 +23,9 @@ class RenderOptions(PersonOptions):
     scale: Literal["keep", "match"] | None = None
     """The person's size in the image: keep the photo's, or match the driver's. Default: keep, or match with
     --background driving."""
+    upright: Literal["auto", "off"] = "auto"
+    """Whether the person stands upright on the photo's ground though the driver's camera is rolled or looks down or up.
+    The first seconds of standing show by how much; with hardly any, and with --camera copy, nothing is turned."""
     preview: Annotated[bool, Parameter(negative=())] = False
     """Render only the first three seconds, at low resolution."""
     side_by_side: Annotated[bool, Parameter(negative=())] = False
