@@ -31,7 +31,7 @@ from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_vertices
 from motion_imitate.motion.retarget import Retarget, retarget
 from motion_imitate.motion.smooth import Smoothing, smooth
-from motion_imitate.motion.upright import UPRIGHT
+from motion_imitate.motion.upright import UPRIGHT, photo_lean
 from motion_imitate.portray import AvatarAppearance, AvatarCorrections, Person
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Rasterizer, Source
@@ -71,8 +71,10 @@ def adapt_motion(
 ) -> Iterator[Motion]:
     """Smooth a driver's motion, turn it upright and retarget it to the person of the first photo."""
     turn_upright = UPRIGHT["off" if how.camera == "copy" else how.upright]
-    upright = turn_upright(smooth(motion, DRIVER_SMOOTHING), model)
-    return retarget(upright, source.body[:1], source.camera[:1], model, how)
+    upright, turned = turn_upright(smooth(motion, DRIVER_SMOOTHING), model)
+    body, camera = source.body[:1], source.camera[:1]
+    lean = photo_lean(body, camera, model) if turned else None
+    yield from retarget(upright, body, camera, model, how, lean)
 
 
 def render_motion(

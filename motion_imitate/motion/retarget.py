@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from motion_imitate.geometry.camera import flip_camera_axes
 from motion_imitate.motion.feet import FootSkeleton, build_foot_skeleton, leg_length, sole_points
 from motion_imitate.motion.ground_contact import Gait, Grounding, SoleTracks, follow_ground
 from motion_imitate.motion.leg_ik import solve_legs
+from motion_imitate.motion.upright import turn_body
 from motion_imitate.motion.windows import iter_motion_windows
 from motion_imitate.types import Body, BodyModel, Camera, Motion
 
@@ -36,13 +38,22 @@ class Retarget:
 
 
 def retarget(
-    runs: Iterable[Motion], source_body: Body, source_camera: Camera, model: BodyModel, how: Retarget = Retarget()
+    runs: Iterable[Motion],
+    source_body: Body,
+    source_camera: Camera,
+    model: BodyModel,
+    how: Retarget = Retarget(),
+    lean: Float[Tensor, "3 3"] | None = None,
 ) -> Iterator[Motion]:
-    """Apply the driver's pose to the source's shape. `source_body` and `source_camera` hold one frame, the photo's."""
+    """Apply the driver's pose to the source's shape. `source_body` and `source_camera` hold one frame, the photo's.
+
+    `lean` turns bodies that stand upright in a level camera, as the driver's do, to the way in which the source's
+    stands. The floor stays level.
+    """
     legs = build_foot_skeleton(model)
     plan, stray = None, None
     for around, due in iter_motion_windows(runs, how.grounding.reach):
-        plan = plan_retarget(around[:1], source_body, source_camera, model, legs, how) if plan is None else plan
+        plan = plan_retarget(around[:1], source_body, source_camera, model, legs, how, lean) if plan is None else plan
         given = transfer_pose(around, source_body.shape, plan)
         if how.ground:
             theirs, ours = soles_in_camera(legs, around), soles_in_camera(legs, given)
@@ -67,10 +78,17 @@ class RetargetPlan:
     driver_floor: Float[Tensor, ""]  # camera y of the driver's lowest sole in the first frame
     floor: Float[Tensor, ""]  # the same for the source
     lens: Camera | None  # the source's camera; None keeps the driver's
+    lean: Float[Tensor, "3 3"] | None  # turns the driver's pose about the root
 
 
 def plan_retarget(
-    first: Motion, body: Body, camera: Camera, model: BodyModel, legs: FootSkeleton, how: Retarget
+    first: Motion,
+    body: Body,
+    camera: Camera,
+    model: BodyModel,
+    legs: FootSkeleton,
+    how: Retarget,
+    lean: Float[Tensor, "3 3"] | None,
 ) -> RetargetPlan:
     """Compute the plan from the driver's first frame and the source."""
     copied = how.camera == "copy"
@@ -84,12 +102,29 @@ def plan_retarget(
     driver_leg, leg = float(leg_length(legs, first.body.shape)), float(leg_length(legs, body.shape))
     stride = size if copied else leg / driver_leg
     driver_floor = soles_in_camera(legs, first)[..., 1].max()
-    own = sole_points(legs, body.map(lambda t: t.to(start)))[..., 1]
-    floor = driver_floor * stride if copied else (stand.to(own)[0, 1] - own).max()
+    own = sole_height(legs, body.map(lambda t: t.to(start)), lean, how.grounding.high * leg)
+    floor = driver_floor * stride if copied else stand.to(own)[0, 1] - own
     travel, leash = (0.0, how.grounding.spot) if how.camera == "source" else (stride, how.grounding.leash)
     return RetargetPlan(
-        Gait(driver_leg, stride, leash * leg), travel, start, stand, driver_floor, floor, None if copied else camera
+        Gait(driver_leg, stride, leash * leg),
+        travel,
+        start,
+        stand,
+        driver_floor,
+        floor,
+        None if copied else camera,
+        lean,
     )
+
+
+def sole_height(legs: FootSkeleton, body: Body, lean: Float[Tensor, "3 3"] | None, high: float) -> Float[Tensor, ""]:
+    """Height of the lowest sole above the root; of a leaning body, the mean of those that stand when it is upright."""
+    soles = sole_points(legs, body)[0]
+    if lean is None:
+        return soles[:, 1].min()
+    upright = sole_points(legs, turn_body(body, lean.mT))[0, :, 1]
+    bears = torch.exp(-(((upright - upright.min()) / high) ** 2))
+    return (bears * soles[:, 1]).sum() / bears.sum()
 
 
 def rest_height(model: BodyModel, shape: Float[Tensor, "1 S"]) -> Tensor:
@@ -103,7 +138,8 @@ def transfer_pose(around: Motion, shape: Float[Tensor, "1 S"], plan: RetargetPla
     """The driver's pose on the source's body, placed by the plan alone, without ground contact."""
     place = plan.stand + plan.travel * (around.camera.place - plan.start)
     lens = around.camera if plan.lens is None else plan.lens.map(lambda t: t.expand(len(around), -1))
-    body = Body(around.body.pose, shape.to(around.body.shape).expand(len(around), -1))
+    body = around.body if plan.lean is None else turn_body(around.body, plan.lean)
+    body = replace(body, shape=shape.to(body.shape).expand(len(around), -1))
     return replace(around, body=body, camera=replace(lens, place=place))
 
 

@@ -6,7 +6,8 @@ stood lie in one plane. Both hold in a fitted body whatever the camera's roll an
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from math import exp, radians
+from itertools import chain
+from math import radians
 
 import torch
 from jaxtyping import Float
@@ -18,7 +19,7 @@ from motion_imitate.geometry.rotations import interpolate_rotations
 from motion_imitate.motion.feet import FootSkeleton, build_foot_skeleton, foot_joint_transforms, leg_length, sole_points
 from motion_imitate.motion.ground_contact import Grounding, point_speeds, smooth_falloff
 from motion_imitate.motion.windows import iter_motion_windows
-from motion_imitate.types import Batched, BodyModel, Motion, cat_batched
+from motion_imitate.types import Batched, Body, BodyModel, Camera, Motion, cat_batched
 
 LEVEL_UP = (0.0, -1.0, 0.0)  # of a level camera, in camera space
 
@@ -64,45 +65,55 @@ class UpDirection:
     seconds: float
 
 
-def stand_upright(runs: Iterable[Motion], model: BodyModel, how: Standing = Standing()) -> Iterator[Motion]:
-    """Turn a motion upright by one rotation, found in the first seconds of standing.
+def stand_upright(
+    runs: Iterable[Motion], model: BodyModel, how: Standing = Standing()
+) -> tuple[Iterable[Motion], bool]:
+    """Turn a motion upright by one rotation; also returns whether there was enough standing to find it.
 
-    Runs are held until `enough` seconds of standing or `ahead` seconds of motion are known.
+    Reads on until `enough` seconds of standing or `ahead` seconds of motion are known.
     """
-    legs, held, seen, turn = build_foot_skeleton(model), list[Motion](), list[Stances](), None
-    for around, due in iter_motion_windows(runs, how.contact.speed_reach):
-        now = around[due]
-        if turn is not None:
-            yield turn_motion(now, turn)
-            continue
-        held.append(now)
+    legs, held, seen, settled = build_foot_skeleton(model), list[Motion](), list[Stances](), None
+    windows = iter_motion_windows(runs, how.contact.speed_reach)
+    for around, due in windows:
+        held.append(around[due])
         seen.append(measure_stances(around, due, model, legs, how))
-        stances = cat_batched(seen)
-        settled = frames_until_settled(stances, how)
+        settled = frames_until_settled(cat_batched(seen), how)
         if settled is not None:
-            turn = upright_rotation(stances[:settled], how)
-            yield turn_motion(cat_batched(held), turn)
-    if turn is None and held:
-        yield turn_motion(cat_batched(held), upright_rotation(cat_batched(seen), how))
+            break
+    every = chain(held, (around[due] for around, due in windows))
+    found = estimate_up(cat_batched(seen)[:settled], how) if seen else None
+    if found is None or found.seconds < how.least:
+        return every, False
+    turn = level_camera(found.up)
+    return (turn_motion(run, turn) for run in every), True
 
 
-def stand_upright_live(runs: Iterable[Motion], model: BodyModel, how: Standing = Standing()) -> Iterator[Motion]:
-    """Turn a motion upright as far as the frames so far show which way is up; the rotation changes slowly.
+def stand_upright_live(
+    runs: Iterable[Motion], model: BodyModel, how: Standing = Standing()
+) -> tuple[Iterable[Motion], bool]:
+    """Turn a motion upright as far as the frames so far show which way is up; the rotation changes slowly."""
+    return follow_upright(runs, model, how), True
 
-    The person is turned on the spot, so that a change of the rotation does not move them.
-    """
-    legs, turn = build_foot_skeleton(model), torch.eye(3, dtype=torch.float64)
-    known, last, place = None, None, None
+
+def follow_upright(runs: Iterable[Motion], model: BodyModel, how: Standing) -> Iterator[Motion]:
+    """Turn each frame by what the frames before it show, on the spot: a change of the rotation moves nobody."""
+    legs, known, last, place, asked = build_foot_skeleton(model), None, None, None, None
+    turn = goal = torch.eye(3, dtype=torch.float64)
     for around, due in iter_motion_windows(runs, how.contact.speed_reach):
         stances, turned = measure_stances(around, due, model, legs, how), []
         known = stances if known is None else cat_batched([known, stances])
-        for now, some in zip(iter_frames(around[due]), iter_recent(known, len(stances), how.memory), strict=True):
-            found = estimate_up(some, how)
-            if last is not None and found.seconds >= how.least:
-                share = 1 - exp(-float(now.seconds - last.seconds) / how.settle)
-                turn = interpolate_rotations(turn, level_camera(found.up), turn.new_tensor(share))
-            moved = turn_motion(now, turn)
+        for i in range(due.start, due.stop):
+            now = around[i : i + 1]
+            if asked is None or now.seconds >= asked + how.period:
+                some = known[: len(known) - (due.stop - i - 1)]
+                found = estimate_up(some[some.seconds > now.seconds - how.memory], how)
+                goal = level_camera(found.up) if found.seconds >= how.least else goal
+                asked = now.seconds
             if last is not None:
+                share = 1 - torch.exp((last.seconds - now.seconds).double() / how.settle)
+                turn = interpolate_rotations(turn, goal, share[0])
+            moved = turn_motion(now, turn)
+            if last is not None and place is not None:
                 place = place + (now.camera.place - last.camera.place) @ turn.mT.to(now.camera.place)
                 moved = replace(moved, camera=replace(moved.camera, place=place))
             last, place = now, moved.camera.place
@@ -111,34 +122,30 @@ def stand_upright_live(runs: Iterable[Motion], model: BodyModel, how: Standing =
         yield cat_batched(turned)
 
 
-def iter_frames(motion: Motion) -> Iterator[Motion]:
-    """The frames one by one."""
-    return (motion[i : i + 1] for i in range(len(motion)))
-
-
-def iter_recent(stances: Stances, count: int, memory: float) -> Iterator[Stances]:
-    """For each of the last `count` frames, that frame and those of the `memory` seconds before it."""
-    for end in range(len(stances) - count + 1, len(stances) + 1):
-        start = int((stances.seconds <= stances.seconds[end - 1] - memory).sum())
-        yield stances[start:end]
-
-
-def leave_tilted(runs: Iterable[Motion], _: BodyModel) -> Iterable[Motion]:
+def leave_tilted(runs: Iterable[Motion], _: BodyModel) -> tuple[Iterable[Motion], bool]:
     """The motion as it is."""
-    return runs
+    return runs, False
 
 
-UPRIGHT: dict[str, Callable[[Iterable[Motion], BodyModel], Iterable[Motion]]] = {
+UPRIGHT: dict[str, Callable[[Iterable[Motion], BodyModel], tuple[Iterable[Motion], bool]]] = {
     "auto": stand_upright,
     "live": stand_upright_live,
     "off": leave_tilted,
 }
 
 
-def upright_rotation(stances: Stances, how: Standing) -> Float[Tensor, "3 3"]:
-    """The rotation of camera space that turns the motion upright; none if too little standing is seen."""
-    found = estimate_up(stances, how)
-    return level_camera(found.up) if found.seconds >= how.least else torch.eye(3, dtype=torch.float64)
+def photo_lean(body: Body, camera: Camera, model: BodyModel, how: Standing = Standing()) -> Float[Tensor, "3 3"]:
+    """How far a body that is fitted to a photo leans to or from the camera if it stands: the rotation of upright
+    bodies that makes them stand in the photo alike. None if it does not stand.
+
+    One picture shows no roll: a person may stand on one leg.
+    """
+    seconds = torch.tensor([0.0, how.contact.speed_reach / 2], dtype=torch.float64)
+    still = Motion(*(x.map(lambda t: t.expand(2, *t.shape[1:])) for x in (body, camera)), torch.ones(2), seconds)
+    stance = measure_stances(still, slice(1), model, build_foot_skeleton(model), how)
+    up = stance.balance[0] * stance.balance.new_tensor([0.0, 1, 1])
+    stands = float(stance.weight[0]) > 0.5
+    return level_camera(torch.nn.functional.normalize(up, dim=0)).mT if stands else torch.eye(3, dtype=up.dtype)
 
 
 def frames_until_settled(stances: Stances, how: Standing) -> int | None:
@@ -189,7 +196,7 @@ def estimate_up(stances: Stances, how: Standing = Standing()) -> UpDirection:
     up = stances.balance.new_tensor(LEVEL_UP)
     if stood == 0:
         return UpDirection(up, 0.0)
-    for k in range(10):
+    for k in range(6):
         off = torch.linalg.cross(stances.balance, up.expand_as(stances.balance)).norm(dim=-1)
         close = weight / (off / how.robust).clamp(min=1) if k else weight
         up = torch.nn.functional.normalize((close[:, None] * stances.balance).sum(0), dim=0)
@@ -211,14 +218,15 @@ def level_camera(up: Float[Tensor, " 3"]) -> Float[Tensor, "3 3"]:
 
 def turn_motion(motion: Motion, turn: Float[Tensor, "3 3"]) -> Motion:
     """The motion as seen by a camera that is turned on the spot; `turn` is a rotation of camera space."""
-    turn = turn.to(motion.camera.place)
-    pose = motion.body.pose.clone()
-    pose[:, 0] = flip_camera_axes(flip_camera_axes(turn).mT).mT @ pose[:, 0]
-    return replace(
-        motion,
-        body=replace(motion.body, pose=pose),
-        camera=replace(motion.camera, place=motion.camera.place @ turn.mT),
-    )
+    place = motion.camera.place @ turn.mT.to(motion.camera.place)
+    return replace(motion, body=turn_body(motion.body, turn), camera=replace(motion.camera, place=place))
+
+
+def turn_body(body: Body, turn: Float[Tensor, "3 3"]) -> Body:
+    """The body turned about its root; `turn` is a rotation of camera space."""
+    pose = body.pose.clone()
+    pose[:, 0] = flip_camera_axes(flip_camera_axes(turn.to(pose)).mT).mT @ pose[:, 0]
+    return replace(body, pose=pose)
 
 
 def weighted_mean(points: Float[Tensor, "B N 3"], weights: Float[Tensor, "B N"]) -> Float[Tensor, "B 3"]:
