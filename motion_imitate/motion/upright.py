@@ -42,6 +42,7 @@ class Standing:
     least: float = 1.0  # seconds; with less standing than that, the motion is left as it is
     ahead: float = 8.0  # seconds of motion that are looked at, at most
     memory: float = 20.0  # seconds that live turning remembers
+    photo: float = 0.5  # least weight of a photo's stance
     settle: float = 1.5  # time constant of live turning, in seconds
     contact: Grounding = field(default_factory=Grounding)
 
@@ -135,17 +136,18 @@ UPRIGHT: dict[str, Callable[[Iterable[Motion], BodyModel], tuple[Iterable[Motion
 
 
 def photo_lean(body: Body, camera: Camera, model: BodyModel, how: Standing = Standing()) -> Float[Tensor, "3 3"]:
-    """How far a body that is fitted to a photo leans to or from the camera if it stands: the rotation of upright
-    bodies that makes them stand in the photo alike. None if it does not stand.
+    """The rotation of an upright body that makes it lean to or from the camera as the standing person of a photo does.
 
-    One picture shows no roll: a person may stand on one leg.
+    That is the photo's camera looking down, and the error of the fit, which the rendered person shares. Identity if
+    the person does not stand. Roll is left out: one picture does not show on which foot the weight is.
     """
-    seconds = torch.tensor([0.0, how.contact.speed_reach / 2], dtype=torch.float64)
-    still = Motion(*(x.map(lambda t: t.expand(2, *t.shape[1:])) for x in (body, camera)), torch.ones(2), seconds)
-    stance = measure_stances(still, slice(1), model, build_foot_skeleton(model), how)
+    one = Motion(body, camera, torch.ones(1), torch.zeros(1))
+    twice = replace(cat_batched([one, one]), seconds=torch.tensor([0.0, how.contact.speed_reach / 2]))
+    stance = measure_stances(twice, slice(1), model, build_foot_skeleton(model), how)
     up = stance.balance[0] * stance.balance.new_tensor([0.0, 1, 1])
-    stands = float(stance.weight[0]) > 0.5
-    return level_camera(torch.nn.functional.normalize(up, dim=0)).mT if stands else torch.eye(3, dtype=up.dtype)
+    if stance.weight[0] < how.photo:
+        return torch.eye(3, dtype=up.dtype)
+    return level_camera(torch.nn.functional.normalize(up, dim=0)).mT
 
 
 def frames_until_settled(stances: Stances, how: Standing) -> int | None:
