@@ -26,19 +26,12 @@ from motion_imitate.avatar.pose import PosedAvatar
 from motion_imitate.background.backdrop import Backdrop, still_backdrop
 from motion_imitate.compositing.compose import compose_into
 from motion_imitate.compositing.shadow import cast_shadow
-from motion_imitate.geometry.camera import (
-    body_to_camera,
-    camera_to_image,
-    crop_camera,
-    crop_window_around,
-    flip_camera_axes,
-)
+from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_vertices
-from motion_imitate.motion.feet import build_foot_skeleton, sole_points
-from motion_imitate.motion.retarget import Retarget, retarget, shift_camera
+from motion_imitate.motion.retarget import Retarget, retarget
 from motion_imitate.motion.smooth import Smoothing, smooth
-from motion_imitate.motion.upright import UPRIGHT, photo_lean, turn_body
+from motion_imitate.motion.upright import UPRIGHT, photo_lean
 from motion_imitate.portray import AvatarAppearance, AvatarCorrections, Person
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Rasterizer, Source
@@ -109,12 +102,8 @@ def render_motion(
 
 
 def photo_floor(person: Person, _: Motion) -> float | None:
-    """The floor on which the person stands in the photo; level, though the fitted body may lean."""
-    model, body, camera = person.model, person.source.body[:1], person.source.camera[:1]
-    upright = turn_body(body, photo_lean(body, camera, model).mT)
-    legs = build_foot_skeleton(model)
-    raised = (sole_points(legs, body) - sole_points(legs, upright)).mean(1)
-    return visible_floor_y(model, upright, shift_camera(camera, flip_camera_axes(raised)))
+    """The floor on which the person stands in the photo."""
+    return visible_floor_y(person.model, person.source.body[:1], person.source.camera[:1])
 
 
 def driver_floor(person: Person, first: Motion) -> float | None:

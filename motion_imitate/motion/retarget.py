@@ -7,12 +7,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from motion_imitate.geometry.camera import flip_camera_axes
-from motion_imitate.motion.feet import FootSkeleton, build_foot_skeleton, leg_length, sole_points
+from motion_imitate.motion.feet import (
+    FootSkeleton,
+    build_foot_skeleton,
+    foot_joint_transforms,
+    leg_length,
+    sole_points,
+)
 from motion_imitate.motion.ground_contact import Gait, Grounding, SoleTracks, follow_ground
 from motion_imitate.motion.leg_ik import solve_legs
 from motion_imitate.motion.upright import turn_body
@@ -48,13 +53,13 @@ def retarget(
     """Apply the driver's pose to the source's shape. `source_body` and `source_camera` hold one frame, the photo's.
 
     `lean` turns bodies that stand upright in a level camera, as the driver's do, to the way in which the source's
-    stands. The floor stays level.
+    stands. The floor and the feet on it stay level.
     """
     legs = build_foot_skeleton(model)
     plan, stray = None, None
     for around, due in iter_motion_windows(runs, how.grounding.reach):
         plan = plan_retarget(around[:1], source_body, source_camera, model, legs, how, lean) if plan is None else plan
-        given = transfer_pose(around, source_body.shape, plan)
+        given = transfer_pose(around, source_body.shape, legs, plan)
         if how.ground:
             theirs, ours = soles_in_camera(legs, around), soles_in_camera(legs, given)
             ground = plan.driver_floor if plan.travel else theirs[..., 1].amax(1, keepdim=True)
@@ -78,7 +83,7 @@ class RetargetPlan:
     driver_floor: Float[Tensor, ""]  # camera y of the driver's lowest sole in the first frame
     floor: Float[Tensor, ""]  # the same for the source
     lens: Camera | None  # the source's camera; None keeps the driver's
-    lean: Float[Tensor, "3 3"] | None  # turns the driver's pose about the root
+    lean: Float[Tensor, "3 3"] | None  # turns the driver's pose above the feet
 
 
 def plan_retarget(
@@ -102,8 +107,8 @@ def plan_retarget(
     driver_leg, leg = float(leg_length(legs, first.body.shape)), float(leg_length(legs, body.shape))
     stride = size if copied else leg / driver_leg
     driver_floor = soles_in_camera(legs, first)[..., 1].max()
-    own = sole_height(legs, body.map(lambda t: t.to(start)), lean, how.grounding.high * leg)
-    floor = driver_floor * stride if copied else stand.to(own)[0, 1] - own
+    own = sole_points(legs, body.map(lambda t: t.to(start)))[..., 1]
+    floor = driver_floor * stride if copied else (stand.to(own)[0, 1] - own).max()
     travel, leash = (0.0, how.grounding.spot) if how.camera == "source" else (stride, how.grounding.leash)
     return RetargetPlan(
         Gait(driver_leg, stride, leash * leg),
@@ -117,16 +122,6 @@ def plan_retarget(
     )
 
 
-def sole_height(legs: FootSkeleton, body: Body, lean: Float[Tensor, "3 3"] | None, high: float) -> Float[Tensor, ""]:
-    """Height of the lowest sole above the root; of a leaning body, the mean of those that stand when it is upright."""
-    soles = sole_points(legs, body)[0]
-    if lean is None:
-        return soles[:, 1].min()
-    upright = sole_points(legs, turn_body(body, lean.mT))[0, :, 1]
-    bears = torch.exp(-(((upright - upright.min()) / high) ** 2))
-    return (bears * soles[:, 1]).sum() / bears.sum()
-
-
 def rest_height(model: BodyModel, shape: Float[Tensor, "1 S"]) -> Tensor:
     """Height in metres from sole to crown in the rest pose."""
     skin = model.skin
@@ -134,13 +129,22 @@ def rest_height(model: BodyModel, shape: Float[Tensor, "1 S"]) -> Tensor:
     return (rest.max() - rest.min()).to(shape)
 
 
-def transfer_pose(around: Motion, shape: Float[Tensor, "1 S"], plan: RetargetPlan) -> Motion:
+def transfer_pose(around: Motion, shape: Float[Tensor, "1 S"], legs: FootSkeleton, plan: RetargetPlan) -> Motion:
     """The driver's pose on the source's body, placed by the plan alone, without ground contact."""
     place = plan.stand + plan.travel * (around.camera.place - plan.start)
     lens = around.camera if plan.lens is None else plan.lens.map(lambda t: t.expand(len(around), -1))
-    body = around.body if plan.lean is None else turn_body(around.body, plan.lean)
+    body = around.body if plan.lean is None else turn_above_feet(legs, around.body, plan.lean)
     body = replace(body, shape=shape.to(body.shape).expand(len(around), -1))
     return replace(around, body=body, camera=replace(lens, place=place))
+
+
+def turn_above_feet(legs: FootSkeleton, body: Body, turn: Float[Tensor, "3 3"]) -> Body:
+    """Turn the body about its root, in camera space; the feet keep their orientation."""
+    turned = turn_body(body.map(lambda t: t.to(legs.rest)), turn)
+    before, after = (foot_joint_transforms(legs, x.map(lambda t: t.to(legs.rest)))[0] for x in (body, turned))
+    for ankle in legs.ankles:
+        turned.pose[:, legs.joints[ankle]] = after[:, legs.parents[ankle]].mT @ before[:, ankle]
+    return turned.map(lambda t: t.to(body.pose))
 
 
 def soles_in_camera(legs: FootSkeleton, motion: Motion) -> Float[Tensor, "B 4 3"]:
