@@ -2,8 +2,8 @@
 
 1. `portray` turns photos into a `Person`: a matte, a fitted body, an inpainted background, an avatar.
 2. `estimate_motion` yields the motion of the person in a clip. Stored motions and camera paths serve as well.
-3. `adapt_motion` smooths that motion and retargets it to the body of the person; `frame_motion` keeps them in the
-   picture.
+3. `adapt_motion` smooths that motion, turns it upright and retargets it to the body of the person; `frame_motion`
+   keeps them in the picture.
 4. `render_motion` poses the avatar and draws it over the backdrop; or lets a generator draw the posed body.
 
 `imitate` is steps 3 and 4.
@@ -35,6 +35,7 @@ from motion_imitate.motion.framing import Framing, frame_motion
 from motion_imitate.motion.outline import find_person_outline
 from motion_imitate.motion.retarget import Retarget, retarget
 from motion_imitate.motion.smooth import Smoothing, smooth
+from motion_imitate.motion.upright import UPRIGHT, photo_lean
 from motion_imitate.portray import AvatarAppearance, AvatarCorrections, Person
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Rasterizer, Source
@@ -79,8 +80,12 @@ def imitate(
 def adapt_motion(
     motion: Iterable[Motion], source: Source, model: BodyModel, how: Retarget = Retarget()
 ) -> Iterator[Motion]:
-    """Smooth a driver's motion and retarget it to the person of the first photo."""
-    return retarget(smooth(motion, DRIVER_SMOOTHING), source.body[:1], source.camera[:1], model, how)
+    """Smooth a driver's motion, turn it upright and retarget it to the person of the first photo."""
+    turn_upright = UPRIGHT["off" if how.camera == "copy" else how.upright]
+    upright, turned = turn_upright(smooth(motion, DRIVER_SMOOTHING), model)
+    body, camera = source.body[:1], source.camera[:1]
+    lean = photo_lean(body, camera, model) if turned else None
+    yield from retarget(upright, body, camera, model, how, lean)
 
 
 def framed_backdrop(person: Person, begun: Sequence[Padding] = ()) -> Backdrop:

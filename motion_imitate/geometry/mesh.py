@@ -68,3 +68,10 @@ def vertex_normals(at: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"]) -> Flo
     for corner in range(3):
         total.index_add_(1, faces[:, corner], normal)
     return torch.nn.functional.normalize(total, dim=-1)
+
+
+def volume_centroids(at: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "B 3"]:
+    """Centroids of the volume that a closed mesh encloses: the centre of mass at constant density."""
+    a, b, c = at[:, faces].unbind(2)
+    volume = (a * torch.linalg.cross(b, c)).sum(-1, keepdim=True)
+    return ((a + b + c) * volume).sum(1) / (4 * volume.sum(1))

@@ -143,12 +143,20 @@ def contact_weights(
     points: Float[Tensor, "M 4 3"], seconds: Float[Tensor, " M"], leg: float, how: Grounding
 ) -> tuple[Float[Tensor, "M 4"], Float[Tensor, "M 4"]]:
     """How surely each point (camera space) bears weight, 0 to 1, and its speed in leg lengths per second."""
-    _, slope = local_fit_weights(seconds, seconds, how.speed_reach, torch.ones_like(seconds), order=1)
-    speed = torch.einsum("nm,mki->nki", slope, points).norm(dim=-1) / leg
-    alone = ((seconds[None] - seconds[:, None]).abs() < how.speed_reach).sum(1) < 2
-    speed = torch.where(alone[:, None], torch.inf, speed)
+    speed = point_speeds(points, seconds, slice(len(seconds)), how.speed_reach) / leg
     height = (points[..., DOWN].amax(1, keepdim=True) - points[..., DOWN]) / leg
     return smooth_falloff(speed, how.stands) * torch.exp(-((height / how.high) ** 2)), speed
+
+
+def point_speeds(
+    points: Float[Tensor, "M K 3"], seconds: Float[Tensor, " M"], due: slice, reach: float
+) -> Float[Tensor, "N K"]:
+    """Speed of each point in the frames that are due; infinite where no other frame is within reach."""
+    at = seconds[due]
+    _, slope = local_fit_weights(seconds, at, reach, torch.ones_like(seconds), order=1)
+    speed = torch.einsum("nm,mki->nki", slope, points).norm(dim=-1)
+    alone = ((seconds[None] - at[:, None]).abs() < reach).sum(1) < 2
+    return torch.where(alone[:, None], torch.inf, speed)
 
 
 def smooth_falloff(x: Float[Tensor, "*n"], limits: tuple[float, float]) -> Float[Tensor, "*n"]:

@@ -117,21 +117,22 @@ def open_person_motion(
         motion: Iterator[Motion] = driven
         person = load(job.photos, job.longest, how, reporter)
         if job.video_start is None:
-            motion = adapt_motion(motion, person.source, person.model, choose_retarget(how))
+            motion = adapt_motion(motion, person.source, person.model, choose_retarget(how, estimation.live))
             if is_framed(how):
                 motion = frame_motion(motion, person.source, person.model, choose_framing(how, estimation))
         yield driver, person, motion
 
 
-def choose_retarget(how: ImitateOptions) -> Retarget:
+def choose_retarget(how: ImitateOptions, live: bool) -> Retarget:
     """Where and how large the person is; in the driving video as the driver, if not said otherwise."""
     default = IN_DRIVING_VIDEO if how.background == "driving" else Retarget()
-    return Retarget(camera=how.camera or default.camera, scale=how.scale or default.scale)
+    upright = "live" if live and how.upright == "auto" else how.upright
+    return Retarget(how.camera or default.camera, how.scale or default.scale, upright)
 
 
 def is_framed(how: ImitateOptions) -> bool:
     """Whether the window of the picture follows the person; not where the camera is the driver's."""
-    return how.frame == "fit" and choose_retarget(how).camera != "copy"
+    return how.frame == "fit" and choose_retarget(how, False).camera != "copy"
 
 
 def choose_framing(how: ImitateOptions, estimation: EstimationOptions) -> Framing:

@@ -26,6 +26,9 @@ class RenderOptions(PersonOptions):
     frame: Literal["fit", "photo"] = "fit"
     """The picture's window: fit moves and widens it where the person would leave the photo, whose background is
     continued; photo keeps the photo's. Where the driver's camera is copied, it is the driver's."""
+    upright: Literal["auto", "off"] = "auto"
+    """Whether the person stands upright on the photo's ground though the driver's camera is rolled or looks down or up.
+    The first seconds of standing show by how much; with hardly any, and with --camera copy, nothing is turned."""
     preview: Annotated[bool, Parameter(negative=())] = False
     """Render only the first three seconds, at low resolution."""
     side_by_side: Annotated[bool, Parameter(negative=())] = False
