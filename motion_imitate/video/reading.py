@@ -8,7 +8,7 @@ import av
 import numpy as np
 import torch
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpolation, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from motion_imitate.types import Frames
@@ -22,8 +22,8 @@ from motion_imitate.video.decoding import (
 )
 from motion_imitate.video.errors import Limits, ignore_warning, warn_once
 from motion_imitate.video.opening import OpenVideo, check_frame_size, open_video
+from motion_imitate.video.wide_colour import HDR_TRANSFERS, convert_to_bt709, needs_colour_table
 
-HDR_TRANSFERS = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
 COLOUR_MATRICES = {0, 1, 4, 5, 6, 7, 9}  # that can be converted; 2 is untagged, others are rare or broken
 BT709_MIN_LINES = 720  # lines; video without a known matrix is read as BT.709 from here on, below as BT.601
 RgbPicture = NDArray[np.uint8]  # [H, W, 3]
@@ -121,18 +121,16 @@ def to_rgb_array(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[i
     """Convert a frame to an upright RGB array of the given size; HDR is tone-mapped to BT.709."""
     turns = quarter_turns(frame)
     height, width = size[::-1] if turns % 2 else size
-    hdr = frame.color_trc in HDR_TRANSFERS
+    wide = needs_colour_table(frame.color_primaries, frame.color_trc)
     picture = reformatter.reformat(
         frame,
         width=width,
         height=height,
-        format="rgb24",
+        format="rgb48le" if wide else "rgb24",
         src_colorspace=source_colour_matrix(frame),
         interpolation=Interpolation.AREA if (height, width) != (frame.height, frame.width) else None,
-        dst_colorspace=Colorspace.ITU709 if hdr else None,
-        dst_color_trc=ColorTrc.BT709 if hdr else None,
-        dst_color_primaries=ColorPrimaries.BT709 if hdr else None,
     )
     plane = picture.planes[0]
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
-    return np.rot90(rows[:, : 3 * width].reshape(height, width, 3), turns)
+    rows = np.frombuffer(memoryview(plane), "<u2" if wide else np.uint8).reshape(height, -1)
+    rgb = rows[:, : 3 * width].reshape(height, width, 3)
+    return np.rot90(convert_to_bt709(rgb, frame.color_primaries, frame.color_trc) if wide else rgb, turns)
