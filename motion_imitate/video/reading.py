@@ -99,9 +99,18 @@ def convert_frames(
         yield check_timestamp_limit(now, clip, limits), picture
 
 
+def is_mirrored(frame: VideoFrame) -> bool:
+    """Whether players swap left and right of the stored frame before they rotate it."""
+    stored = frame.side_data.get("DISPLAYMATRIX")
+    if stored is None:
+        return False
+    across_x, across_y, _, down_x, down_y = np.frombuffer(memoryview(stored), "=i4").tolist()[:5]
+    return bool(across_x * down_y < across_y * down_x)
+
+
 def quarter_turns(frame: VideoFrame) -> int:
-    """Counterclockwise quarter turns that bring the stored frame upright."""
-    return round((frame.rotation or 0) / 90) % 4
+    """Counterclockwise quarter turns that bring the stored frame, mirrored if it is to be, upright."""
+    return round(((frame.rotation or 0) + 180 * is_mirrored(frame)) / 90) % 4
 
 
 def upright_frame_size(clip: OpenVideo, frame: VideoFrame) -> tuple[int, int]:
@@ -133,4 +142,5 @@ def to_rgb_array(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[i
     plane = picture.planes[0]
     rows = np.frombuffer(memoryview(plane), "<u2" if wide else np.uint8).reshape(height, -1)
     rgb = rows[:, : 3 * width].reshape(height, width, 3)
-    return np.rot90(convert_to_bt709(rgb, frame.color_primaries, frame.color_trc) if wide else rgb, turns)
+    seen = convert_to_bt709(rgb, frame.color_primaries, frame.color_trc) if wide else rgb
+    return np.rot90(seen[:, ::-1] if is_mirrored(frame) else seen, turns)
