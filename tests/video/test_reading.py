@@ -10,7 +10,19 @@ import numpy as np
 import pytest
 
 from motion_imitate.video import Limits, TooLarge, probe, read
-from tests.support.media import FILMS, RATE, UPRIGHT, corners, film, number, picture, repacked, watched, with_display_matrix, woven
+from tests.support.media import (
+    FILMS,
+    RATE,
+    UPRIGHT,
+    corners,
+    film,
+    number,
+    picture,
+    repacked,
+    watched,
+    with_display_matrix,
+    woven,
+)
 
 
 @pytest.fixture(scope="module")
