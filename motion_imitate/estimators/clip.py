@@ -140,8 +140,8 @@ def read_shots(pieces: Iterable[Frames | str], warn: Callable[[str], None]) -> I
 
 def join_into_runs(pieces: Iterator[Frames]) -> Iterator[Frames]:
     """Join pieces into runs of one shot each; the first two are shorter, so that the first results come sooner."""
-    counts = chain(FIRST_RUN_PIECES, repeat(DETECTION_RUN // READ_PIECE))
     for shot in iter_shots(pieces):
+        counts = chain(FIRST_RUN_PIECES, repeat(DETECTION_RUN // READ_PIECE))
         while some := list(islice(shot, next(counts))):
             yield cat_batched(some)
 
