@@ -17,7 +17,7 @@ SKETCH_SIDE = 48  # pixels
 SKETCH_BLUR = 15  # pixels of a sketch over which its local mean is taken
 FLAT_VARIANCE = 1e-4  # of a sketch without structure
 
-Sketch = Float[ndarray, "H W 3"]
+Sketch = Float[ndarray, "S S 3"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class CutThresholds:
     sure_level: float = 0.7  # of a cut into or out of fast motion
     sure_ratio: float = 2.0
     still: float = 1e-3  # a smaller difference is that of a repeated frame
+    repeats: int = 4  # most frames that are looked back over because they are repeated
 
 
 def mark_shots(runs: Iterable[Frames], how: CutThresholds = CutThresholds()) -> Iterator[Frames]:
@@ -56,12 +57,14 @@ def frame_differences(runs: Iterable[Frames], waiting: deque[Frames]) -> Iterato
 
 def find_cuts(differences: Iterator[float], how: CutThresholds) -> Iterator[bool]:
     """Whether a new shot starts at each frame. Knows the difference of one more frame."""
-    before, now = 0.0, next(differences, None)
+    recent, now = deque[float](maxlen=how.repeats), next(differences, None)
     while now is not None:
         after = next(differences, None)
+        before = next((one for one in reversed(recent) if one > how.still), 0.0)
         most = max(before, after or 0.0)
         yield (now > how.level and now > how.ratio * most) or (now > how.sure_level and now > how.sure_ratio * most)
-        before, now = (now if now > how.still else before), after
+        recent.append(now)
+        now = after
 
 
 def sketch_frame(picture: UInt8[ndarray, "H W 3"]) -> Sketch:

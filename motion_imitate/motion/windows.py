@@ -78,9 +78,14 @@ def interpolate_motions(a: Motion, b: Motion, part: Float[Tensor, " B"]) -> Moti
 
 
 def resample_motion(motion: Motion, seconds: Float[Tensor, " N"]) -> Motion:
-    """Resample the motion at other times; before the first and after the last frame the pose is held."""
+    """Resample the motion at other times; before the first and after the last frame the pose is held.
+
+    Between two shots the nearer frame is taken.
+    """
     wanted = seconds.to(motion.seconds).contiguous()
     after = torch.searchsorted(motion.seconds.contiguous(), wanted).clamp(1, max(len(motion) - 1, 1))
     a, b = motion[after - 1], motion[after.clamp(max=len(motion) - 1)]
     part = (wanted - a.seconds) / (b.seconds - a.seconds).clamp(min=torch.finfo(wanted.dtype).tiny)
-    return replace(interpolate_motions(a, b, part.clamp(0, 1).to(motion.body.pose)), seconds=wanted)
+    part = torch.where(a.shot == b.shot, part.clamp(0, 1), part.clamp(0, 1).round())
+    shot = torch.where(part < 1, a.shot, b.shot)
+    return replace(interpolate_motions(a, b, part.to(motion.body.pose)), seconds=wanted, shot=shot)
