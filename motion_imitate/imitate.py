@@ -11,7 +11,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, pairwise
 
@@ -36,10 +36,12 @@ from motion_imitate.motion.outline import find_person_outline
 from motion_imitate.motion.retarget import Retarget, retarget
 from motion_imitate.motion.smooth import Smoothing, smooth
 from motion_imitate.motion.upright import UPRIGHT, photo_lean
+from motion_imitate.motion.windows import iter_shots
 from motion_imitate.portray import AvatarAppearance, AvatarCorrections, Person
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Rasterizer, Source
 
+SHOT_START_REACH = 0.5  # metres from the place in the photo at which the person may stand after a cut
 DRIVER_SMOOTHING = Smoothing(reach=0.1)  # light smoothing: the result must not lag behind the driver
 
 
@@ -80,12 +82,27 @@ def imitate(
 def adapt_motion(
     motion: Iterable[Motion], source: Source, model: BodyModel, how: Retarget = Retarget()
 ) -> Iterator[Motion]:
-    """Smooth a driver's motion, turn it upright and retarget it to the person of the first photo."""
+    """Smooth a driver's motion, turn it upright and retarget it to the person of the first photo, each shot for itself.
+
+    With the smooth camera a later shot starts near where the one before ended.
+    """
     turn_upright = UPRIGHT["off" if how.camera == "copy" else how.upright]
-    upright, turned = turn_upright(smooth(motion, DRIVER_SMOOTHING), model)
     body, camera = source.body[:1], source.camera[:1]
-    lean = photo_lean(body, camera, model) if turned else None
-    yield from retarget(upright, body, camera, model, how, lean)
+    for shot in iter_shots(motion):
+        upright, turned = turn_upright(smooth(shot, DRIVER_SMOOTHING), model)
+        lean = photo_lean(body, camera, model) if turned else None
+        run = None
+        for run in retarget(upright, body, camera, model, how, lean):
+            yield run
+        if run is not None and how.camera == "smooth" and how.scale == "keep":
+            camera = move_camera_start(source.camera[:1], run.camera[-1:])
+
+
+def move_camera_start(photo: Camera, last: Camera) -> Camera:
+    """The photo's camera, with the person moved level towards where they stood last, by SHOT_START_REACH at most."""
+    away = (last.place - photo.place).to(photo.place) * photo.place.new_tensor([1.0, 0, 1])
+    far = away.norm(dim=1, keepdim=True) / SHOT_START_REACH
+    return replace(photo, place=photo.place + away / far.clamp(min=1))
 
 
 def framed_backdrop(person: Person, begun: Sequence[Padding] = ()) -> Backdrop:

@@ -60,12 +60,25 @@ def cat_batched(parts: Sequence[BatchedT]) -> BatchedT:
     return replace(first, **joined)
 
 
+ONE_SHOT = torch.empty(0, dtype=torch.int64)  # stands for zeros
+
+
+def fill_shot_numbers(item: "Frames | Sighting | Motion") -> None:
+    """Number every frame 0 where no shots are given."""
+    if len(item.shot) != len(item.seconds):
+        object.__setattr__(item, "shot", torch.zeros_like(item.seconds, dtype=torch.int64))
+
+
 @dataclass(frozen=True)
 class Frames(Batched):
     """Consecutive video frames on the CPU. Four channels are RGB and straight (not premultiplied) alpha."""
 
     data: UInt8[Tensor, "T C H W"]
     seconds: Float[Tensor, " T"]
+    shot: Int[Tensor, " T"] = ONE_SHOT  # grows by one at each cut
+
+    def __post_init__(self) -> None:
+        fill_shot_numbers(self)
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,10 @@ class Sighting(Batched):
     crop: Float[Tensor, "T 2 3"]  # affine map from the mask's image points to the frame's
     mask: UInt8[Tensor, "T M M"]  # 0 to 255: probability of the person
     seconds: Float[Tensor, " T"]
+    shot: Int[Tensor, " T"] = ONE_SHOT  # of the frames
+
+    def __post_init__(self) -> None:
+        fill_shot_numbers(self)
 
 
 @dataclass(frozen=True)
@@ -112,6 +129,10 @@ class Motion(Batched):
     camera: Camera
     confidence: Float[Tensor, " B"]  # 1: certain; 0: not seen, the pose is held or interpolated
     seconds: Float[Tensor, " B"]
+    shot: Int[Tensor, " B"] = ONE_SHOT  # of the driver's clip
+
+    def __post_init__(self) -> None:
+        fill_shot_numbers(self)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """A body looked at through a camera, and a person drawn as it goes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -11,11 +13,13 @@ from motion_imitate.generators.corrections import CorrectionNetworks
 from motion_imitate.geometry.camera import crop_camera, crop_window_around, default_intrinsics, project_points
 from motion_imitate.geometry.raster import RASTERIZERS, rasterize
 from motion_imitate.geometry.view import view_of_body
-from motion_imitate.imitate import FrameRenderer
+from motion_imitate.imitate import SHOT_START_REACH, FrameRenderer, adapt_motion
+from motion_imitate.motion.retarget import Retarget
 from motion_imitate.portray import AvatarAppearance, Person, make_person
-from motion_imitate.types import Body, Camera, Drawn, Frames, Motion, cat_batched
+from motion_imitate.types import Body, Camera, Drawn, Frames, Motion, Source, cat_batched
 from tests.support import painted
 from tests.support.box_body import NAMES, BoxBody
+from tests.support.walk import walk
 
 MODEL = BoxBody()
 SIZE = (120, 100)
@@ -103,6 +107,37 @@ def test_each_frame_drawn_alone_is_the_frame_drawn_in_a_run(render):
     for t in range(3):
         alone = render((Frames(ground[t : t + 1], motion.seconds[t : t + 1]), motion[t : t + 1]))
         assert torch.equal(alone.data[0], run.data[t])
+
+
+def adapted(runs, how=Retarget()):
+    body, camera = standing(1)
+    blank = torch.zeros(1, 3, *SIZE)
+    photo = Source(blank, blank[:, :1], blank, body, camera, view_of_body(MODEL, rasterize, body, camera, SIZE))
+    return cat_batched(list(adapt_motion(runs, photo, MODEL, how)))
+
+
+@pytest.mark.parametrize("length", [7, 60])
+def test_each_shot_is_adapted_as_if_it_were_alone(length):
+    """But for where the person starts: near where they stood last, and near their place in the photo."""
+    one, other = walk(torch.arange(30) / 30)[0], walk(torch.arange(1, 31) / 20, -1.2, (1.0, 0.4, 3.0))[0]
+    joined = cat_batched([one, replace(other, seconds=other.seconds + 1, shot=other.shot + 1)])
+    seen = adapted([joined[k : k + length] for k in range(0, 60, length)])
+    alone = adapted([one]), adapted([other])
+    assert_close(seen.body.pose, torch.cat([part.body.pose for part in alone]), atol=1e-5, rtol=0)
+    assert_close(seen.camera.place[:30], alone[0].camera.place, atol=1e-5, rtol=0)
+    moved = seen.camera.place[30:] - alone[1].camera.place
+    assert_close(moved, moved[:1].expand(30, 3), atol=1e-5, rtol=0)
+    stood = alone[0].camera.place[-1] - alone[0].camera.place[0]
+    assert stood.norm() > SHOT_START_REACH  # they walked farther
+    assert_close(moved[0, [0, 2]], stood[[0, 2]] * (SHOT_START_REACH / stood[[0, 2]].norm()), atol=0.03, rtol=0)
+    assert abs(float(moved[0, 1])) < 1e-5
+
+
+@pytest.mark.parametrize("how", [Retarget(camera="source"), Retarget(camera="copy"), Retarget(scale="match")])
+def test_elsewhere_a_shot_starts_where_it_would_alone(how):
+    one, other = walk(torch.arange(30) / 30)[0], walk(torch.arange(1, 31) / 20, -1.2, (1.0, 0.4, 3.0))[0]
+    joined = cat_batched([one, replace(other, seconds=other.seconds + 1, shot=other.shot + 1)])
+    assert_close(adapted([joined], how).camera.place[30:], adapted([other], how).camera.place, atol=1e-5, rtol=0)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,9 @@ from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.follow import follow_person
 from motion_imitate.estimators.landmarks import LandmarkEstimator
 from motion_imitate.estimators.quality import LIVE_FITTING, QUALITIES
+from motion_imitate.estimators.shots import mark_shots
 from motion_imitate.motion.smooth import smooth_live
+from motion_imitate.motion.windows import iter_shots
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import BodyModel, Frames, Motion, Sighting, cat_batched
 from motion_imitate.video import VideoError, VideoInfo, probe, read
@@ -104,7 +106,9 @@ def track_person(clip: OpenedClip) -> Iterator[Sighting]:
     runner = clip.runner
     with (
         closing(runner.source(frames)) as pieces,
-        closing(runner.prefetch(join_into_runs(forward_warnings(pieces, clip.warn)), 1, low_priority=True)) as runs,
+        closing(
+            runner.prefetch(join_into_runs(mark_shots(forward_warnings(pieces, clip.warn))), 1, low_priority=True)
+        ) as runs,
         closing(runner.stage(partial(LandmarkEstimator, how), runs, clip.how.workers, low_priority=True)) as people,
     ):
         yield from clip.follow(people, clip.how.person)
@@ -129,22 +133,49 @@ def forward_warnings(pieces: Iterable[Frames | str], warn: Callable[[str], None]
             yield piece
 
 
+def read_shots(pieces: Iterable[Frames | str], warn: Callable[[str], None]) -> Iterator[Frames]:
+    """Runs of one shot each, of what `read_with_warnings` yields."""
+    return join_into_runs(mark_shots(forward_warnings(pieces, warn)))
+
+
 def join_into_runs(pieces: Iterator[Frames]) -> Iterator[Frames]:
-    """Join pieces into runs; the first two are shorter, so that the first results come sooner."""
-    for count in chain(FIRST_RUN_PIECES, repeat(DETECTION_RUN // READ_PIECE)):
-        if not (some := list(islice(pieces, count))):
-            return
-        yield cat_batched(some)
+    """Join pieces into runs of one shot each; the first two are shorter, so that the first results come sooner."""
+    for shot in iter_shots(pieces):
+        counts = chain(FIRST_RUN_PIECES, repeat(DETECTION_RUN // READ_PIECE))
+        while some := list(islice(shot, next(counts))):
+            yield cat_batched(some)
 
 
 def fit_motion(clip: OpenedClip, seen: Iterable[Sighting], model: BodyModel) -> Iterator[Motion]:
     """Fit the body and yield the motion in pieces; raises at the end if nobody was found."""
     somebody = False
-    for piece in fit_in_pieces(clip, seen, model):
+    for piece in fit_shots(clip, seen, model):
         somebody = somebody or bool((piece.confidence > 0).any())
         yield piece
     if not somebody:
         raise NobodyInClip(f"nobody is seen in {clip.info.path}; give a clip that shows most of a person's body")
+
+
+def fit_shots(clip: OpenedClip, seen: Iterable[Sighting], model: BodyModel) -> Iterator[Motion]:
+    """Fit each shot for itself. Until the person is seen in it, the last pose of the shots before is held."""
+    last: Motion | None = None
+    for shot in iter_shots(seen):
+        held = last
+        for piece in fit_in_pieces(clip, shot, model):
+            there = (piece.confidence > 0).nonzero()[:, 0]
+            if held is not None:
+                piece = hold_pose(piece, held, int(there[0]) if len(there) else len(piece))
+            if len(there):
+                last, held = piece[there[-1:]], None
+            yield piece
+
+
+def hold_pose(piece: Motion, held: Motion, until: int) -> Motion:
+    """The motion with one frame's pose and place in the frames before `until`."""
+    start = piece[:until]
+    pose = held[torch.zeros(until, dtype=torch.int64)]
+    frozen = replace(pose, confidence=start.confidence, seconds=start.seconds, shot=start.shot)
+    return cat_batched([frozen, piece[until:]])
 
 
 def fit_in_pieces(clip: OpenedClip, seen: Iterable[Sighting], model: BodyModel) -> Iterator[Motion]:

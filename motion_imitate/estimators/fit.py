@@ -109,7 +109,7 @@ def fit_window(
     sure = fit_confidence(fitter, state[given], shape, seen[given])
     measured = known.measured or int(there.sum()) >= how.measure
     told = WindowCarry(shape, measured, state[slice(max(0, end - ANCHOR_FRAMES), end)])
-    return Motion(body, placed, sure, window.seconds[given]), told
+    return Motion(body, placed, sure, window.seconds[given], window.shot[given]), told
 
 
 def fit_visible_frames(

@@ -42,15 +42,20 @@ def follow_person(
     """One person's sightings, one per run: the largest, left, right or `who`-th from the left when people first appear.
 
     A run without the person has score 0 and holds their last landmarks. After more than `coast` seconds, a new person
-    of about the same size is taken for them, since people return and videos are cut.
+    of about the same size is taken for them, since people return. After a cut the person is chosen anew: the largest
+    if there is no `who`-th. A run must lie in one shot.
     """
     known: list[KnownPerson] = []
-    wanted, held = -1, None
+    wanted, held, shot = -1, None, None
     for run in runs:
+        if shot is not None and int(run[0].shot[0]) != shot:
+            known, wanted = [], -1
+        shot = int(run[0].shot[0])
         people = [seen for seen in run if bool((seen.score > 0).any())]
         links = match_people(known, people, how)
         if wanted < 0 and people:
-            wanted = choose_person(people, who)
+            later = held is not None and isinstance(who, int) and who > len(people)
+            wanted = choose_person(people, "largest" if later else who)
             links = {i: i for i in range(len(people))}
         elif wanted >= 0 and wanted not in links:
             links |= match_returned_person(known, wanted, people, links, how)
@@ -165,4 +170,4 @@ def absent_sighting(run: Sighting, held: Sighting | None) -> Sighting:
     if held is None:
         return run
     last = (held.score > 0).nonzero()[-1].expand(len(run))
-    return replace(held[last], score=torch.zeros_like(run.score), seconds=run.seconds)
+    return replace(held[last], score=torch.zeros_like(run.score), seconds=run.seconds, shot=run.shot)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -61,7 +61,7 @@ class LandmarkEstimator:
             sighting_from_track(trail, rows, frames.seconds, size)
             for trail in sorted(found, key=track_prominence, reverse=True)
         ]
-        return seen or [empty_sighting(frames.seconds)]
+        return [replace(one, shot=frames.shot) for one in seen or [empty_sighting(frames.seconds)]]
 
     def search(self, image: RgbImage) -> list[PersonCandidate]:
         """People detected in an image."""

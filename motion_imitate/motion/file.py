@@ -2,7 +2,7 @@
 
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,12 @@ ARRAY_LAYOUT: dict[
     "moving": ("iu", ("M",)),
     "rotations": ("iuf", ("T", "M", 4)),
     "keypoints": ("iuf", ("T", "K", 3)),
+    "shot": ("iu", ("T",)),
 }
 MOTION_RATE_RANGE = (0.001, 10_000)
 METRIC_ARRAYS = ("focal", "centre", "place", "shape")
 MAX_METRIC_VALUE = 1e6  # maximum magnitude of those
-OPTIONAL_ARRAYS = ("title", "origin", "keypoints")
+OPTIONAL_ARRAYS = ("title", "origin", "keypoints", "shot")
 
 DISK_ARRAY_NAMES = ("rotations", "keypoints")  # kept on disk, not in memory
 MotionArrays = dict[str, Any]  # numpy arrays, or DiskArray
@@ -126,6 +127,7 @@ def pack_motion_run(run: Motion, about: MotionHeader, turns: DiskArray) -> RunAr
     return {
         "seconds": run.seconds.detach().cpu().numpy(),  # at its own precision
         "confidence": to_float32_array(run.confidence),
+        "shot": run.shot.detach().cpu().numpy(),
         "shape": to_float32_array(run.body.shape),
         **{name: to_float32_array(value) for name, value in metric.items()},
     }
@@ -134,6 +136,8 @@ def pack_motion_run(run: Motion, about: MotionHeader, turns: DiskArray) -> RunAr
 def assemble_motion_arrays(runs: Sequence[RunArrays], turns: DiskArray, about: MotionHeader) -> MotionArrays:
     """Assemble the file's arrays from all runs. Joints that never move are stored once, and so are constant rows."""
     rows = {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
+    if not rows["shot"].any():
+        del rows["shot"]
     first, rotations = turns[:1], DiskArray()
     ever = np.zeros(turns.shape[1], bool)
     for some in iter_row_chunks(turns):
@@ -346,4 +350,6 @@ def read_motion_rows(arrays: MotionArrays, rows: slice) -> Motion:
     seconds = seconds.astype(np.float32 if seconds.dtype.itemsize < 8 else np.float64)
     camera = Camera(tensor("focal"), tensor("centre"), tensor("place"))
     body = Body(quaternion_to_matrix(torch.from_numpy(pose)).float(), tensor("shape"))
-    return Motion(body, camera, tensor("confidence"), torch.from_numpy(seconds))
+    motion = Motion(body, camera, tensor("confidence"), torch.from_numpy(seconds))
+    shot = arrays.get("shot")
+    return motion if shot is None else replace(motion, shot=torch.from_numpy(shot[rows].astype(np.int64)))

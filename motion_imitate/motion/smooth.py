@@ -91,7 +91,7 @@ def bridge_frame(now: Motion, last: Motion | None, following: Motion | None, rea
     """Interpolate an unseen frame between its seen neighbours, or hold the only one there is."""
     if last is None or following is None:
         known = last or following or now
-        return replace(known, confidence=now.confidence, seconds=now.seconds)
+        return replace(known, confidence=now.confidence, seconds=now.seconds, shot=now.shot)
     start = torch.maximum(last.seconds, following.seconds - reach)
     part = (now.seconds - start) / (following.seconds - start)
     return replace(

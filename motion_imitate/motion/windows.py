@@ -1,16 +1,33 @@
-"""Sliding time windows over a stream of runs, and interpolation in time."""
+"""Shots and sliding time windows of a stream of runs, and interpolation in time."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import groupby, pairwise
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from motion_imitate.geometry.rotations import interpolate_rotations
-from motion_imitate.types import Body, Camera, Motion, cat_batched
+from motion_imitate.types import Body, Camera, Frames, Motion, Sighting, cat_batched
+
+InShots = TypeVar("InShots", Frames, Sighting, Motion)
 
 FIT_RIDGE = 1e-9  # regularizes a fit to fewer frames than it has coefficients
+
+
+def iter_shots(runs: Iterable[InShots]) -> Iterator[Iterator[InShots]]:
+    """The runs of each shot. Each shot must be taken before the next one."""
+    pieces = (piece for run in runs for piece in split_at_cuts(run))
+    return (shot for _, shot in groupby(pieces, lambda piece: int(piece.shot[0])))
+
+
+def split_at_cuts(run: InShots) -> Iterator[InShots]:
+    """The parts of a run that lie in one shot each."""
+    if len(run):
+        starts = [0, *(int(t) + 1 for t in run.shot.diff().nonzero()[:, 0]), len(run)]
+        yield from (run[start:stop] for start, stop in pairwise(starts))
 
 
 def iter_motion_windows(runs: Iterable[Motion], reach: float) -> Iterator[tuple[Motion, slice]]:
@@ -57,13 +74,18 @@ def interpolate_motions(a: Motion, b: Motion, part: Float[Tensor, " B"]) -> Moti
 
     body = Body(interpolate_rotations(a.body.pose, b.body.pose, part[:, None]), line(a.body.shape, b.body.shape))
     camera = Camera(*(line(getattr(a.camera, k), getattr(b.camera, k)) for k in ("focal", "centre", "place")))
-    return Motion(body, camera, line(a.confidence, b.confidence), line(a.seconds, b.seconds))
+    return Motion(body, camera, line(a.confidence, b.confidence), line(a.seconds, b.seconds), a.shot)
 
 
 def resample_motion(motion: Motion, seconds: Float[Tensor, " N"]) -> Motion:
-    """Resample the motion at other times; before the first and after the last frame the pose is held."""
+    """Resample the motion at other times; before the first and after the last frame the pose is held.
+
+    Between two shots the nearer frame is taken.
+    """
     wanted = seconds.to(motion.seconds).contiguous()
     after = torch.searchsorted(motion.seconds.contiguous(), wanted).clamp(1, max(len(motion) - 1, 1))
     a, b = motion[after - 1], motion[after.clamp(max=len(motion) - 1)]
     part = (wanted - a.seconds) / (b.seconds - a.seconds).clamp(min=torch.finfo(wanted.dtype).tiny)
-    return replace(interpolate_motions(a, b, part.clamp(0, 1).to(motion.body.pose)), seconds=wanted)
+    part = torch.where(a.shot == b.shot, part.clamp(0, 1), part.clamp(0, 1).round())
+    shot = torch.where(part < 1, a.shot, b.shot)
+    return replace(interpolate_motions(a, b, part.to(motion.body.pose)), seconds=wanted, shot=shot)

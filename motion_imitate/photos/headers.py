@@ -1,46 +1,31 @@
 """Read an image's header before decoding it: a small file can hold a very large image.
 
-Pillow is not used: it refuses PNGs with a damaged text chunk and TIFFs of floats, which OpenCV decodes, and allocates a
-WebP's canvas when it opens the file.
+Pillow is used for HEIC and AVIF alone: it refuses PNGs with a damaged text chunk and TIFFs of floats, which OpenCV
+decodes, and allocates a WebP's canvas when it opens the file.
 """
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
+from motion_imitate.photos.colour_profile import unpack_png_profile
+from motion_imitate.photos.heif import read_heif_header, still_image_kind
+from motion_imitate.photos.image_header import ImageBytes, ImageHeader
+
 JPEG_FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG markers of a frame header, which holds the size
 JPEG_PROGRESSIVE_MARKERS = {0xC2, 0xC6, 0xCA, 0xCE}  # those of progressive JPEGs, which are decoded whole in memory
 JPEG_BARE_MARKERS = {0x01, *range(0xD0, 0xD8)}  # markers without a segment
-SCAN, EXIF = 0xDA, 0xE1
+SCAN, EXIF, PROFILE = 0xDA, 0xE1, 0xE2
 WEBP_BYTES_PER_PIXEL = 4  # that the decoder allocates
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 4, 6: 4}  # by PNG colour type, as OpenCV decodes them
 VIDEO_SIGNATURES = (b"\x1aE\xdf\xa3", b"FLV", b"OggS", b"\0\0\1\xba", b"\0\0\1\xb3", b"GIF8", b"0&\xb2u")
-STILL_IMAGE_BRANDS = (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"avif", b"avis")  # still images in an ISO container
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, ORIENTATION, SAMPLES, TILE_WIDTH, TILE_HEIGHT = 256, 257, 258, 262, 274, 277, 322, 323
-
-ImageBytes = bytes | mmap
 
 
 class NotAPicture(ValueError):
     """The file is not an image that can be read, or it is damaged."""
-
-
-@dataclass(frozen=True)
-class ImageHeader:
-    """What an image's header says, and the memory that decoding takes."""
-
-    kind: str
-    height: int  # as stored
-    width: int
-    channels: int = 3  # expected, once decoded
-    depth: int = 1  # bytes per sample
-    orientation: int = 1  # Exif orientation; 1 is upright
-    held: int | float = 0  # minimum bytes per pixel during decoding
-    plain: bool = True  # samples are grey, RGB or RGBA
-    whole: bool = True  # the end of the file is present
 
 
 def map_image_file(path: Path) -> mmap:
@@ -61,22 +46,23 @@ def map_image_file(path: Path) -> mmap:
 
 
 def read_image_header(path: Path, data: ImageBytes) -> ImageHeader:
-    """Parse the header of a PNG, JPEG, WebP, TIFF or BMP; raises NotAPicture for anything else."""
+    """Parse the header of a PNG, JPEG, HEIC, AVIF, WebP, TIFF or BMP; raises NotAPicture for anything else."""
     try:
-        head = next((read(data) for begins, read in HEADER_READERS.items() if data[: len(begins)] == begins), None)
+        readers = (read for begins, read in HEADER_READERS.items() if data[: len(begins)] == begins)
+        head = next(readers, read_heif_header)(data)
     except (struct.error, IndexError, ValueError):  # truncated header
         head = None
     if head is not None and min(head.height, head.width) > 0:
         return head
     if is_video(data):
         raise NotAPicture(f"{path} is a video; give a photo")
-    raise NotAPicture(f"{path} is not a PNG, JPEG, WebP, TIFF or BMP image; save it as PNG or JPEG")
+    raise NotAPicture(f"{path} is not a PNG, JPEG, HEIC, AVIF, WebP, TIFF or BMP image; save it as PNG or JPEG")
 
 
 def is_video(data: ImageBytes) -> bool:
     """Whether the first bytes are those of a video container."""
     if data[4:8] == b"ftyp":
-        return data[8:12] not in STILL_IMAGE_BRANDS
+        return still_image_kind(data) is None
     ts = len(data) > 376 and data[0] == data[188] == data[376] == 0x47
     avi = data[:4] == b"RIFF" and data[8:12] == b"AVI "
     return ts or avi or data[4:8] in (b"moov", b"mdat", b"wide") or data[:4].startswith(VIDEO_SIGNATURES)
@@ -84,8 +70,10 @@ def is_video(data: ImageBytes) -> bool:
 
 def read_jpeg_header(data: ImageBytes) -> ImageHeader | None:
     """Size, orientation and decoding memory from a JPEG's markers; None if it has no frame header."""
-    orientation = 1
+    orientation, profile = 1, dict[int, bytes]()
     for marker, at, length in jpeg_segments(data):
+        if marker == PROFILE and data[at : at + 12] == b"ICC_PROFILE\0":
+            profile[data[at + 12]] = data[at + 14 : at + length]
         if marker == EXIF and data[at : at + 6] == b"Exif\0\0":
             orientation = exif_orientation(data[at + 6 : at + length])
         if marker in JPEG_FRAME_MARKERS:
@@ -96,7 +84,8 @@ def read_jpeg_header(data: ImageBytes) -> ImageHeader | None:
                 else 0
             )
             whole = data.find(b"\xff\xd9", at) > 0
-            return ImageHeader("JPEG", height, width, 3, 1, orientation, held, whole=whole)
+            icc = b"".join(part for _, part in sorted(profile.items()))
+            return ImageHeader("JPEG", height, width, 3, 1, orientation, held, whole=whole, profile=icc)
     return None
 
 
@@ -128,9 +117,17 @@ def read_png_header(data: ImageBytes) -> ImageHeader:
     at, length = found.get(b"eXIf", (0, 0))
     channels = 4 if b"tRNS" in found and colour == 3 else PNG_CHANNELS.get(colour, 4)
     depth = 2 if bits == 16 else 1
-    whole = b"IEND" in found
+    icc_at, icc_length = found.get(b"iCCP", (0, 0))
     return ImageHeader(
-        "PNG", height, width, channels, depth, exif_orientation(data[at : at + length]), channels * depth, whole=whole
+        "PNG",
+        height,
+        width,
+        channels,
+        depth,
+        exif_orientation(data[at : at + length]),
+        channels * depth,
+        whole=b"IEND" in found,
+        profile=unpack_png_profile(data[icc_at : icc_at + icc_length]),
     )
 
 
@@ -156,7 +153,7 @@ def read_webp_header(data: ImageBytes) -> ImageHeader | None:
     """Size and orientation from a WebP's chunks; None if the RIFF file is not WebP."""
     if data[8:12] != b"WEBP":
         return None
-    sizes, orientation = [(0, 0)], 1
+    sizes, orientation, profile = [(0, 0)], 1, b""
     for name, at, length in riff_chunks(data):
         body = data[at : at + 10]
         if name == b"VP8X":
@@ -169,10 +166,11 @@ def read_webp_header(data: ImageBytes) -> ImageHeader | None:
             sizes.append((height & 0x3FFF, width & 0x3FFF))
         elif name == b"EXIF":
             orientation = exif_orientation(data[at : at + length].removeprefix(b"Exif\0\0"))
+        elif name == b"ICCP":
+            profile = data[at : at + length]
     height, width = max(sizes, key=lambda size: size[0] * size[1])
-    return ImageHeader(
-        "WebP", height, width, 4 if data[12:16] != b"VP8 " else 3, 1, orientation, held=WEBP_BYTES_PER_PIXEL
-    )
+    channels = 4 if data[12:16] != b"VP8 " else 3
+    return ImageHeader("WebP", height, width, channels, 1, orientation, held=WEBP_BYTES_PER_PIXEL, profile=profile)
 
 
 def read_tiff_header(data: ImageBytes) -> ImageHeader:

@@ -12,14 +12,10 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from motion_imitate.photos.headers import (
-    ImageBytes,
-    ImageHeader,
-    NotAPicture,
-    map_image_file,
-    read_image_header,
-    reset_tiff_orientation,
-)
+from motion_imitate.photos.colour_profile import convert_to_srgb
+from motion_imitate.photos.headers import NotAPicture, map_image_file, read_image_header, reset_tiff_orientation
+from motion_imitate.photos.heif import decode_heif
+from motion_imitate.photos.image_header import ImageBytes, ImageHeader
 from motion_imitate.quiet_stderr import quiet_stderr
 
 __all__ = ["DecodedPhoto", "NotAPicture", "read_photo", "stored_photo_size", "upright_photo_size"]
@@ -47,7 +43,8 @@ def read_photo(path: Path, longest: int) -> DecodedPhoto:
     with map_image_file(path) as data:
         head = check_photo_header(path, data)
         stored = decode_photo(path, data, head, longest)
-    seen = apply_orientation(shrink_photo(stored, scaled_photo_size(head, longest)), head.orientation)
+    shown = convert_to_srgb(shrink_photo(stored, scaled_photo_size(head, longest)), head.profile)
+    seen = apply_orientation(shown, head.orientation)
     held = torch.from_numpy(seen.transpose(2, 0, 1).copy())
     return DecodedPhoto(held[:3], held[3:] if len(held) == 4 else None)
 
@@ -96,6 +93,16 @@ def decode_photo(path: Path, data: mmap, head: ImageHeader, longest: int) -> Pix
 
     A JPEG is decoded at the smallest scale that still suffices for `longest`.
     """
+    pixels = decode_heif(data, head) if head.kind in ("HEIC", "AVIF") else decode_by_opencv(path, data, head, longest)
+    if pixels is None:
+        raise damaged_photo_error(path, head)
+    if pixels.dtype.name not in WHITE_LEVELS:
+        raise NotAPicture(f"{path} has samples of type {pixels.dtype}; save it with 8 or 16 bits per channel")
+    return pixels
+
+
+def decode_by_opencv(path: Path, data: mmap, head: ImageHeader, longest: int) -> PixelArray | None:
+    """As `decode_photo`, for all but HEIC and AVIF; None if the file is damaged."""
     flags = cv2.IMREAD_UNCHANGED if head.plain else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     if head.kind == "JPEG":
         flags = jpeg_reduction_flag(head, longest) | cv2.IMREAD_IGNORE_ORIENTATION
@@ -105,16 +112,10 @@ def decode_photo(path: Path, data: mmap, head: ImageHeader, longest: int) -> Pix
     try:
         with quiet_stderr(b""):
             if head.kind == "JPEG" or lies or head.height * head.width * head.held < MAX_COPIED_BYTES:
-                pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-            else:
-                pixels = cv2.imread(str(path), allocate_photo_buffer(head), flags)
+                return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            return cv2.imread(str(path), allocate_photo_buffer(head), flags)
     except (cv2.error, MemoryError):
-        pixels = None
-    if pixels is None:
-        raise damaged_photo_error(path, head)
-    if pixels.dtype.name not in WHITE_LEVELS:
-        raise NotAPicture(f"{path} has samples of type {pixels.dtype}; save it with 8 or 16 bits per channel")
-    return pixels
+        return None
 
 
 def allocate_photo_buffer(head: ImageHeader) -> PixelArray:

@@ -7,7 +7,8 @@ from pathlib import Path
 from motion_imitate.video.decoding import DecodeTally, check_decode_result, decode_frames
 from motion_imitate.video.errors import Limits, ignore_warning
 from motion_imitate.video.opening import claimed_duration, decodable_streams, open_video
-from motion_imitate.video.reading import HDR_TRANSFERS, quarter_turns, upright_frame_size
+from motion_imitate.video.reading import quarter_turns, upright_frame_size
+from motion_imitate.video.wide_colour import HDR_TRANSFERS
 
 
 @dataclass(frozen=True)

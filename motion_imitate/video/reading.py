@@ -7,8 +7,9 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
+from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpolation, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from motion_imitate.types import Frames
@@ -22,8 +23,8 @@ from motion_imitate.video.decoding import (
 )
 from motion_imitate.video.errors import Limits, ignore_warning, warn_once
 from motion_imitate.video.opening import OpenVideo, check_frame_size, open_video
+from motion_imitate.video.wide_colour import HDR_TRANSFERS, convert_to_bt709, needs_colour_table
 
-HDR_TRANSFERS = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
 COLOUR_MATRICES = {0, 1, 4, 5, 6, 7, 9}  # that can be converted; 2 is untagged, others are rare or broken
 BT709_MIN_LINES = 720  # lines; video without a known matrix is read as BT.709 from here on, below as BT.601
 RgbPicture = NDArray[np.uint8]  # [H, W, 3]
@@ -99,9 +100,18 @@ def convert_frames(
         yield check_timestamp_limit(now, clip, limits), picture
 
 
+def is_mirrored(frame: VideoFrame) -> bool:
+    """Whether players swap left and right of the stored frame before they rotate it."""
+    stored = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(stored, SideData):
+        return False
+    across_x, across_y, _, down_x, down_y = np.frombuffer(bytes(stored), "=i4")[:5].tolist()
+    return bool(across_x * down_y < across_y * down_x)
+
+
 def quarter_turns(frame: VideoFrame) -> int:
-    """Counterclockwise quarter turns that bring the stored frame upright."""
-    return round((frame.rotation or 0) / 90) % 4
+    """Counterclockwise quarter turns that bring the stored frame, mirrored if it is to be, upright."""
+    return round(((frame.rotation or 0) + 180 * is_mirrored(frame)) / 90) % 4
 
 
 def upright_frame_size(clip: OpenVideo, frame: VideoFrame) -> tuple[int, int]:
@@ -121,18 +131,17 @@ def to_rgb_array(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[i
     """Convert a frame to an upright RGB array of the given size; HDR is tone-mapped to BT.709."""
     turns = quarter_turns(frame)
     height, width = size[::-1] if turns % 2 else size
-    hdr = frame.color_trc in HDR_TRANSFERS
+    wide = needs_colour_table(frame.color_primaries, frame.color_trc)
     picture = reformatter.reformat(
         frame,
         width=width,
         height=height,
-        format="rgb24",
+        format="rgb48le" if wide else "rgb24",
         src_colorspace=source_colour_matrix(frame),
         interpolation=Interpolation.AREA if (height, width) != (frame.height, frame.width) else None,
-        dst_colorspace=Colorspace.ITU709 if hdr else None,
-        dst_color_trc=ColorTrc.BT709 if hdr else None,
-        dst_color_primaries=ColorPrimaries.BT709 if hdr else None,
     )
     plane = picture.planes[0]
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
-    return np.rot90(rows[:, : 3 * width].reshape(height, width, 3), turns)
+    rows = np.frombuffer(memoryview(plane), "<u2" if wide else np.uint8).reshape(height, -1)
+    rgb = rows[:, : 3 * width].reshape(height, width, 3)
+    seen = convert_to_bt709(rgb, frame.color_primaries, frame.color_trc) if wide else rgb
+    return np.rot90(seen[:, ::-1] if is_mirrored(frame) else seen, turns)

@@ -32,7 +32,7 @@ BATCH_VIDEO_SUFFIXES = (
     ".webm",
     ".wmv",
 )
-BATCH_PHOTO_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+BATCH_PHOTO_SUFFIXES = (".avif", ".bmp", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 BATCH_LIST_SUFFIXES = (".csv", ".jsonl")
 
 

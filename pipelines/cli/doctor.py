@@ -20,7 +20,7 @@ MIN_FREE_BYTES = 500_000_000  # bytes; one long video may fill less
 TRIAL_RATE, TRIAL_CLIP_SECONDS = 30, 1
 MAX_COLOUR_ERROR = 3.0  # mean, of 255, after writing and reading
 REQUIRED_PACKAGES = (
-    *("numpy", "kornia", "av", "opencv-python-headless", "safetensors", "jaxtyping", "numba"),
+    *("numpy", "kornia", "av", "opencv-python-headless", "pillow", "pillow-heif", "safetensors", "jaxtyping", "numba"),
     *("cyclopts", "rich"),
 )
 OPTIONAL_PACKAGES = (  # package, what pip is to install, what it is for

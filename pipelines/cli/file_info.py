@@ -72,7 +72,9 @@ DESCRIBERS: dict[str, Callable[[Path], FileRecord]] = {
     ".npz": stored_module.describe_motion_file,
     ".safetensors": describe_tensors,
     ".tflite": describe_network,
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"), describe_image),
+    **dict.fromkeys(
+        (".png", ".jpg", ".jpeg", ".heic", ".heif", ".avif", ".webp", ".bmp", ".tif", ".tiff"), describe_image
+    ),
 }
 
 

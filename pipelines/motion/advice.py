@@ -231,12 +231,19 @@ def continuity_advice(seen: Sighting, doubts: AdviceThresholds) -> list[str]:
     if len(rows) == 0:
         return []
     said = absence_advice(seen, rows, doubts)
-    if times := find_cuts(seen, rows, doubts):
+    if times := seen.seconds[1:][seen.shot.diff() > 0].tolist():
         said.append(
-            f"the clip seems to be cut at {', '.join(f'{t:.1f} s' for t in times[:3])}"
-            f"{' and later' * (len(times) > 3)}: the motion will jump there; give a single shot"
+            f"the clip is cut at {list_times(times)}: the person is chosen anew in each shot, as --person says; "
+            "give a single shot if that is somebody else"
         )
+    if times := find_leaps(seen, rows, doubts):
+        said.append(f"the person leaps at {list_times(times)}, as if the clip were cut there; give a single shot")
     return said
+
+
+def list_times(times: Sequence[float]) -> str:
+    """The first three times, such as '0.5 s, 3.0 s, 4.2 s and later'."""
+    return f"{', '.join(f'{t:.1f} s' for t in times[:3])}{' and later' * (len(times) > 3)}"
 
 
 def absence_advice(seen: Sighting, rows: Tensor, doubts: AdviceThresholds) -> list[str]:
@@ -265,8 +272,8 @@ def absence_advice(seen: Sighting, rows: Tensor, doubts: AdviceThresholds) -> li
     return said
 
 
-def find_cuts(seen: Sighting, rows: Tensor, doubts: AdviceThresholds) -> list[float]:
-    """Seconds at which the person suddenly changes place, size or pose."""
+def find_leaps(seen: Sighting, rows: Tensor, doubts: AdviceThresholds) -> list[float]:
+    """Seconds at which the person suddenly changes place, size or pose within a shot."""
     points, side, clock = seen.points[rows], person_square(seen)[rows], seen.seconds[rows]
     at = points[:, list(HIP_POINTS)].mean(1)
     pause = clock[1:] - clock[:-1]
@@ -280,7 +287,7 @@ def find_cuts(seen: Sighting, rows: Tensor, doubts: AdviceThresholds) -> list[fl
     leaps |= (stir > doubts.stir) & (stir > doubts.sudden * running_median(stir))
     midst = (at.abs() < 0.9).all(1)  # near the edge they may have walked out and in again
     returns = midst[1:] & midst[:-1] & ((far > 1.5 * doubts.leap) | (growth > math.log(doubts.growth)))
-    found = torch.where(gone, returns & (pause < doubts.pause), leaps)
+    found = torch.where(gone, returns & (pause < doubts.pause), leaps) & (seen.shot[rows].diff() == 0)
     return clock[1:][found].tolist()
 
 

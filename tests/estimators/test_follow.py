@@ -1,5 +1,7 @@
 """Whoever is asked for is followed through the runs: across crossings, gaps and runs without anybody."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -87,6 +89,16 @@ def test_somebody_of_another_size_is_not():
     runs = [[person(0, 0.0, 0.9)], *([empty_sighting(clock(r))] for r in (1, 2, 3)), [person(4, 0.0, 0.2)]]
     *_, last = follow_person(runs)
     assert (last.score == 0).all()
+
+
+@pytest.mark.parametrize(("who", "x"), [("left", -0.5), ("largest", 0.4), (2, 0.4), (3, 0.4)])
+def test_after_a_cut_the_person_is_chosen_anew(who, x):
+    """The largest if there are fewer people than the number asked for."""
+    before = [person(0, 0.0, 0.9), person(0, -0.6), person(0, 0.6)]
+    after = [replace(person(1, at, size), shot=torch.ones(T).long()) for at, size in ((-0.5, 0.3), (0.4, 0.5))]
+    _, seen = follow_person([before, after], who)
+    assert_close(x_of(seen), torch.full((T,), x))
+    assert (seen.shot == 1).all()
 
 
 def test_nothing_is_seen_before_anybody_comes():

@@ -63,6 +63,14 @@ def test_what_is_saved_is_loaded(tmp_path, motion):
     assert back.seconds.dtype == motion.seconds.dtype
 
 
+def test_shots_are_kept(tmp_path):
+    motion = replace(wild(), shot=(torch.arange(len(wild())) // 3))
+    save_motion(tmp_path / "m.npz", motion, ABOUT)
+    assert torch.equal(load_motion(tmp_path / "m.npz")[0].shot, motion.shot)
+    save_motion(tmp_path / "one.npz", wild(), ABOUT)
+    assert "shot" not in np.load(tmp_path / "one.npz")
+
+
 def test_thirty_moving_joints_take_under_600_bytes_a_frame(tmp_path):
     motion = wild(frames=400, joints=104, moving=30)
     one = motion.camera.map(lambda t: t[:1].expand(400, -1))

@@ -335,7 +335,7 @@ def test_what_is_no_picture_is_refused(tmp_path):
     assert "not a regular file" in refusal(pipe)
     phone = tmp_path / "phone.heic"
     phone.write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
-    assert "save it as PNG or JPEG" in refusal(phone)
+    assert "damaged or truncated HEIC" in refusal(phone)
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mov", "clip.mkv", "clip.avi", "clip.ts"])

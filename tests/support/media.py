@@ -1,5 +1,6 @@
 """Awkward videos, made on the spot: every frame shows its own number and which way is up."""
 
+import struct
 from fractions import Fraction
 from functools import partial
 
@@ -159,6 +160,16 @@ def covered(path, codec):
         out.mux(cover.encode(frame))
         out.mux(cover.encode(None))
         say(out, voice, 1.5, 0)
+    return path
+
+
+def with_display_matrix(path, matrix):
+    """An MP4 whose players map a stored pixel (x, y) to (a x + c y, b x + d y), for a matrix a b c d."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 44
+    a, b, c, d = (65536 * value for value in matrix)
+    data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
     return path
 
 

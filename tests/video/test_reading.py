@@ -10,7 +10,19 @@ import numpy as np
 import pytest
 
 from motion_imitate.video import Limits, TooLarge, probe, read
-from tests.support.media import FILMS, RATE, UPRIGHT, corners, film, number, picture, repacked, watched, woven
+from tests.support.media import (
+    FILMS,
+    RATE,
+    UPRIGHT,
+    corners,
+    film,
+    number,
+    picture,
+    repacked,
+    watched,
+    with_display_matrix,
+    woven,
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +73,24 @@ def test_turning_agrees_with_opencv(folder, name):
         assert ok
         assert np.abs(image.astype(int) - theirs[..., ::-1]).mean() < 3
     assert probe(path).rotation == int(name[7:-4])
+
+
+MATRICES = [(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)]  # a quarter turn more each
+MATRICES += [(-a, b, -c, d) for a, b, c, d in MATRICES]  # mirrored
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+def test_the_display_matrix_says_where_each_pixel_goes(folder, matrix):
+    path = with_display_matrix(film(folder / "matrix.mp4", count=2), matrix)
+    stored = watched(path)[0][1]
+    y, x = (places.ravel() for places in np.mgrid[: stored.shape[0], : stored.shape[1]])
+    a, b, c, d = matrix
+    across, down = a * x + c * y, b * x + d * y
+    across, down = across - across.min(), down - down.min()
+    shown = np.zeros((down.max() + 1, across.max() + 1, 3), np.uint8)
+    shown[down, across] = stored[y, x]
+    np.testing.assert_array_equal(seen(path)[0][0], shown)
+    assert (probe(path).height, probe(path).width) == shown.shape[:2]
 
 
 def test_runs_are_as_long_as_asked(folder):
@@ -193,28 +223,48 @@ def hlg(nits):
     return np.where(light <= 1 / 12, np.sqrt(3 * light), 0.17883277 * np.log(12 * light - 0.28466892) + 0.55991073)
 
 
-@pytest.mark.parametrize(("curve", "tag"), [(pq, 16), (hlg, 18)])
-def test_hdr_comes_back_as_the_colours_it_was_made_from(folder, curve, tag):
-    """Colours known in BT.709, as light; 203 nits are white."""
-    light = np.array([[0.5, 0.5, 0.5], [0.5, 0.25, 0.15], [0.15, 0.4, 0.2], [0.15, 0.2, 0.5], [0.05, 0.05, 0.05]])
+LIGHT = np.array([[0.5, 0.5, 0.5], [0.5, 0.25, 0.15], [0.15, 0.4, 0.2], [0.15, 0.2, 0.5], [0.05, 0.05, 0.05]])
+BRIGHT = np.array([[1, 1, 1], [2, 2, 2], [4, 4, 4], [3, 1.5, 1], [1, 1.5, 3]])  # diffuse white, and what is brighter
+
+
+def hdr_film(path, curve, tag, light):
+    """A field for each colour of BT.709, as light; 203 nits are white."""
     wide = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.088, 0.8956]])
     with np.errstate(invalid="ignore"):
         stored = np.round(255 * curve(light @ wide.T * 203)).astype(np.uint8)
     fields = np.repeat(np.repeat(stored[None], 32, 0), 16, 1)
-    path = film(
-        folder / f"hdr_{tag}.mp4",
-        codec="libx265",
-        pixels="yuv444p10le",
-        colours=(9, tag, 9),
-        size=fields.shape[:2],
-        image=lambda i, size: fields,
-        options={"crf": "4"},
-        count=5,
-    )
+    how = {"codec": "libx265", "pixels": "yuv444p10le", "colours": (9, tag, 9), "options": {"crf": "4"}, "count": 5}
+    return film(path, size=fields.shape[:2], image=lambda i, size: fields, **how)
+
+
+@pytest.mark.parametrize(("curve", "tag"), [(pq, 16), (hlg, 18)])
+def test_hdr_comes_back_as_the_colours_it_was_made_from(folder, curve, tag):
+    path = hdr_film(folder / f"hdr_{tag}.mp4", curve, tag, LIGHT)
     images, _, warnings = seen(path)
     assert probe(path).hdr
     assert any("HDR" in warning for warning in warnings)
-    assert np.abs(images[2, 16, 8::16] - 255 * light ** (1 / 2.4)).max() < 8  # unconverted it would be 60 off
+    assert np.abs(images[2, 16, 8::16] - 255 * LIGHT ** (1 / 2.4)).max() < 8  # unconverted it would be 60 off
+
+
+@pytest.mark.parametrize(("curve", "tag"), [(pq, 16), (hlg, 18)])
+def test_what_is_brighter_than_white_keeps_its_detail_and_hue(folder, curve, tag):
+    images, _, _ = seen(hdr_film(folder / f"bright_{tag}.mp4", curve, tag, BRIGHT))
+    shown = images[2, 16, 8::16].astype(int)
+    assert 225 < shown[0].mean() < 240  # neither grey nor burnt out
+    assert (np.diff(shown[:3].mean(1)) > 4).all()
+    light = (shown[3:] / 255) ** 2.4
+    expected = BRIGHT[3:] / BRIGHT[3:].max(1, keepdims=True)
+    assert np.abs(light / light.max(1, keepdims=True) - expected).max() < 0.05
+
+
+def test_the_colours_of_a_wide_gamut_are_those_of_bt709(folder):
+    """Red, skin and green of BT.709 in the primaries of Display P3."""
+    light = np.array([[1.0, 0, 0], [0.5, 0.25, 0.15], [0, 1, 0]])
+    p3 = np.array([[0.8225, 0.1774, 0], [0.0332, 0.9669, 0], [0.0171, 0.0724, 0.9108]])
+    fields = np.repeat(np.repeat(np.round(255 * (light @ p3.T) ** (1 / 2.4))[None], 32, 0), 16, 1).astype(np.uint8)
+    how = {"size": fields.shape[:2], "image": lambda i, size: fields, "colours": (12, 1, 1), "pixels": "yuv444p"}
+    images, _, _ = seen(film(folder / "p3.mp4", count=3, options={"crf": "4"}, **how))
+    assert np.abs((images[1, 16, 8::16] / 255) ** 2.4 - light).max() < 0.03  # unconverted 0.1
 
 
 def test_untagged_hd_is_read_as_players_read_it(folder):

@@ -222,13 +222,13 @@ THERE, HERE = {"at": (0.7, 0.0), "scale": 0.8}, {"at": (-0.7, 0.0), "scale": 0.8
 @pytest.mark.parametrize("between", [[], [(8, None)]])
 def test_a_cut_is_where_the_person_leaps(between):
     (said,) = advice_on_clip(sequence((40, HERE), *between, (40, THERE)), INFO)
-    assert f"cut at {4.0 + 0.8 * len(between):.1f} s: " in said
+    assert f"leaps at {4.0 + 0.8 * len(between):.1f} s, " in said
 
 
 @pytest.mark.parametrize("between", [[], [(8, None)]])
 def test_a_cut_is_where_the_person_is_suddenly_larger(between):
     (said,) = advice_on_clip(sequence((40, {"scale": 0.5}), *between, (40, {"scale": 0.9})), INFO)
-    assert "cut at" in said
+    assert "leaps at" in said
 
 
 def test_a_cut_is_where_another_pose_is_taken_at_once():
@@ -238,9 +238,15 @@ def test_a_cut_is_where_another_pose_is_taken_at_once():
     share = (torch.arange(60) >= 30).float()
     still = person(60)
     (said,) = advice_on_clip([replace(still, points=still.points + share[:, None, None] * up)], INFO)
-    assert "cut at 3.0 s: " in said
+    assert "leaps at 3.0 s, " in said
     share = ((torch.arange(60) - 25) / 10).clamp(0, 1)
     assert advice_on_clip([replace(still, points=still.points + share[:, None, None] * up)], INFO) == []
+
+
+def test_a_cut_that_was_found_is_no_leap():
+    run = cat_batched(sequence((40, HERE), (40, THERE)))
+    (said,) = advice_on_clip([replace(run, shot=(torch.arange(80) >= 40).long())], INFO)
+    assert said.startswith("the clip is cut at 4.0 s: ")
 
 
 def test_many_cuts_are_told_in_one_sentence():
@@ -257,7 +263,7 @@ def test_who_runs_walks_closer_or_leaves_and_returns_is_not_cut():
     assert advice_on_clip([closer], INFO) == []
     left, right = {"at": (-0.95, 0.0), "scale": 0.8}, {"at": (0.95, 0.0), "scale": 0.8}
     said = advice_on_clip(sequence((60, left), (8, None), (60, right)), INFO)
-    assert not any("cut at" in one for one in said)
+    assert not any("leaps at" in one for one in said)
 
 
 @pytest.mark.parametrize(
