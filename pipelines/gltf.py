@@ -100,7 +100,8 @@ def skin_of_joints(joints: AnyArray, buffer: GltfBuffer) -> dict[str, Any]:
 def animation_channels(tracks: NodeTracks, seconds: AnyArray, buffer: GltfBuffer) -> dict[str, Any]:
     """Samplers and channels: the first node's translation, and whatever else moves."""
     time = buffer.add(seconds.astype("f4"), bounds=True)
-    samplers, channels = [], []
+    samplers: list[dict[str, Any]] = []
+    channels: list[dict[str, Any]] = []
     for path in ("translation", "rotation", "scale"):
         values = getattr(tracks, path)
         moving = (abs(values - values[:1]) > LEAST_CHANGE).any((0, 2))

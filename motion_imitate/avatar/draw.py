@@ -25,6 +25,7 @@ from motion_imitate.types import Drawn
 
 FACE_INDEX = 0xFFFFFFFF  # the bits of a sample that hold its face
 
+
 @dataclass(frozen=True)
 class ScreenFaces:
     """An avatar's faces in samples, from the top left corner of the window of the picture that contains them.

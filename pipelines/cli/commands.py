@@ -184,9 +184,7 @@ def novel_view(
 
 @app.command
 def avatar(
-    photos: Annotated[
-        list[Path], Parameter(help="Photo of a person; of several the first is exported.", negative=())
-    ],
+    photos: Annotated[list[Path], Parameter(help="Photo of a person; of several the first is exported.", negative=())],
     *,
     out: OutputOption,
     how: Annotated[AvatarOptions, FLATTENED] = AvatarOptions(),
