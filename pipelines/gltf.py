@@ -20,7 +20,7 @@ AnyArray = NDArray[Any]
 COMPONENT_TYPES = {np.dtype("u1"): 5121, np.dtype("u2"): 5123, np.dtype("u4"): 5125, np.dtype("f4"): 5126}
 ACCESSOR_TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963  # targets of a buffer view
-LEAST_CHANGE = 1e-6  # of a node over an animation; what changes less has no channel
+LEAST_CHANGE = 1e-6  # of a node in an animation; what changes less has no channel
 
 
 class GltfBuffer:
@@ -97,14 +97,17 @@ def skin_of_joints(joints: AnyArray, buffer: GltfBuffer) -> dict[str, Any]:
     return {"skeleton": 0, "joints": list(range(len(joints))), "inverseBindMatrices": buffer.add(bind.astype("f4"))}
 
 
-def animation_channels(tracks: NodeTracks, seconds: AnyArray, buffer: GltfBuffer) -> dict[str, Any]:
-    """Samplers and channels: the first node's translation, and whatever else moves."""
+def animation_channels(
+    tracks: NodeTracks, still: NodeTracks, seconds: AnyArray, buffer: GltfBuffer
+) -> dict[str, Any]:
+    """Samplers and channels: the first node's translation, and whatever else leaves the nodes' own place, that of the
+    first frame of `still`."""
     time = buffer.add(seconds.astype("f4"), bounds=True)
     samplers: list[dict[str, Any]] = []
     channels: list[dict[str, Any]] = []
     for path in ("translation", "rotation", "scale"):
         values = getattr(tracks, path)
-        moving = (abs(values - values[:1]) > LEAST_CHANGE).any((0, 2))
+        moving = (abs(values - getattr(still, path)[:1]) > LEAST_CHANGE).any((0, 2))
         moving[0] |= path == "translation"
         for node in np.flatnonzero(moving).tolist():
             channels.append({"sampler": len(samplers), "target": {"node": node, "path": path}})

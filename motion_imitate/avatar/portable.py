@@ -14,7 +14,7 @@ from motion_imitate.avatar.avatar import Avatar, TurningVertices
 from motion_imitate.avatar.draw import FACE_INDEX, ScreenFaces, nearest_faces_per_sample, place_faces
 from motion_imitate.avatar.layer_order import COVERED_LEG
 from motion_imitate.avatar.photo_layers import LEG_LAYERS
-from motion_imitate.avatar.pose import avatar_moves
+from motion_imitate.avatar.pose import avatar_moves, pose_avatar
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, flip_camera_axes
 from motion_imitate.geometry.mesh import mesh_edges
 from motion_imitate.types import Body, BodyModel, Camera
@@ -40,7 +40,8 @@ def make_portable(avatar: Avatar, model: BodyModel, body: Body, camera: Camera, 
     Layers share no vertices. Where a bias decides what the photo shows in front, layers are moved along the lines of
     sight instead.
     """
-    avatar, layer = split_layers(drop_covered_legs(turn_all_flanks(avatar)))
+    seen = camera_to_image(pose_avatar(avatar, model, body, camera).vertices, camera)[0, :, :2]
+    avatar, layer = split_layers(drop_covered_legs(turn_back_flanks(avatar, seen)))
     moves = avatar_moves(avatar, model, body)[0].double()
     placed = body_to_camera(place_points(avatar, avatar.rest.double(), moves)[None], camera)[0]
     placed = order_layers(avatar, layer, placed, camera, size)
@@ -55,10 +56,16 @@ def make_portable(avatar: Avatar, model: BodyModel, body: Body, camera: Camera, 
     return replace(few, rest=unplace_points(few, posed, moves, avatar.rest))
 
 
-def turn_all_flanks(avatar: Avatar) -> Avatar:
-    """The avatar with flanks that always show what they show from the side: from the front they are narrow."""
+def turn_back_flanks(avatar: Avatar, seen: Float[Tensor, "V 2"]) -> Avatar:
+    """The avatar with flanks that do not turn: the front's stay as in the photo, where vertices are `seen` at image
+    points; the back's are always as from the side."""
+    a, b, c = seen[avatar.faces].unbind(1)
+    backwards = (b - a)[:, 0] * (c - a)[:, 1] < (b - a)[:, 1] * (c - a)[:, 0]  # fronts are triangulated clockwise
+    back = torch.zeros(len(seen), dtype=torch.bool)
+    back[avatar.faces[backwards & avatar.thick]] = True
     source, flanks = avatar.source.clone(), avatar.flanks
-    source[flanks.vertices] = flanks.source
+    turned = back[flanks.vertices]
+    source[flanks.vertices[turned]] = flanks.source[turned]
     return replace(avatar, source=source, flanks=TurningVertices.none())
 
 
@@ -133,8 +140,8 @@ def order_layers(
     turned = 2 * depth.mean()
     beneath = replace(avatar, bias=avatar.bias.clamp(max=0))
     depth = order_depths(avatar, surface, at, depth, small, MOST_NEARER)
-    depth = turned - order_depths(beneath, surface, at, turned - depth, small, 0)
-    depth = order_depths(avatar, surface, at, depth, small, 0)
+    depth = turned - order_depths(beneath, surface, at, turned - depth, small, 0.0)
+    depth = order_depths(avatar, surface, at, depth, small, 0.0)
     return placed * (depth / seen[:, 2])[:, None]
 
 
@@ -177,7 +184,7 @@ def find_wrong_order(
     biased, screen = place_faces(avatar, seen, size), place_faces(plain, seen, size)
     if biased is None or screen is None:
         raise ValueError("the photo shows none of the avatar")
-    front, first = (nearest_faces_per_sample(*each)[0] for each in ((avatar, biased), (plain, screen)))
+    front, first = (torch.maximum(*nearest_faces_per_sample(*each)) for each in ((avatar, biased), (plain, screen)))
     row, column = ((front > 0) & (first > 0)).nonzero(as_tuple=True)
     front, first = (len(avatar.faces) - 1 - (keys[row, column] & FACE_INDEX) for keys in (front, first))
     at = torch.stack([column, row], 1) + 0.5

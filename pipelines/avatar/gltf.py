@@ -88,7 +88,7 @@ def encode_avatar(person: Person, motion: Motion | None, name: str) -> bytes:
     if motion is not None:
         tracks = place_skeleton(avatar, model, skeleton, motion.body, motion.camera, ground)
         seconds = (motion.seconds - motion.seconds[0]).numpy()
-        document["animations"] = [{"name": "motion", **animation_channels(tracks, seconds, buffer)}]
+        document["animations"] = [{"name": "motion", **animation_channels(tracks, still, seconds, buffer)}]
     return pack_glb(document, buffer, extras=avatar_tags(motion is not None))
 
 
@@ -110,7 +110,9 @@ def place_skeleton(
     """Where the joints are in poses, relative to their parents."""
     moves = avatar_moves(avatar, model, body).double()
     places = (moves[..., :3] @ skeleton.rest.double()[:, :, None])[..., 0] + moves[..., 3]
-    scale = torch.linalg.det(moves[..., :3]).clamp(min=0) ** (1 / 3)
+    scale = torch.ones(moves.shape[:2], dtype=moves.dtype)
+    hands = slice(len(model.skin.parents), None)
+    scale[:, hands] = torch.linalg.det(moves[:, hands, :, :3]).clamp(min=0) ** (1 / 3)
     above = [max(parent, 0) for parent in skeleton.parents]
     turns = moves[..., :3] / scale.clamp(min=LEAST_SCALE)[..., None, None]
     turns = torch.where((scale < LEAST_SCALE)[..., None, None], turns[:, above], turns)

@@ -48,7 +48,7 @@ def encode_glb(
         "materials": [{"name": "skin", "doubleSided": True, **SKIN_MATERIAL}],
         "meshes": [{"name": model.name, "primitives": [mesh_primitive(model, vertices, buffer)]}],
         "skins": [skin_of_joints(joints, buffer)],
-        "animations": [{"name": name, **animation_channels(tracks, seconds, buffer)}],
+        "animations": [{"name": name, **animation_channels(tracks, tracks, seconds, buffer)}],
     }
     return pack_glb(document, buffer)
 

@@ -26,13 +26,13 @@ const gltf = await new GLTFLoader().loadAsync("/file.glb");
 const scene = new THREE.Scene();
 scene.add(gltf.scene);
 const mixer = new THREE.AnimationMixer(gltf.scene);
-const action = gltf.animations.length ? mixer.clipAction(gltf.animations[0]) : null;
+const action = gltf.animations.length ? mixer.clipAction(gltf.animations[0]).setLoop(THREE.LoopOnce) : null;
+if (action) action.clampWhenFinished = true;
 window.draw = ({ seconds, degrees }) => {
   mixer.stopAllAction();
-  if (seconds !== null) { action.play(); mixer.setTime(seconds); }
+  if (seconds !== null) { action.reset().play(); mixer.setTime(seconds); }
   gltf.scene.rotation.y = (degrees * Math.PI) / 180;
   const camera = gltf.cameras[0].clone();
-  gltf.cameras[0].position.clone && camera.position.copy(gltf.cameras[0].position);
   camera.aspect = ${width} / ${height};
   camera.updateProjectionMatrix();
   renderer.render(scene, camera);
