@@ -97,9 +97,7 @@ def skin_of_joints(joints: AnyArray, buffer: GltfBuffer) -> dict[str, Any]:
     return {"skeleton": 0, "joints": list(range(len(joints))), "inverseBindMatrices": buffer.add(bind.astype("f4"))}
 
 
-def animation_channels(
-    tracks: NodeTracks, still: NodeTracks, seconds: AnyArray, buffer: GltfBuffer
-) -> dict[str, Any]:
+def animation_channels(tracks: NodeTracks, still: NodeTracks, seconds: AnyArray, buffer: GltfBuffer) -> dict[str, Any]:
     """Samplers and channels: the first node's translation, and whatever else leaves the nodes' own place, that of the
     first frame of `still`."""
     time = buffer.add(seconds.astype("f4"), bounds=True)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import Avatar, TurningVertices
+from motion_imitate.avatar.avatar import Avatar, ContactFaces, TurningVertices
 from motion_imitate.avatar.draw import FACE_INDEX, ScreenFaces, nearest_faces_per_sample, place_faces
 from motion_imitate.avatar.layer_order import COVERED_LEG
 from motion_imitate.avatar.photo_layers import LEG_LAYERS
@@ -34,14 +34,15 @@ SAME_PLACE = 0.02  # pixels between vertices of one layer that move together, su
 
 @torch.no_grad()
 def make_portable(avatar: Avatar, model: BodyModel, body: Body, camera: Camera, size: tuple[int, int]) -> Avatar:
-    """The avatar with at most `FEW_JOINTS` joints per vertex, without biases and turning flanks. `body`, `camera` and
-    (height, width) are those of the photo, in whose pose vertices stay where they are seen.
+    """The avatar with at most `FEW_JOINTS` joints per vertex, without biases, and with colours that do not change.
+    `body`, `camera` and (height, width) are those of the photo, in whose pose vertices stay where they are seen.
 
     Layers share no vertices. Where a bias decides what the photo shows in front, layers are moved along the lines of
     sight instead.
     """
     seen = camera_to_image(pose_avatar(avatar, model, body, camera).vertices, camera)[0, :, :2]
-    avatar, layer = split_layers(drop_covered_legs(turn_back_flanks(avatar, seen)))
+    still = replace(turn_back_flanks(avatar, seen), contacts=ContactFaces.none())
+    avatar, layer = split_layers(drop_covered_legs(still))
     moves = avatar_moves(avatar, model, body)[0].double()
     placed = body_to_camera(place_points(avatar, avatar.rest.double(), moves)[None], camera)[0]
     placed = order_layers(avatar, layer, placed, camera, size)

@@ -21,8 +21,7 @@ def demo_photo():
 
 def drawn(avatar, model, body, camera, size):
     posed = pose_avatar(avatar, model, body, camera)
-    shown = replace(avatar, source=posed.source[0])
-    return draw_avatar(shown, camera_to_image(posed.vertices, camera)[0], tuple(size))
+    return draw_avatar(posed.dress(avatar), camera_to_image(posed.vertices, camera)[0], tuple(size))
 
 
 def test_the_photo_looks_the_same_by_depth_alone():
