@@ -6,6 +6,12 @@ SYNTHETIC_TAGS = {
     "comment": "synthetic: made from a photo and the motion of another video",
     "digital_source_type": "compositeWithTrainedAlgorithmicMedia",
 }
+STILL_COMMENT = "synthetic: made from a photo"
+
+
+def avatar_tags(moves: bool) -> dict[str, str]:
+    """Metadata that marks an avatar, or one that moves, as synthetic."""
+    return SYNTHETIC_TAGS if moves else SYNTHETIC_TAGS | {"comment": STILL_COMMENT}
 
 
 def provenance_tags() -> dict[str, str]:

@@ -22,6 +22,7 @@ JOBS = {
     "imitate",
     "novel_view",
     "appearance",
+    "avatar",
     "batch",
     "train",
     "evaluate",

@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate, max_pool2d
 from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.avatar.draft_numba import blend_changed, render_avatar_draft
 from motion_imitate.avatar.draw import (
+    FACE_INDEX,
     avatar_arrays,
     blend_window,
     nearest_faces_per_sample,
@@ -29,7 +30,6 @@ from motion_imitate.types import BodyModel, Draft, Source, View
 
 LEAST_SIDE = 8  # pixels of a draft
 SHOWN_REACH = 2  # pixels by which what the photo shows is widened
-FACE_INDEX = 0xFFFFFFFF  # the bits of a sample that hold its face
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from motion_imitate.geometry.camera import NEAR_PLANE
 from motion_imitate.geometry.raster import PAIRS_PER_CHUNK, face_pixel_boxes, to_pixels
 from motion_imitate.types import Drawn
 
+FACE_INDEX = 0xFFFFFFFF  # the bits of a sample that hold its face
+
 
 @dataclass(frozen=True)
 class ScreenFaces:
@@ -146,7 +148,7 @@ def render_window(avatar: Avatar, screen: ScreenFaces) -> Float[Tensor, "H W 4"]
     samples = torch.zeros(*solid.shape, 4, device=solid.device)
     for packed, shown in ((solid, solid > 0), (soft, soft >> 32 > solid >> 32)):
         row, column = hit = shown.nonzero(as_tuple=True)
-        face = len(screen.planes) - 1 - (packed[hit] & 0xFFFFFFFF)
+        face = len(screen.planes) - 1 - (packed[hit] & FACE_INDEX)
         centre = torch.stack([column, row], 1) // 2 * 2 + 1.0
         at = texels_of_faces(screen.planes[face], centre)
         texel = read_texels(avatar.photos, avatar.photo[face], *at)

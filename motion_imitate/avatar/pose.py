@@ -35,8 +35,18 @@ class PosedAvatar(NamedTuple):
 
 
 def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) -> PosedAvatar:
-    """Vertices by linear blend skinning; see `undo_arm_twist` for forearms and hands, and `append_hand_moves`
-    for hands that the photo hides.
+    """Vertices by linear blend skinning."""
+    moves = avatar_moves(avatar, model, body)
+    table = moves.transpose(0, 1).flatten(1)  # [J, B 3 4]
+    mixed = F.embedding_bag(avatar.joints, table, per_sample_weights=avatar.weights, mode="sum")
+    mixed = mixed.view(len(avatar.rest), len(moves), 3, 4).transpose(0, 1)
+    vertices = body_to_camera((mixed[..., :3] @ avatar.rest[:, :, None])[..., 0] + mixed[..., 3], camera)
+    return PosedAvatar(vertices, turn_flanks(avatar, mixed, vertices), lift_contacts(avatar, vertices))
+
+
+def avatar_moves(avatar: Avatar, model: BodyModel, body: Body) -> Float[Tensor, "B M 3 4"]:
+    """How the joints that the avatar's vertices move with have moved from rest; see `undo_arm_twist` for forearms and
+    hands, and `append_hand_moves` for hands that the photo hides.
 
     The body's shape must be the one that the avatar was built with: its joints at rest are where the avatar's are.
     """
@@ -45,12 +55,7 @@ def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) ->
     places = joint_places(turns, joints, model.skin.parents)
     moves = joint_moves(joints, turns, places)
     held = undo_arm_twist(model, moves, places, avatar.photo_turns, avatar.photo_places)
-    moves = append_hand_moves(avatar, model, moves, held, places)
-    table = moves.transpose(0, 1).flatten(1)  # [J, B 3 4]
-    mixed = F.embedding_bag(avatar.joints, table, per_sample_weights=avatar.weights, mode="sum")
-    mixed = mixed.view(len(avatar.rest), len(moves), 3, 4).transpose(0, 1)
-    vertices = body_to_camera((mixed[..., :3] @ avatar.rest[:, :, None])[..., 0] + mixed[..., 3], camera)
-    return PosedAvatar(vertices, turn_flanks(avatar, mixed, vertices), lift_contacts(avatar, vertices))
+    return append_hand_moves(avatar, model, moves, held, places)
 
 
 def lift_contacts(avatar: Avatar, vertices: Float[Tensor, "B V 3"]) -> Float[Tensor, "B K"]:

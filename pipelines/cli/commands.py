@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 from cyclopts.validators import Number
 
+from pipelines.avatar.options import AvatarOptions
 from pipelines.batch.options import BatchOptions
 from pipelines.cli.guard import discard_stdout, run_guarded
 from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions
@@ -183,6 +184,22 @@ def novel_view(
     from pipelines.novel_view.command import run_novel_view
 
     run_novel_view(photos, out, how, overwrite, reporter)
+
+
+@app.command
+def avatar(
+    photos: Annotated[list[Path], Parameter(help="Photo of a person; of several the first is exported.", negative=())],
+    *,
+    out: OutputOption,
+    how: Annotated[AvatarOptions, FLATTENED] = AvatarOptions(),
+    overwrite: OverwriteOption = False,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
+) -> None:
+    """Export the person of a photo as a textured, skinned mesh in binary glTF (.glb), for Blender, game engines and
+    the web; with a motion, animated."""
+    from pipelines.avatar.command import run_avatar
+
+    run_avatar(photos, out, how, overwrite, reporter)
 
 
 @app.command

@@ -17,6 +17,7 @@ from motion_imitate.geometry.camera import flip_camera_axes
 from motion_imitate.motion.file import MotionHeader
 from motion_imitate.motion.windows import resample_motion
 from motion_imitate.types import Body, BodyModel, Motion
+from pipelines.gltf import find_ground
 from pipelines.motion.gltf import encode_glb
 
 RATE_TOLERANCE = 0.02  # of a frame; times that differ less from a constant rate count as constant
@@ -42,8 +43,7 @@ def to_world_motion(motion: Motion, model: BodyModel) -> WorldMotion:
     still = torch.eye(3).expand(1, len(model.joint_names), 3, 3)
     vertices, joints = model(Body(still.to(shape), shape))
     root = flip_camera_axes(motion.camera.place)
-    standing, _ = model(Body(motion.body.pose[:1], shape))
-    ground = torch.stack([root[0, 0], standing[0, :, 1].min() + root[0, 1], root[0, 2]])
+    ground = find_ground(model, Body(motion.body.pose[:1], shape), motion.camera[:1])
     return WorldMotion(
         seconds=(motion.seconds - motion.seconds[0]).double().numpy(),
         turns=motion.body.pose.double().numpy(),

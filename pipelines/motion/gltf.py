@@ -1,48 +1,25 @@
-"""Encode a skinned, animated mesh as a binary glTF 2.0 file."""
-
-import json
-import struct
-from typing import Any
+"""Encode a body model with its motion as a binary glTF file."""
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from motion_imitate.geometry.rotations import matrix_to_quaternion
 from motion_imitate.types import BodyModel
+from pipelines.gltf import (
+    ARRAY_BUFFER,
+    AnyArray,
+    GltfBuffer,
+    NodeTracks,
+    animation_channels,
+    pack_glb,
+    skeleton_nodes,
+    skin_of_joints,
+)
 
-AnyArray = NDArray[Any]
-COMPONENT_TYPES = {np.dtype("u1"): 5121, np.dtype("u2"): 5123, np.dtype("u4"): 5125, np.dtype("f4"): 5126}
-ACCESSOR_TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
-ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963  # targets of a buffer view
 MAX_INFLUENCES = 8  # joints per vertex; the weights of the strongest are scaled to sum to 1
-MIN_ROTATION_CHANGE = 1e-6
 SKIN_MATERIAL = {
     "pbrMetallicRoughness": {"baseColorFactor": [0.8, 0.7, 0.62, 1], "metallicFactor": 0, "roughnessFactor": 0.8}
 }
-
-
-class GltfBuffer:
-    """The binary buffer of a glTF file, with its buffer views and accessors."""
-
-    def __init__(self) -> None:
-        self.data = b""
-        self.views: list[dict[str, Any]] = []
-        self.accessors: list[dict[str, Any]] = []
-
-    def add(self, array: AnyArray, target: int | None = None, bounds: bool = False) -> int:
-        """Append an array and return the index of its accessor."""
-        rows = array.reshape(len(array), -1)
-        raw = np.ascontiguousarray(rows).tobytes()
-        view = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(raw)}
-        self.views.append(view if target is None else {**view, "target": target})
-        self.data += raw + b"\0" * (-len(raw) % 4)
-        kind = {"componentType": COMPONENT_TYPES[array.dtype], "type": ACCESSOR_TYPES[rows.shape[1]]}
-        accessor: dict[str, Any] = {"bufferView": len(self.views) - 1, "count": len(rows), **kind}
-        if bounds:
-            accessor |= {"min": rows.min(0).tolist(), "max": rows.max(0).tolist()}
-        self.accessors.append(accessor)
-        return len(self.accessors) - 1
 
 
 def encode_glb(
@@ -56,35 +33,27 @@ def encode_glb(
 ) -> bytes:
     """Encode vertices [V, 3], joints [J, 3] at rest, y up; rotations [T, J, 3, 3] to parents; root [T, 3]."""
     buffer = GltfBuffer()
-    count = len(joints)
-    quaternions = unflip_quaternions(matrix_to_quaternion(torch.from_numpy(turns)).numpy())[..., [1, 2, 3, 0]]
-    bind = np.tile(np.eye(4), (count, 1, 1))
-    bind[:, 3, :3] = -joints  # glTF matrices are column-major
+    parents = model.skin.parents
+    bones = joints - np.where(np.array(parents)[:, None] >= 0, joints[list(parents)], 0)
+    places = np.tile(bones, (len(turns), 1, 1))
+    places[:, 0] += root
+    tracks = NodeTracks.of(places, matrix_to_quaternion(torch.from_numpy(turns)).numpy())
     document = {
-        "asset": {"version": "2.0", "generator": "motion-imitate"},
         "scene": 0,
-        "scenes": [{"name": name, "nodes": [0, count]}],
-        "nodes": [*skeleton_nodes(model, joints, quaternions[0], root[0]), {"name": model.name, "mesh": 0, "skin": 0}],
+        "scenes": [{"name": name, "nodes": [0, len(joints)]}],
+        "nodes": [
+            *skeleton_nodes(model.joint_names, parents, tracks),
+            {"name": model.name, "mesh": 0, "skin": 0},
+        ],
         "materials": [{"name": "skin", "doubleSided": True, **SKIN_MATERIAL}],
         "meshes": [{"name": model.name, "primitives": [mesh_primitive(model, vertices, buffer)]}],
-        "skins": [{"skeleton": 0, "joints": list(range(count)), "inverseBindMatrices": buffer.add(bind.astype("f4"))}],
-        "animations": [{"name": name, **animation_channels(quaternions, root + joints[0], seconds, buffer)}],
+        "skins": [skin_of_joints(joints, buffer)],
+        "animations": [{"name": name, **animation_channels(tracks, tracks, seconds, buffer)}],
     }
     return pack_glb(document, buffer)
 
 
-def skeleton_nodes(model: BodyModel, joints: AnyArray, turns: AnyArray, root: AnyArray) -> list[dict[str, Any]]:
-    """One node per joint, posed as in the first frame."""
-    nodes = []
-    for joint, parent in enumerate(model.skin.parents):
-        offset = joints[joint] - joints[parent] if parent >= 0 else joints[joint] + root
-        node = {"name": model.joint_names[joint], "translation": offset.tolist(), "rotation": turns[joint].tolist()}
-        below = [child for child, above in enumerate(model.skin.parents) if above == joint]
-        nodes.append({**node, "children": below} if below else node)
-    return nodes
-
-
-def mesh_primitive(model: BodyModel, vertices: AnyArray, buffer: GltfBuffer) -> dict[str, Any]:
+def mesh_primitive(model: BodyModel, vertices: AnyArray, buffer: GltfBuffer) -> dict[str, object]:
     """The mesh primitive; vertices are duplicated along UV seams."""
     faces, uv = model.faces.cpu().numpy(), model.uv.cpu().numpy()
     corners = np.concatenate([faces.reshape(-1, 1), uv.reshape(-1, 2)], 1).astype(np.float64)
@@ -101,12 +70,7 @@ def mesh_primitive(model: BodyModel, vertices: AnyArray, buffer: GltfBuffer) -> 
         four = slice(4 * number, 4 * number + 4)
         attributes[f"JOINTS_{number}"] = buffer.add(carriers[owner, four], ARRAY_BUFFER)
         attributes[f"WEIGHTS_{number}"] = buffer.add(shares[owner, four], ARRAY_BUFFER)
-    small = "u2" if len(owner) < 65535 else "u4"
-    return {
-        "attributes": attributes,
-        "indices": buffer.add(index.reshape(-1).astype(small), ELEMENT_ARRAY_BUFFER),
-        "material": 0,
-    }
+    return {"attributes": attributes, "indices": buffer.add_indices(index, len(owner)), "material": 0}
 
 
 def strongest_influences(weights: AnyArray) -> tuple[AnyArray, AnyArray]:
@@ -128,37 +92,3 @@ def area_weighted_normals(vertices: AnyArray, faces: AnyArray) -> AnyArray:
         np.add.at(total, faces[:, corner], np.cross(b - a, c - a))
     length = np.linalg.norm(total, axis=1, keepdims=True)
     return np.where(length > 0, total / np.maximum(length, 1e-20), [0.0, 1.0, 0.0])
-
-
-def unflip_quaternions(quaternions: AnyArray) -> AnyArray:
-    """Flip signs (q and -q are one rotation) so that each quaternion is close to the one of the frame before."""
-    flips = (quaternions[1:] * quaternions[:-1]).sum(-1, keepdims=True) < 0
-    sign = np.cumprod(np.where(flips, -1.0, 1.0), axis=0)
-    return np.concatenate([quaternions[:1], quaternions[1:] * sign])
-
-
-def animation_channels(quaternions: AnyArray, root: AnyArray, seconds: AnyArray, buffer: GltfBuffer) -> dict[str, Any]:
-    """Samplers and channels: the root's translation, and the rotation of each joint that moves."""
-    time = buffer.add(seconds.astype("f4"), bounds=True)
-    samplers = [{"input": time, "interpolation": "LINEAR", "output": buffer.add(root.astype("f4"))}]
-    channels = [{"sampler": 0, "target": {"node": 0, "path": "translation"}}]
-    for joint in np.flatnonzero((abs(quaternions - quaternions[:1]) > MIN_ROTATION_CHANGE).any((0, 2))).tolist():
-        output = buffer.add(quaternions[:, joint].astype("f4"))
-        channels.append({"sampler": len(samplers), "target": {"node": joint, "path": "rotation"}})
-        samplers.append({"input": time, "interpolation": "LINEAR", "output": output})
-    return {"samplers": samplers, "channels": channels}
-
-
-def pack_glb(document: dict[str, Any], buffer: GltfBuffer) -> bytes:
-    """The file's bytes: header, JSON chunk and binary chunk."""
-    document |= {
-        "accessors": buffer.accessors,
-        "bufferViews": buffer.views,
-        "buffers": [{"byteLength": len(buffer.data)}],
-    }
-    text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-    text += b" " * (-len(text) % 4)
-    chunks = (
-        struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(buffer.data), b"BIN\0") + buffer.data
-    )
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks

@@ -1,7 +1,5 @@
 """Exports, read back by small parsers of their own: the skeleton and the mesh must be where the model has them."""
 
-import json
-import struct
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +12,7 @@ from motion_imitate.types import Body, Camera, Motion
 from motion_imitate.weights import MissingWeights
 from pipelines.motion.export import to_euler_zxy, write_bvh, write_export, write_gltf
 from tests.support.box_body import NAMES, BoxBody
+from tests.support.glb import check_buffer, parsed, skinned, values
 from tests.support.walk import about as turn_about
 from tests.support.walk import walk
 
@@ -30,9 +29,6 @@ def anny():
 
 
 MODELS = {"boxes": BoxBody, "anny": anny}
-SIZES = {"u1": 5121, "u2": 5123, "u4": 5125, "f4": 5126}
-TYPES = {5121: "u1", 5123: "u2", 5125: "u4", 5126: "f4"}
-WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
 
 @pytest.fixture(params=MODELS)
@@ -167,43 +163,10 @@ def test_euler_angles_give_the_turn_back_even_where_they_are_singular():
 # ---- glTF
 
 
-def parsed(data: bytes) -> tuple[dict, bytes]:
-    """The document and its buffer, after checking the container as the specification has it."""
-    magic, version, length = struct.unpack("<4sII", data[:12])
-    assert (magic, version, length) == (b"glTF", 2, len(data))
-    size, kind = struct.unpack("<I4s", data[12:20])
-    assert kind == b"JSON"
-    assert size % 4 == 0
-    document = json.loads(data[20 : 20 + size])
-    rest = data[20 + size :]
-    size, kind = struct.unpack("<I4s", rest[:8])
-    assert kind == b"BIN\0"
-    assert size == len(rest) - 8 == document["buffers"][0]["byteLength"]
-    return document, rest[8:]
-
-
-def values(document: dict, buffer: bytes, number: int) -> np.ndarray:
-    accessor = document["accessors"][number]
-    view = document["bufferViews"][accessor["bufferView"]]
-    raw = buffer[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
-    return np.frombuffer(raw, "<" + TYPES[accessor["componentType"]]).reshape(-1, WIDTHS[accessor["type"]])
-
-
 def test_glb_is_well_formed(tmp_path, model):
     write_gltf(tmp_path / "m.glb", tumbling(model), about(model), model)
     document, buffer = parsed((tmp_path / "m.glb").read_bytes())
-    end = 0
-    for view in document["bufferViews"]:
-        assert view["byteOffset"] % 4 == 0
-        assert view["byteOffset"] >= end
-        end = view["byteOffset"] + view["byteLength"]
-    assert end <= len(buffer)
-    for number, accessor in enumerate(document["accessors"]):
-        rows = values(document, buffer, number)
-        assert len(rows) == accessor["count"]
-        if "min" in accessor:
-            assert rows.min(0) == pytest.approx(accessor["min"])
-            assert rows.max(0) == pytest.approx(accessor["max"])
+    check_buffer(document, buffer)
     attributes = document["meshes"][0]["primitives"][0]["attributes"]
     assert {"POSITION", "NORMAL", "TEXCOORD_0", "JOINTS_0", "WEIGHTS_0"} <= set(attributes)
     assert len({document["accessors"][a]["count"] for a in attributes.values()}) == 1
@@ -215,52 +178,6 @@ def test_glb_is_well_formed(tmp_path, model):
     assert np.linalg.norm(values(document, buffer, attributes["NORMAL"]), axis=1) == pytest.approx(1, abs=1e-4)
     children = [c for node in document["nodes"] for c in node.get("children", [])]
     assert sorted([*children, *document["scenes"][0]["nodes"]]) == list(range(len(document["nodes"])))
-
-
-def matrix(node: dict) -> np.ndarray:
-    x, y, z, w = node["rotation"]
-    result = np.eye(4)
-    result[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    result[:3, 3] = node["translation"]
-    return result
-
-
-def skinned(document: dict, buffer: bytes, frame: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where a viewer would draw the vertices in one frame, and the triangles' corners."""
-    nodes = [dict(node) for node in document["nodes"]]
-    animation = document["animations"][0]
-    for channel in animation["channels"]:
-        output = animation["samplers"][channel["sampler"]]["output"]
-        nodes[channel["target"]["node"]][channel["target"]["path"]] = values(document, buffer, output)[frame].astype(
-            float
-        )
-    world = {}
-
-    def descend(number: int, above: np.ndarray) -> None:
-        world[number] = above @ matrix(nodes[number])
-        for child in nodes[number].get("children", []):
-            descend(child, world[number])
-
-    skin = document["skins"][0]
-    descend(skin["skeleton"], np.eye(4))
-    bind = values(document, buffer, skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)
-    moves = np.stack([world[joint] @ b for joint, b in zip(skin["joints"], bind, strict=True)])
-    primitive = document["meshes"][0]["primitives"][0]
-    attributes = primitive["attributes"]
-    rest = values(document, buffer, attributes["POSITION"])
-    rest = np.concatenate([rest, np.ones((len(rest), 1))], 1)
-    total = np.zeros((len(rest), 4))
-    for name in attributes:
-        if name.startswith("JOINTS"):
-            carriers = values(document, buffer, attributes[name])
-            shares = values(document, buffer, attributes[name.replace("JOINTS", "WEIGHTS")])
-            for k in range(4):
-                total += shares[:, k, None] * (moves[carriers[:, k]] @ rest[..., None])[..., 0]
-    return total[:, :3], values(document, buffer, primitive["indices"])[:, 0]
 
 
 def test_glb_draws_the_mesh_where_the_model_has_it(tmp_path, model):

@@ -1,0 +1,38 @@
+"""`motion-imitate avatar`: a photo in, the person as a textured, skinned mesh out."""
+
+from pathlib import Path
+from time import monotonic
+
+import torch
+
+from motion_imitate.files import write_bytes_atomically
+from motion_imitate.imitate import adapt_motion
+from motion_imitate.types import cat_batched
+from pipelines.avatar.gltf import encode_avatar
+from pipelines.avatar.options import AvatarOptions
+from pipelines.motion.stored import stream_stored_motion
+from pipelines.output_path import check_output_path
+from pipelines.rendering.options import PersonOptions
+from pipelines.rendering.person import load_person
+from pipelines.reporter import Reporter
+
+
+def run_avatar(photos: list[Path], out: Path, how: AvatarOptions, overwrite: bool, reporter: Reporter) -> None:
+    """Check the options, make the person, and write and report the file."""
+    check_output_path(out, [*photos, *filter(None, [how.motion])], (".glb",), overwrite)
+    if len(photos) > 1:
+        reporter.warn(f"only the first photo, {photos[0]}, is exported; for another one give it first")
+    begun = monotonic()
+    torch.set_num_threads(1)
+    driver = None if how.motion is None else stream_stored_motion(how.motion)
+    person = load_person(photos[:1], how.size, PersonOptions(photo_person=how.photo_person), reporter)
+    motion = None
+    if driver is not None:
+        runs, _, _, count = driver
+        adapted = adapt_motion(runs, person.source, person.model)
+        motion = cat_batched(list(reporter.track_progress(adapted, "avatar", count)))
+    made = encode_avatar(person, motion, photos[0].stem)
+    write_bytes_atomically(out, made)
+    frames = 0 if motion is None else len(motion)
+    record = {"output": str(out), "frames": frames, "bytes": len(made), "seconds": round(monotonic() - begun, 2)}
+    reporter.result(record, f"{out}: {len(made) / 1e6:.1f} MB, {frames} frames")
