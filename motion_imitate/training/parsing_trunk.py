@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from motion_imitate.avatar.lite0 import FoldableConvolution
 from motion_imitate.avatar.parsing_net import ParsingNet
+from motion_imitate.estimators.lite0 import FoldableConvolution
 from motion_imitate.training.backbones import LITE0_SHA256, find_lite0_file, lite0_layout
 from motion_imitate.weights import load_third_party_tensors
 

@@ -378,6 +378,25 @@ def convert_smpl(
     reporter.result({"output": str(out)}, f"{out}: the SMPL body, for --body smpl")
 
 
+@convert_app.command(name="hmr")
+def convert_hmr(
+    file: Annotated[Path, Parameter(help="Checkpoint of Human Mesh Recovery or SPIN (.pt, .pth, .npz, .safetensors).")],
+    *,
+    out: OutputOption,
+    overwrite: OverwriteOption = False,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
+) -> None:
+    """Convert your own weights of Human Mesh Recovery or SPIN for --estimator hmr. No code in them is run."""
+    from pipelines.build_assets.hmr import convert_hmr_file
+    from pipelines.output_path import check_output_path
+
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {file}; give a checkpoint of Human Mesh Recovery or SPIN")
+    check_output_path(out, (file,), (".safetensors",), overwrite)
+    form = convert_hmr_file(file, out)
+    reporter.result({"output": str(out), "form": form}, f"{out}: {form}, for --estimator hmr")
+
+
 @convert_app.command(name="networks")
 def convert_networks(
     packages: Annotated[
