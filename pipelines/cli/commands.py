@@ -491,6 +491,35 @@ def train_detail_replenishing(
     return run_detail_training(out, store, how, reporter)
 
 
+@train_app.command(name="dense-pose")
+def train_dense_pose(
+    *,
+    store: StoreOption,
+    out: RunFolderOption,
+    how: Annotated[StoreTrainingOptions, FLATTENED] = StoreTrainingOptions(),
+    reporter: InjectedReporter = DEFAULT_REPORTER,
+) -> int:
+    """Train Dense Pose Transfer, which carries the photo's pixels over by part textures, on a store of synthetic
+    people."""
+    from pipelines.train.dense_pose import run_dense_pose_training
+
+    return run_dense_pose_training(out, store, how, reporter)
+
+
+@train_app.command(name="hmr")
+def train_hmr(
+    *,
+    store: StoreOption,
+    out: RunFolderOption,
+    how: Annotated[StoreTrainingOptions, FLATTENED] = StoreTrainingOptions(),
+    reporter: InjectedReporter = DEFAULT_REPORTER,
+) -> int:
+    """Train Human Mesh Recovery, which regresses a body from pixels, on a store of synthetic people."""
+    from pipelines.train.hmr import run_hmr_training
+
+    return run_hmr_training(out, store, how, reporter)
+
+
 @app.command
 def synthesize_pairs(
     *,
