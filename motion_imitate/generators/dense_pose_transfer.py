@@ -137,10 +137,9 @@ class DensePoseNetworks(nn.Module):
         self.blending = Hourglass(config.blending)
 
     def complete_texture(
-        self, photo: Float[Tensor, "B 3 H W"], surface: Float[Tensor, "B 3 H W"], share: Float[Tensor, "B 1 H W"]
+        self, colour: Float[Tensor, "B 24 3 a a"], seen: Float[Tensor, "B 24 1 a a"]
     ) -> Float[Tensor, "B 24 3 a a"]:
-        """The textures that the photo shows, completed; each pixel counts by its share."""
-        colour, seen = scatter_to_atlas(photo, surface, share, self.config.atlas)
+        """Textures completed, from what photos show and how far they show each texel."""
         made = self.inpainting(torch.cat([colour, seen], 2).flatten(1, 2)).unflatten(1, (ATLAS_PARTS, 3)).tanh()
         return torch.lerp(made, colour.to(made), seen.to(made)) if self.config.keeps_seen else made
 
@@ -164,7 +163,7 @@ class DensePoseNetworks(nn.Module):
         share: Float[Tensor, "B 1 H W"],
     ) -> DensePoseOutput:
         """All results, for photos, the surface maps of photos and targets, and the photos' mattes."""
-        texture = self.complete_texture(photo, source, share)
+        texture = self.complete_texture(*scatter_to_atlas(photo, source, share, self.config.atlas))
         predicted, warped = self.predict(photo, source, target), read_atlas(texture, target)
         return DensePoseOutput(predicted, texture, warped, self.blend(predicted, warped, target))
 

@@ -12,7 +12,7 @@ BLOCK_PARTS = {"_expand_conv": "expand", "_depthwise_conv": "depthwise", "_proje
 
 
 def load_imagenet_trunk(net: ParsingNet | Lite0Encoder) -> None:
-    """Load the ImageNet weights into the trunk of a network; the weights of input channels other than colour become zero."""
+    """Load the ImageNet weights into the trunk; the weights of input channels other than colour become zero."""
     stored = load_third_party_tensors(find_lite0_file(), LITE0_SHA256)
     names = {"_conv_stem": net.stem}
     for number, block in enumerate(net.blocks):

@@ -1,7 +1,7 @@
 """`motion-imitate train dense-pose`: train Dense Pose Transfer."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -187,5 +187,4 @@ def run_dense_pose_training(folder: Path, store: Path, how: StoreTrainingOptions
         return DensePoseObjective(config, held_out, SMALL_LOSS_WEIGHTS, CropPerception(load_lite0(depths=3).to(device)))
 
     pace = PUBLISHED_PACE if how.size == "published" else small_network_pace(how)
-    about = {"system": "dense-pose", "config": asdict(config)}
-    return run_store_training(folder, store, how, make_objective, pace, about, reporter)
+    return run_store_training(folder, store, how, make_objective, pace, {"system": "dense-pose"}, reporter)
