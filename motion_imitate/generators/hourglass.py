@@ -55,7 +55,7 @@ class HourglassConfig:
 
     def style(self, part: str) -> LayerStyle:
         """Normalization and convolution style of a part: stem, down, block, up, merge or head."""
-        return LayerStyle(self.norm, part in self.biased, part in self.separable, self.groups)
+        return LayerStyle(self.norm, part in self.biased, part in self.separable, groups=self.groups)
 
 
 StageHook = Callable[[int, Tensor], Tensor]

@@ -23,6 +23,7 @@ from motion_imitate.training import losses
 from motion_imitate.training.backbones import Backbone, load_lite0
 from motion_imitate.training.losses import PerceptualSettings
 from motion_imitate.training.pair_inputs import (
+    PERSON_REACH,
     CropPerception,
     alpha_loss,
     photo_over_grey,
@@ -121,7 +122,7 @@ class DensePoseObjective:
 
     def measure(self, made: DensePoseOutput, sample: DensePoseSample) -> dict[str, Tensor]:
         """Losses by name. Textures count where the target view shows them, pixels most near the person."""
-        near = max_pool2d(sample.alpha, 9, 1, 4)
+        near = max_pool2d(sample.alpha, 2 * PERSON_REACH + 1, 1, PERSON_REACH)
         where = near.clamp(min=BACKGROUND_WEIGHT) if self.config.blending.outputs > 3 else None
         texture = ((made.texture - sample.texture).abs().mean(2, keepdim=True) * sample.shown).sum((1, 2, 3, 4))
         return {
@@ -134,8 +135,7 @@ class DensePoseObjective:
     def measure_features(self, made: DensePoseOutput, sample: DensePoseSample) -> dict[str, Tensor]:
         """Losses of the final picture's features."""
         if self.perceive:
-            near = max_pool2d(sample.alpha, 9, 1, 4)
-            return {"perceptual": self.perceive(made.drawn[:, :3], sample.truth, near)}
+            return self.perceive(made.drawn[:, :3], sample.truth, sample.alpha)
         if self.eyes:
             drawn, truth = to_unit_range(made.drawn), to_unit_range(sample.truth)
             return {
