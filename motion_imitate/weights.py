@@ -5,10 +5,12 @@ Pickled code is never run; see `load_third_party_tensors`.
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as of_bytes
@@ -52,25 +54,47 @@ def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         ) from None
 
 
-def load_third_party_tensors(path: Path, digest: str | None = None) -> dict[str, Tensor]:
-    """Load tensors from a third party's .safetensors, .pth or .pt file. `digest` is the expected SHA-256.
+def load_third_party_tensors(path: Path, digest: str | None = None, inside: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    """Load tensors from a third party's .safetensors, .npz, .pth or .pt file. `digest` is the expected SHA-256.
 
-    Pickles are loaded with torch's `weights_only`, which refuses everything but tensors.
+    Pickles are loaded with torch's `weights_only`, which refuses everything but tensors and plain values. A dict of
+    tensors may be nested under one of the names `inside`.
     """
     if not path.exists():
-        raise MissingWeights(f"no weights at {path}; give the path of a .safetensors, .pth or .pt file")
+        raise MissingWeights(f"no weights at {path}; give the path of a {' or '.join(THIRD_PARTY_READERS)} file")
     if digest is not None and (found := file_sha256(path)) != digest.lower():
         raise ValueError(f"{path} has SHA-256 {found}, expected {digest}; download it again")
-    if path.suffix not in (".safetensors", ".pth", ".pt"):
-        raise ValueError(f"{path} is not a supported weights file; give a .safetensors, .pth or .pt file")
+    if path.suffix not in THIRD_PARTY_READERS:
+        raise ValueError(f"{path} is not a supported weights file; give a {' or '.join(THIRD_PARTY_READERS)} file")
     try:
-        stored = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        stored = THIRD_PARTY_READERS[path.suffix](path)
     except Exception as error:  # torch raises many types of exceptions on damaged files
         why = str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
         raise ValueError(f"{path} holds no plain tensors, or is damaged ({why}); download it again") from None
+    if isinstance(stored, dict):
+        stored = next((stored[name] for name in inside if isinstance(stored.get(name), dict)), stored)
     if not isinstance(stored, dict) or not all(isinstance(value, Tensor) for value in stored.values()):
         raise ValueError(f"{path} is not a dict of tensors; save the network's state_dict() alone")
     return dict(stored)
+
+
+def read_npz_tensors(path: Path) -> dict[str, Tensor]:
+    """The arrays of an .npz file as tensors; refuses pickled ones."""
+    with np.load(path, allow_pickle=False) as file:
+        return {name: torch.from_numpy(file[name]) for name in file.files}
+
+
+def read_pickled_tensors(path: Path) -> Any:
+    """What torch reads of a pickle without running code in it."""
+    return torch.load(path, "cpu", weights_only=True)
+
+
+THIRD_PARTY_READERS: dict[str, Callable[[Path], Any]] = {
+    ".safetensors": load_file,
+    ".npz": read_npz_tensors,
+    ".pth": read_pickled_tensors,
+    ".pt": read_pickled_tensors,
+}
 
 
 def tensors_to_bytes(tensors: dict[str, Tensor]) -> bytes:

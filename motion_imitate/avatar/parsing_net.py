@@ -13,8 +13,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from motion_imitate import weights
-from motion_imitate.avatar.lite0 import LITE0_FEATURE_STAGES, LITE0_STAGES, FoldableConvolution, InvertedBottleneck
 from motion_imitate.bodies.parts import MIRRORED_PARTS, PART_LIMBS
+from motion_imitate.estimators.lite0 import LITE0_FEATURE_STAGES, LITE0_STAGES, FoldableConvolution, InvertedBottleneck
 
 LAYER_NAMES = ("background", "trunk", "arm_left", "arm_right", "leg_left", "leg_right", "skirt", "hair")
 KIND_NAMES = ("background", "hair", "face", "skin", "upper", "lower", "one_piece", "shoes", "carried")

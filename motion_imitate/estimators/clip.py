@@ -14,13 +14,14 @@ from motion_imitate import bodies
 from motion_imitate.estimators.fit import fit, fit_live
 from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.follow import follow_person
+from motion_imitate.estimators.hmr_estimator import HmrEstimator
 from motion_imitate.estimators.landmarks import LandmarkEstimator
 from motion_imitate.estimators.quality import LIVE_FITTING, QUALITIES
 from motion_imitate.estimators.shots import mark_shots
 from motion_imitate.motion.smooth import smooth_live
 from motion_imitate.motion.windows import iter_shots
 from motion_imitate.runner import INLINE, StreamRunner
-from motion_imitate.types import BodyModel, Frames, Motion, Sighting, cat_batched
+from motion_imitate.types import BodyModel, Estimator, Frames, Motion, Sighting, cat_batched
 from motion_imitate.video import VideoError, VideoInfo, probe, read
 
 DETECTION_RUN = 32  # frames of a detection run; each run starts with a search of the whole image
@@ -46,6 +47,7 @@ class ClipSettings:
     device: str = "cpu"  # of the pose network
     workers: int = 1  # runs of frames in which people are detected in parallel
     threads: int = 1  # of the pose network
+    hmr: Path | None = None  # weights of Human Mesh Recovery, whose body replaces the pose network's landmarks
 
 
 def ignore_warning(_: str) -> None:
@@ -102,6 +104,9 @@ def track_person(clip: OpenedClip) -> Iterator[Sighting]:
     how = replace(QUALITIES[clip.how.quality].look, device=clip.how.device, threads=clip.how.threads)
     if clip.how.live:
         how = replace(how, every=1, rate=1e6)  # interpolating between two detections needs the second one
+    look: Callable[[], Estimator] = partial(LandmarkEstimator, how)
+    if clip.how.hmr is not None:
+        look = partial(HmrEstimator, how, clip.how.hmr)
     frames = partial(read_with_warnings, clip.info.path, limit_size(clip.size, DETECTION_LONGEST))
     runner = clip.runner
     with (
@@ -109,7 +114,7 @@ def track_person(clip: OpenedClip) -> Iterator[Sighting]:
         closing(
             runner.prefetch(join_into_runs(mark_shots(forward_warnings(pieces, clip.warn))), 1, low_priority=True)
         ) as runs,
-        closing(runner.stage(partial(LandmarkEstimator, how), runs, clip.how.workers, low_priority=True)) as people,
+        closing(runner.stage(look, runs, clip.how.workers, low_priority=True)) as people,
     ):
         yield from clip.follow(people, clip.how.person)
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from motion_imitate.estimators.banded import NormalEquations
-from motion_imitate.estimators.lifter import Lifter, lift_pose, load_lifter
+from motion_imitate.estimators.lifter import LIFTED_BODIES, Lifter, lift_pose, load_lifter
+from motion_imitate.estimators.limb_lift import lift_limbs
 from motion_imitate.estimators.pose_prior import PosePrior, build_pose_prior
 from motion_imitate.estimators.rig import STATE_SIZE, PoseState, Rig, RiggedPoints
 from motion_imitate.estimators.silhouette import MaskEdges, ProxyMesh
@@ -73,7 +74,8 @@ class Fitter:
     """What a fit needs of a body model, computed once. Holds no state of any clip."""
 
     def __init__(self, model: BodyModel, how: Fitting = Fitting(), lifter: Lifter | None = None) -> None:
-        self.how, self.lifter = how, lifter or load_lifter(model.name)
+        self.how = how
+        self.lifter = load_lifter(model.name) if lifter is None and model.name in LIFTED_BODIES else lifter
         self.rig = Rig(model)
         self.habits: PosePrior = build_pose_prior(model)
         self.points = blazepose_points(self.rig)
@@ -123,7 +125,11 @@ class Fitter:
         return state.moved(move), shape + change
 
     def lift(self, seen: PoseEvidence) -> tuple[PoseState, Tensor]:
-        """The lifter's poses, placed at the landmarks, and its shape, averaged over the frames by score."""
+        """The lifter's poses, placed at the landmarks, and its shape, averaged over the frames by score; of a body
+        without a lifter, poses by inverse kinematics and the mean shape."""
+        if self.lifter is None:
+            shape = torch.zeros(self.shapes, dtype=torch.float64)
+            return self.place_at_landmarks(lift_limbs(self.rig, self.points, self.habits, seen), seen, shape), shape
         state, shapes = lift_pose(self.lifter, seen)
         shapes = torch.nn.functional.pad(shapes, (0, self.shapes - shapes.shape[1]))
         shape = (shapes * seen.score[:, None]).sum(0) / seen.score.sum().clamp(min=1e-6)

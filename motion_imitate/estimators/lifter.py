@@ -14,6 +14,7 @@ from motion_imitate import weights
 from motion_imitate.estimators.rig import BENDS, PoseState
 from motion_imitate.estimators.terms import FITTED_LANDMARKS, TORSO_ROWS, PoseEvidence, rotation_towards_ray
 
+LIFTED_BODIES = ("anny",)  # bodies with a shipped lifter
 DEPTH_SCALE = 0.5  # depth times size in the image plane; the logarithm of the ratio to this is regressed
 
 

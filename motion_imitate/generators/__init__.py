@@ -28,6 +28,10 @@ GENERATORS = {
         "motion_imitate.generators.load:load_liquid_warping_generator",
         "lets published networks paint the person, which need --weights",
     ),
+    "dense-pose": GeneratorEntry(
+        "motion_imitate.generators.load:load_dense_pose_generator",
+        "lets Dense Pose Transfer paint the person, which needs --weights",
+    ),
 }
 
 

@@ -32,13 +32,23 @@ class LayerStyle:
     bias: bool = False
     separable: bool = False  # depthwise convolution, then pointwise
     padding: str = "zeros"  # or "reflect", of plain convolutions
+    groups: int = 1  # of plain convolutions
 
 
 def plain_or_separable_conv(inputs: int, outputs: int, kernel: int, stride: int, style: LayerStyle) -> nn.Module:
     """A same-padded convolution, split into depthwise and pointwise if the style is separable."""
     if not style.separable:
         padding: Any = style.padding
-        return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=style.bias, padding_mode=padding)
+        return nn.Conv2d(
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            kernel // 2,
+            groups=style.groups,
+            bias=style.bias,
+            padding_mode=padding,
+        )
     return nn.Sequential(
         nn.Conv2d(inputs, inputs, kernel, stride, kernel // 2, groups=inputs, bias=False),
         nn.Conv2d(inputs, outputs, 1, bias=style.bias),
@@ -57,10 +67,10 @@ def conv_norm_relu(inputs: int, outputs: int, kernel: int, stride: int, style: L
 def upsample_block(inputs: int, outputs: int, kernel: int, style: LayerStyle) -> nn.Sequential:
     """Double the size: by a transposed convolution, or by bilinear upsampling if `kernel` is 1."""
     if kernel > 1:
-        first: nn.Module = nn.ConvTranspose2d(inputs, outputs, kernel, 2, 1, kernel % 2, bias=style.bias)
+        first: nn.Module = nn.ConvTranspose2d(inputs, outputs, kernel, 2, 1, kernel % 2, style.groups, style.bias)
         return nn.Sequential(first, NORM_LAYERS[style.norm](outputs), nn.ReLU(inplace=True))
     larger = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-    first = nn.Conv2d(inputs, outputs, 1, bias=style.bias)
+    first = nn.Conv2d(inputs, outputs, 1, groups=style.groups, bias=style.bias)
     return nn.Sequential(first, NORM_LAYERS[style.norm](outputs), nn.ReLU(inplace=True), larger)
 
 

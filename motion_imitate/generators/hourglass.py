@@ -9,7 +9,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from motion_imitate.generators.blocks import LayerStyle, ResidualBlock, conv_norm_relu, upsample_block
+from motion_imitate.generators.blocks import (
+    LayerStyle,
+    ResidualBlock,
+    conv_norm_relu,
+    plain_or_separable_conv,
+    upsample_block,
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,7 @@ class HourglassConfig:
     skips: bool = True  # skip connections from encoder to decoder
     norm: str = "instance affine"  # or "instance", "group", "none"
     biased: tuple[str, ...] = ()  # parts whose convolutions have a bias: stem, down, block, up, merge, head
+    groups: int = 1  # of all convolutions: independent networks side by side, without skips
     separable: tuple[str, ...] = ()  # parts whose convolutions are separable: stem, down, block, merge
     stem_kernel: int = 7
     up_kernel: int = 3  # 1: bilinear upsampling
@@ -48,7 +55,7 @@ class HourglassConfig:
 
     def style(self, part: str) -> LayerStyle:
         """Normalization and convolution style of a part: stem, down, block, up, merge or head."""
-        return LayerStyle(self.norm, part in self.biased, part in self.separable)
+        return LayerStyle(self.norm, part in self.biased, part in self.separable, groups=self.groups)
 
 
 StageHook = Callable[[int, Tensor], Tensor]
@@ -82,9 +89,9 @@ class Hourglass(nn.Module):
             conv_norm_relu(skip + wide, wide, 3, 1, net.style("merge"))
             for skip, wide in zip(skips, up[1:], strict=False)
         )
-        bias, around = "head" in net.biased, net.head_kernel // 2
         drawn = net.outputs * net.fold**2
-        self.head = nn.Conv2d(up[-1], drawn, net.head_kernel, padding=around, bias=bias) if net.up else nn.Identity()
+        head = plain_or_separable_conv(up[-1], drawn, net.head_kernel, 1, net.style("head"))
+        self.head = head if net.up else nn.Identity()
         init_hourglass_weights(self, net)
 
     def read(self, x: Float[Tensor, "B I H W"], join: StageHook = keep_stage_output) -> tuple[Tensor, list[Tensor]]:

@@ -6,6 +6,8 @@ from pathlib import Path
 import torch
 
 from motion_imitate.generators.corrections import CorrectionNetworks
+from motion_imitate.generators.dense_pose_painter import DensePosePainter
+from motion_imitate.generators.dense_pose_transfer import DENSE_POSE_FORMS, DensePoseNetworks
 from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, SID, TSF
 from motion_imitate.generators.painter import Painter, face_uv_points
 from motion_imitate.types import BodyModel
@@ -19,6 +21,18 @@ def load_liquid_warping_generator(model: BodyModel, weights: Path | None = None)
     check_weights_renderer(weights, "liquid-warping")
     _, source, target = load_trained_networks(weights)
     return Painter(source, target, face_uv_points(model.uv))
+
+
+def load_dense_pose_generator(model: BodyModel, weights: Path | None = None) -> DensePosePainter:
+    """Dense Pose Transfer, which paints the whole person. No weights are shipped."""
+    if weights is None:
+        raise ValueError(missing_weights("dense-pose"))
+    check_weights_renderer(weights, "dense-pose")
+    about, tensors = stored(weights)
+    networks = DensePoseNetworks(DENSE_POSE_FORMS[about["form"]])
+    networks.load_state_dict({k: v.float() for k, v in tensors.items()})
+    networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return DensePosePainter(networks, model.parts, model.iuv, max(about["size"]))
 
 
 def load_correction_networks(weights: Path | None) -> CorrectionNetworks:
@@ -48,6 +62,8 @@ def check_weights_renderer(weights: Path, renderer: str) -> None:
 
 def find_renderer_of_weights(weights: Path) -> str:
     """The renderer whose networks a weights file holds."""
+    if stored(weights)[0].get("system") == "dense-pose":
+        return "dense-pose"
     return "corrections" if load_trained_networks(weights)[0] == "corrections" else "liquid-warping"
 
 

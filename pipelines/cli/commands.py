@@ -395,6 +395,25 @@ def convert_smpl(
     reporter.result({"output": str(out)}, f"{out}: the SMPL body, for --body smpl")
 
 
+@convert_app.command(name="hmr")
+def convert_hmr(
+    file: Annotated[Path, Parameter(help="Checkpoint of Human Mesh Recovery or SPIN (.pt, .pth, .npz, .safetensors).")],
+    *,
+    out: OutputOption,
+    overwrite: OverwriteOption = False,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
+) -> None:
+    """Convert your own weights of Human Mesh Recovery or SPIN for --estimator hmr. No code in them is run."""
+    from pipelines.build_assets.hmr import convert_hmr_file
+    from pipelines.output_path import check_output_path
+
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {file}; give a checkpoint of Human Mesh Recovery or SPIN")
+    check_output_path(out, (file,), (".safetensors",), overwrite)
+    form = convert_hmr_file(file, out)
+    reporter.result({"output": str(out), "form": form}, f"{out}: {form}, for --estimator hmr")
+
+
 @convert_app.command(name="networks")
 def convert_networks(
     packages: Annotated[
@@ -487,6 +506,35 @@ def train_detail_replenishing(
     from pipelines.train.detail_replenishing import run_detail_training
 
     return run_detail_training(out, store, how, reporter)
+
+
+@train_app.command(name="dense-pose")
+def train_dense_pose(
+    *,
+    store: StoreOption,
+    out: RunFolderOption,
+    how: Annotated[StoreTrainingOptions, FLATTENED] = StoreTrainingOptions(),
+    reporter: InjectedReporter = DEFAULT_REPORTER,
+) -> int:
+    """Train Dense Pose Transfer, which carries the photo's pixels over by part textures, on a store of synthetic
+    people."""
+    from pipelines.train.dense_pose import run_dense_pose_training
+
+    return run_dense_pose_training(out, store, how, reporter)
+
+
+@train_app.command(name="hmr")
+def train_hmr(
+    *,
+    store: StoreOption,
+    out: RunFolderOption,
+    how: Annotated[StoreTrainingOptions, FLATTENED] = StoreTrainingOptions(),
+    reporter: InjectedReporter = DEFAULT_REPORTER,
+) -> int:
+    """Train Human Mesh Recovery, which regresses a body from pixels, on a store of synthetic people."""
+    from pipelines.train.hmr import run_hmr_training
+
+    return run_hmr_training(out, store, how, reporter)
 
 
 @app.command

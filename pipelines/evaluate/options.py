@@ -34,6 +34,6 @@ class EvaluationOptions:
     source_frame: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     """Number of the frame to use as the photo, from 0."""
     weights: Path | None = None
-    """Weights of a renderer to compare, corrections or liquid-warping: weights.safetensors of `train`."""
+    """Weights of a renderer to compare with the avatar: weights.safetensors of `motion-imitate train`."""
     sheet: Path | None = None
     """Folder for comparison sheets: a PNG per clip with the ground truth and the results below each other."""

@@ -11,7 +11,9 @@ import cv2
 import torch
 from torch import Tensor
 
+from motion_imitate.bodies import load_body
 from motion_imitate.estimators.clip import ClipSettings, OpenedClip, open_clip
+from motion_imitate.estimators.hmr import load_hmr
 from motion_imitate.runner import StreamRunner
 from motion_imitate.types import Frames, Motion, Sighting, cat_batched
 from motion_imitate.video import VideoError
@@ -37,10 +39,27 @@ def open_input_clip(
         estimation.device,
         estimation.workers,
         estimation.threads,
+        check_estimator(estimation),
     )
     opened = open_clip(clip, estimation.size, how)
     follow = partial(follow_with_advice, info=opened.info, say=warn)
     return replace(opened, runner=running, warn=warn, follow=follow)
+
+
+def check_estimator(estimation: EstimationOptions) -> Path | None:
+    """The weights of Human Mesh Recovery if it is the estimator; raises an error if they or their body are missing."""
+    path = estimation.estimator_weights
+    if estimation.estimator == "landmarks":
+        if path is not None:
+            raise UsageError("--estimator-weights are of --estimator hmr; add it, or leave them out")
+        return None
+    if path is None:
+        raise UsageError(
+            "--estimator hmr needs --estimator-weights FILE; none are shipped: convert your own by "
+            "`motion-imitate convert hmr`, or train some by `motion-imitate train hmr`"
+        )
+    load_body(load_hmr(path).config.body)
+    return path
 
 
 def check_device(name: str) -> None:

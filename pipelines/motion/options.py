@@ -1,6 +1,7 @@
 """Options of all commands that estimate motion. This module must stay fast to import."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -42,3 +43,8 @@ class EstimationOptions(BaseEstimationOptions):
     """Number of parts of the clip that are processed at the same time."""
     threads: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 1
     """CPU threads of each network and of the fit."""
+    estimator: Literal["landmarks", "hmr"] = "landmarks"
+    """What finds the body in each frame: the pose network's landmarks, or Human Mesh Recovery, which needs
+    --estimator-weights."""
+    estimator_weights: Path | None = None
+    """Weights of --estimator hmr, from `motion-imitate convert hmr` or `motion-imitate train hmr`."""

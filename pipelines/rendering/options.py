@@ -32,7 +32,7 @@ class PersonOptions:
     """Which person in the photo to use: the largest, the one furthest left or right, or a number from the left."""
     renderer: Annotated[str, Parameter(validator=check_renderer_name, help=RENDERER_HELP)] = AVATAR_RENDERER
     weights: Path | None = None
-    """Weights for --renderer corrections or liquid-warping: weights.safetensors of `motion-imitate train`."""
+    """Weights for every --renderer but avatar: weights.safetensors of `motion-imitate train`."""
 
 
 def option_files(how: PersonOptions) -> list[Path]:

@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from motion_imitate.generators.dense_pose_painter import DensePosePainter
+from motion_imitate.generators.dense_pose_transfer import DensePoseNetworks
 from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, SID, TSF
 from motion_imitate.generators.painter import Painter, PainterSettings, face_uv_points
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.types import Generator, cat_batched
+from tests.support.narrow_networks import narrow_dense_pose
 from tests.support.painted import MODEL, source, standing
 
 SIZE = (72, 48)
@@ -28,9 +31,16 @@ def painter(name):
     return Painter(*networks(name, 4), face_uv_points(MODEL.uv), PainterSettings(size=64))
 
 
+def dense_pose(form):
+    torch.manual_seed(0)
+    return DensePosePainter(DensePoseNetworks(narrow_dense_pose(form)), MODEL.parts, MODEL.iuv, 64)
+
+
 MAKERS = {
     "published": lambda: painter("paper"),
     "published, attention": lambda: painter("attention"),
+    "dense pose, published": lambda: dense_pose("published"),
+    "dense pose, small": lambda: dense_pose("small"),
 }
 
 

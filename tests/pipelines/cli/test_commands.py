@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from motion_imitate import weights
 from motion_imitate.video import probe, read
@@ -415,6 +416,25 @@ def test_a_file_of_smpl_that_is_not_there_makes_no_home(capsys, folder, monkeypa
     monkeypatch.setenv("MOTION_IMITATE_HOME", str(folder / "home"))
     assert "no file" in refused(capsys, 3, "convert", "smpl", "SMPL_NEUTRAL.pkl")
     assert os.listdir(folder) == []
+
+
+def test_an_estimator_and_its_weights_go_together(capsys, folder, clip):
+    extract = ("motion", "extract", clip, "-o", "out.npz")
+    assert "--estimator-weights FILE" in refused(capsys, 2, *extract, "--estimator", "hmr")
+    assert "--estimator hmr" in refused(capsys, 2, *extract, "--estimator-weights", "a.safetensors")
+    hmr = (*extract, "--estimator", "hmr", "--estimator-weights", "a.safetensors")
+    assert "no weights at a.safetensors" in refused(capsys, 4, *hmr)
+    weights.write_weights(Path("a.safetensors"), {"model": "lifter"}, {"x": torch.zeros(1)})
+    assert "convert hmr" in refused(capsys, 3, *hmr)
+    assert os.listdir(folder) == ["a.safetensors"]
+
+
+def test_a_checkpoint_that_is_none_is_refused(capsys, folder):
+    assert "no file a.pt" in refused(capsys, 3, "convert", "hmr", "a.pt", "-o", "b.safetensors")
+    Path("a.pt").write_bytes(b"not a checkpoint")
+    assert "a.pt holds no plain tensors" in refused(capsys, 3, "convert", "hmr", "a.pt", "-o", "b.safetensors")
+    assert ".safetensors" in refused(capsys, 2, "convert", "hmr", "a.pt", "-o", "b.npz")
+    assert os.listdir(folder) == ["a.pt"]
 
 
 def test_a_full_disk_is_a_failure_not_a_fault():

@@ -1,6 +1,7 @@
 """The layout and building blocks of EfficientNet-lite0."""
 
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 LITE0_STAGES = (  # of EfficientNet-lite0: expansion, blocks, channels, kernel, first stride
@@ -12,6 +13,8 @@ LITE0_STAGES = (  # of EfficientNet-lite0: expansion, blocks, channels, kernel, 
     (6, 4, 192, 5, 2),
     (6, 1, 320, 3, 1),
 )
+LITE0_STEM_CHANNELS = 32
+LITE0_FEATURES = LITE0_STAGES[-1][2]  # channels of the last stage
 LITE0_FEATURE_STAGES = (0, 1, 2, 4, 6)  # the last stages at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size
 BATCH_NORM_EPSILON = 1e-3  # of its batch norms
 
@@ -63,3 +66,23 @@ class InvertedBottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.project(self.depthwise(self.expand(x)))
         return x + y if self.has_skip else y
+
+
+class Lite0Encoder(nn.Module):
+    """EfficientNet-lite0 up to its mean features, for colour images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = FoldableConvolution(3, LITE0_STEM_CHANNELS, 3, 2)
+        blocks, channels = list[nn.Module](), LITE0_STEM_CHANNELS
+        for expansion, count, out, side, first in LITE0_STAGES:
+            for again in range(count):
+                blocks.append(InvertedBottleneck(channels, out, expansion, side, 1 if again else first))
+                channels = out
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, pictures: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 320"]:
+        x = self.stem(pictures)
+        for block in self.blocks:
+            x = block(x)
+        return x.mean((2, 3))
