@@ -6,6 +6,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+with warnings.catch_warnings():  # torch warns once that CSR support is in beta; filters are shared by all threads
+    warnings.simplefilter("ignore", UserWarning)
+    torch.zeros(1, 1).to_sparse_csr()
+
 
 def mesh_edges(faces: Int[Tensor, "F 3"]) -> Int[Tensor, "E 2"]:
     """Pairs of neighbouring vertices, each pair once."""
@@ -54,10 +58,8 @@ def stiffness_matrix(pairs: Int[Tensor, "E 2"], diagonal: Float[Tensor, " V"], s
     rows = torch.cat([own, pairs[:, 0], pairs[:, 1]])
     columns = torch.cat([own, pairs[:, 1], pairs[:, 0]])
     values = torch.cat([diagonal, -stiff, -stiff])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # torch warns that CSR support is in beta
-        size = (len(diagonal), len(diagonal))
-        return torch.sparse_coo_tensor(torch.stack([rows, columns]), values, size).coalesce().to_sparse_csr()
+    size = (len(diagonal), len(diagonal))
+    return torch.sparse_coo_tensor(torch.stack([rows, columns]), values, size).coalesce().to_sparse_csr()
 
 
 def vertex_normals(at: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "B V 3"]:
