@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-with warnings.catch_warnings():  # torch warns once that CSR support is in beta; filters are shared by all threads
+with warnings.catch_warnings():  # torch warns of CSR matrices at the first one; filters are shared by all threads
     warnings.simplefilter("ignore", UserWarning)
-    torch.zeros(1, 1).to_sparse_csr()
+    torch.eye(1).to_sparse_coo().to_sparse_csr()
 
 
 def mesh_edges(faces: Int[Tensor, "F 3"]) -> Int[Tensor, "E 2"]:
