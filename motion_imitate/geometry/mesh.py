@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-with warnings.catch_warnings():  # torch warns of CSR matrices at the first one; filters are shared by all threads
+with warnings.catch_warnings():  # torch warns of sparse matrices at the first one; filters are shared by all threads
     warnings.simplefilter("ignore", UserWarning)
-    torch.eye(1).to_sparse_coo().to_sparse_csr()
+    torch.sparse_coo_tensor(torch.zeros(2, 1), torch.ones(1), (1, 1)).to_sparse_csr()
 
 
 def mesh_edges(faces: Int[Tensor, "F 3"]) -> Int[Tensor, "E 2"]:
