@@ -103,8 +103,11 @@ def convert_frames(
 
 def is_mirrored(frame: VideoFrame) -> bool:
     """Whether players swap left and right of the stored frame before they rotate it."""
-    container = SideDataContainer(frame)  # type: ignore[call-arg]  # frame.side_data would never free the frame
-    stored = container.get(SideDataType.DISPLAYMATRIX)
+    try:
+        container = SideDataContainer(frame)  # type: ignore[call-arg]  # frame.side_data would never free the frame
+        stored = container.get(SideDataType.DISPLAYMATRIX)
+    except ValueError:  # side data that PyAV does not know
+        return False
     if stored is None:
         return False
     across_x, across_y, _, down_x, down_y = np.frombuffer(bytes(stored), "=i4")[:5].tolist()
