@@ -9,7 +9,7 @@ LIBRARY = sorted((ROOT / "motion_imitate").rglob("*.py"))
 PIPELINES = sorted((ROOT / "pipelines").rglob("*.py"))
 
 LAYERS = (
-    {"types", "files", "quiet_stderr", "runner"},
+    {"types", "files", "heif_brands", "quiet_stderr", "runner"},
     {"weights", "geometry"},
     {"video", "motion", "bodies", "estimators"},
     {"background", "photos", "compositing"},

@@ -10,8 +10,9 @@ from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
+from motion_imitate.heif_brands import still_image_kind
 from motion_imitate.photos.colour_profile import unpack_png_profile
-from motion_imitate.photos.heif import read_heif_header, still_image_kind
+from motion_imitate.photos.heif import read_heif_header
 from motion_imitate.photos.image_header import ImageBytes, ImageHeader
 
 JPEG_FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG markers of a frame header, which holds the size

@@ -12,23 +12,13 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import AvifImagePlugin, Image
 
+from motion_imitate.heif_brands import still_image_kind
 from motion_imitate.photos.image_header import ImageBytes, ImageHeader
 from motion_imitate.video.wide_colour import convert_to_bt709, needs_colour_table
 
-AVIF_BRANDS = {b"avif", b"avis"}
-HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"heif", b"mif1", b"msf1"}
 HEIC_BYTES_PER_PIXEL = 5  # that decoding takes, for each byte of a sample
 AVIF_BYTES_PER_PIXEL = 10
 ORIENTATION_TAG = 274  # of Exif, which Pillow sets to the rotation of the file
-
-
-def still_image_kind(data: ImageBytes) -> str | None:
-    """HEIC or AVIF, by the brands of an ISO file; None if it is a video or no ISO file."""
-    if data[4:8] != b"ftyp":
-        return None
-    box = data[8 : min(256, max(16, int.from_bytes(data[:4])))]
-    brands = {box[:4], *(box[at : at + 4] for at in range(8, len(box), 4))}
-    return "AVIF" if brands & AVIF_BRANDS else "HEIC" if brands & HEIC_BRANDS else None
 
 
 def read_heif_header(data: ImageBytes) -> ImageHeader | None:

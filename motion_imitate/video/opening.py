@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from motion_imitate.heif_brands import BRANDS_REACH, still_image_kind
 from motion_imitate.video.errors import Limits, NotAVideo, NoVideoStream, TooLarge
 
 DEMUXER_WHITELIST = (
@@ -70,7 +71,11 @@ def open_container(path: Path) -> InputContainer:
         raise NotAVideo(f"{path} is not a regular file; give the path of a video file")
     if not status.st_size:
         raise NotAVideo(f"{path} is empty; give a complete copy of the video")
-    try:  # absolute, so that a name is never parsed as a protocol or an option
+    try:
+        with path.open("rb") as file:
+            if still_image_kind(file.read(BRANDS_REACH)):  # FFmpeg would show one of its tiles
+                raise NotAVideo(f"{path} is an image; give a video")
+        # absolute, so that a name is never parsed as a protocol or an option
         return av.open(
             str(path.absolute()),
             options={"protocol_whitelist": "file", "format_whitelist": DEMUXER_WHITELIST},

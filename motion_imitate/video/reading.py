@@ -7,7 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
@@ -102,8 +103,12 @@ def convert_frames(
 
 def is_mirrored(frame: VideoFrame) -> bool:
     """Whether players swap left and right of the stored frame before they rotate it."""
-    stored = frame.side_data.get("DISPLAYMATRIX")
-    if not isinstance(stored, SideData):
+    try:
+        container = SideDataContainer(frame)  # type: ignore[call-arg]  # frame.side_data would never free the frame
+        stored = container.get(SideDataType.DISPLAYMATRIX)
+    except ValueError:  # side data that PyAV does not know
+        return False
+    if stored is None:
         return False
     across_x, across_y, _, down_x, down_y = np.frombuffer(bytes(stored), "=i4")[:5].tolist()
     return bool(across_x * down_y < across_y * down_x)

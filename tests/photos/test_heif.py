@@ -12,6 +12,7 @@ from torch.testing import assert_close
 from motion_imitate.photos import headers, heif
 from motion_imitate.photos.headers import NotAPicture
 from motion_imitate.photos.read import read_photo, stored_photo_size, upright_photo_size
+from motion_imitate.video import NotAVideo, probe
 from tests.photos.test_read import BLUE, GREEN, LARGE, RED, WHITE, colours, corners, refusal
 from tests.video.test_reading import LIGHT, hlg, pq
 
@@ -194,6 +195,18 @@ def test_damage_brings_a_picture_or_a_sentence(tmp_path, suffix):
         with suppress(NotAPicture):
             image = read_photo(path, 64).image
             assert 0 <= image.min() <= image.max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".avif", ".mp4"])
+def test_a_photo_is_no_video(tmp_path, suffix):
+    """FFmpeg would play one tile of it."""
+    path = tmp_path / f"photo{suffix}"
+    if suffix == ".avif":
+        Image.fromarray(corners(64, 64)).save(path)
+    else:
+        saved(tmp_path / "photo.heic", corners(256, 256), tile_size=64).rename(path)
+    with pytest.raises(NotAVideo, match="is an image; give a video"):
+        probe(path)
 
 
 def test_a_heic_is_told_from_a_video_by_any_of_its_brands():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from motion_imitate.video import Limits, TooLarge, probe, read
+from motion_imitate.video.reading import is_mirrored
 from tests.support.media import (
     FILMS,
     RATE,
@@ -91,6 +92,15 @@ def test_the_display_matrix_says_where_each_pixel_goes(folder, matrix):
     shown[down, across] = stored[y, x]
     np.testing.assert_array_equal(seen(path)[0][0], shown)
     assert (probe(path).height, probe(path).width) == shown.shape[:2]
+
+
+def test_looking_at_a_frame_does_not_keep_it(folder):
+    """PyAV's frames with side data refer to themselves."""
+    with av.open(str(with_display_matrix(film(folder / "kept.mp4", count=2), MATRICES[5]))) as file:
+        frame = next(file.decode(video=0))
+        held = sys.getrefcount(frame)
+        assert is_mirrored(frame)
+        assert sys.getrefcount(frame) == held
 
 
 def test_runs_are_as_long_as_asked(folder):
