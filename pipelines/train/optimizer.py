@@ -4,8 +4,9 @@ Learning rate and EMA decay are functions of the step alone, so a checkpoint nee
 torch's schedulers keep state of their own, and its EMA does not warm up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import cos, pi
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from motion_imitate.training import losses
-from pipelines.train.distributed import wrap_distributed
+from pipelines.train.distributed import average_gradients
 
 SampleT_contra = TypeVar("SampleT_contra", contravariant=True)
 
@@ -32,6 +33,8 @@ class OptimizerSettings:
     after: int = 0  # steps before the adversarial loss starts
     falls: tuple[int, int] | None = None  # first and last step of the rate's decay
     last: float = 0.01  # fraction of the rate that is left after the decay
+    curve: str = "linear"  # of the decay, or "cosine"
+    cpu_bfloat16: bool = False  # autocast to bfloat16 on CPUs that compute in it, too
 
     def rate_fraction(self, step: int) -> float:
         """The learning rate at a step, as a fraction of `rate`."""
@@ -39,7 +42,14 @@ class OptimizerSettings:
         if self.falls is None:
             return warm
         first, end = self.falls
-        return warm * (1 - (1 - self.last) * min(1, max(0, step - first) / (end - first)))
+        done = DECAY_CURVES[self.curve](min(1, max(0, step - first) / (end - first)))
+        return warm * (1 - (1 - self.last) * done)
+
+
+DECAY_CURVES: dict[str, Callable[[float], float]] = {
+    "linear": lambda done: done,
+    "cosine": lambda done: (1 - cos(pi * done)) / 2,
+}
 
 
 @dataclass(frozen=True)
@@ -60,48 +70,70 @@ class PreviewRows:
 
 
 class Objective(Protocol[SampleT_contra]):
-    """What networks are trained for. `networks` are those under training, or others of their kind."""
+    """What networks are trained for."""
 
     @property
     def weights(self) -> Any:
-        """A frozen dataclass; its `adversarial` weights the adversarial loss, 0 disables it."""
+        """A frozen dataclass of loss weights, for the weights' metadata."""
 
     def networks(self) -> nn.Module:
         """New, untrained networks."""
+
+    def critic(self) -> nn.Module | None:
+        """A new, untrained discriminator, if there is one to train against."""
+
+    def train_step(self, learner: "Learner", samples: SampleT_contra) -> dict[str, float]:
+        """Improve the learner's networks on a batch; returns the losses from before, the whole as `loss`."""
+
+    def render_preview(self, networks: Callable[..., Any], samples: SampleT_contra) -> PreviewRows: ...
+
+
+class AdversarialObjective(Protocol[SampleT_contra]):
+    """What one network is trained for, possibly against a discriminator, see `train_against_critic`."""
 
     def run_networks(self, networks: Callable[..., Any], samples: SampleT_contra) -> ObjectiveOutput: ...
 
     def weighted_loss(self, wrong: dict[str, Tensor]) -> Float[Tensor, ""]: ...
 
-    def render_preview(self, networks: Callable[..., Any], samples: SampleT_contra) -> PreviewRows: ...
-
 
 class NetworkOptimizer:
-    """A network and its Adam optimizer; averages gradients if several processes train together."""
+    """Networks and their Adam optimizer; averages gradients if several processes train together."""
 
-    def __init__(self, net: nn.Module, rate: float, betas: tuple[float, float]) -> None:
-        self.net, self.rate, self.shared = net, rate, wrap_distributed(net)
+    def __init__(self, net: nn.Module, rate: float, betas: tuple[float, float], cpu_bfloat16: bool = False) -> None:
+        self.net, self.rate, self.cpu_bfloat16 = net, rate, cpu_bfloat16
         self.optimizer = torch.optim.Adam(net.parameters(), rate, betas)
 
     def __call__(self, *given: Any) -> Any:
-        with bfloat16_autocast(self.net):
-            return self.shared(*given)
+        with self.autocast():
+            return self.net(*given)
+
+    def autocast(self) -> torch.autocast:
+        """Autocast to bfloat16 where the network's device supports it."""
+        device = next(self.net.parameters()).device.type
+        return torch.autocast(device, torch.bfloat16, enabled=bfloat16_supported(device, self.cpu_bfloat16))
 
     def score_frozen(self, pictures: Float[Tensor, "B I H W"]) -> Float[Tensor, "B 1 h w"]:
         """Score images without training this network: gradients reach only the images."""
         self.net.requires_grad_(False)
-        with bfloat16_autocast(self.net):
+        with self.autocast():
             marks: Tensor = self.net(pictures)
         self.net.requires_grad_(True)
         return marks.float()
 
-    def improve(self, loss: Float[Tensor, ""], share: float, most: float) -> None:
-        """Take an optimizer step at `share` of the learning rate; a step with non-finite gradients is skipped."""
+    def improve(
+        self, loss: Float[Tensor, ""], share: float, most: float, parts: Iterable[nn.Module] | None = None
+    ) -> None:
+        """Take an optimizer step at `share` of the learning rate, of all networks or of some parts alone.
+
+        A step with non-finite gradients is skipped.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * share
+        trained = [weight for part in parts or (self.net,) for weight in part.parameters() if weight.requires_grad]
         self.optimizer.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), most)
+        loss.backward(inputs=trained)
+        average_gradients(trained)
+        norm = nn.utils.clip_grad_norm_(trained, most)
         if bool(torch.isfinite(norm)):
             self.optimizer.step()
 
@@ -121,14 +153,10 @@ class NetworkOptimizer:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
 
 
-def bfloat16_autocast(net: nn.Module) -> torch.autocast:
-    """Autocast to bfloat16 where the network's device supports it."""
-    device = next(net.parameters()).device.type
-    return torch.autocast(device, torch.bfloat16, enabled=bfloat16_supported(device))
-
-
-def bfloat16_supported(device: str) -> bool:
-    """Whether the device trains in bfloat16."""
+def bfloat16_supported(device: str, on_cpu: bool = False) -> bool:
+    """Whether the device computes in bfloat16; CPUs count if `on_cpu`."""
+    if device == "cpu":
+        return on_cpu and torch.cpu._is_avx512_bf16_supported()
     return device == "cuda" and torch.cuda.is_bf16_supported()
 
 
@@ -142,32 +170,37 @@ class Learner:
 
     def __init__(self, networks: nn.Module, critic: nn.Module | None, pace: OptimizerSettings) -> None:
         self.pace, self.step = pace, 0
-        self.networks = NetworkOptimizer(networks, pace.rate, pace.betas)
-        self.critic = None if critic is None else NetworkOptimizer(critic, pace.critic_rate, pace.critic_betas)
+        self.networks = NetworkOptimizer(networks, pace.rate, pace.betas, pace.cpu_bfloat16)
+        self.critic = (
+            None if critic is None else NetworkOptimizer(critic, pace.critic_rate, pace.critic_betas, pace.cpu_bfloat16)
+        )
         self.mean = {k: v.detach().clone() for k, v in networks.state_dict().items()}  # EMA
 
     def learn(self, samples: SampleT_contra, subject: Objective[SampleT_contra]) -> dict[str, float]:
-        """Take one step; returns the losses from before it. `loss` leaves out the adversarial loss."""
-        critic = self.critic if self.step >= self.pace.after else None
-        tried = subject.run_networks(self.networks, samples)
-        loss, doubt = subject.weighted_loss(tried.wrong), {}
-        told = {"step": float(self.step), "loss": float(loss.detach())}
-        if critic is not None:
-            doubt = {"adversarial": losses.adversarial_loss(critic.score_frozen(tried.made))}
-            loss = loss + subject.weighted_loss(doubt)
-        told |= {k: float(v.detach().mean()) for k, v in (tried.wrong | doubt).items()}
-        self.networks.improve(loss, self.pace.rate_fraction(self.step), self.pace.most)
-        if critic is not None:
-            true, made = critic(torch.cat([tried.true, tried.made.detach()])).float().chunk(2)
-            off = losses.discriminator_loss(true, made).mean()
-            critic.improve(off, self.pace.rate_fraction(self.step - self.pace.after), self.pace.most)
-            told["critic"] = float(off.detach())
+        """Take one step; returns the losses from before it."""
+        told = {"step": float(self.step)} | subject.train_step(self, samples)
         self.step += 1
-        keep = min(self.pace.steady, self.step / (self.step + 9))
-        with torch.no_grad():
-            for name, value in self.networks.net.state_dict().items():
-                self.mean[name].lerp_(value, 1 - keep)
+        self.update_mean()
         return told
+
+    @torch.no_grad()
+    def update_mean(self) -> None:
+        """Move the average towards the networks' weights; counters are copied."""
+        keep = min(self.pace.steady, self.step / (self.step + 9))
+        now = self.networks.net.state_dict()
+        real = [name for name, value in now.items() if value.is_floating_point()]
+        torch._foreach_lerp_([self.mean[name] for name in real], [now[name] for name in real], 1 - keep)
+        for name in now.keys() - set(real):
+            self.mean[name].copy_(now[name])
+
+    def improve_networks(self, loss: Float[Tensor, ""], parts: Iterable[nn.Module] | None = None) -> None:
+        """One optimizer step of all networks or of some parts alone, at the rate of this step."""
+        self.networks.improve(loss, self.pace.rate_fraction(self.step), self.pace.most, parts)
+
+    def improve_critic(self, loss: Float[Tensor, ""]) -> None:
+        """One optimizer step of the discriminator, whose warm-up begins with the adversarial loss."""
+        assert self.critic is not None
+        self.critic.improve(loss, self.pace.rate_fraction(self.step - self.pace.after), self.pace.most)
 
     def begin(self, tensors: dict[str, Tensor]) -> None:
         """Start from given weights, with a new optimizer state."""
@@ -189,3 +222,24 @@ class Learner:
         self.mean = {k: v.to(device) for k, v in tensors_under_prefix(tensors, "mean.").items()}
         if self.critic is not None and (known := tensors_under_prefix(tensors, "critic.")):
             self.critic.restore(known)
+
+
+def train_against_critic(
+    learner: Learner, subject: AdversarialObjective[SampleT_contra], samples: SampleT_contra
+) -> dict[str, float]:
+    """One step of the networks, and of the discriminator if there is one. `loss` leaves the adversarial loss out."""
+    critic = learner.critic if learner.step >= learner.pace.after else None
+    tried = subject.run_networks(learner.networks, samples)
+    loss, doubt = subject.weighted_loss(tried.wrong), {}
+    told = {"loss": float(loss.detach())}
+    if critic is not None:
+        doubt = {"adversarial": losses.adversarial_loss(critic.score_frozen(tried.made))}
+        loss = loss + subject.weighted_loss(doubt)
+    told |= {k: float(v.detach().mean()) for k, v in (tried.wrong | doubt).items()}
+    learner.improve_networks(loss)
+    if critic is not None:
+        true, made = critic(torch.cat([tried.true, tried.made.detach()])).float().chunk(2)
+        off = losses.discriminator_loss(true, made).mean()
+        learner.improve_critic(off)
+        told["critic"] = float(off.detach())
+    return told

@@ -1,4 +1,4 @@
-"""The options of `motion-imitate train corrections` and `train liquid-warping`."""
+"""The options of `motion-imitate train`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,10 @@ from pipelines.synthesize.people_options import AssetSplit, SyntheticPeopleOptio
 
 
 @dataclass(frozen=True)
-class TrainingOptions(SyntheticPeopleOptions):
-    """Options of all training on synthetic people."""
+class RunOptions:
+    """Options of every training run."""
 
-    part: Annotated[
-        AssetSplit,
-        Parameter(help="Asset split: all, learn (the 80 % for training) or held (the 20 % held out)."),
-    ] = "learn"
+    seed: Annotated[int, Parameter(help="Random seed.", validator=Number(gte=0, lt=1 << 63))] = 0
     minutes: Annotated[float, Parameter(help="Training time in minutes.", validator=Number(gt=0))] = 20
     steps: Annotated[
         int | None,
@@ -30,11 +27,33 @@ class TrainingOptions(SyntheticPeopleOptions):
         bool,
         Parameter(help="Smoke test: 20 steps on the same samples, after which the loss must be lower.", negative=()),
     ] = False
+    device: Annotated[str, Parameter(help="Training device: cpu, cuda or cuda:1.")] = "cpu"
+    threads: Annotated[int, Parameter(help="CPU threads for training.", validator=Number(gte=1, lte=256))] = 1
+
+
+@dataclass(frozen=True)
+class StoreTrainingOptions(RunOptions):
+    """Options of training on a store of labelled pictures."""
+
+    size: Annotated[
+        Literal["small", "published"],
+        Parameter(help="Networks: at most 4 million weights, with an alpha output; or as published, for GPUs."),
+    ] = "small"
+    batch: Annotated[int, Parameter(help="Pairs of views per step.", validator=Number(gte=1, lte=4096))] = 16
+
+
+@dataclass(frozen=True)
+class TrainingOptions(SyntheticPeopleOptions, RunOptions):
+    """Options of training on samples that worker processes make."""
+
+    part: Annotated[
+        AssetSplit,
+        Parameter(help="Asset split: all, learn (the 80 % for training) or held (the 20 % held out)."),
+    ] = "learn"
     people: Annotated[int, Parameter(help="People per step.", validator=Number(gte=1, lte=1024))] = 2
     device: Annotated[
         str, Parameter(help="Training device: cpu, cuda or cuda:1. Samples are always generated on the CPU.")
     ] = "cpu"
-    threads: Annotated[int, Parameter(help="CPU threads for training.", validator=Number(gte=1, lte=256))] = 1
     size: Annotated[int, Parameter(help="Image side in pixels.", validator=Number(gte=64, lte=512))] = 256
     workers: Annotated[int, Parameter(help="Processes that generate samples.", validator=Number(gte=1, lte=256))] = 1
 

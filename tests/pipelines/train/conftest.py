@@ -45,4 +45,4 @@ class SamplesInProcess:
 def samples_in_process(request, monkeypatch):
     """Slow tests make them in processes, as users do."""
     if not request.node.get_closest_marker("slow"):
-        monkeypatch.setattr("pipelines.train.loop.ProcessPoolExecutor", SamplesInProcess)
+        monkeypatch.setattr("pipelines.train.worker_samples.ProcessPoolExecutor", SamplesInProcess)

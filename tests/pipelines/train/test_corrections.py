@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import distributed
-from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 
 from motion_imitate import bodies
@@ -48,7 +47,7 @@ def some():
 
 def fresh(subject, **pace):
     torch.manual_seed(0)
-    return build_learner(subject.networks(), subject.weights.adversarial > 0, OptimizerSettings(**pace))
+    return build_learner(subject.networks(), subject.critic(), OptimizerSettings(**pace))
 
 
 def weights_of(pupil):
@@ -145,7 +144,6 @@ def test_one_process_that_learns_with_others_learns_as_it_does_alone(some, subje
     alone = fresh(against)
     request.getfixturevalue("group")
     member = fresh(against)
-    assert isinstance(member.networks.shared, DistributedDataParallel)
     for learner in (alone, member):
         for _ in range(2):
             learner.learn(some, against)
@@ -193,13 +191,16 @@ def test_a_run_that_is_terminated_saves_what_it_learnt_and_goes_on(tmp_path, cap
     assert "step 1" in capsys.readouterr().out
 
 
-def test_termination_is_caught_meanwhile_only():
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_termination_is_caught_meanwhile_only(number):
+    before = signal.getsignal(number)
     with catch_termination() as terminated:
         assert not terminated()
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         assert terminated()
-    assert signal.getsignal(signal.SIGTERM) == before
+        with pytest.raises(KeyboardInterrupt):  # who asks twice will not wait
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(number) == before
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from torch.testing import assert_close
 
 from motion_imitate.weights import read_weights
 from pipelines.train.distributed import ProcessRank, any_rank_true, join_process_group
-from pipelines.train.loop import CHECKPOINT_FILE, LOG_FILE, LoopSettings, TrainingTask, stream_training_samples
+from pipelines.train.loop import CHECKPOINT_FILE, LOG_FILE
+from pipelines.train.worker_samples import WorkerSamples
 
 TEAM = """
 import sys, torch
@@ -78,14 +79,11 @@ def test_two_processes_learn_the_same_from_different_samples(tmp_path):
 
 def test_processes_make_samples_of_their_own_and_none_is_left_out():
     """From whichever step on, as a run that goes on does."""
-    task = TrainingTask(None, lambda lot, number: (lot, number), tuple, LoopSettings(times=2), {})
-    how = SimpleNamespace(workers=1, people=2)
-    first, second = (
-        list(islice(stream_training_samples(how, task, 0, ProcessRank("cpu", rank, 2)), 5)) for rank in range(2)
-    )
+    samples = WorkerSamples(SimpleNamespace(workers=1, people=2), lambda lot, number: (lot, number), tuple, times=2)
+    first, second = (list(islice(samples.stream(0, ProcessRank("cpu", rank, 2)), 5)) for rank in range(2))
     assert first == [((0, 0), (0, 1))] * 2 + [((1, 4), (1, 5))] * 2 + [((2, 8), (2, 9))]
     assert second == [((0, 2), (0, 3))] * 2 + [((1, 6), (1, 7))] * 2 + [((2, 10), (2, 11))]
-    assert [next(stream_training_samples(how, task, step, ProcessRank("cpu", 1, 2))) for step in range(5)] == second
+    assert [next(samples.stream(step, ProcessRank("cpu", 1, 2))) for step in range(5)] == second
 
 
 def test_a_process_alone_is_the_first():

@@ -31,8 +31,6 @@ from pipelines.cli.commands import main
 from pipelines.train.liquid_warping import (
     PUBLISHED_OPTIMIZERS,
     PaintingObjective,
-    collate_painting_samples,
-    make_packed_painting_sample,
 )
 from pipelines.train.loop import (
     CHECKPOINT_FILE,
@@ -69,7 +67,7 @@ def subject():
 
 def fresh(subject, **pace):
     torch.manual_seed(0)
-    return build_learner(subject.networks(), True, replace(PUBLISHED_OPTIMIZERS["paper"], **pace))
+    return build_learner(subject.networks(), subject.critic(), replace(PUBLISHED_OPTIMIZERS["paper"], **pace))
 
 
 def test_a_sitting_is_what_the_scene_says(people):
@@ -149,7 +147,7 @@ def test_the_published_rates_stay_and_come_down():
 
 
 def test_networks_may_learn_in_half_precision(some, subject, monkeypatch):
-    monkeypatch.setattr("pipelines.train.optimizer.bfloat16_supported", lambda device: True)
+    monkeypatch.setattr("pipelines.train.optimizer.bfloat16_supported", lambda *_: True)
     learner, whole = fresh(subject), fresh(subject)
     seen = []
     learner.networks.net.target.glass.head.register_forward_hook(lambda *given: seen.append(given[2].dtype))
@@ -221,9 +219,7 @@ def test_weights_of_other_networks_are_refused(tmp_path, small, capsys):
 @pytest.fixture
 def weights(tmp_path, subject, small):
     """Of networks that have learnt nothing, as a run stores them."""
-    task = TrainingTask(
-        subject, make_packed_painting_sample, collate_painting_samples, LoopSettings(), {"shape": "paper"}
-    )
+    task = TrainingTask(subject, lambda first, rank: iter(()), LoopSettings(), {"shape": "paper"})
     save_training_state(tmp_path, fresh(subject), LiquidWarpingOptions(), task)
     return tmp_path / WEIGHTS_FILE
 

@@ -1,0 +1,68 @@
+"""Train on pairs of views from a store of synthetic people."""
+
+from collections.abc import Callable, Generator
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from motion_imitate.training.store_pairs import PairBatch, StorePairs
+from pipelines.motion.estimate import check_device
+from pipelines.reporter import Reporter
+from pipelines.train.distributed import ProcessRank, join_process_group
+from pipelines.train.loop import LoopSettings, TrainingTask, run_training_loop
+from pipelines.train.optimizer import Objective, OptimizerSettings
+from pipelines.train.options import StoreTrainingOptions
+
+HELD_OUT_PAIRS, HELD_OUT_SEED = 8, 1  # of the preview
+SAVE_SECONDS = 180.0  # between checkpoints
+WARM_UP_STEPS = 150
+
+ObjectiveMaker = Callable[[StorePairs, PairBatch, str], Objective[PairBatch]]  # of pairs, held-out pairs and a device
+
+
+def small_network_pace(how: StoreTrainingOptions) -> OptimizerSettings:
+    """The optimizer settings of small networks; the rate falls to the last step, if --steps says which that is."""
+    falls = (WARM_UP_STEPS, max(how.steps, WARM_UP_STEPS + 1)) if how.steps else None
+    return OptimizerSettings(
+        1e-3, (0.9, 0.99), WARM_UP_STEPS, steady=0.995, falls=falls, curve="cosine", cpu_bfloat16=True
+    )
+
+
+def stream_store_pairs(
+    pairs: StorePairs, how: StoreTrainingOptions, first: int, rank: ProcessRank
+) -> Generator[PairBatch]:
+    """Random pairs for each step from step `first` on; they depend on the seed, the step and the process alone."""
+    generator = torch.Generator(rank.device)
+    for step in count(first):
+        mixed = np.random.SeedSequence([how.seed, step, rank.number]).generate_state(1, np.uint64)
+        yield pairs.draw(generator.manual_seed(int(mixed[0] >> 1)), how.batch)
+
+
+def draw_held_out_pairs(store: Path, device: str) -> PairBatch:
+    """The same pairs of held-out people each time."""
+    generator = torch.Generator(device).manual_seed(HELD_OUT_SEED)
+    return StorePairs.open(store, "held", device).draw(generator, HELD_OUT_PAIRS)
+
+
+def run_store_training(
+    folder: Path,
+    store: Path,
+    how: StoreTrainingOptions,
+    make_objective: ObjectiveMaker,
+    pace: OptimizerSettings,
+    about: dict[str, Any],
+    reporter: Reporter,
+) -> int:
+    """Train what `make_objective` makes, on a store; returns the exit code."""
+    with join_process_group(how.device) as rank:
+        check_device(rank.device)
+        pairs = StorePairs.open(store, "learn", rank.device)
+        subject = make_objective(pairs, draw_held_out_pairs(store, rank.device), rank.device)
+        size = {"size": list(pairs.size), "form": how.size, "people": len(pairs.people), "batch": how.batch}
+        learning = LoopSettings(pace, SAVE_SECONDS)
+        task = TrainingTask(subject, partial(stream_store_pairs, pairs, how), learning, about | size)
+        return run_training_loop(folder, how, task, rank, reporter)
