@@ -5,6 +5,7 @@ A liquid warping block merges features of the photos, warped to the view, into t
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,6 +17,8 @@ from motion_imitate.geometry.flow import resize_flow, warp_image
 NORM_LAYERS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda channels: nn.Identity(),
     "instance": lambda channels: nn.InstanceNorm2d(channels),
+    "instance running": lambda channels: nn.InstanceNorm2d(channels, track_running_stats=True),
+    "batch": lambda channels: nn.BatchNorm2d(channels),
     "instance affine": lambda channels: nn.InstanceNorm2d(channels, affine=True),
     "group": lambda channels: nn.GroupNorm(max(1, channels // 8), channels),
 }
@@ -28,12 +31,14 @@ class LayerStyle:
     norm: str = "none"
     bias: bool = False
     separable: bool = False  # depthwise convolution, then pointwise
+    padding: str = "zeros"  # or "reflect", of plain convolutions
 
 
 def plain_or_separable_conv(inputs: int, outputs: int, kernel: int, stride: int, style: LayerStyle) -> nn.Module:
     """A same-padded convolution, split into depthwise and pointwise if the style is separable."""
     if not style.separable:
-        return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=style.bias)
+        padding: Any = style.padding
+        return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=style.bias, padding_mode=padding)
     return nn.Sequential(
         nn.Conv2d(inputs, inputs, kernel, stride, kernel // 2, groups=inputs, bias=False),
         nn.Conv2d(inputs, outputs, 1, bias=style.bias),

@@ -38,28 +38,31 @@ def pixels_of_points(points: Float[Tensor, "*N 2"], size: tuple[int, int]) -> In
     return ((points + 1) / 2 * points.new_tensor(size[::-1])).floor().long()
 
 
-def squared_distance_maps(points: Int[Tensor, "B K 2"], size: tuple[int, int]) -> Float[Tensor, "B K H W"]:
-    """Squared distance in pixels of each pixel from each point."""
+def axis_offsets(
+    points: Int[Tensor, "B K 2"], size: tuple[int, int]
+) -> tuple[Float[Tensor, "B K H 1"], Float[Tensor, "B K 1 W"]]:
+    """Squared distances in pixels of all rows and of all columns from each point."""
     columns, rows = (torch.arange(n, device=points.device) for n in size[::-1])
     across = (columns - points[..., :1]).square().float()
     down = (rows - points[..., 1:]).square().float()
-    return down[..., :, None] + across[..., None, :]
+    return down[..., :, None], across[..., None, :]
 
 
 def draw_disc_maps(
     points: Float[Tensor, "B K 2"], present: Bool[Tensor, "B K"], size: tuple[int, int], radius: int = DISC_RADIUS
 ) -> Float[Tensor, "B K H W"]:
     """One map for each point: 1 in a disc around it, -1 elsewhere."""
-    near = squared_distance_maps(pixels_of_points(points, size), size) <= radius**2
-    return 2.0 * (near & present[..., None, None]) - 1
+    down, across = axis_offsets(pixels_of_points(points, size), size)
+    most = torch.where(present, radius**2, -1)[..., None, None]
+    return 2.0 * (down + across <= most) - 1
 
 
 def draw_gaussian_maps(
-    points: Float[Tensor, "B K 2"], present: Bool[Tensor, "B K"], size: tuple[int, int], sigma: float = 6.0
+    points: Float[Tensor, "B K 2"], present: Bool[Tensor, "B K"], size: tuple[int, int], sigma: float
 ) -> Float[Tensor, "B K H W"]:
     """One map for each point: a Gaussian of height 1 around it."""
-    distance = squared_distance_maps(pixels_of_points(points, size), size)
-    return (distance / (-2 * sigma**2)).exp() * present[..., None, None]
+    down, across = ((x / (-2 * sigma**2)).exp() for x in axis_offsets(pixels_of_points(points, size), size))
+    return down * across * present[..., None, None]
 
 
 def draw_pose_mask(

@@ -98,11 +98,20 @@ def perceptual_loss(
     how: PerceptualSettings = PerceptualSettings(),
 ) -> Float[Tensor, " B"]:
     """Distance between the features of two images; gradients reach only `picture`."""
-    if how.apart not in FEATURE_DISTANCES:
-        raise ValueError(f"features can't be compared by {how.apart!r}; choose one of {', '.join(FEATURE_DISTANCES)}")
     with torch.no_grad():
         goals = features(truth.detach())
-    seen = features(picture)
+    return compare_features(features(picture), goals, where, how)
+
+
+def compare_features(
+    seen: Sequence[Tensor],
+    goals: Sequence[Tensor],
+    where: Float[Tensor, "B 1 H W"] | None = None,
+    how: PerceptualSettings = PerceptualSettings(),
+) -> Float[Tensor, " B"]:
+    """Weighted distance of features at several depths."""
+    if how.apart not in FEATURE_DISTANCES:
+        raise ValueError(f"features can't be compared by {how.apart!r}; choose one of {', '.join(FEATURE_DISTANCES)}")
     if len(seen) != len(how.weights):
         raise ValueError(f"{len(how.weights)} weights for features at {len(seen)} depths; give one for each depth")
     parts = []
@@ -110,6 +119,18 @@ def perceptual_loss(
         small = None if where is None else F.interpolate(where, a.shape[-2:], mode="area")
         parts.append(weight * weighted_pixel_mean(FEATURE_DISTANCES[how.apart](a, b), small))
     return torch.stack(parts).sum(0)
+
+
+def style_loss(seen: Sequence[Tensor], goals: Sequence[Tensor]) -> Float[Tensor, " B"]:
+    """Mean difference of the Gram matrices of features, averaged over the depths."""
+    apart = [(gram_matrix(a) - gram_matrix(b)).abs().mean((1, 2)) for a, b in zip(seen, goals, strict=True)]
+    return torch.stack(apart).mean(0)
+
+
+def gram_matrix(features: Float[Tensor, "B C h w"]) -> Float[Tensor, "B C C"]:
+    """Mean product of each two channels, divided by their number."""
+    flat = features.flatten(2)
+    return flat @ flat.mT / (flat.shape[1] * flat.shape[2])
 
 
 SHALLOW_PERCEPTUAL = PerceptualSettings((1 / 3, 1 / 3, 1 / 3))  # down to 1/8 of the size
@@ -150,6 +171,11 @@ def discriminator_loss(real: Float[Tensor, "B ..."], made: Float[Tensor, "B ..."
 def adversarial_loss(made: Float[Tensor, "B ..."]) -> Float[Tensor, " B"]:
     """The generator's loss: its target is a discriminator score of 0."""
     return made.square().flatten(1).mean(1)
+
+
+def label_loss(scores: Float[Tensor, "B ..."], label: float) -> Float[Tensor, " B"]:
+    """Squared distance of a discriminator's scores from a label (least squares GAN)."""
+    return (scores - label).square().flatten(1).mean(1)
 
 
 def face_box_pixels(boxes: Float[Tensor, "B 4"], size: tuple[int, int]) -> Float[Tensor, " B"]:

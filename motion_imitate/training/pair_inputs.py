@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, max_pool2d
 
 from motion_imitate.generators.pose_maps import openpose_points
 from motion_imitate.training import losses
 from motion_imitate.training.backbones import Backbone
 from motion_imitate.training.store_pairs import PersonViews
 
-CROP_SIDE, CROP_COUNT = 64, 8  # pixels, and crops of a batch that the perceptual loss looks at
+PERSON_REACH = 4  # pixels around the person that also count
 
 
 def photo_over_grey(views: PersonViews) -> Float[Tensor, "B 3 H W"]:
@@ -44,16 +44,26 @@ def alpha_loss(drawn: Float[Tensor, "B O H W"], truth: Float[Tensor, "B 1 H W"])
 
 @dataclass(frozen=True)
 class CropPerception:
-    """The perceptual loss of small crops around people, by the first three depths of a backbone."""
+    """Perceptual and style losses of crops around people, by the first three depths of a backbone."""
 
     eyes: Backbone
+    side: int = 64  # of the crops, in pixels
+    count: int = 8  # crops of a batch
 
     def __call__(
-        self, drawn: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"], where: Float[Tensor, "B 1 H W"]
-    ) -> Float[Tensor, " n"]:
-        """Distances of crops of pictures in [-1, 1]."""
-        side = min(CROP_SIDE, *drawn.shape[2:])
-        seen = losses.crop_windows(torch.cat([drawn, truth, where], 1), where, side, CROP_COUNT)
-        made, true, weight = seen.split((3, 3, 1), 1)
+        self, drawn: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"], alpha: Float[Tensor, "B 1 H W"]
+    ) -> dict[str, Float[Tensor, " n"]]:
+        """Losses by name of crops of pictures in [-1, 1]."""
+        near = max_pool2d(alpha, 2 * PERSON_REACH + 1, 1, PERSON_REACH)
+        side = min(self.side, *drawn.shape[2:])
+        made, true, weight = losses.crop_windows(torch.cat([drawn, truth, near], 1), near, side, self.count).split(
+            (3, 3, 1), 1
+        )
+        seen = self.eyes(to_unit_range(made))
+        with torch.no_grad():
+            goals = self.eyes(to_unit_range(true))
         how = losses.SHALLOW_PERCEPTUAL
-        return losses.perceptual_loss(self.eyes, to_unit_range(made), to_unit_range(true), weight + 0.1, how)
+        return {
+            "perceptual": losses.compare_features(seen, goals, weight + 0.1, how),
+            "style": losses.style_loss(seen, goals),
+        }

@@ -458,6 +458,20 @@ def train_pose_guided(
     return run_pose_guided_training(out, store, how, reporter)
 
 
+@train_app.command(name="drn")
+def train_detail_replenishing(
+    *,
+    store: StoreOption,
+    out: RunFolderOption,
+    how: Annotated[StoreTrainingOptions, FLATTENED] = StoreTrainingOptions(),
+    reporter: InjectedReporter = DEFAULT_REPORTER,
+) -> int:
+    """Train DRN, a pose-attentional network and the details that it loses, on a store of synthetic people."""
+    from pipelines.train.detail_replenishing import run_detail_training
+
+    return run_detail_training(out, store, how, reporter)
+
+
 @app.command
 def synthesize_pairs(
     *,

@@ -112,7 +112,7 @@ class NetworkOptimizer:
         device = next(self.net.parameters()).device.type
         return torch.autocast(device, torch.bfloat16, enabled=bfloat16_supported(device, self.cpu_bfloat16))
 
-    def score_frozen(self, pictures: Float[Tensor, "B I H W"]) -> Float[Tensor, "B 1 h w"]:
+    def score_frozen(self, pictures: Float[Tensor, "B I H W"]) -> Float[Tensor, "B ..."]:
         """Score images without training this network: gradients reach only the images."""
         self.net.requires_grad_(False)
         with self.autocast():

@@ -40,6 +40,13 @@ class StoreTrainingOptions(RunOptions):
         Parameter(help="Networks: at most 4 million weights, with an alpha output; or as published, for GPUs."),
     ] = "small"
     batch: Annotated[int, Parameter(help="Pairs of views per step.", validator=Number(gte=1, lte=4096))] = 16
+    adversarial: Annotated[
+        float | None,
+        Parameter(
+            help="Adversarial loss weight; 0 disables it. By default the published one, and 0 for small networks.",
+            validator=Number(gte=0),
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """`motion-imitate train pg2`: train the two stages of pose-guided person generation."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, max_pool2d
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from motion_imitate.generators.pose_guided import (
     PictureDiscriminator,
@@ -114,8 +114,7 @@ class PoseGuidedObjective:
         if second:
             loss = loss + weights.fine * wrong["fine"].mean() + weights.cover * wrong["cover"].mean()
             if self.perceive:
-                near = max_pool2d(sample.alpha, 9, 1, 4)
-                wrong["perceptual"] = self.perceive(made.fine[:, :3], sample.truth, near)
+                wrong["perceptual"] = self.perceive(made.fine[:, :3], sample.truth, sample.alpha)["perceptual"]
                 loss = loss + weights.perceptual * wrong["perceptual"].mean()
         told = {"loss": float(loss.detach())} | {k: float(v.detach().mean()) for k, v in wrong.items()}
         triple = torch.cat([sample.truth, made.fine[:, :3], sample.photo])
@@ -158,11 +157,12 @@ def run_pose_guided_training(folder: Path, store: Path, how: StoreTrainingOption
     """Run `motion-imitate train pg2`; returns the exit code."""
 
     def make_objective(pairs: StorePairs, held_out: PairBatch, device: str) -> PoseGuidedObjective:
-        config = pose_guided_form(how.size, pairs.size)
-        if how.size == "published":
-            return PoseGuidedObjective(config, held_out, published_loss_weights(pairs.size[0]))
-        perceive = CropPerception(load_lite0(depths=3).to(device))
-        return PoseGuidedObjective(config, held_out, PoseGuidedLossWeights(), perceive)
+        config, published = pose_guided_form(how.size, pairs.size), how.size == "published"
+        weights = published_loss_weights(pairs.size[0]) if published else PoseGuidedLossWeights()
+        if how.adversarial is not None:
+            weights = replace(weights, adversarial=how.adversarial)
+        perceive = CropPerception(load_lite0(depths=3).to(device)) if weights.perceptual else None
+        return PoseGuidedObjective(config, held_out, weights, perceive)
 
     pace = PUBLISHED_PACE if how.size == "published" else small_network_pace(how)
     return run_store_training(folder, store, how, make_objective, pace, {"system": "pg2"}, reporter)
