@@ -133,7 +133,7 @@ def init_attention_weights(net: nn.Module, how: PoseAttentionConfig) -> None:
     close to 0."""
     for part in net.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            if how.norm == "none" and not isinstance(part, nn.Linear):
+            if how.norm == "none":
                 nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
             else:
                 nn.init.normal_(part.weight, std=0.02)
