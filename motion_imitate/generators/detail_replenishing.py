@@ -48,8 +48,8 @@ SMALL_POSE_BRANCH = PoseAttentionConfig(
     norm="none",
     dropout=0.0,
     padding="zeros",
-    edge_kernel=5,
-    up_kernel=4,
+    edge_kernel=3,
+    resize=True,
     fold=2,
 )
 SMALL_DETAIL = DetailConfig(SMALL_POSE_BRANCH, blocks=2, face_side=32, critic_width=16)

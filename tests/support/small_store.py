@@ -1,8 +1,12 @@
 """A store of people who are coloured ovals, made in no time."""
 
+import json
+from pathlib import Path
+
+import numpy as np
 import torch
 
-from motion_imitate.training.decoded_store import DecodedStore
+from motion_imitate.training.decoded_store import DECODED_FOLDER, INDEX_FILE, DecodedStore, describe_shards
 
 JOINTS, SHAPES = 5, 4
 
@@ -38,3 +42,16 @@ def oval_store(people=6, views=4, size=(64, 48), lights=2, seed=0) -> DecodedSto
         "scenes": bytes_of(torch.rand(3, 3, *size, generator=random)),
     }
     return DecodedStore(arrays, views, lights)
+
+
+def write_oval_store(folder: Path, **how) -> None:
+    """A folder that holds such a store as if it had been decoded; its shards are empty."""
+    store = oval_store(**how)
+    (folder / DECODED_FOLDER).mkdir(parents=True)
+    (folder / "settings.json").write_text(json.dumps({"views": store.views, "lights": store.lights}))
+    shards = [folder / f"{kind}_000000.safetensors" for kind in ("people", "scenes")]
+    for shard in shards:
+        shard.touch()
+    for name, array in store.arrays.items():
+        np.save(folder / DECODED_FOLDER / f"{name}.npy", array.numpy())
+    (folder / DECODED_FOLDER / INDEX_FILE).write_text(describe_shards(shards))
