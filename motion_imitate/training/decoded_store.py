@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from motion_imitate.files import raise_output_errors
-from motion_imitate.synthesis.store import LabelledPictures, read_people_shard, read_scene_shard
+from motion_imitate.synthesis.shard_coding import LabelledPictures
+from motion_imitate.synthesis.store import read_people_shard, read_scene_shard
 from motion_imitate.types import Batched
 
 DECODED_FOLDER, INDEX_FILE, SETTINGS_FILE = "decoded", "index.json", "settings.json"

@@ -8,7 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from motion_imitate.synthesis.photo_damage import PhotoDamage
-from motion_imitate.synthesis.store import LabelledPictures
+from motion_imitate.synthesis.shard_coding import LabelledPictures
 from motion_imitate.training import decoded_store
 from motion_imitate.training.decoded_store import DECODED_FOLDER, open_decoded_store
 from motion_imitate.training.store_pairs import PairSettings, StorePairs
