@@ -54,6 +54,9 @@ def read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         ) from None
 
 
+THIRD_PARTY_SUFFIXES = ".safetensors, .npz, .pth or .pt"
+
+
 def load_third_party_tensors(path: Path, digest: str | None = None, inside: tuple[str, ...] = ()) -> dict[str, Tensor]:
     """Load tensors from a third party's .safetensors, .npz, .pth or .pt file. `digest` is the expected SHA-256.
 
@@ -61,11 +64,11 @@ def load_third_party_tensors(path: Path, digest: str | None = None, inside: tupl
     tensors may be nested under one of the names `inside`.
     """
     if not path.exists():
-        raise MissingWeights(f"no weights at {path}; give the path of a {' or '.join(THIRD_PARTY_READERS)} file")
+        raise MissingWeights(f"no weights at {path}; give the path of a {THIRD_PARTY_SUFFIXES} file")
     if digest is not None and (found := file_sha256(path)) != digest.lower():
         raise ValueError(f"{path} has SHA-256 {found}, expected {digest}; download it again")
     if path.suffix not in THIRD_PARTY_READERS:
-        raise ValueError(f"{path} is not a supported weights file; give a {' or '.join(THIRD_PARTY_READERS)} file")
+        raise ValueError(f"{path} is not a supported weights file; give a {THIRD_PARTY_SUFFIXES} file")
     try:
         stored = THIRD_PARTY_READERS[path.suffix](path)
     except Exception as error:  # torch raises many types of exceptions on damaged files

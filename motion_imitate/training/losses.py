@@ -71,14 +71,8 @@ def direction_distance(a: Float[Tensor, "B C H W"], b: Float[Tensor, "B C H W"])
     return (a - b).square().sum(1, keepdim=True)
 
 
-def squared_distance(a: Float[Tensor, "B C H W"], b: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:
-    """Squared distance per pixel, as a mean over channels."""
-    return (a - b).square().mean(1, keepdim=True)
-
-
 FEATURE_DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "absolute": absolute_distance,
-    "squared": squared_distance,
     "turned": direction_distance,
 }
 

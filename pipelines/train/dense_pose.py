@@ -1,7 +1,7 @@
 """`motion-imitate train dense-pose`: train Dense Pose Transfer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,8 +20,7 @@ from motion_imitate.generators.dense_pose_transfer import (
 from motion_imitate.generators.discriminator import Discriminator, DiscriminatorConfig
 from motion_imitate.generators.part_atlas import scatter_to_atlas
 from motion_imitate.training import losses
-from motion_imitate.training.backbones import Backbone, load_lite0
-from motion_imitate.training.losses import PerceptualSettings
+from motion_imitate.training.backbones import load_lite0
 from motion_imitate.training.pair_inputs import (
     PERSON_REACH,
     CropPerception,
@@ -33,6 +32,7 @@ from motion_imitate.training.pair_inputs import (
 from motion_imitate.training.store_pairs import PairBatch, StorePairs
 from motion_imitate.types import Batched
 from pipelines.reporter import Reporter
+from pipelines.train.detail_replenishing import WHOLE_PICTURE
 from pipelines.train.optimizer import Learner, OptimizerSettings, PreviewRows
 from pipelines.train.options import StoreTrainingOptions
 from pipelines.train.store_loop import run_store_training, small_network_pace
@@ -47,7 +47,6 @@ PUBLISHED_PACE = OptimizerSettings(
     falls=(PUBLISHED_STEPS // 2, PUBLISHED_STEPS),
     last=0.0,
 )
-PUBLISHED_PERCEPTUAL = PerceptualSettings((0.2, 0.2, 0.2, 0.2, 0.2), "squared")
 BACKGROUND_WEIGHT = 0.2  # of pixels away from the person, in the small form's pixel losses
 
 
@@ -109,8 +108,7 @@ class DensePoseObjective:
     config: DensePoseConfig
     held_out: PairBatch
     weights: DensePoseLossWeights
-    perceive: CropPerception | None = None  # of the small form
-    eyes: Backbone | None = None  # of the published form
+    perceive: CropPerception | None = None
 
     def networks(self) -> DensePoseNetworks:
         """Untrained networks."""
@@ -132,26 +130,14 @@ class DensePoseObjective:
             "cover": (alpha_loss(made.drawn, sample.alpha) + alpha_loss(made.predicted, sample.alpha)) / 2,
         }
 
-    def measure_features(self, made: DensePoseOutput, sample: DensePoseSample) -> dict[str, Tensor]:
-        """Losses of the final picture's features."""
-        if self.perceive:
-            return self.perceive(made.drawn[:, :3], sample.truth, sample.alpha)
-        if self.eyes:
-            drawn, truth = to_unit_range(made.drawn), to_unit_range(sample.truth)
-            return {
-                "perceptual": losses.perceptual_loss(self.eyes, drawn, truth, how=PUBLISHED_PERCEPTUAL),
-                "style": losses.style_loss(self.eyes(drawn), self.eyes(truth)),
-            }
-        return {}
-
     def train_step(self, learner: Learner, samples: PairBatch) -> dict[str, float]:
         """One step of the networks under training, and of the discriminator once the last one is."""
         sample = DensePoseSample.of(samples, self.config.atlas)
         net, whole = learner.networks.net, learner.step >= learner.pace.after
         made = learner.networks(sample.photo, sample.source, sample.target, sample.share).map(Tensor.float)
         wrong = self.measure(made, sample)
-        if whole:
-            wrong |= self.measure_features(made, sample)
+        if whole and self.perceive:
+            wrong |= self.perceive(made.drawn[:, :3], sample.truth, sample.alpha)
         names = wrong if whole else ("predicted", "texture")
         loss = torch.stack([getattr(self.weights, name) * wrong[name].mean() for name in names]).sum()
         told = {"loss": float(loss.detach())} | {k: float(v.detach().mean()) for k, v in wrong.items()}
@@ -179,12 +165,15 @@ class DensePoseObjective:
 
 def run_dense_pose_training(folder: Path, store: Path, how: StoreTrainingOptions, reporter: Reporter) -> int:
     """Run `motion-imitate train dense-pose`; returns the exit code."""
-    config = DENSE_POSE_FORMS[how.size]
+    config, published = DENSE_POSE_FORMS[how.size], how.size == "published"
 
     def make_objective(pairs: StorePairs, held_out: PairBatch, device: str) -> DensePoseObjective:
-        if how.size == "published":
-            return DensePoseObjective(config, held_out, DensePoseLossWeights(), eyes=load_lite0().to(device))
-        return DensePoseObjective(config, held_out, SMALL_LOSS_WEIGHTS, CropPerception(load_lite0(depths=3).to(device)))
+        weights = DensePoseLossWeights() if published else SMALL_LOSS_WEIGHTS
+        if how.adversarial is not None:
+            weights = replace(weights, adversarial=how.adversarial)
+        eyes = load_lite0(depths=3).to(device)
+        perceive = CropPerception(eyes, WHOLE_PICTURE, WHOLE_PICTURE) if published else CropPerception(eyes)
+        return DensePoseObjective(config, held_out, weights, perceive)
 
-    pace = PUBLISHED_PACE if how.size == "published" else small_network_pace(how)
+    pace = PUBLISHED_PACE if published else small_network_pace(how)
     return run_store_training(folder, store, how, make_objective, pace, {"system": "dense-pose"}, reporter)

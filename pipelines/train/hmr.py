@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from motion_imitate.bodies import load_body
 from motion_imitate.estimators.blazepose import HIP_LANDMARKS
@@ -92,8 +92,6 @@ class HmrObjective:
 
     def render_preview(self, networks: Callable[..., list[HmrGuess]], samples: PairBatch) -> PreviewRows:
         """Held-out crops, with the true landmarks and with the guessed ones, and the guesses' losses."""
-        if isinstance(networks, nn.Module):
-            networks.eval()
         crops = crop_people(self.held_out.source, self.bodies, self.config)
         guess = networks(crops.picture)[-1]
         at = self.bodies.landmarks(guess)
@@ -128,6 +126,8 @@ def run_hmr_training(folder: Path, store: Path, how: StoreTrainingOptions, repor
 
     def make_objective(pairs: StorePairs, held_out: PairBatch, device: str) -> HmrObjective:
         weights = HmrLossWeights() if how.size == "published" else SMALL_LOSS_WEIGHTS
+        if how.adversarial is not None:
+            weights = replace(weights, adversarial=how.adversarial)
         return HmrObjective(config, bodies, held_out, weights)
 
     pace = PUBLISHED_PACE if how.size == "published" else replace(small_network_pace(how), rate=SMALL_RATE)

@@ -7,6 +7,7 @@ from torch.testing import assert_close
 from motion_imitate.generators.dense_pose_transfer import DENSE_POSE_FORMS, DensePoseNetworks
 from motion_imitate.generators.part_atlas import read_atlas, scatter_to_atlas, texels_around
 from tests.support.narrow_networks import narrow_dense_pose
+from tests.support.patched_pairs import patch_surface
 
 PARAMETERS = {  # of the predictive, inpainting and blending networks
     "published": (7_856_515, 11_876_808, 7_856_515),
@@ -14,20 +15,10 @@ PARAMETERS = {  # of the predictive, inpainting and blending networks
 }
 
 
-def surfaces(count, size=(32, 32), seed=0):
-    """Bodies of 24 patches, one a part, in front of nothing; u and v grow across and down each patch."""
-    rows, columns = torch.meshgrid(*(torch.arange(n) for n in size), indexing="ij")
-    part = 1 + rows * 4 // size[0] * 6 + columns * 6 // size[1]
-    u, v = (columns * 6 / size[1]) % 1, (rows * 4 / size[0]) % 1
-    surface = torch.stack([part, u, v]).float().expand(count, -1, -1, -1).clone()
-    surface[:, 0, :2] = 0
-    return surface
-
-
 def batch(count=2, size=(32, 32)):
     random = torch.Generator().manual_seed(0)
     photo = torch.rand(count, 3, *size, generator=random) * 2 - 1
-    return photo, surfaces(count, size), surfaces(count, size).flip(3), torch.ones(count, 1, *size)
+    return photo, patch_surface(count, size), patch_surface(count, size).flip(3), torch.ones(count, 1, *size)
 
 
 @pytest.mark.parametrize("form", DENSE_POSE_FORMS)
@@ -45,7 +36,7 @@ def test_the_published_form_is_of_256_pixels_and_nine_channels_and_the_small_one
 
 
 def test_weights_of_texels_add_up_on_the_body_and_are_none_off_it():
-    surface = surfaces(1)
+    surface = patch_surface(1)
     index, weights = texels_around(surface, 8)
     assert_close(weights.sum(1), (surface[:, 0] > 0).flatten(1).float())
     assert index.min() >= 0
@@ -53,7 +44,7 @@ def test_weights_of_texels_add_up_on_the_body_and_are_none_off_it():
 
 
 def test_one_part_never_reads_or_writes_another():
-    surface = surfaces(1)
+    surface = patch_surface(1)
     photo = surface[:, :1].expand(-1, 3, -1, -1)  # its part's number everywhere
     atlas, seen = scatter_to_atlas(photo, surface, torch.ones(1, 1, 32, 32), 8)
     numbers = torch.arange(1, 25.0)[None, :, None, None, None].expand_as(atlas)

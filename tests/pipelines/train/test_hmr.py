@@ -20,7 +20,7 @@ from pipelines.cli.commands import main
 from pipelines.train import hmr as training
 from pipelines.train.hmr import HmrObjective, distance_from_hips, mark_points
 from pipelines.train.optimizer import Learner, OptimizerSettings
-from tests.support.small_store import write_small_store
+from tests.support.person_store import write_person_store
 
 TINY = replace(HMR_FORMS["small"], encoder="tiny", size=48, hidden=64)
 
@@ -34,7 +34,7 @@ def tiny_encoder():
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return write_small_store(tmp_path_factory.mktemp("hmr") / "store")
+    return write_person_store(tmp_path_factory.mktemp("hmr") / "store")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_crops_move_with_the_random_numbers_and_their_points_with_them(pairs, bo
     assert 0.79 < lengths.min() < lengths.max() < 1.24
 
 
-def test_eight_crops_are_learnt_by_heart(pairs, bodies, monkeypatch):
+def test_eight_crops_are_learnt_by_heart(pairs, bodies, monkeypatch, unchecked_shapes):
     torch.manual_seed(0)
     crops = crop_people(pairs.source, bodies, TINY)
     monkeypatch.setattr(training, "crop_people", lambda *_: crops)
@@ -119,7 +119,7 @@ def test_the_preview_marks_points_and_measures_distances(pairs, bodies):
     assert marked[0, 0].nonzero().tolist() == [[4, 4]]
 
 
-def test_the_command_trains_and_its_result_is_an_estimator(store, tmp_path):
+def test_the_command_trains_and_its_result_is_an_estimator(store, tmp_path, unchecked_shapes):
     run = tmp_path / "run"
     assert main(["train", "hmr", "--store", str(store), "-o", str(run), "--smoke", "--batch", "4"]) == 0
     net = load_hmr(run / "weights.safetensors")
