@@ -74,6 +74,11 @@ def upsample_block(inputs: int, outputs: int, kernel: int, style: LayerStyle) ->
     return nn.Sequential(first, NORM_LAYERS[style.norm](outputs), nn.ReLU(inplace=True), larger)
 
 
+def resize_block(inputs: int, outputs: int, style: LayerStyle) -> nn.Sequential:
+    """Double the size by repeating pixels, then convolve: without the checkers of transposed convolutions."""
+    return nn.Sequential(nn.Upsample(scale_factor=2), *conv_norm_relu(inputs, outputs, 3, 1, style))
+
+
 class ResidualBlock(nn.Module):
     """A residual block of two convolutions."""
 

@@ -5,7 +5,7 @@ Pictures are in [-1, 1]. Besides the published three channels, the networks may 
 person's alpha.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import torch
@@ -40,15 +40,19 @@ class DetailConfig:
 
 
 PUBLISHED_DETAIL = DetailConfig()
-SMALL_DETAIL = DetailConfig(
-    PoseAttentionConfig(
-        outputs=4, width=32, halvings=1, blocks=6, norm="none", dropout=0, padding="zeros", edge_kernel=3, up_kernel=1,
-        fold=2
-    ),
-    blocks=2,
-    face_side=32,
-    critic_width=16,
-)  # fmt: skip
+SMALL_POSE_BRANCH = PoseAttentionConfig(
+    outputs=4,
+    width=24,
+    halvings=1,
+    blocks=6,
+    norm="none",
+    dropout=0.0,
+    padding="zeros",
+    edge_kernel=3,
+    resize=True,
+    fold=2,
+)
+SMALL_DETAIL = DetailConfig(SMALL_POSE_BRANCH, blocks=2, face_side=32, critic_width=16)
 DETAIL_FORMS = {"published": PUBLISHED_DETAIL, "small": SMALL_DETAIL}
 
 
@@ -218,20 +222,22 @@ class PairDiscriminators(nn.Module):
 
     def __init__(self, how: DetailConfig = PUBLISHED_DETAIL) -> None:
         super().__init__()
-        poses = how.pose.poses // 2
-        self.appearance, self.shape = (build_residual_discriminator(3 + extra, how) for extra in (3, poses))
-        init_attention_weights(self, PoseAttentionConfig())
+        net = replace(how.pose, width=how.critic_width)
+        self.fold = net.fold
+        self.appearance, self.shape = (
+            build_residual_discriminator(3 + extra, how.critic_blocks, net) for extra in (3, net.poses // 2)
+        )
+        init_attention_weights(self, net)
 
     def forward(self, pictures: Float[Tensor, "B I H W"]) -> Float[Tensor, "B 2 C h w"]:
         """Scores of pictures with the photo and the target's heat maps behind them as channels."""
         picture, photo, pose = pictures[:, :3], pictures[:, 3:6], pictures[:, 6:]
-        return torch.stack(
-            [self.appearance(torch.cat([picture, photo], 1)), self.shape(torch.cat([picture, pose], 1))], 1
-        )
+        seen = (torch.cat([picture, beside], 1) for beside in (photo, pose))
+        nets = (self.appearance, self.shape)
+        return torch.stack([net(pixel_unshuffle(x, self.fold)) for net, x in zip(nets, seen, strict=True)], 1)
 
 
-def build_residual_discriminator(inputs: int, how: DetailConfig) -> nn.Sequential:
+def build_residual_discriminator(inputs: int, blocks: int, net: PoseAttentionConfig) -> nn.Sequential:
     """PATN's discriminator: convolutions down to a quarter of the size, and residual blocks; no last layer."""
-    net = PoseAttentionConfig(width=how.critic_width)
-    blocks = (ResidualBlock(net.channels, net.style(net.padding)) for _ in range(how.critic_blocks))
-    return nn.Sequential(build_stream_encoder(inputs, net), *blocks)
+    residual = (ResidualBlock(net.channels, net.style(net.padding)) for _ in range(blocks))
+    return nn.Sequential(build_stream_encoder(inputs, net), *residual)

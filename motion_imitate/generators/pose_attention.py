@@ -17,6 +17,7 @@ from motion_imitate.generators.blocks import (
     LayerStyle,
     conv_norm_relu,
     plain_or_separable_conv,
+    resize_block,
     upsample_block,
 )
 
@@ -34,7 +35,7 @@ class PoseAttentionConfig:
     dropout: float = 0.5
     padding: str = "reflect"
     edge_kernel: int = 7  # of the first and the last convolution
-    up_kernel: int = 3  # 1: bilinear upsampling
+    resize: bool = False  # upsample by `resize_block` instead of transposed convolutions
     fold: int = 1  # pixel-unshuffle factor of the inputs; undone at the output
 
     @property
@@ -68,7 +69,12 @@ class PictureDecoder(nn.Module):
         super().__init__()
         self.fold = how.fold
         widths = [how.width * 2**k for k in range(how.halvings, -1, -1)]
-        self.up = nn.Sequential(*(upsample_block(a, b, how.up_kernel, how.style()) for a, b in pairwise(widths)))
+        self.up = nn.Sequential(
+            *(
+                resize_block(a, b, how.style()) if how.resize else upsample_block(a, b, 3, how.style())
+                for a, b in pairwise(widths)
+            )
+        )
         head = LayerStyle(bias=True, padding=how.padding)
         self.head = plain_or_separable_conv(how.width, outputs * how.fold**2, how.edge_kernel, 1, head)
 
@@ -129,16 +135,20 @@ class PoseAttentionNet(nn.Module):
 
 
 def init_attention_weights(net: nn.Module, how: PoseAttentionConfig) -> None:
-    """Initialize in place: normal with deviation 0.02 as published; without normalization by fan-in, and last layers
-    close to 0."""
+    """Initialize in place: weights normal with deviation 0.02 and no biases, as published.
+
+    Without normalization: by fan-in, with last layers close to 0; and with biases, as grey would pass as nothing.
+    """
+    plain = how.norm == "none"
     for part in net.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            if how.norm == "none" and not isinstance(part, nn.Linear):
+            if plain:
                 nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
             else:
                 nn.init.normal_(part.weight, std=0.02)
             if part.bias is not None:
-                nn.init.zeros_(part.bias)
+                nn.init.normal_(part.bias, std=0.2 if plain else 0.0)
     for part in net.modules():
-        if isinstance(part, PictureDecoder) and how.norm == "none":
+        if isinstance(part, PictureDecoder) and plain:
             nn.init.normal_(part.head.get_parameter("weight"), std=0.02)
+            nn.init.zeros_(part.head.get_parameter("bias"))

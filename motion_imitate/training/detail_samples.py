@@ -13,6 +13,7 @@ from motion_imitate.training.store_pairs import PairBatch, PersonViews
 from motion_imitate.types import Batched
 
 PUBLISHED_SIGMA, PUBLISHED_HEIGHT = 6.0, 256  # of the heat maps' Gaussians, in pixels of pictures of that height
+LEAST_SIGMA = 2.0  # pixels
 LANDMARK_SIGMA = 1 / 32  # of the landmarks' Gaussians, as a fraction of the face crop
 FACING = 0.2  # how directly a face must look into the camera
 
@@ -30,7 +31,7 @@ class DetailSample(Batched):
         """The networks' view of pairs."""
         source, target = pairs.source, pairs.target
         size = (target.colour.shape[2], target.colour.shape[3])
-        sigma = PUBLISHED_SIGMA * size[0] / PUBLISHED_HEIGHT
+        sigma = max(LEAST_SIGMA, PUBLISHED_SIGMA * size[0] / PUBLISHED_HEIGHT)
         poses = [found_pose(source), openpose_points(target.points, target.visible)]
         photo = photo_over_grey(source)
         face = crop_boxes(photo, source.face, face_side) * shows_face(source)[:, None, None, None]

@@ -90,7 +90,7 @@ class StorePairs:
         """A batch of random pairs; the generator must be on the device."""
         random = BatchRandom(generator, count)
         first, second = self.draw_numbers(random)
-        background = sample_scenes(self.arrays["scenes"], random, self.size)
+        background = sample_scenes(self.arrays["scenes"], random, self.size).clamp(0, 1)
         return PairBatch(self.read_source(first, background, random), self.read_views(second, background))
 
     def draw_numbers(self, random: BatchRandom) -> tuple[Int[Tensor, " B"], Int[Tensor, " B"]]:
@@ -109,7 +109,8 @@ class StorePairs:
     def read_views(self, number: Int[Tensor, " B"], background: Float[Tensor, "B 3 H W"]) -> PersonViews:
         """Views as they truly are."""
         rows = {name: array[number] for name, array in self.arrays.items() if name != "scenes"}
-        colour, alpha = rows["colour"].float() / 255, rows["alpha"][:, None].float() / 255
+        alpha = rows["alpha"][:, None].float() / 255
+        colour = (rows["colour"].float() / 255).minimum(alpha)  # it is stored with losses
         return PersonViews(
             picture=colour + (1 - alpha) * background,
             matte=alpha,

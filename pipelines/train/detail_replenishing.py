@@ -94,7 +94,7 @@ class DetailObjective:
         behind = torch.cat([sample.given.photo, sample.given.poses.chunk(2, 1)[1]], 1)
         made = torch.cat([fine[:, :3], behind], 1)
         if learner.critic:
-            doubt = losses.label_loss(learner.critic.score_frozen(made), 1)
+            doubt = losses.label_loss(learner.critic.score_frozen(made), 1.0)
             told["adversarial"] = doubt
             loss = loss + self.weighted_loss({"adversarial": doubt})
         learner.improve_networks(loss)
@@ -107,7 +107,7 @@ class DetailObjective:
         assert learner.critic is not None
         for _ in range(CRITIC_STEPS):
             real, drawn = learner.critic(torch.cat([true, made])).float().chunk(2)
-            off = (losses.label_loss(real, 1) + losses.label_loss(drawn, 0)).mean() / 2
+            off = (losses.label_loss(real, 1.0) + losses.label_loss(drawn, 0.0)).mean() / 2
             learner.improve_critic(self.weights.adversarial * off)
         return off
 

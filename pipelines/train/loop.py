@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import monotonic
@@ -220,7 +221,7 @@ def run_training_steps(
 @torch.no_grad()
 def log_training_step(folder: Path, step: TrainingStep[SampleT], learner: Learner, subject: Objective[SampleT]) -> None:
     """Append a line to the log, and write a preview of what the averaged weights draw."""
-    networks = subject.networks().to(next(learner.networks.net.parameters()).device)
+    networks = deepcopy(learner.networks.net).eval()
     networks.load_state_dict(learner.mean)
     shown = subject.render_preview(networks, step.samples)
     line = step.losses | {k: float(v.mean()) for k, v in shown.wrong.items()}
