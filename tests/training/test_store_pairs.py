@@ -13,7 +13,7 @@ from motion_imitate.training import decoded_store
 from motion_imitate.training.decoded_store import DECODED_FOLDER, open_decoded_store
 from motion_imitate.training.store_pairs import PairSettings, StorePairs
 from motion_imitate.types import Body, Camera
-from tests.support.small_store import oval_store
+from tests.support.oval_store import oval_store
 
 PEOPLE, VIEWS = 6, 4
 EVERYBODY = torch.arange(PEOPLE)

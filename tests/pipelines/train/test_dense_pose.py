@@ -16,9 +16,9 @@ from pipelines.train import dense_pose
 from pipelines.train.dense_pose import DensePoseLossWeights, DensePoseObjective, DensePoseSample
 from pipelines.train.optimizer import Learner, OptimizerSettings
 from tests.support.narrow_networks import narrow_dense_pose
+from tests.support.oval_store import write_oval_store
 from tests.support.painted import MODEL
 from tests.support.patched_pairs import patched_pairs
-from tests.support.small_store import write_oval_store
 
 PIXELS_ALONE = DensePoseLossWeights(texture=0.2, cover=1.0, perceptual=0, style=0, adversarial=0)
 

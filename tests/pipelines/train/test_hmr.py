@@ -20,7 +20,7 @@ from pipelines.cli.commands import main
 from pipelines.train import hmr as training
 from pipelines.train.hmr import HmrObjective, distance_from_hips, mark_points
 from pipelines.train.optimizer import Learner, OptimizerSettings
-from tests.support.person_store import write_person_store
+from tests.support.small_store import write_small_store
 
 TINY = replace(HMR_FORMS["small"], encoder="tiny", size=48, hidden=64)
 
@@ -34,7 +34,7 @@ def tiny_encoder():
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return write_person_store(tmp_path_factory.mktemp("hmr") / "store")
+    return write_small_store(tmp_path_factory.mktemp("hmr") / "store")
 
 
 @pytest.fixture(scope="module")

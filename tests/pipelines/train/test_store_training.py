@@ -22,7 +22,7 @@ from pipelines.train.optimizer import Learner, OptimizerSettings
 from pipelines.train.options import StoreTrainingOptions
 from pipelines.train.pose_guided import PoseGuidedLossWeights, PoseGuidedObjective, published_loss_weights
 from pipelines.train.store_loop import small_network_pace
-from tests.support.small_store import oval_store, write_oval_store
+from tests.support.oval_store import oval_store, write_oval_store
 
 SYSTEMS = ("pg2", "drn")
 SIZE = (32, 32)
