@@ -287,7 +287,7 @@ def test_what_does_not_fit_is_said(tmp_path, vgg_weights):
             load_vgg19(tmp_path / name)
     with pytest.raises(ValueError, match=r"is not a dict of tensors; save the network's state_dict\(\) alone"):
         load_vgg19(tmp_path / "nested.pth")
-    with pytest.raises(ValueError, match=r"give a .safetensors or .npz or .pth or .pt file"):
+    with pytest.raises(ValueError, match=r"give a .safetensors, .npz, .pth or .pt file"):
         load_vgg19(Path(__file__))
 
 

@@ -43,7 +43,7 @@ def first(pairs, net):
 def test_a_number_means_one_lesson(pairs, net, first):
     again = make_correction_sample(pairs, net, 0, 96)
     for name, tensor in flatten_tensors(first, "").items():
-        assert_close(flatten_tensors(again, "")[name], tensor, rtol=0, atol=0, equal_nan=True)
+        assert_close(flatten_tensors(again, "")[name], tensor, rtol=1e-3, atol=5e-4, equal_nan=True)
     other = make_correction_sample(pairs, net, 1, 96)
     assert not torch.equal(other.truth.image, first.truth.image)
     both = CorrectionSample.joined([first, other])
@@ -79,10 +79,10 @@ def test_the_draft_is_nearer_to_the_truth_than_the_background(first):
     assert off < 0.7 * none
 
 
-def test_bytes_are_the_same_lesson(first):
+def test_bytes_are_the_same_lesson_in_half_precision(first):
     again = CorrectionSample.unpacked(first.packed())
     for name, tensor in flatten_tensors(first, "").items():
-        assert_close(flatten_tensors(again, "")[name], tensor, rtol=0, atol=0, equal_nan=True)
+        assert_close(flatten_tensors(again, "")[name], tensor, rtol=1e-3, atol=5e-4, equal_nan=True)
 
 
 def test_a_guessed_matte_is_softer_and_about_as_large():
