@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from motion_imitate.avatar.avatar import Avatar, ContactFaces
-from motion_imitate.avatar.layer_texture import fold_coordinates, read_pixels
+from motion_imitate.avatar.layer_texture import DEEPEST_FOLD, fold_coordinates, read_pixels
 from motion_imitate.avatar.masks import Plane, distance_to_edge, open_mask, smoothstep
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, SKIRT, TRUNK, PhotoLayers
 from motion_imitate.avatar.pose import pose_avatar
@@ -36,7 +36,7 @@ def clear_contact_shadow(image: Plane, colours: Plane, layers: PhotoLayers, laye
     clear = open_mask(np.asarray(layers.seen(layer) & (layers.alpha > 0.95) & (away >= far)), 0.006 * layers.unit)
     if not (zone & layers.seen(layer)).any() or clear.sum() < LEAST_CLEAR:
         return None
-    laid = read_pixels(image, fold_coordinates(clear, np.asarray(zone)))
+    laid = read_pixels(image, fold_coordinates(clear, np.asarray(zone), DEEPEST_FOLD * layers.unit))
     share = ((1 - smoothstep(away, near, far)) * zone)[..., None]
     return np.asarray(colours + (laid - colours) * share, np.float32)
 

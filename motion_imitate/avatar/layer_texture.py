@@ -16,6 +16,7 @@ from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, NO_LAYER,
 from motion_imitate.geometry.raster_numba import Floats, compile_kernel
 
 CUT_MARGIN = 2.0  # pixels from a cut within which colours, mixed with the neighbouring layer's, are not continued
+DEEPEST_FOLD = 0.08  # of the height: cloth farther from a cut may be another piece
 CONTACT_SHADOW = 0.010  # of the height from an arm, within which cloth behind it is darker
 
 
@@ -46,7 +47,7 @@ def fold_hidden_colours(colours: Plane, image: Plane, layers: PhotoLayers, hidde
     clear = open_mask(clear, 0.006 * layers.unit)
     if clear.sum() < 200:
         return
-    laid = read_pixels(image, fold_coordinates(clear, hidden))
+    laid = read_pixels(image, fold_coordinates(clear, hidden, DEEPEST_FOLD * layers.unit))
     share = blur_plane(hidden, max(0.8, 0.002 * layers.unit))[..., None] * hidden[..., None]
     colours += (laid - colours) * share
 
@@ -57,19 +58,19 @@ def read_pixels(image: Plane, coordinates: Floats) -> Plane:
     return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
-def fold_coordinates(known: Mask, wanted: Mask) -> Floats:
+def fold_coordinates(known: Mask, wanted: Mask, deepest: float = 400.0) -> Floats:
     """Coordinates (x, y) for every pixel [H, W, 2]: its own, or where wanted the reflection about the nearest known
-    pixel, back and forth if what is known there is narrow."""
+    pixel, back and forth if what is known there is narrow, and at most `deepest` pixels away from it."""
     row, column = nearest_known_pixels(known)
     y, x = np.mgrid[: known.shape[0], : known.shape[1]].astype(np.float32)
     coordinates = np.stack([x, y], -1)
     nearest = np.stack([column, row], -1).astype(np.float32)
-    reflect_pixels(coordinates, nearest, known, np.asarray(wanted & ~known))
+    reflect_pixels(coordinates, nearest, known, np.asarray(wanted & ~known), np.float32(deepest))
     return coordinates
 
 
 @compile_kernel
-def reflect_pixels(coordinates: Floats, nearest: Floats, known: Mask, wanted: Mask) -> None:
+def reflect_pixels(coordinates: Floats, nearest: Floats, known: Mask, wanted: Mask, deepest: np.float32) -> None:
     """Replace the coordinates of wanted pixels, see `fold_coordinates`."""
     height, width = known.shape
     for y in range(height):
@@ -80,7 +81,7 @@ def reflect_pixels(coordinates: Floats, nearest: Floats, known: Mask, wanted: Ma
             away = np.float32(np.sqrt((at_x - x) ** 2 + (at_y - y) ** 2))
             way_x, way_y = (at_x - x) / away, (at_y - y) / away
             deep = np.float32(0)
-            while deep < 400:  # how far everything is known
+            while deep < deepest:  # how far everything is known
                 column, row = round(at_x + way_x * (deep + 1)), round(at_y + way_y * (deep + 1))
                 if column < 0 or row < 0 or column >= width or row >= height or not known[row, column]:
                     break
