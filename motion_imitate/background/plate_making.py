@@ -1,6 +1,6 @@
 """Build the plates of a video: a single one if the camera is still, otherwise one per keyframe."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -22,12 +22,14 @@ from motion_imitate.background.align import (
     shift_homography,
     warp_by_homography,
 )
+from motion_imitate.background.belongings import BelongingSettings, find_belongings, resize_flags
 from motion_imitate.background.fill import diffuse_colours, inpaint_hidden
 from motion_imitate.background.plate_numba import masked_median
 from motion_imitate.types import Frames
 
 Flags = NDArray[np.bool_]
 PixelWindow = tuple[slice, slice]
+Plate = tuple[Bytes, Flags]  # a picture without the person, and where no frame shows it
 THIN_RATIO = 20  # an area is thin if its half-width is at most 1/20 of its window's longer side
 ROWS_PER_CHUNK = 64  # rows per chunk, to limit memory
 
@@ -50,6 +52,7 @@ class PlateSettings:
     round: float = 0.15  # area around the person in which the fit is measured
     holds: float = 0.06  # mean difference in that area at which the fit is 0
     aligning: AlignSettings = field(default_factory=AlignSettings)
+    belongings: BelongingSettings = field(default_factory=BelongingSettings)
 
 
 @dataclass(frozen=True)
@@ -131,19 +134,37 @@ def camera_is_still(
     return len(steps) > 0 and float(np.median(steps)) < how.plain
 
 
-def build_still_plate(keys: list[PlateKeyframe], hidden: list[Bytes], how: PlateSettings) -> Bytes:
-    """Median of each pixel over the keyframes that show it; pixels that none shows are inpainted."""
+def build_still_plate(keys: list[PlateKeyframe], hidden: list[Bytes], wide: list[Bytes], how: PlateSettings) -> Plate:
+    """Median of each pixel over the keyframes that show it far from the person, or else beside them; inpainted where
+    none shows it."""
     mid = len(keys) // 2
     out = keys[mid].picture.copy()
-    free = [255 * (h == 0).astype(np.uint8) for h in hidden]
-    wanted = np.max(hidden, 0) > 0
+    free, far = ([255 * (h == 0).astype(np.uint8) for h in masks] for masks in (hidden, wide))
+    wanted = np.max(wide, 0) > 0
     gains = [colour_gain(k.picture, out, np.minimum(f, free[mid]), how) for k, f in zip(keys, free, strict=True)]
     count = np.zeros(wanted.shape, np.int32)
     for top in range(0, len(out), ROWS_PER_CHUNK):
         rows = slice(top, top + ROWS_PER_CHUNK)
-        seen = np.stack([key.picture[rows] for key in keys]), np.stack([f[rows] for f in free])
-        masked_median(*seen, np.stack(gains), wanted[rows], len(keys), out[rows], count[rows])
-    return inpaint_missing(out, wanted & (count == 0))
+        part = np.stack([key.picture[rows] for key in keys])
+        shown = [np.stack([f[rows] for f in masks]) for masks in (far, free)]
+        count[rows] = median_shown(part, shown, np.stack(gains), wanted[rows], len(keys), out[rows])
+    missing = wanted & (count == 0)
+    return inpaint_missing(out, missing), missing
+
+
+def median_shown(
+    pictures: Bytes, shown: Sequence[Bytes], gains: Floats, wanted: Flags, most: int, out: Bytes
+) -> NDArray[np.int32]:
+    """`masked_median` with each of the masks [K, H, W] in turn, a later one where those before show nothing.
+
+    Returns the number of pictures used.
+    """
+    count = np.zeros(wanted.shape, np.int32)
+    for masks in shown:
+        used = np.zeros(wanted.shape, np.int32)
+        masked_median(pictures, masks, gains, wanted & (count == 0), most, out, used)
+        count += used
+    return count
 
 
 def inpaint_missing(picture: Bytes, missing: Flags) -> Bytes:
@@ -172,14 +193,14 @@ def grow_window(window: PixelWindow, shape: tuple[int, ...]) -> PixelWindow:
 
 
 def build_moving_plates(
-    keys: list[PlateKeyframe], hidden: list[Bytes], found: list[ImageFeatures], how: PlateSettings
-) -> list[Bytes]:
+    keys: list[PlateKeyframe], hidden: list[Bytes], wide: list[Bytes], found: list[ImageFeatures], how: PlateSettings
+) -> list[Plate]:
     """Remove the person from each keyframe using its neighbours.
 
     Pixels that none shows are inpainted once, in the middle keyframe, and propagated outwards.
     """
     steps = [estimate_homography(b, a, how.aligning) for a, b in pairwise(found)]  # from keyframe k + 1 to k
-    filled = [fill_from_keyframes(k, keys, hidden, found, steps, how) for k in range(len(keys))]
+    filled = [fill_from_keyframes(k, keys, hidden, wide, found, steps, how) for k in range(len(keys))]
     plates = [picture for picture, _ in filled]
     mid = len(keys) // 2
     for k in sorted(range(len(keys)), key=lambda k: abs(k - mid)):
@@ -192,7 +213,7 @@ def build_moving_plates(
             plates[k] = np.where((missing & there)[..., None], warp_by_homography(plates[inner], back, size), plates[k])
             missing = missing & ~there
         plates[k] = inpaint_missing(plates[k], missing)
-    return plates
+    return [(picture, missing) for picture, (_, missing) in zip(plates, filled, strict=True)]
 
 
 def chain_homographies(j: int, k: int, steps: list[Homography | None]) -> Homography | None:
@@ -211,15 +232,17 @@ def fill_from_keyframes(
     k: int,
     keys: list[PlateKeyframe],
     hidden: list[Bytes],
+    wide: list[Bytes],
     found: list[ImageFeatures],
     steps: list[Homography | None],
     how: PlateSettings,
 ) -> tuple[Bytes, Flags]:
-    """Fill the person's area of keyframe k from other keyframes. Returns the picture and the pixels that none shows."""
-    out, wanted = keys[k].picture.copy(), hidden[k] > 0
+    """Fill keyframe k from other keyframes where the person or their belongings are. Returns the picture and the pixels
+    that none shows."""
+    out, wanted = keys[k].picture.copy(), wide[k] > 0
     window = mask_window(wanted)
     inside = wanted[window]
-    pictures, shown, gains = [], [], []
+    pictures, shown, far, gains = [], [], [], []
     order = sorted(range(len(keys)), key=lambda j: abs(j - k))[1:] if inside.any() else []
     for j in [*order[: 2 * how.near], *order[2 * how.near :: 4]]:
         plane = estimate_homography(found[k], found[j], how.aligning) if abs(j - k) <= how.near else None
@@ -229,16 +252,38 @@ def fill_from_keyframes(
         into = plane @ shift_homography(window[1].start, window[0].start)
         size = (inside.shape[0], inside.shape[1])
         pictures.append(warp_by_homography(keys[j].picture, into, size))
-        shown.append(255 * (warp_by_homography(255 - hidden[j], into, size) == 255).astype(np.uint8))
+        for masks, hides in ((shown, hidden[j]), (far, wide[j])):
+            masks.append(255 * (warp_by_homography(255 - hides, into, size) == 255).astype(np.uint8))
         gains.append(keyframe_gain(keys[j], keys[k], hidden[j], hidden[k], plane, how))
-        if (np.sum(shown, 0) // 255)[inside].min() >= how.enough:
+        if (np.sum(far, 0) // 255)[inside].min() >= how.enough:
             break
     count = np.zeros(inside.shape, np.int32)
     if pictures:
-        masked_median(np.stack(pictures), np.stack(shown), np.stack(gains), inside, how.enough, out[window], count)
+        masks = [np.stack(far), np.stack(shown)]
+        count = median_shown(np.stack(pictures), masks, np.stack(gains), inside, how.enough, out[window])
     missing = wanted.copy()
     missing[window] &= count == 0
-    return out, missing
+    known = wanted & ~missing
+    belongs = belongings_cover(keys[k].picture, out.astype(np.float32), known, hidden[k], None, how)
+    kept = (hidden[k] == 0) & (belongs == 0)
+    out[kept] = keys[k].picture[kept]
+    return out, missing & ~kept
+
+
+def belongings_cover(
+    picture: Bytes, plate: Floats, known: Flags, cover: Bytes, others: Bytes | None, how: PlateSettings
+) -> Bytes:
+    """From 0 to 255, at the size of the picture, where the belongings are of the person under `cover`.
+
+    `plate` and `known` may be smaller; `others` are other people's masks.
+    """
+    size = fit_size_within(picture.shape[:2], how.belongings.side)
+    small, bare = (cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA) for image in (picture, plate))
+    there = resize_flags(255 * known.astype(np.uint8), size, 254)
+    person = resize_flags(cover, size, 127)
+    stay = np.zeros(size, np.bool_) if others is None else resize_flags(others, size, how.sure)
+    found = find_belongings(small.astype(np.float32), bare, there, person, stay, how.belongings)
+    return np.asarray(cv2.resize((found * 255).astype(np.uint8), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def mask_window(where: Flags) -> PixelWindow:
