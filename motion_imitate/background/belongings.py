@@ -42,7 +42,7 @@ def find_belongings(
         return np.zeros(person.shape, np.float32)
     side = float(max(np.ptp(rows), np.ptp(columns)) + 1)
     reach = max(1, round(how.join * side))
-    known = erode(known, reach)
+    known = erode(known, reach) & inner_area(known.shape, 2 * reach)
     stay = dilate(others, reach)
     thing, shadow = background_changes(picture, plate, known & ~stay, person, how, side)
     thing, shadow = (change & known & ~stay for change in (thing, shadow))
@@ -93,6 +93,13 @@ def fade_large_pieces(pieces: Flags, most: float) -> Floats:
     strength = np.clip(3 - 2 * stats[:, cv2.CC_STAT_AREA] / max(most, 1.0), 0, 1).astype(np.float32)
     strength[0] = 0
     return np.asarray(strength[label], np.float32)
+
+
+def inner_area(size: tuple[int, ...], edge: int) -> Flags:
+    """All pixels but those near the picture's edge: bars and stabilization make them differ."""
+    inner = np.zeros(size, np.bool_)
+    inner[edge:-edge, edge:-edge] = True
+    return inner
 
 
 def erode(mask: Flags, reach: int) -> Flags:

@@ -82,7 +82,9 @@ class CleanPlate:
     def remove_person(
         self, frames: Frames, masks: UInt8[Tensor, "T h w"], others: UInt8[Tensor, "T h w"] | None = None
     ) -> tuple[Frames, Float[Tensor, " T"]]:
-        """Remove the person with their belongings, but not `others`. Returns the frames, and how well the plate fits each, from 0 to 1.
+        """Remove the person with their belongings, but not `others`.
+
+        Returns the frames, and how well the plate fits each, from 0 to 1.
 
         Pixels outside both, and a margin that fades, are unchanged. Frames that no plate fits are inpainted from
         their own surroundings.
@@ -98,11 +100,12 @@ class CleanPlate:
         cover = soft_person_mask(mask, picture.shape[:2], self.how)
         if not cover.any():
             return 1.0
-        looks = list(self.aligned_layers(picture, cover, second))
-        shade, smooth, fit = match_lighting(picture, cover, looks, self.how)
+        stay = soft_person_mask(others, picture.shape[:2], self.how)
+        looks = list(self.aligned_layers(picture, np.maximum(cover, stay), second))
+        shade, smooth, fit = match_lighting(picture, np.maximum(cover, stay), looks, self.how)
         if fit > 0:
             cover = np.maximum(cover, self.find_belongings(picture, cover, others, looks, shade))
-            shade, smooth, _ = match_lighting(picture, cover, looks, self.how)
+            shade, smooth, _ = match_lighting(picture, np.maximum(cover, stay), looks, self.how)
         window = mask_window(cover > 0)
         if fit > 0:
             size = (window[0].stop - window[0].start, window[1].stop - window[1].start)
@@ -111,7 +114,7 @@ class CleanPlate:
             if not there.all():
                 new = np.where(there[..., None] > 0, new, enlarge_to_window(smooth, picture, window))
         else:
-            new = inpaint_frame(picture, cover)[window]
+            new = inpaint_frame(picture, np.maximum(cover, stay))[window]
         part = cover[window][..., None] * np.float32(1 / 255)
         old = picture[window]
         picture[window] = np.where(part > 0, (old + (new - old) * part + 0.5).clip(0, 255), old)

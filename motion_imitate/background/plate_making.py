@@ -22,15 +22,16 @@ from motion_imitate.background.align import (
     shift_homography,
     warp_by_homography,
 )
-from motion_imitate.background.belongings import BelongingSettings, find_belongings, resize_flags
+from motion_imitate.background.belongings import BelongingSettings, find_belongings, inner_area, resize_flags
 from motion_imitate.background.fill import diffuse_colours, inpaint_hidden
 from motion_imitate.background.plate_numba import masked_median
 from motion_imitate.types import Frames
 
 Flags = NDArray[np.bool_]
 PixelWindow = tuple[slice, slice]
-Plate = tuple[Bytes, Flags]  # a picture without the person, and where no frame shows it
+Plate = tuple[Bytes, Flags]  # a picture without the person, and where no frame shows it surely
 THIN_RATIO = 20  # an area is thin if its half-width is at most 1/20 of its window's longer side
+EDGE_PART = 0.02  # of the longer side
 ROWS_PER_CHUNK = 64  # rows per chunk, to limit memory
 
 
@@ -149,7 +150,7 @@ def build_still_plate(keys: list[PlateKeyframe], hidden: list[Bytes], wide: list
         shown = [np.stack([f[rows] for f in masks]) for masks in (far, free)]
         count[rows] = median_shown(part, shown, np.stack(gains), wanted[rows], len(keys), out[rows])
     missing = wanted & (count == 0)
-    return inpaint_missing(out, missing), missing
+    return inpaint_missing(out, missing), missing | ~inner_area(missing.shape, edge_width(missing.shape))
 
 
 def median_shown(
@@ -213,7 +214,13 @@ def build_moving_plates(
             plates[k] = np.where((missing & there)[..., None], warp_by_homography(plates[inner], back, size), plates[k])
             missing = missing & ~there
         plates[k] = inpaint_missing(plates[k], missing)
-    return [(picture, missing) for picture, (_, missing) in zip(plates, filled, strict=True)]
+    inner = inner_area(plates[0].shape[:2], edge_width(plates[0].shape))
+    return [(picture, missing | ~inner) for picture, (_, missing) in zip(plates, filled, strict=True)]
+
+
+def edge_width(size: tuple[int, ...]) -> int:
+    """Pixels at a picture's edges that may be bars, whose difference says nothing."""
+    return max(1, round(EDGE_PART * max(size)))
 
 
 def chain_homographies(j: int, k: int, steps: list[Homography | None]) -> Homography | None:
