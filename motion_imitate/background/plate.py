@@ -30,7 +30,6 @@ from motion_imitate.background.plate_making import (
     Plate,
     PlateSettings,
     belongings_cover,
-    build_moving_plates,
     build_still_plate,
     camera_is_still,
     fit_size_within,
@@ -39,6 +38,7 @@ from motion_imitate.background.plate_making import (
     shrink_picture,
     soft_person_mask,
 )
+from motion_imitate.background.plate_moving import build_moving_plates
 from motion_imitate.estimators.matte import warp_mask_to_image
 from motion_imitate.types import Frames, Sighting
 
