@@ -22,11 +22,14 @@ from motion_imitate.background.align import (
     shift_homography,
     warp_by_homography,
 )
+from motion_imitate.background.belongings import resize_flags
 from motion_imitate.background.fill import diffuse_colours, inpaint_hidden
 from motion_imitate.background.plate_making import (
+    Flags,
     PixelWindow,
+    Plate,
     PlateSettings,
-    build_moving_plates,
+    belongings_cover,
     build_still_plate,
     camera_is_still,
     fit_size_within,
@@ -35,6 +38,7 @@ from motion_imitate.background.plate_making import (
     shrink_picture,
     soft_person_mask,
 )
+from motion_imitate.background.plate_moving import build_moving_plates
 from motion_imitate.estimators.matte import warp_mask_to_image
 from motion_imitate.types import Frames, Sighting
 
@@ -57,12 +61,12 @@ def build_clean_plate(samples: Iterable[tuple[Frames, Tensor]], how: PlateSettin
     if not keys:
         raise ValueError("no frames to build a plate from; give at least one")
     hidden = [soft_person_mask(key.mask, key.picture.shape[:2], how, how.wary) for key in keys]
+    wide = [soft_person_mask(key.mask, key.picture.shape[:2], how, how.belongings.around) for key in keys]
     found = [find_image_features(key.picture, hides, how.aligning) for key, hides in zip(keys, hidden, strict=True)]
     if camera_is_still(keys, hidden, found, how):
-        return CleanPlate((build_still_plate(keys, hidden, how),), None, (keys[0].second,), how)
-    return CleanPlate(
-        tuple(build_moving_plates(keys, hidden, found, how)), tuple(found), tuple(k.second for k in keys), how
-    )
+        return CleanPlate((build_still_plate(keys, hidden, wide, how),), None, (keys[0].second,), how)
+    plates = build_moving_plates(keys, hidden, wide, found, how)
+    return CleanPlate(tuple(plates), tuple(found), tuple(k.second for k in keys), how)
 
 
 @dataclass(frozen=True)
@@ -70,30 +74,39 @@ class CleanPlate:
     """Pictures without the person, with their times in seconds; a single one, without features, if the camera is
     still."""
 
-    pictures: tuple[Bytes, ...]
+    plates: tuple[Plate, ...]
     found: tuple[ImageFeatures, ...] | None
     seconds: tuple[float, ...]
     how: PlateSettings
 
-    def remove_person(self, frames: Frames, masks: UInt8[Tensor, "T h w"]) -> tuple[Frames, Float[Tensor, " T"]]:
-        """Remove the person. Returns the frames, and how well the plate fits each, from 0 to 1.
+    def remove_person(
+        self, frames: Frames, masks: UInt8[Tensor, "T h w"], others: UInt8[Tensor, "T h w"] | None = None
+    ) -> tuple[Frames, Float[Tensor, " T"]]:
+        """Remove the person with their belongings, but not `others`.
 
-        Pixels outside the person, and a margin that fades, are unchanged. Frames that no plate fits are inpainted from
+        Returns the frames, and how well the plate fits each, from 0 to 1.
+
+        Pixels outside both, and a margin that fades, are unchanged. Frames that no plate fits are inpainted from
         their own surroundings.
         """
         out = frames.data.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
-        rows = zip(out, masks, frames.seconds.tolist(), strict=True)
-        fits = [self.erase_person(picture.numpy(), mask.numpy(), second) for picture, mask, second in rows]
+        stay = torch.zeros_like(masks) if others is None else others
+        rows = zip(out, masks, stay, frames.seconds.tolist(), strict=True)
+        fits = [self.erase_person(frame.numpy(), mask.numpy(), other.numpy(), t) for frame, mask, other, t in rows]
         return Frames(out.permute(0, 3, 1, 2), frames.seconds), torch.tensor(fits)
 
-    def erase_person(self, picture: Bytes, mask: Bytes, second: float) -> float:
+    def erase_person(self, picture: Bytes, mask: Bytes, others: Bytes, second: float) -> float:
         """Remove the person from one picture, in place, and return how well the plate fits."""
         cover = soft_person_mask(mask, picture.shape[:2], self.how)
-        window = mask_window(cover > 0)
         if not cover.any():
             return 1.0
-        looks = list(self.aligned_layers(picture, cover, second))
-        shade, smooth, fit = match_lighting(picture, cover, looks, self.how)
+        stay = soft_person_mask(others, picture.shape[:2], self.how)
+        looks = list(self.aligned_layers(picture, np.maximum(cover, stay), second))
+        shade, smooth, fit = match_lighting(picture, np.maximum(cover, stay), looks, self.how)
+        if fit > 0:
+            cover = np.maximum(cover, self.find_belongings(picture, cover, others, looks, shade))
+            shade, smooth, _ = match_lighting(picture, np.maximum(cover, stay), looks, self.how)
+        window = mask_window(cover > 0)
         if fit > 0:
             size = (window[0].stop - window[0].start, window[1].stop - window[1].start)
             seen, there = blend_layers([look.shift_to_window(window) for look in looks], size)
@@ -101,16 +114,27 @@ class CleanPlate:
             if not there.all():
                 new = np.where(there[..., None] > 0, new, enlarge_to_window(smooth, picture, window))
         else:
-            new = inpaint_frame(picture, cover)[window]
+            new = inpaint_frame(picture, np.maximum(cover, stay))[window]
         part = cover[window][..., None] * np.float32(1 / 255)
         old = picture[window]
         picture[window] = np.where(part > 0, (old + (new - old) * part + 0.5).clip(0, 255), old)
         return fit
 
+    def find_belongings(
+        self, picture: Bytes, cover: Bytes, others: Bytes, looks: list["PlateLayer"], shade: Floats
+    ) -> Bytes:
+        """From 0 to 255, where the person's belongings are in a picture."""
+        size = fit_size_within(picture.shape[:2], self.how.belongings.side)
+        small = [look.scale_down(size) for look in looks]
+        seen, total = blend_layers(small, size)
+        known = (total > 0) & ~np.any([look.warp_missing(size) for look in small], 0)
+        plate = seen + cv2.resize(shade, size[::-1], interpolation=cv2.INTER_LINEAR)
+        return belongings_cover(picture, np.asarray(plate, np.float32), known, cover, others, self.how)
+
     def aligned_layers(self, picture: Bytes, cover: Bytes, second: float) -> Iterator["PlateLayer"]:
         """The plates before and after this time, aligned to the picture."""
         if self.found is None:
-            yield PlateLayer(self.pictures[0], np.eye(3), 1.0)
+            yield PlateLayer(*self.plates[0], np.eye(3), 1.0)
             return
         after = min(bisect_right(self.seconds, second), len(self.seconds) - 1)
         before = max(0, after - 1)
@@ -120,7 +144,7 @@ class CleanPlate:
         for k, weight in {before: 1.0 - late, after: late}.items() if before < after else {after: 1.0}.items():
             plane = estimate_homography(own, self.found[k], self.how.aligning)
             if plane is not None:
-                yield PlateLayer(self.pictures[k], plane, max(weight, 1e-3))
+                yield PlateLayer(*self.plates[k], plane, max(weight, 1e-3))
 
 
 @dataclass(frozen=True)
@@ -128,6 +152,7 @@ class PlateLayer:
     """A plate, and the homography from pixels of the target frame to its own."""
 
     picture: Bytes
+    missing: Flags  # where it is inpainted
     plane: Homography
     weight: float
 
@@ -139,7 +164,17 @@ class PlateLayer:
         """The layer for a plate and a target frame scaled down to `size`."""
         height, width = self.picture.shape[:2]
         part = (size[1] / width, size[0] / height)
-        return PlateLayer(shrink_picture(self.picture, size), scale_homography(self.plane, part, part), self.weight)
+        plane = scale_homography(self.plane, part, part)
+        return PlateLayer(
+            shrink_picture(self.picture, size),
+            resize_flags(255 * self.missing.astype(np.uint8), size, 0),
+            plane,
+            self.weight,
+        )
+
+    def warp_missing(self, size: tuple[int, int]) -> Flags:
+        """Where it is inpainted, in the target frame."""
+        return warp_by_homography(255 * self.missing.astype(np.uint8), self.plane, size) > 0
 
 
 def blend_layers(looks: list[PlateLayer], size: tuple[int, int]) -> tuple[Floats, Floats]:
@@ -170,7 +205,7 @@ def match_lighting(
         return np.zeros_like(own), own, 0.0
     differ = own - seen
     off = np.abs(differ - np.median(differ[known], 0)).max(-1) / 255
-    trust = known / (1 + np.square(off / how.differs))
+    trust = known / np.square(1 + np.square(off / how.differs))
     rows, columns = mask_window(~free)
     reach = how.round * max(rows.stop - rows.start, columns.stop - columns.start)
     near = known & (cv2.distanceTransform(free.astype(np.uint8), cv2.DIST_L2, 3) <= max(2.0, reach))

@@ -1,8 +1,9 @@
 """Build the plates of a video: a single one if the camera is still, otherwise one per keyframe."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import ceil
 
 import cv2
 import numpy as np
@@ -14,21 +15,20 @@ from motion_imitate.background.align import (
     AlignSettings,
     Bytes,
     Floats,
-    Homography,
     ImageFeatures,
     estimate_homography,
     homography_displacement,
-    scale_homography,
-    shift_homography,
-    warp_by_homography,
 )
+from motion_imitate.background.belongings import BelongingSettings, find_belongings, inner_area, resize_flags
 from motion_imitate.background.fill import diffuse_colours, inpaint_hidden
 from motion_imitate.background.plate_numba import masked_median
 from motion_imitate.types import Frames
 
 Flags = NDArray[np.bool_]
 PixelWindow = tuple[slice, slice]
+Plate = tuple[Bytes, Flags]  # a picture without the person, and where no frame shows it surely
 THIN_RATIO = 20  # an area is thin if its half-width is at most 1/20 of its window's longer side
+EDGE_PART = 0.01  # of the longer side
 ROWS_PER_CHUNK = 64  # rows per chunk, to limit memory
 
 
@@ -42,6 +42,7 @@ class PlateSettings:
     soft: float = 0.015  # fade beyond the margin
     wary: float = 0.03  # further margin that is not used as background
     enough: int = 7  # keyframes per pixel, if the camera moves
+    rare: float = 0.06  # part of the keyframes that must show a pixel, if the camera is still: a mask may lack a limb
     near: int = 4  # keyframes up to this far apart are aligned directly
     still: float = 0.8  # maximum displacement of a still camera, in pixels per 1000
     plain: float = 3.0  # of 255; a scene with few features is still if it changes less than this
@@ -50,6 +51,7 @@ class PlateSettings:
     round: float = 0.15  # area around the person in which the fit is measured
     holds: float = 0.06  # mean difference in that area at which the fit is 0
     aligning: AlignSettings = field(default_factory=AlignSettings)
+    belongings: BelongingSettings = field(default_factory=BelongingSettings)
 
 
 @dataclass(frozen=True)
@@ -131,19 +133,34 @@ def camera_is_still(
     return len(steps) > 0 and float(np.median(steps)) < how.plain
 
 
-def build_still_plate(keys: list[PlateKeyframe], hidden: list[Bytes], how: PlateSettings) -> Bytes:
-    """Median of each pixel over the keyframes that show it; pixels that none shows are inpainted."""
+def build_still_plate(keys: list[PlateKeyframe], hidden: list[Bytes], wide: list[Bytes], how: PlateSettings) -> Plate:
+    """Median of each pixel over the keyframes that show it far from the person, or else beside them; inpainted where
+    none shows it."""
     mid = len(keys) // 2
     out = keys[mid].picture.copy()
-    free = [255 * (h == 0).astype(np.uint8) for h in hidden]
-    wanted = np.max(hidden, 0) > 0
+    free, far = ([255 * (h == 0).astype(np.uint8) for h in masks] for masks in (hidden, wide))
+    wanted = np.max(wide, 0) > 0
     gains = [colour_gain(k.picture, out, np.minimum(f, free[mid]), how) for k, f in zip(keys, free, strict=True)]
     count = np.zeros(wanted.shape, np.int32)
+    least = ceil(how.rare * len(keys))
     for top in range(0, len(out), ROWS_PER_CHUNK):
         rows = slice(top, top + ROWS_PER_CHUNK)
-        seen = np.stack([key.picture[rows] for key in keys]), np.stack([f[rows] for f in free])
-        masked_median(*seen, np.stack(gains), wanted[rows], len(keys), out[rows], count[rows])
-    return inpaint_missing(out, wanted & (count == 0))
+        part = np.stack([key.picture[rows] for key in keys])
+        shown = [np.stack([f[rows] for f in masks]) for masks in (far, free)]
+        count[rows] = median_shown(part, shown, np.stack(gains), wanted[rows], len(keys), out[rows], least)
+    missing = wanted & (count < least)
+    return inpaint_missing(out, missing), missing | ~inner_area(wanted.shape, edge_width(wanted.shape))
+
+
+def median_shown(
+    pictures: Bytes, shown: Sequence[Bytes], gains: Floats, wanted: Flags, most: int, out: Bytes, least: int = 1
+) -> NDArray[np.int32]:
+    """`masked_median` with each of the masks [K, H, W] in turn, a later one where fewer than `least` pictures show
+    something. Returns the number of pictures used."""
+    count = np.zeros(wanted.shape, np.int32)
+    for masks in shown:
+        masked_median(pictures, masks, gains, wanted & (count < least), most, out, count)
+    return count
 
 
 def inpaint_missing(picture: Bytes, missing: Flags) -> Bytes:
@@ -171,74 +188,27 @@ def grow_window(window: PixelWindow, shape: tuple[int, ...]) -> PixelWindow:
     return rows, columns
 
 
-def build_moving_plates(
-    keys: list[PlateKeyframe], hidden: list[Bytes], found: list[ImageFeatures], how: PlateSettings
-) -> list[Bytes]:
-    """Remove the person from each keyframe using its neighbours.
+def edge_width(size: tuple[int, ...]) -> int:
+    """Pixels at a picture's edges that may be bars, whose difference says nothing."""
+    return max(1, round(EDGE_PART * max(size)))
 
-    Pixels that none shows are inpainted once, in the middle keyframe, and propagated outwards.
+
+def belongings_cover(
+    picture: Bytes, plate: Floats, known: Flags, cover: Bytes, others: Bytes | None, how: PlateSettings
+) -> Bytes:
+    """From 0 to 255, at the size of the picture, where the belongings are of the person under `cover`.
+
+    `plate` and `known` may be smaller; `others` are other people's masks.
     """
-    steps = [estimate_homography(b, a, how.aligning) for a, b in pairwise(found)]  # from keyframe k + 1 to k
-    filled = [fill_from_keyframes(k, keys, hidden, found, steps, how) for k in range(len(keys))]
-    plates = [picture for picture, _ in filled]
-    mid = len(keys) // 2
-    for k in sorted(range(len(keys)), key=lambda k: abs(k - mid)):
-        missing = filled[k][1]
-        inner = k + (k < mid) - (k > mid)
-        back = chain_homographies(inner, k, steps)
-        if inner != k and back is not None and missing.any():
-            size = plates[k].shape[:2]
-            there = warp_by_homography(np.full(size, 255, np.uint8), back, size) == 255
-            plates[k] = np.where((missing & there)[..., None], warp_by_homography(plates[inner], back, size), plates[k])
-            missing = missing & ~there
-        plates[k] = inpaint_missing(plates[k], missing)
-    return plates
-
-
-def chain_homographies(j: int, k: int, steps: list[Homography | None]) -> Homography | None:
-    """Homography from pixels of keyframe k to those of keyframe j, chained over those in between; None if a link is
-    missing."""
-    plane: Homography = np.eye(3)
-    for step in range(min(j, k), max(j, k)):
-        link = steps[step]
-        if link is None:
-            return None
-        plane = plane @ link
-    return plane if j < k else np.asarray(np.linalg.inv(plane), np.float64)
-
-
-def fill_from_keyframes(
-    k: int,
-    keys: list[PlateKeyframe],
-    hidden: list[Bytes],
-    found: list[ImageFeatures],
-    steps: list[Homography | None],
-    how: PlateSettings,
-) -> tuple[Bytes, Flags]:
-    """Fill the person's area of keyframe k from other keyframes. Returns the picture and the pixels that none shows."""
-    out, wanted = keys[k].picture.copy(), hidden[k] > 0
-    window = mask_window(wanted)
-    inside = wanted[window]
-    pictures, shown, gains = [], [], []
-    order = sorted(range(len(keys)), key=lambda j: abs(j - k))[1:] if inside.any() else []
-    for j in [*order[: 2 * how.near], *order[2 * how.near :: 4]]:
-        plane = estimate_homography(found[k], found[j], how.aligning) if abs(j - k) <= how.near else None
-        plane = chain_homographies(j, k, steps) if plane is None else plane
-        if plane is None:
-            continue
-        into = plane @ shift_homography(window[1].start, window[0].start)
-        size = (inside.shape[0], inside.shape[1])
-        pictures.append(warp_by_homography(keys[j].picture, into, size))
-        shown.append(255 * (warp_by_homography(255 - hidden[j], into, size) == 255).astype(np.uint8))
-        gains.append(keyframe_gain(keys[j], keys[k], hidden[j], hidden[k], plane, how))
-        if (np.sum(shown, 0) // 255)[inside].min() >= how.enough:
-            break
-    count = np.zeros(inside.shape, np.int32)
-    if pictures:
-        masked_median(np.stack(pictures), np.stack(shown), np.stack(gains), inside, how.enough, out[window], count)
-    missing = wanted.copy()
-    missing[window] &= count == 0
-    return out, missing
+    size = fit_size_within(picture.shape[:2], how.belongings.side)
+    small, bare = (
+        np.asarray(cv2.resize(each, size[::-1], interpolation=cv2.INTER_AREA), np.float32) for each in (picture, plate)
+    )
+    there = resize_flags(255 * known.astype(np.uint8), size, 254)
+    person = resize_flags(cover, size, 127)
+    stay = np.zeros(size, np.bool_) if others is None else resize_flags(others, size, how.sure)
+    found = find_belongings(small, bare, there, person, stay, how.belongings)
+    return np.asarray(cv2.resize((found * 255).astype(np.uint8), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def mask_window(where: Flags) -> PixelWindow:
@@ -247,18 +217,3 @@ def mask_window(where: Flags) -> PixelWindow:
     if not len(rows):
         return slice(0, 0), slice(0, 0)
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def keyframe_gain(
-    one: PlateKeyframe, like: PlateKeyframe, hides: Bytes, hidden: Bytes, plane: Homography, how: PlateSettings
-) -> Floats:
-    """Gain that matches keyframe `one` to the brightness of `like`; `plane` maps pixels of `like` to those of `one`."""
-    size = fit_size_within(like.picture.shape[:2], how.light)
-    part = (size[1] / like.picture.shape[1], size[0] / like.picture.shape[0])
-    back = scale_homography(plane, part, part)
-    free = np.minimum(
-        warp_by_homography(255 - shrink_picture(hides, size), back, size), 255 - shrink_picture(hidden, size)
-    )
-    return colour_gain(
-        warp_by_homography(shrink_picture(one.picture, size), back, size), shrink_picture(like.picture, size), free, how
-    )

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import tee
 from math import inf
 from pathlib import Path
 
 import torch
 
 from motion_imitate.background.window import Padding
-from motion_imitate.estimators.clip import OpenedClip, fit_motion, load_body_model, track_person
+from motion_imitate.estimators.clip import FollowPerson, OpenedClip, fit_motion, load_body_model, track_person
 from motion_imitate.imitate import adapt_motion
 from motion_imitate.motion.framing import Framing, frame_motion
 from motion_imitate.motion.retarget import Retarget
@@ -40,7 +41,7 @@ class DrivingMotion:
     rate: Fraction
     frames: int | None
     opened: OpenedClip | None = None
-    seen: deque[Sighting] = field(default_factory=deque)  # sightings of the clip's frames, if recorded
+    seen: deque[list[Sighting]] = field(default_factory=deque)  # runs of everybody, the driver first, if recorded
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,11 @@ def open_driving_motion(
     if clip is None:
         raise UsageError("no motion to imitate; give a video after the photos, or --motion FILE.npz")
     opened = open_input_clip(clip, estimation, reporter.warn, running)
-    model, seen = load_body_model("anny"), deque[Sighting]()
-    found = record_sightings(track_person(opened), seen) if how.background == "driving" else track_person(opened)
-    return DrivingMotion(fit_motion(opened, found, model), model, opened.info.rate, opened.info.frames, opened, seen)
+    model, seen = load_body_model("anny"), deque[list[Sighting]]()
+    if how.background == "driving":
+        opened = replace(opened, follow=record_people(opened.follow, seen))
+    motion = fit_motion(opened, track_person(opened), model)
+    return DrivingMotion(motion, model, opened.info.rate, opened.info.frames, opened, seen)
 
 
 def open_segment_motion(job: ImitateJob) -> DrivingMotion:
@@ -94,11 +97,16 @@ def open_segment_motion(job: ImitateJob) -> DrivingMotion:
     )
 
 
-def record_sightings(runs: Iterable[Sighting], seen: deque[Sighting]) -> Iterator[Sighting]:
-    """Pass the sightings through and append them to `seen`."""
-    for run in runs:
-        seen.append(run)
-        yield run
+def record_people(follow: FollowPerson, seen: deque[list[Sighting]]) -> FollowPerson:
+    """The same, but appends the people of each run to `seen`, the followed one first."""
+
+    def follow_and_record(runs: Iterable[list[Sighting]], who: str | int) -> Iterator[Sighting]:
+        ahead, again = tee(runs)
+        for one, people in zip(follow(ahead, who), again, strict=True):
+            seen.append([one, *(other for other in people if other is not one)])
+            yield one
+
+    return follow_and_record
 
 
 @contextmanager

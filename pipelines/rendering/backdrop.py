@@ -12,9 +12,10 @@ from torch.nn.functional import interpolate as resized
 
 from motion_imitate.background.backdrop import Backdrop, still_backdrop
 from motion_imitate.background.plate import build_clean_plate, full_frame_masks
-from motion_imitate.background.plate_making import PlateSettings
+from motion_imitate.background.plate_making import PlateSettings, fit_size_within
 from motion_imitate.estimators.clip import OpenedClip
 from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
+from motion_imitate.estimators.track import Tracking
 from motion_imitate.photos.read import read_photo
 from motion_imitate.types import Frames, Sighting, Source, cat_batched
 from motion_imitate.video import NotAVideo, VideoInfo, probe, read
@@ -22,6 +23,8 @@ from pipelines.motion.estimate import take_exactly
 from pipelines.output_path import UsageError
 
 BACKDROP_RUN = 4  # frames of a video read at a time
+ANYBODY = Tracking(people=6, new_score=0.5, new_torso=0.5, new_off_mask=4, new_stable=0.3)  # rather one too many
+MASK_SIDE = 480  # pixels of the longer side of people's masks
 PLATE_KEYFRAMES = 48  # frames from which the background behind the driver is reconstructed
 
 
@@ -57,14 +60,15 @@ def resize_to_cover(image: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Flo
     return crop_centre(resized(image[None], large, mode="bilinear", antialias=True)[0], size)
 
 
-def clean_plate_backdrop(opened: OpenedClip, seen: deque[Sighting]) -> Backdrop:
-    """The driving video without its person; `seen` receives the sightings of each frame before it is asked for."""
+def clean_plate_backdrop(opened: OpenedClip, seen: deque[list[Sighting]]) -> Backdrop:
+    """The driving video without its person; `seen` receives everybody in each frame before it is asked for, the driver
+    first."""
     shown = play_clean_plate(opened, seen)
     next(shown)
     return shown
 
 
-def play_clean_plate(opened: OpenedClip, seen: deque[Sighting]) -> Backdrop:
+def play_clean_plate(opened: OpenedClip, seen: deque[list[Sighting]]) -> Backdrop:
     """The generator behind `clean_plate_backdrop`."""
     motion = yield torch.empty(0, 3, *opened.size, dtype=torch.uint8)
     whole = build_clean_plate(sample_masked_frames(opened), PlateSettings(keys=PLATE_KEYFRAMES))
@@ -74,20 +78,29 @@ def play_clean_plate(opened: OpenedClip, seen: deque[Sighting]) -> Backdrop:
     ):
         while True:
             some = cat_batched(list(take_exactly(frames, len(motion))))
-            masks = full_frame_masks(cat_batched([next(known) for _ in range(len(motion))]), opened.size)
-            motion = yield whole.remove_person(some, masks)[0].data
+            people = [next(known) for _ in range(len(motion))]
+            masks, others = (
+                torch.cat([join_masks(row, opened.size) for row in rows])
+                for rows in ([row[:1] for row in people], [row[1:] for row in people])
+            )
+            motion = yield whole.remove_person(some, masks, others)[0].data
 
 
 def sample_masked_frames(opened: OpenedClip) -> Iterator[tuple[Frames, UInt8[Tensor, "1 h w"]]]:
     """Frames spread over the clip, each with the mask of all people in it."""
     every = max(1, (opened.info.frames or 10 * PLATE_KEYFRAMES) // PLATE_KEYFRAMES)
-    look = LandmarkEstimator(Landmarking(device=opened.how.device, threads=opened.how.threads))
+    look = LandmarkEstimator(Landmarking(tracking=ANYBODY, device=opened.how.device, threads=opened.how.threads))
     for number, frame in enumerate(
         split_into_frames(read(opened.info.path, BACKDROP_RUN, opened.size, warn=opened.warn))
     ):
         if number % every == 0:
-            people = [full_frame_masks(one, opened.size) for one in look(frame)]
-            yield frame, torch.stack(people).amax(0)
+            yield frame, join_masks(look(frame), opened.size)
+
+
+def join_masks(people: Sequence[Sighting], size: tuple[int, int]) -> UInt8[Tensor, "1 h w"]:
+    """The mask of all people in a frame of (height, width), scaled down."""
+    nobody = torch.zeros(1, *fit_size_within(size, MASK_SIDE), dtype=torch.uint8)
+    return torch.stack([nobody, *(full_frame_masks(one, size, MASK_SIDE) for one in people)]).amax(0)
 
 
 def split_into_frames(runs: Iterable[Frames]) -> Generator[Frames]:
@@ -97,12 +110,12 @@ def split_into_frames(runs: Iterable[Frames]) -> Generator[Frames]:
             yield run[t : t + 1]
 
 
-def pop_sightings(seen: deque[Sighting]) -> Generator[Sighting]:
-    """Take runs out of the queue and yield their sightings one frame at a time."""
+def pop_sightings(seen: deque[list[Sighting]]) -> Generator[list[Sighting]]:
+    """Take runs out of the queue and yield their people one frame at a time."""
     while True:
-        run = seen.popleft()
-        for t in range(len(run)):
-            yield run[t : t + 1]
+        people = seen.popleft()
+        for t in range(len(people[0])):
+            yield [one[t : t + 1] for one in people]
 
 
 def play_video(info: VideoInfo, size: tuple[int, int], warn: Callable[[str], None], begin: float | None) -> Backdrop:

@@ -157,3 +157,76 @@ def test_a_sighting_becomes_masks_of_the_frame():
     assert masks[0, :50].max() == 0
     assert masks[0, 70:170, :230].max() == 0
     assert masks[1].max() == 0
+
+
+def walker_with_belongings(base):
+    """A square person who walks with a shadow and a stick: frames, masks, and where these things are."""
+    frames, masks, things = [], [], []
+    for t in range(COUNT):
+        x, picture = 40 + 6 * t, base.astype(np.float32)
+        shadow = cv2.rectangle(np.zeros(SIZE, np.uint8), (x, 146), (x + 40, 158), 1, -1)
+        stick = cv2.line(np.zeros(SIZE, np.uint8), (x + 8, 90), (x + 34, 60), 1, 4)
+        mask = cv2.rectangle(np.zeros(SIZE, np.uint8), (x - 12, 50), (x + 12, 148), 255, -1)
+        picture[shadow > 0] *= 0.6
+        picture[stick > 0] = [240, 220, 20]
+        picture[mask > 0] = [200, 30, 60]
+        frames.append(picture.astype(np.uint8))
+        masks.append(mask)
+        things.append((shadow | stick > 0) & (mask == 0))
+    return np.stack(frames), np.stack(masks), np.stack(things)
+
+
+def as_frames(pictures):
+    data = torch.from_numpy(pictures).permute(0, 3, 1, 2)
+    return Frames(data, torch.arange(len(pictures), dtype=torch.float64) / 25)
+
+
+def grow(masks, by):
+    return np.stack([cv2.dilate(mask, np.ones((by, by), np.uint8)) for mask in masks]) > 0
+
+
+def removed(pictures, masks, others=None):
+    """The pictures without the person, by a plate that is built without anybody."""
+    people = masks if others is None else np.maximum(masks, others)
+    plate = build_clean_plate([(as_frames(pictures), torch.from_numpy(people))])
+    out, _ = plate.remove_person(
+        as_frames(pictures), torch.from_numpy(masks), None if others is None else torch.from_numpy(others)
+    )
+    return out.data.permute(0, 2, 3, 1).numpy()
+
+
+def test_shadow_and_stick_go_with_the_person():
+    base = (100 + 0.3 * texture(SIZE).astype(np.float32)).clip(0, 255).astype(np.uint8)
+    pictures, masks, things = walker_with_belongings(base)
+    left = np.abs(removed(pictures, masks).astype(int) - base).max(-1) > 25
+    assert (left & things).sum() < 0.02 * things.sum()
+
+
+def test_somebody_close_to_the_person_stays():
+    base = (100 + 0.3 * texture(SIZE).astype(np.float32)).clip(0, 255).astype(np.uint8)
+    pictures, masks, _ = walker_with_belongings(base)
+    others = np.stack([np.roll(mask, -34, 1) for mask in masks])
+    pictures[others > 0] = [30, 60, 200]
+    out = removed(pictures, masks, others)
+    clear = (others > 0) & ~grow(masks, 19)
+    assert clear.any()
+    assert np.array_equal(out[clear], pictures[clear])
+
+
+def test_what_moves_far_from_the_person_stays():
+    pictures, masks, _ = walker_with_belongings(texture(SIZE))
+    for t in range(COUNT):
+        cv2.circle(pictures[t], (225 - 8 * t, 20), 7, (255, 255, 255), -1)
+    assert np.array_equal(removed(pictures, masks)[:, :30], pictures[:, :30])
+
+
+def test_a_mask_that_lacks_a_limb_once_leaves_no_limb_in_the_plate():
+    mask = cv2.rectangle(np.zeros(SIZE, np.uint8), (100, 50), (130, 150), 255, -1)
+    pictures, masks = np.stack(still()), np.stack([mask] * COUNT)
+    pictures[:, mask > 0] = [255, 0, 255]
+    shown = masks.copy()
+    shown[5, 100:] = 0
+    plate = build_clean_plate([(as_frames(pictures), torch.from_numpy(shown))])
+    out, _ = plate.remove_person(as_frames(pictures), torch.from_numpy(masks))
+    inside = out.data.permute(0, 2, 3, 1).numpy()[:, mask > 0].astype(int)
+    assert (np.abs(inside - [255, 0, 255]).max(-1) < 60).mean() < 0.01
