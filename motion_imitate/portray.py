@@ -49,12 +49,12 @@ def prepare(
 ) -> tuple[Source, BodyModel]:
     """Fit the person, detected once per photo, and return the source and the body model dressed in their clothes."""
     size = photos.size
-    found = cat_batched([next(fit(iter([one]), fitter, size)) for one in seen])
-    body = replace(found.body, shape=found.body.shape.mean(0, keepdim=True).expand(len(seen), -1))
     mattes = torch.stack([matte_of(photo, one) for photo, one in zip(photos.image, seen, strict=True)])
     mattes = photos.cut(mattes)
     with ThreadPoolExecutor(1) as pool:
         behind = pool.submit(inpaint_person, photos.image, mattes, how.margin)  # meanwhile, the body
+        found = cat_batched([next(fit(iter([one]), fitter, size)) for one in seen])
+        body = replace(found.body, shape=found.body.shape.mean(0, keepdim=True).expand(len(seen), -1))
         model = dress_body(cast(SkinnedBody, fitter.rig.model), body, found.camera, mattes)
         scale = min(1.0, how.view / max(size))
         dressed = cast(BodyModel, model)

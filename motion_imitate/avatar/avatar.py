@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
+import cv2
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
@@ -108,6 +109,13 @@ def points_to_texels(points: Float[Tensor, "*n 2"], size: tuple[int, int]) -> Fl
     return (points + 1) * points.new_tensor([width / 2, height / 2]) - 0.5
 
 
+def count_texels(where: Bool[Tensor, "N H W"]) -> Int[Tensor, "N H+1 W+1"]:
+    """For each corner of a texel, how many texels above and left of it are True."""
+    each = where.to("cpu", torch.uint8).contiguous().numpy()
+    sums = [torch.from_numpy(cv2.integral(one)) for one in each]  # many times as fast as torch's cumsum
+    return torch.stack(sums).to(where.device, torch.int64)
+
+
 def find_solid_faces(
     source: Float[Tensor, "S V 2"],
     faces: Int[Tensor, "F 3"],
@@ -127,7 +135,7 @@ def find_solid_faces(
     holes = torch.empty_like(photo)
     for opaque, chosen in ((THICK_ALPHA, thick), (OPAQUE_ALPHA, ~thick)):
         # counts[n, y, x]: texels above and left of (x, y) that are not opaque
-        counts = torch.nn.functional.pad((photos[..., 3] <= opaque).int().cumsum(1).cumsum(2), (1, 0, 1, 0))
+        counts = count_texels(photos[..., 3] <= opaque)
         n, (left, top), (right, bottom) = photo[chosen], low[chosen].unbind(1), high[chosen].unbind(1)
         holes[chosen] = (
             counts[n, bottom, right] - counts[n, top, right] - counts[n, bottom, left] + counts[n, top, left]

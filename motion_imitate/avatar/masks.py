@@ -60,10 +60,10 @@ def nearest_known_pixels(known: Mask) -> tuple[Labels, Labels]:
     _, index = cv2.distanceTransformWithLabels(
         (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    row, column = np.nonzero(known)
-    table = np.zeros((index.max() + 1, 2), np.int64)
-    table[index[known]] = np.stack([row, column], 1)
-    return table[index][..., 0], table[index][..., 1]
+    table = np.zeros(index.max() + 1, np.int64)
+    table[index[known]] = np.flatnonzero(known)
+    row, column = np.divmod(table[index], known.shape[1])
+    return row, column
 
 
 def spread_labels(labels: NDArray[np.generic], known: Mask) -> NDArray[np.generic]:
