@@ -5,7 +5,7 @@ Pictures are in [-1, 1], the person over grey (0). Surface maps are those of `pa
 channels, the networks may return a fourth: the logit of the person's alpha.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -40,7 +40,7 @@ JOHNSON_NETWORK = HourglassConfig(  # the papers say no more than the type and t
     norm="instance",
     biased=("stem", "down", "block", "up", "head"),
 )
-SMALL_PREDICTIVE_NETWORK = HourglassConfig(
+SMALL_NETWORK = HourglassConfig(
     inputs=3 + 2 * SURFACE_CHANNELS,
     outputs=4,
     width=16,
@@ -56,61 +56,32 @@ SMALL_PREDICTIVE_NETWORK = HourglassConfig(
     head_kernel=3,
     deviation=0.0,
 )
+
+
+def inpaint_part_textures(network: HourglassConfig, width: int) -> HourglassConfig:
+    """The layers of a network, for each part of the body."""
+    return replace(
+        network, inputs=INPAINTING_INPUTS, outputs=3 * ATLAS_PARTS, width=width * ATLAS_PARTS, groups=ATLAS_PARTS
+    )
+
+
 DENSE_POSE_FORMS = {
     "published": DensePoseConfig(
         predictive=JOHNSON_NETWORK,
-        inpainting=HourglassConfig(
-            inputs=INPAINTING_INPUTS,
-            outputs=3 * ATLAS_PARTS,
-            width=16 * ATLAS_PARTS,
-            groups=ATLAS_PARTS,
-            down=(2, 4),
-            blocks=6,
-            up=(2, 1),
-            skips=False,
-            norm="instance",
-            biased=("stem", "down", "block", "up", "head"),
-        ),
+        inpainting=inpaint_part_textures(JOHNSON_NETWORK, 16),
         blending=JOHNSON_NETWORK,
         atlas=64,
         keeps_seen=False,
     ),
     "small": DensePoseConfig(
-        predictive=SMALL_PREDICTIVE_NETWORK,
-        inpainting=HourglassConfig(
-            inputs=INPAINTING_INPUTS,
-            outputs=3 * ATLAS_PARTS,
-            width=8 * ATLAS_PARTS,
-            groups=ATLAS_PARTS,
-            fold=2,
-            stem=1,
-            down=(2, 4),
-            blocks=2,
-            up=(2, 1),
-            skips=False,
-            norm="none",
-            biased=("stem", "down", "block", "up", "head"),
-            stem_kernel=3,
-            up_kernel=1,
-            head_kernel=3,
-            deviation=0.0,
+        predictive=SMALL_NETWORK,
+        inpainting=inpaint_part_textures(
+            replace(
+                SMALL_NETWORK, stem=1, down=(2, 4), blocks=2, up=(2, 1), skips=False, biased=JOHNSON_NETWORK.biased
+            ),
+            8,
         ),
-        blending=HourglassConfig(
-            inputs=4 + 3 + SURFACE_CHANNELS,
-            outputs=4,
-            width=16,
-            fold=2,
-            stem=2,
-            down=(3, 4),
-            blocks=3,
-            up=(3, 2),
-            norm="none",
-            biased=("stem", "down", "block", "up", "merge", "head"),
-            stem_kernel=3,
-            up_kernel=1,
-            head_kernel=3,
-            deviation=0.0,
-        ),
+        blending=replace(SMALL_NETWORK, inputs=4 + 3 + SURFACE_CHANNELS, down=(3, 4), blocks=3, up=(3, 2)),
         atlas=32,
         keeps_seen=True,
     ),

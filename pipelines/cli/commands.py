@@ -559,7 +559,7 @@ def synthesize(
     how: Annotated[PeopleStoreOptions, FLATTENED] = PeopleStoreOptions(),
     reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Generate labelled pictures of synthetic people, to train the parsing network. Run it again to resume."""
+    """Generate labelled pictures of synthetic people, to train networks on. Run it again to resume."""
     from pipelines.synthesize.people_store import write_people_store
 
     write_people_store(store, how, reporter)

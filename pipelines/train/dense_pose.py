@@ -1,7 +1,7 @@
 """`motion-imitate train dense-pose`: train Dense Pose Transfer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,7 +20,6 @@ from motion_imitate.generators.dense_pose_transfer import (
 from motion_imitate.generators.discriminator import Discriminator, DiscriminatorConfig
 from motion_imitate.generators.part_atlas import scatter_to_atlas
 from motion_imitate.training import losses
-from motion_imitate.training.backbones import load_lite0
 from motion_imitate.training.pair_inputs import (
     PERSON_REACH,
     CropPerception,
@@ -32,10 +31,9 @@ from motion_imitate.training.pair_inputs import (
 from motion_imitate.training.store_pairs import PairBatch, StorePairs
 from motion_imitate.types import Batched
 from pipelines.reporter import Reporter
-from pipelines.train.detail_replenishing import WHOLE_PICTURE
 from pipelines.train.optimizer import Learner, OptimizerSettings, PreviewRows
 from pipelines.train.options import StoreTrainingOptions
-from pipelines.train.store_loop import run_store_training, small_network_pace
+from pipelines.train.store_loop import choose_loss_weights, load_perception, run_store_training, small_network_pace
 
 PRETRAINING_STEPS, PUBLISHED_STEPS = 20_000, 120_000  # of the first two networks, each by its own losses; of all
 PUBLISHED_PACE = OptimizerSettings(
@@ -168,12 +166,8 @@ def run_dense_pose_training(folder: Path, store: Path, how: StoreTrainingOptions
     config, published = DENSE_POSE_FORMS[how.size], how.size == "published"
 
     def make_objective(pairs: StorePairs, held_out: PairBatch, device: str) -> DensePoseObjective:
-        weights = DensePoseLossWeights() if published else SMALL_LOSS_WEIGHTS
-        if how.adversarial is not None:
-            weights = replace(weights, adversarial=how.adversarial)
-        eyes = load_lite0(depths=3).to(device)
-        perceive = CropPerception(eyes, WHOLE_PICTURE, WHOLE_PICTURE) if published else CropPerception(eyes)
-        return DensePoseObjective(config, held_out, weights, perceive)
+        weights = choose_loss_weights(DensePoseLossWeights() if published else SMALL_LOSS_WEIGHTS, how)
+        return DensePoseObjective(config, held_out, weights, load_perception(published, device))
 
     pace = PUBLISHED_PACE if published else small_network_pace(how)
     return run_store_training(folder, store, how, make_objective, pace, {"system": "dense-pose"}, reporter)

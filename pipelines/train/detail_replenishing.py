@@ -1,7 +1,7 @@
 """`motion-imitate train drn`: train the detail-replenishing network."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,17 +17,15 @@ from motion_imitate.generators.detail_replenishing import (
     PairDiscriminators,
 )
 from motion_imitate.training import losses
-from motion_imitate.training.backbones import load_lite0
 from motion_imitate.training.detail_samples import DetailSample
 from motion_imitate.training.pair_inputs import PERSON_REACH, CropPerception, alpha_loss, to_unit_range
 from motion_imitate.training.store_pairs import PairBatch, StorePairs
 from pipelines.reporter import Reporter
 from pipelines.train.optimizer import Learner, OptimizerSettings, PreviewRows
 from pipelines.train.options import StoreTrainingOptions
-from pipelines.train.store_loop import run_store_training, small_network_pace
+from pipelines.train.store_loop import choose_loss_weights, load_perception, run_store_training, small_network_pace
 
 CRITIC_STEPS = 3  # of the discriminators, for each of the networks
-WHOLE_PICTURE = 1 << 16  # side and count of crops that leave nothing out
 PUBLISHED_PACE = OptimizerSettings(2e-4, (0.5, 0.999), warm=1, most=1e6, critic_rate=2e-4, critic_betas=(0.5, 0.999))
 
 
@@ -130,12 +128,8 @@ def run_detail_training(folder: Path, store: Path, how: StoreTrainingOptions, re
     published = how.size == "published"
 
     def make_objective(pairs: StorePairs, held_out: PairBatch, device: str) -> DetailObjective:
-        config, weights = DETAIL_FORMS[how.size], DetailLossWeights() if published else SMALL_WEIGHTS
-        if how.adversarial is not None:
-            weights = replace(weights, adversarial=how.adversarial)
-        eyes = load_lite0(depths=3).to(device)
-        perceive = CropPerception(eyes, WHOLE_PICTURE, WHOLE_PICTURE) if published else CropPerception(eyes)
-        return DetailObjective(config, held_out, weights, perceive)
+        weights = choose_loss_weights(DetailLossWeights() if published else SMALL_WEIGHTS, how)
+        return DetailObjective(DETAIL_FORMS[how.size], held_out, weights, load_perception(published, device))
 
     pace = PUBLISHED_PACE if published else small_network_pace(how)
     return run_store_training(folder, store, how, make_objective, pace, {"system": "drn"}, reporter)

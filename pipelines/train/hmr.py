@@ -22,7 +22,7 @@ from motion_imitate.training.store_pairs import PairBatch, StorePairs
 from pipelines.reporter import Reporter
 from pipelines.train.optimizer import Learner, OptimizerSettings, PreviewRows
 from pipelines.train.options import StoreTrainingOptions
-from pipelines.train.store_loop import run_store_training, small_network_pace
+from pipelines.train.store_loop import choose_loss_weights, run_store_training, small_network_pace
 
 PUBLISHED_PACE = OptimizerSettings(1e-5, (0.9, 0.999), warm=1, most=1e6, critic_rate=1e-4, critic_betas=(0.9, 0.999))
 SMALL_RATE = 5e-4  # lower than that of other small networks: the encoder comes trained
@@ -125,9 +125,7 @@ def run_hmr_training(folder: Path, store: Path, how: StoreTrainingOptions, repor
     bodies = HmrBodies(load_body(config.body))
 
     def make_objective(pairs: StorePairs, held_out: PairBatch, device: str) -> HmrObjective:
-        weights = HmrLossWeights() if how.size == "published" else SMALL_LOSS_WEIGHTS
-        if how.adversarial is not None:
-            weights = replace(weights, adversarial=how.adversarial)
+        weights = choose_loss_weights(HmrLossWeights() if how.size == "published" else SMALL_LOSS_WEIGHTS, how)
         return HmrObjective(config, bodies, held_out, weights)
 
     pace = PUBLISHED_PACE if how.size == "published" else replace(small_network_pace(how), rate=SMALL_RATE)

@@ -1,7 +1,7 @@
 """`motion-imitate train pg2`: train the two stages of pose-guided person generation."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,7 +17,6 @@ from motion_imitate.generators.pose_guided import (
     pose_guided_form,
 )
 from motion_imitate.generators.pose_maps import draw_disc_maps, draw_pose_mask, openpose_points
-from motion_imitate.training.backbones import load_lite0
 from motion_imitate.training.losses import reconstruction_loss
 from motion_imitate.training.pair_inputs import (
     CropPerception,
@@ -31,7 +30,7 @@ from motion_imitate.types import Batched
 from pipelines.reporter import Reporter
 from pipelines.train.optimizer import Learner, OptimizerSettings, PreviewRows
 from pipelines.train.options import StoreTrainingOptions
-from pipelines.train.store_loop import run_store_training, small_network_pace
+from pipelines.train.store_loop import choose_loss_weights, load_perception, run_store_training, small_network_pace
 
 FIRST_STAGE_STEPS = 30_000  # of G1 alone, as published
 TALL_PICTURE = 256  # pixels, from where on the second stage's pixel loss counts 50 instead of 10
@@ -158,10 +157,9 @@ def run_pose_guided_training(folder: Path, store: Path, how: StoreTrainingOption
 
     def make_objective(pairs: StorePairs, held_out: PairBatch, device: str) -> PoseGuidedObjective:
         config, published = pose_guided_form(how.size, pairs.size), how.size == "published"
-        weights = published_loss_weights(pairs.size[0]) if published else PoseGuidedLossWeights()
-        if how.adversarial is not None:
-            weights = replace(weights, adversarial=how.adversarial)
-        perceive = CropPerception(load_lite0(depths=3).to(device)) if weights.perceptual else None
+        own = published_loss_weights(pairs.size[0]) if published else PoseGuidedLossWeights()
+        weights = choose_loss_weights(own, how)
+        perceive = load_perception(False, device) if weights.perceptual else None
         return PoseGuidedObjective(config, held_out, weights, perceive)
 
     pace = PUBLISHED_PACE if how.size == "published" else small_network_pace(how)

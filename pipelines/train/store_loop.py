@@ -1,14 +1,17 @@
 """Train on pairs of views from a store of synthetic people."""
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
+from motion_imitate.training.backbones import load_lite0
+from motion_imitate.training.pair_inputs import CropPerception
 from motion_imitate.training.store_pairs import PairBatch, StorePairs
 from pipelines.motion.estimate import check_device
 from pipelines.reporter import Reporter
@@ -20,6 +23,9 @@ from pipelines.train.options import StoreTrainingOptions
 HELD_OUT_PAIRS, HELD_OUT_SEED = 8, 1  # of the preview
 SAVE_SECONDS = 180.0  # between checkpoints
 WARM_UP_STEPS = 150
+WHOLE_PICTURE = 1 << 16  # side and count of crops that leave nothing out
+
+WeightsT = TypeVar("WeightsT")
 
 ObjectiveMaker = Callable[[StorePairs, PairBatch, str], Objective[PairBatch]]  # of pairs, held-out pairs and a device
 
@@ -30,6 +36,17 @@ def small_network_pace(how: StoreTrainingOptions) -> OptimizerSettings:
     return OptimizerSettings(
         1e-3, (0.9, 0.99), WARM_UP_STEPS, steady=0.995, falls=falls, curve="cosine", cpu_bfloat16=True
     )
+
+
+def choose_loss_weights(weights: WeightsT, how: StoreTrainingOptions) -> WeightsT:
+    """The loss weights, with the adversarial one of the options if they give any."""
+    return weights if how.adversarial is None else replace(weights, adversarial=how.adversarial)  # type: ignore[type-var]
+
+
+def load_perception(whole: bool, device: str) -> CropPerception:
+    """Perceptual features of whole pictures, or of small crops, which is several times as fast."""
+    eyes = load_lite0(depths=3).to(device)
+    return CropPerception(eyes, WHOLE_PICTURE, WHOLE_PICTURE) if whole else CropPerception(eyes)
 
 
 def stream_store_pairs(

@@ -23,21 +23,12 @@ from motion_imitate.motion.smooth import smooth, smooth_live
 from motion_imitate.motion.windows import resample_motion
 from motion_imitate.types import Body, Camera, Motion, cat_batched
 from tests.support.box_body import NAMES, BoxBody
-from tests.support.walk import about, walk
+from tests.support.walk import about, cut, walk
 
 MODEL = BoxBody()
 LEGS = build_foot_skeleton(MODEL)
 TALLER_LEGS = torch.tensor([[0.0, 2.0, 0.0]])  # a fifth longer
 LONG_SHINS = torch.tensor([[0.0, 0.0, 2.0]])
-
-
-def cut(motion: Motion, *sizes: int) -> list[Motion]:
-    runs, start = [], 0
-    while start < len(motion):
-        size = sizes[len(runs) % len(sizes)]
-        runs.append(motion[start : start + size])
-        start += size
-    return runs
 
 
 def irregular(count: int, rate: float = 30) -> Tensor:

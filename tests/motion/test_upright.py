@@ -18,7 +18,7 @@ from motion_imitate.motion.retarget import Retarget, soles_in_camera, turn_above
 from motion_imitate.motion.upright import UPRIGHT, level_camera, photo_lean, stand_upright, turn_motion
 from motion_imitate.types import Body, Camera, Motion, Source, cat_batched
 from tests.support.box_body import BoxBody
-from tests.support.walk import about, walk
+from tests.support.walk import about, cut, walk
 
 MODEL = BoxBody()
 LEGS = build_foot_skeleton(MODEL)
@@ -41,15 +41,6 @@ def filmed(motion: Motion, roll: float, pitch: float) -> Motion:
     turned = turn_motion(motion, camera_turn(roll, pitch))
     place = turned.camera.place + (motion.camera.place - turned.camera.place)[:1]
     return replace(turned, camera=replace(turned.camera, place=place))
-
-
-def cut(motion: Motion, *sizes: int) -> list[Motion]:
-    runs, start = [], 0
-    while start < len(motion):
-        size = sizes[len(runs) % len(sizes)]
-        runs.append(motion[start : start + size])
-        start += size
-    return runs
 
 
 def upright(motion: Motion, mode: str = "auto", *sizes: int) -> Motion:

@@ -60,3 +60,13 @@ def walk(
     body = Body(pose.float(), torch.zeros(count, 3))
     camera = Camera(torch.tensor([[1.8, 1.2]]).repeat(count, 1), torch.zeros(count, 2), place.float())
     return Motion(body, camera, torch.ones(count), t), torch.stack(stands, -1)
+
+
+def cut(motion: Motion, *sizes: int) -> list[Motion]:
+    """The motion in runs of these sizes, over and over."""
+    runs, start = [], 0
+    while start < len(motion):
+        size = sizes[len(runs) % len(sizes)]
+        runs.append(motion[start : start + size])
+        start += size
+    return runs
