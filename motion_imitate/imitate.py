@@ -236,7 +236,8 @@ class FrameRenderer:
         part = crop_camera(camera, window, size)
         small = draft_size(window, own.drafts.how.size)
         view = view_of_vertices(body, joints, part, self.person.model, self.rasterize, small)
-        posed = PosedAvatar(camera_to_image(vertices[None], part), avatar.source[None], avatar.contacts.lift[None])
+        small_view = camera_to_image(vertices[None], part)
+        posed = PosedAvatar(small_view, avatar.source[None], avatar.contacts.lift[None], avatar.head.lift[None])
         draft = own.drafts.draw(posed, view)
         change = own.networks.correct(own.features, own.frame, draft)[0]
         draw_changed_into(picture, avatar, seen, window, change)

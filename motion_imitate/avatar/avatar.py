@@ -21,6 +21,15 @@ class HiddenHand(NamedTuple):
     end: float  # of the way from elbow to wrist, where the sleeve ends
 
 
+class FadingFaces(NamedTuple):
+    """For each face of an avatar the photo that it fades to."""
+
+    lift: Float[Tensor, " F"]  # how far it has faded
+    lifted: Int[Tensor, " F"]  # the photo
+    slot: Int[Tensor, " F"]  # the row of `lifted_source` that it reads there; -1: what it reads in its own photo
+    lifted_source: Float[Tensor, "K 3 2"]  # image points at corners
+
+
 @dataclass(frozen=True)
 class TurningVertices:
     """Vertices of the flanks, whose colours change when they are seen from the side."""
@@ -63,6 +72,29 @@ class ContactFaces:
 
 
 @dataclass(frozen=True)
+class HeadFaces:
+    """Faces of the head that the photo shows poorly or not, which fade to a texture of the head all round when it
+    turns."""
+
+    faces: Int[Tensor, " K"]
+    source: Float[Tensor, "K 3 2"]  # image points of that texture at their corners
+    photo: int  # its number
+    joint: int  # with which the head turns
+    ray: Float[Tensor, "3"]  # the direction in which the photo saw it, at rest
+    lift: Float[Tensor, ""]  # how much of that texture is shown, 0 to 1
+
+    @classmethod
+    def none(cls) -> "HeadFaces":
+        """No faces."""
+        return cls(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3, 2), 0, 0, torch.zeros(3), torch.zeros(()))
+
+    def to(self, device: torch.device | str) -> "HeadFaces":
+        """Move every tensor to a device."""
+        moved = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: value.to(device) for name, value in moved.items() if hasattr(value, "to")})
+
+
+@dataclass(frozen=True)
 class Avatar:
     """Meshes in layers (trunk, arms, legs), coloured by photos.
 
@@ -88,14 +120,18 @@ class Avatar:
     photos: UInt8[Tensor, "N H W 4"]  # RGB and straight alpha; the colours are the person's, without the background
     flanks: "TurningVertices" = field(default_factory=lambda: TurningVertices.none())
     contacts: "ContactFaces" = field(default_factory=lambda: ContactFaces.none())
+    head: "HeadFaces" = field(default_factory=lambda: HeadFaces.none())
     hidden_hands: tuple[HiddenHand, ...] = ()  # `joints` counts their `HAND_MOVES` after those of the body
     faults: tuple[str, ...] = ()  # what will look wrong, see `find_photo_faults`
 
-    def spread_lift(self) -> tuple[Float[Tensor, " F"], Int[Tensor, " F"]]:
-        """For each face the photo that it fades to, and how far it has."""
+    def spread_lift(self) -> FadingFaces:
+        """What faces fade to."""
         lift, photo = self.weights.new_zeros(len(self.faces)), self.photo.clone()
         lift[self.contacts.faces], photo[self.contacts.faces] = self.contacts.lift, self.contacts.photo
-        return lift, photo
+        slot = torch.full_like(photo, -1)
+        lift[self.head.faces], photo[self.head.faces] = self.head.lift, self.head.photo
+        slot[self.head.faces] = torch.arange(len(self.head.faces), device=slot.device)
+        return FadingFaces(lift, photo, slot, self.head.source)
 
     def to(self, device: torch.device | str) -> "Avatar":
         """Move every tensor to a device."""

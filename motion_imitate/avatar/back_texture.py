@@ -32,11 +32,9 @@ LEAST_CLOTH = 300  # pixels that must be known, to make more cloth from
 
 def complete_back_colours(front: Plane, alpha: Plane, layers: PhotoLayers, body: PhotoBody) -> Plane:
     """The colours of the trunk's back; the front's where nothing shows that they are wrong there."""
-    trunk = layers.seen(TRUNK)
-    face = trunk & (layers.kind == FACE)
-    if face.sum() < LEAST_FACE * layers.unit**2:
+    head = find_head(layers)
+    if head is None:
         return front
-    head = find_head(layers, face)
     cloth = complete_back_cloth(front, alpha, layers, body, head)
     return complete_back_hair(cloth, alpha, layers, head)
 
@@ -52,10 +50,21 @@ class HeadOutline:
     middle: float  # column of the face
     half: float  # half the face's width
 
+    @property
+    def long_hair(self) -> bool:
+        """Whether hair hangs below the chin."""
+        reach = 0.3 * (self.chin - self.crown)
+        y = np.arange(len(self.hair))[:, None]
+        below = self.hair & (y > self.chin) & (y < self.chin + reach)
+        return bool(below.sum() > LONG_HAIR * 2 * self.half * reach)
 
-def find_head(layers: PhotoLayers, face: Mask) -> HeadOutline:
-    """The head of the parsed photo, down to a little below the chin."""
+
+def find_head(layers: PhotoLayers) -> HeadOutline | None:
+    """The head of the parsed photo, down to a little below the chin; None if its face is not seen."""
     trunk = layers.seen(TRUNK)
+    face = trunk & (layers.kind == FACE)
+    if face.sum() < LEAST_FACE * layers.unit**2:
+        return None
     rows, columns = np.nonzero(face)
     chin = float(np.percentile(rows, 98))
     middle, half = float(columns.mean()), float(np.percentile(columns, 98) - np.percentile(columns, 2)) / 2
@@ -105,8 +114,7 @@ def complete_back_hair(colours: Plane, alpha: Plane, layers: PhotoLayers, head: 
     core = head.hair & (distance_to_edge(head.hair) > max(1.5, 0.004 * unit)) & (layers.alpha > 0.95)
     if (head.hair & above).sum() < LEAST_HAIR * above.sum() or core.sum() < 30:
         return lay_skin(colours, layers, head, head.pixels)
-    below = head.hair & (y > head.chin) & (y < head.chin + 0.3 * tall)
-    long_hair = below.sum() > LONG_HAIR * 2 * head.half * 0.3 * tall
+    long_hair = head.long_hair
     end = float(np.percentile(np.nonzero(head.hair)[0], 97)) if long_hair else head.chin - NAPE * tall
     region = head.pixels & (y < end)
     if long_hair:

@@ -18,6 +18,7 @@ from motion_imitate.avatar.body_limbs import add_body_limbs, drop_layers, find_b
 from motion_imitate.avatar.body_surface import PhotoBody, place_body
 from motion_imitate.avatar.contact_shadow import CLEARED_LAYERS, clear_contact_shadow, find_contact_faces
 from motion_imitate.avatar.flank_texture import FlankPoints, find_flanks
+from motion_imitate.avatar.head_texture import paint_head
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_order import COVERED_LEG, find_covered_legs, find_layer_bias
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
@@ -77,9 +78,9 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
         flanks = find_flanks(mesh, shape, layers, alphas, body, float(focal.mean()))
         colours_of_kinds = find_kind_colours(image, layers)
     photos, cleared = pages.result()
-    avatar = assemble_avatar(mesh, shape, flanks, layers, body, aligned.pose[0], colours_of_kinds, photos)
+    avatar = assemble_avatar(mesh, shape, flanks, layers, body, aligned.pose[0], colours_of_kinds, photos, cleared)
     contacts = find_contact_faces(avatar, dressed, aligned, camera, layers, cleared)
-    avatar = replace(avatar, contacts=contacts)
+    avatar = paint_head(replace(avatar, contacts=contacts), dressed, aligned, camera, layers)
     bare_colour = skin_colour(image, layers)
     avatar = add_body_hands(avatar, layers, skin, source.body.shape[:1], bare_colour)
     avatar = add_body_limbs(avatar, plain, layers, body, source.body.shape[:1], image, bare_colour)
@@ -113,8 +114,10 @@ def place_in_photo(avatar: Avatar, window: tuple[slice, slice], size: tuple[int,
     inner = avatar.source.new_tensor([avatar.photos.shape[2], avatar.photos.shape[1]])
     corner = avatar.source.new_tensor([columns.start, rows.start])
     outer = avatar.source.new_tensor([size[1], size[0]])
-    source, aside = (((at + 1) / 2 * inner + corner) * 2 / outer - 1 for at in (avatar.source, avatar.flanks.source))
-    return replace(avatar, source=source, flanks=replace(avatar.flanks, source=aside), photos=photos)
+    given = (avatar.source, avatar.flanks.source, avatar.head.source)
+    source, aside, of_head = (((at + 1) / 2 * inner + corner) * 2 / outer - 1 for at in given)
+    flanks, head = replace(avatar.flanks, source=aside), replace(avatar.head, source=of_head)
+    return replace(avatar, source=source, flanks=flanks, head=head, photos=photos)
 
 
 def parse_person(
@@ -134,14 +137,15 @@ def paint_textures(
 ) -> tuple[UInt8[Tensor, "P H W 4"], dict[int, int]]:
     """The layers' textures, the trunk's seen from the back, and layers without contact shadows: which page each has."""
     colours = [layer_colours(image, layers, alphas, layer) for layer in LAYERS]
-    back = complete_back_colours(colours[TRUNK], alphas[TRUNK], layers, body)
+    clear = {layer: clear_contact_shadow(image, colours[layer], layers, layer) for layer in CLEARED_LAYERS}
+    front = clear[TRUNK]
+    back = complete_back_colours(colours[TRUNK] if front is None else front, alphas[TRUNK], layers, body)
     pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
     cleared = {}
-    for layer in CLEARED_LAYERS:
-        clear = clear_contact_shadow(image, colours[layer], layers, layer)
-        if clear is not None:
+    for layer, plane in clear.items():
+        if plane is not None:
             cleared[layer] = len(pages)
-            pages.append(pack_texture(clear, alphas[layer]))
+            pages.append(pack_texture(plane, alphas[layer]))
     return torch.stack(pages), cleared
 
 
@@ -160,6 +164,7 @@ def assemble_avatar(
     pose: Float[Tensor, "J 3 3"],
     kind_colours: Tensor,
     photos: Tensor,
+    cleared: dict[int, int],
 ) -> Avatar:
     """Fronts, backs and flat strips of all layers as one mesh at rest.
 
@@ -191,7 +196,8 @@ def assemble_avatar(
     covered = find_covered_legs(mesh, layers)
     biased = np.where(np.concatenate([covered[solid], covered[solid], covered[~solid]]), COVERED_LEG, layer)
     backs = (torch.arange(len(layer)) >= len(sheets[0])) & thick
-    pages = torch.where(backs & (of_layer == TRUNK), len(LAYERS), of_layer)
+    behind = torch.tensor([{**cleared, TRUNK: len(LAYERS)}.get(page, page) for page in LAYERS])
+    pages = torch.where(backs, behind[of_layer], of_layer)
     return Avatar(
         torch.cat(rest)[kept],
         joints[kept],

@@ -101,10 +101,13 @@ def render_draft_torch(
         key = torch.where(solid > 0, solid, soft)
         row, column = hit = (key > 0).nonzero(as_tuple=True)
         face = len(screen.planes) - 1 - (key[hit] & FACE_INDEX)
-        u, v = texels_of_faces(screen.planes[face], torch.stack([column, row], 1) * 2 + 1.0)
+        faded = screen.fading.lift[face] > 0.5
+        planes = torch.where(faded[:, None], screen.lifted_planes[face], screen.planes[face])
+        u, v = texels_of_faces(planes, torch.stack([column, row], 1) * 2 + 1.0)
         texture_size = avatar.photos.shape[1:3]
         at = torch.stack([(u + 0.5) * 2 / texture_size[1] - 1, (v + 0.5) * 2 / texture_size[0] - 1], 1)
-        reads[picture_window(screen)][hit] = torch.cat([at, avatar.photo[face][:, None].to(at)], 1)
+        photo = torch.where(faded, screen.fading.lifted[face], avatar.photo[face])
+        reads[picture_window(screen)][hit] = torch.cat([at, photo[:, None].to(at)], 1)
     return render_torch(avatar, vertices, size), reads
 
 

@@ -5,7 +5,14 @@ import numpy as np
 from motion_imitate.avatar.draw_numba import FULL, Bytes, blend_pixel, read_keys, write_band
 from motion_imitate.avatar.place_numba import BAND_ROWS, AvatarArrays, count_bands, place_faces_in_bands
 from motion_imitate.avatar.raster_numba import Samples, band_columns, key_face, make_band_buffers, rasterize_band
-from motion_imitate.avatar.texel_numba import texel_place
+from motion_imitate.avatar.texel_numba import (
+    LIFT_COLUMN,
+    LIFTED_PHOTO_COLUMN,
+    LIFTED_PLANES,
+    OWN_PLANES,
+    PHOTO_COLUMN,
+    texel_place,
+)
 from motion_imitate.compositing.compose_numba import bilinear_taps, blend_rows
 from motion_imitate.geometry.raster_numba import HALF, ONE, ZERO, Floats, compile_kernel, compile_loops
 
@@ -36,10 +43,13 @@ def write_band_reads(
                 key = max(b[0], b[1], b[2], b[3])
             if key > 0:
                 i = np.uint64(key_face(key))
-                u, v = texel_place(planes, i, np.float32(2 * x + 1), np.float32(2 * y + 1))
+                photo, shift = PHOTO_COLUMN, OWN_PLANES
+                if planes[i, LIFT_COLUMN] > HALF:
+                    photo, shift = LIFTED_PHOTO_COLUMN, LIFTED_PLANES
+                u, v = texel_place(planes, i, np.float32(2 * x + 1), np.float32(2 * y + 1), shift)
                 reads[y, x, 0] = (u + HALF) * TWO / np.float32(width) - ONE
                 reads[y, x, 1] = (v + HALF) * TWO / np.float32(height) - ONE
-                reads[y, x, 2] = planes[i, 15]
+                reads[y, x, 2] = planes[i, photo]
 
 
 @compile_kernel

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import OPAQUE_ALPHA, THICK_ALPHA, Avatar, points_to_texels
+from motion_imitate.avatar.avatar import OPAQUE_ALPHA, THICK_ALPHA, Avatar, FadingFaces, points_to_texels
 from motion_imitate.avatar.draw_numba import blend_avatar, render_avatar
 from motion_imitate.avatar.place_numba import SMALLEST_AREA, AvatarArrays
 from motion_imitate.avatar.raster_numba import FAINT_ALPHA
@@ -37,8 +37,8 @@ class ScreenFaces:
 
     corners: Float[Tensor, "F 3 3"]  # x, y, depth; all 0 for faces that cannot be seen
     planes: Float[Tensor, "F 15"]
-    lift: Float[Tensor, " F"]  # see `Avatar.spread_lift`
-    lifted: Int[Tensor, " F"]
+    lifted_planes: Float[Tensor, "F 15"]  # the same for the photo that the face fades to
+    fading: FadingFaces
     left: int  # of the window, in pixels of the picture
     top: int
     size: tuple[int, int]  # of the window, in pixels
@@ -65,15 +65,22 @@ def place_faces(avatar: Avatar, vertices: Float[Tensor, "V 3"], size: tuple[int,
     area = x1 * y2 - x2 * y1
     seen &= (area.abs() > SMALLEST_AREA) & (area.abs() < torch.inf)
     nearness = 1 / (depth - avatar.bias[avatar.layer]).clamp(min=NEAR_PLANE)
-    values = torch.cat([nearness[None], uv])
-    first, second = (values[:, 1] - values[:, 0]) / area, (values[:, 2] - values[:, 0]) / area
-    gradients = (first * y2 - second * y1, second * x1 - first * x2)
     limit = uv.new_tensor([[photo_size[1] - 1], [photo_size[0] - 1]])
-    reach = (uv.amin(1) - 1, uv.amax(1) + 1)  # the centre of a pixel may lie a little outside the face
-    bounds = (bound.clamp(min=0).minimum(limit) for bound in reach)
-    planes = torch.cat([torch.stack([x[0], y[0]]), values[:, 0], *gradients, *bounds]).T.contiguous()
+
+    def write_planes(uv: Float[Tensor, "2 3 F"]) -> Float[Tensor, "F 15"]:
+        values = torch.cat([nearness[None], uv])
+        first, second = (values[:, 1] - values[:, 0]) / area, (values[:, 2] - values[:, 0]) / area
+        gradients = (first * y2 - second * y1, second * x1 - first * x2)
+        reach = (uv.amin(1) - 1, uv.amax(1) + 1)  # the centre of a pixel may lie a little outside the face
+        bounds = (bound.clamp(min=0).minimum(limit) for bound in reach)
+        return torch.cat([torch.stack([x[0], y[0]]), values[:, 0], *gradients, *bounds]).T.contiguous()
+
+    fading, lifted = avatar.spread_lift(), uv.clone()
+    own = fading.slot >= 0
+    lifted[:, :, own] = points_to_texels(fading.lifted_source[fading.slot[own]], photo_size).permute(2, 1, 0)
     corners = torch.where(seen, torch.stack([x, y, depth]), 0).permute(2, 1, 0).contiguous()
-    return ScreenFaces(corners, planes, *avatar.spread_lift(), left, top, (bottom - top, right - left))
+    size = (bottom - top, right - left)
+    return ScreenFaces(corners, write_planes(uv), write_planes(lifted), fading, left, top, size)
 
 
 def texels_of_faces(
@@ -152,8 +159,9 @@ def render_window(avatar: Avatar, screen: ScreenFaces) -> Float[Tensor, "H W 4"]
         centre = torch.stack([column, row], 1) // 2 * 2 + 1.0
         at = texels_of_faces(screen.planes[face], centre)
         texel = read_texels(avatar.photos, avatar.photo[face], *at)
-        lifted = read_texels(avatar.photos, screen.lifted[face], *at)
-        texel[:, :3] = texel[:, :3].lerp(lifted[:, :3], screen.lift[face][:, None])
+        at = texels_of_faces(screen.lifted_planes[face], centre)
+        lifted = read_texels(avatar.photos, screen.fading.lifted[face], *at)
+        texel[:, :3] = texel[:, :3].lerp(lifted[:, :3], screen.fading.lift[face][:, None])
         alpha = texel[:, 3:] / 255 if packed is soft else 1.0
         texel[:, 3] = 255
         samples[hit] = samples[hit] * (1 - alpha) + texel * alpha
@@ -172,8 +180,7 @@ def render_torch(avatar: Avatar, vertices: Float[Tensor, "V 3"], size: tuple[int
 
 def avatar_arrays(avatar: Avatar) -> AvatarArrays:
     """What the CPU kernels draw of an avatar, without copying it."""
-    lift, lifted = avatar.spread_lift()
-    given = {**vars(avatar), "lift": lift, "lifted": lifted}
+    given = {**vars(avatar), **avatar.spread_lift()._asdict()}
     arrays = {name: given[name].contiguous().numpy() for name in AvatarArrays._fields}
     return AvatarArrays(**{**arrays, "photos": arrays["photos"].view(np.uint32)[..., 0]})
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motion_imitate.avatar.avatar import OPAQUE_ALPHA, THICK_ALPHA
-from motion_imitate.avatar.texel_numba import Index, Words
+from motion_imitate.avatar.texel_numba import LIFTED_SHIFT, PLANE_COLUMNS, Index, Words
 from motion_imitate.geometry.raster_numba import (
     HALF,
     INFINITY,
@@ -38,8 +38,10 @@ class AvatarArrays(NamedTuple):
     source: Floats
     faces: Ints
     photo: Ints
-    lift: Floats  # see `Avatar.spread_lift`
+    lift: Floats  # see `FadingFaces`
     lifted: Ints
+    slot: Ints
+    lifted_source: Floats
     layer: Ints
     bias: Floats
     thick: Bools
@@ -50,7 +52,8 @@ class AvatarArrays(NamedTuple):
 class PlacedFaces(NamedTuple):
     """Faces on a picture, in samples."""
 
-    planes: Floats  # [F, 19]: as in `draw.ScreenFaces`, then photo, nearness of the nearest corner, lift, lifted
+    planes: Floats  # [F, PLANE_COLUMNS]: as in `draw.ScreenFaces`, then photo, nearness of the nearest corner, lift,
+    # lifted; and from LIFTED_SHIFT on, where lift is above 0, u and v again, as the face reads the photo it fades to
     edges: Floats  # [F, 10]: the edge that passes all rows, the upper one, the lower one, and where that begins
     boxes: Numbers  # [F, 4]: first row, row after the last, first column, column after the last
     opaque: Floats  # [F]: a face with more alpha hides what is behind it
@@ -107,6 +110,28 @@ def write_bounds(planes: Floats, f: Index, k: Index, at: Corners, count: int) ->
 
 
 @inline_kernel
+def write_source(
+    planes: Floats,
+    f: Index,
+    shift: np.int64,
+    photos: tuple[int, int, int],
+    source: Floats,
+    corners: tuple[np.uint64, np.uint64, np.uint64],
+    x: Corners,
+    y: Corners,
+    area: np.float32,
+) -> None:
+    """Write where a face reads its photo; `shift` is added to the columns."""
+    i, j, k = corners
+    u = corner_values(source, 0, i, j, k, np.float32(photos[2]) * HALF, -HALF)
+    v = corner_values(source, 1, i, j, k, np.float32(photos[1]) * HALF, -HALF)
+    write_plane(planes, f, shift + 1, u, x, y, area)
+    write_plane(planes, f, shift + 2, v, x, y, area)
+    write_bounds(planes, f, shift, u, photos[2])
+    write_bounds(planes, f, shift + 1, v, photos[1])
+
+
+@inline_kernel
 def corner_values(of: Floats, axis: int, i: Index, j: Index, k: Index, scale: np.float32, shift: np.float32) -> Corners:
     """Image coordinates of three points along an axis, in samples or texels."""
     return (of[i, axis] + ONE) * scale + shift, (of[j, axis] + ONE) * scale + shift, (of[k, axis] + ONE) * scale + shift
@@ -143,17 +168,19 @@ def place_face(
         corner_nearness(depth[1], bias, near),
         corner_nearness(depth[2], bias, near),
     )
-    _, height, width = avatar.photos.shape
-    u = corner_values(avatar.source, 0, i, j, k, np.float32(width) * HALF, -HALF)
-    v = corner_values(avatar.source, 1, i, j, k, np.float32(height) * HALF, -HALF)
     planes[f, 0], planes[f, 1] = x[0], y[0]
-    write_plane(planes, f, 0, nearness, x, y, area)
-    write_plane(planes, f, 1, u, x, y, area)
-    write_plane(planes, f, 2, v, x, y, area)
-    write_bounds(planes, f, 0, u, width)
-    write_bounds(planes, f, 1, v, height)
+    write_plane(planes, f, np.int64(0), nearness, x, y, area)
+    zero, one, two = np.uint64(0), np.uint64(1), np.uint64(2)
+    write_source(planes, f, np.int64(0), avatar.photos.shape, avatar.source, (i, j, k), x, y, area)
     planes[f, 15], planes[f, 16] = np.float32(avatar.photo[f]), max(nearness[0], nearness[1], nearness[2])
     planes[f, 17], planes[f, 18] = avatar.lift[f], np.float32(avatar.lifted[f])
+    slot = avatar.slot[f]
+    if avatar.lift[f] > ZERO:
+        if slot >= 0:
+            corners = avatar.lifted_source[slot]
+            write_source(planes, f, LIFTED_SHIFT, avatar.photos.shape, corners, (zero, one, two), x, y, area)
+        else:
+            write_source(planes, f, LIFTED_SHIFT, avatar.photos.shape, avatar.source, (i, j, k), x, y, area)
     placed.opaque[f] = OPAQUE_THICK if avatar.thick[f] else OPAQUE
     if avatar.solid[f]:
         return 0 if area > ZERO else 1
@@ -209,7 +236,7 @@ def list_members(boxes: Numbers, turns: Numbers, members: Numbers, ends: Ints) -
 def place_faces_in_bands(avatar: AvatarArrays, vertices: Floats, near: float, size: tuple[int, int]) -> PlacedFaces:
     """Faces on a picture of (height, width) samples, from image x, image y and depth of the vertices."""
     count = len(avatar.faces)
-    planes, edges = np.empty((count, 19), np.float32), np.empty((count, 10), np.float32)
+    planes, edges = np.empty((count, PLANE_COLUMNS), np.float32), np.empty((count, 10), np.float32)
     boxes, opaque = np.empty((count, 4), np.int32), np.empty(count, np.float32)
     turns, members = np.empty(count, np.int32), np.empty(0, np.int32)
     ends = np.empty(count_bands(size[0] // 2) * TURNS + 2, np.int64)

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import Avatar, ContactFaces, TurningVertices
+from motion_imitate.avatar.avatar import Avatar, ContactFaces, HeadFaces, TurningVertices
 from motion_imitate.avatar.draw import FACE_INDEX, ScreenFaces, nearest_faces_per_sample, place_faces
 from motion_imitate.avatar.layer_order import COVERED_LEG
-from motion_imitate.avatar.photo_layers import LEG_LAYERS
+from motion_imitate.avatar.photo_layers import LEG_LAYERS, TRUNK
 from motion_imitate.avatar.pose import avatar_moves, pose_avatar
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, flip_camera_axes
 from motion_imitate.geometry.mesh import mesh_edges
@@ -42,7 +42,7 @@ def make_portable(avatar: Avatar, model: BodyModel, body: Body, camera: Camera, 
     """
     seen = camera_to_image(pose_avatar(avatar, model, body, camera).vertices, camera)[0, :, :2]
     still = replace(turn_back_flanks(avatar, seen), contacts=ContactFaces.none())
-    avatar, layer = split_layers(drop_covered_legs(still))
+    avatar, layer = split_layers(drop_covered_legs(show_back_of_head(still)))
     moves = avatar_moves(avatar, model, body)[0].double()
     placed = body_to_camera(place_points(avatar, avatar.rest.double(), moves)[None], camera)[0]
     placed = order_layers(avatar, layer, placed, camera, size)
@@ -55,6 +55,29 @@ def make_portable(avatar: Avatar, model: BodyModel, body: Body, camera: Camera, 
     )
     posed = flip_camera_axes(placed - camera.place[0].double())
     return replace(few, rest=unplace_points(few, posed, moves, avatar.rest))
+
+
+def show_back_of_head(avatar: Avatar) -> Avatar:
+    """The avatar whose head always has the colours of the head all round where the photo does not show it."""
+    count = len(avatar.rest)
+    behind = avatar.thick[avatar.head.faces] & (avatar.photo[avatar.head.faces] != TRUNK)
+    head = replace(avatar.head, faces=avatar.head.faces[behind], source=avatar.head.source[behind])
+    own = avatar.faces[head.faces].flatten()
+    rest, joints, weights = (torch.cat([each, each[own]]) for each in (avatar.rest, avatar.joints, avatar.weights))
+    faces, photo = avatar.faces.clone(), avatar.photo.clone()
+    faces[head.faces] = count + torch.arange(len(own)).view(-1, 3)
+    photo[head.faces] = head.photo
+    source = torch.cat([avatar.source, head.source.flatten(0, 1)])
+    return replace(
+        avatar,
+        rest=rest,
+        joints=joints,
+        weights=weights,
+        faces=faces,
+        photo=photo,
+        source=source,
+        head=HeadFaces.none(),
+    )
 
 
 def turn_back_flanks(avatar: Avatar, seen: Float[Tensor, "V 2"]) -> Avatar:

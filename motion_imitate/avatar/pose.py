@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from motion_imitate.avatar.arm_twist import undo_arm_twist
@@ -16,9 +16,9 @@ from motion_imitate.geometry.camera import body_to_camera, flip_camera_axes
 from motion_imitate.types import Body, BodyModel, Camera
 
 FLANK_TURN = (0.7, 2.0)  # how many times wider than in the photo a flank is seen, while its colours change
-
-
 LIFT_DISTANCE = (0.01, 0.05)  # metres that an arm leaves a face by, while its shadow goes
+LIFT_TURN = (15.0, 40.0)  # degrees that the trunk turns by, while all shadows of arms go
+HEAD_TURN = (3.0, 15.0)  # degrees that the head turns by, while it takes the colours of the head all round
 
 
 class PosedAvatar(NamedTuple):
@@ -27,11 +27,13 @@ class PosedAvatar(NamedTuple):
     vertices: Float[Tensor, "B V 3"]  # in camera space
     source: Float[Tensor, "B V 2"]  # image points of the photo that they show
     lift: Float[Tensor, "B K"]  # of the contact faces
+    head_lift: Float[Tensor, " B"]  # of the head's faces
 
     def dress(self, avatar: Avatar, number: int = 0) -> Avatar:
         """The avatar with the colours of one of the poses."""
         contacts = replace(avatar.contacts, lift=self.lift[number])
-        return replace(avatar, source=self.source[number], contacts=contacts)
+        head = replace(avatar.head, lift=self.head_lift[number])
+        return replace(avatar, source=self.source[number], contacts=contacts, head=head)
 
 
 def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) -> PosedAvatar:
@@ -41,7 +43,10 @@ def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) ->
     mixed = F.embedding_bag(avatar.joints, table, per_sample_weights=avatar.weights, mode="sum")
     mixed = mixed.view(len(avatar.rest), len(moves), 3, 4).transpose(0, 1)
     vertices = body_to_camera((mixed[..., :3] @ avatar.rest[:, :, None])[..., 0] + mixed[..., 3], camera)
-    return PosedAvatar(vertices, turn_flanks(avatar, mixed, vertices), lift_contacts(avatar, vertices))
+    trunk = view_turn(avatar.photo_view, moves[:, model.controls["spine_high"][0]], vertices, avatar.contacts.vertices)
+    head = view_turn(avatar.head.ray, moves[:, avatar.head.joint], vertices, avatar.faces[avatar.head.faces, 0])
+    lift = lift_contacts(avatar, vertices).maximum(smooth_ramp(trunk, *LIFT_TURN)[:, None])
+    return PosedAvatar(vertices, turn_flanks(avatar, mixed, vertices), lift, smooth_ramp(head, *HEAD_TURN))
 
 
 def avatar_moves(avatar: Avatar, model: BodyModel, body: Body) -> Float[Tensor, "B M 3 4"]:
@@ -60,9 +65,25 @@ def avatar_moves(avatar: Avatar, model: BodyModel, body: Body) -> Float[Tensor, 
 
 def lift_contacts(avatar: Avatar, vertices: Float[Tensor, "B V 3"]) -> Float[Tensor, "B K"]:
     """How far arms have left the faces that they touch in the photo, 0 to 1."""
-    contacts, (low, high) = avatar.contacts, LIFT_DISTANCE
+    contacts = avatar.contacts
     distance = (vertices[:, contacts.vertices] - vertices[:, contacts.arm]).norm(dim=-1)
-    share = ((distance - contacts.distance - low) / (high - low)).clamp(0, 1)
+    return smooth_ramp(distance - contacts.distance, *LIFT_DISTANCE)
+
+
+def view_turn(
+    ray: Float[Tensor, "3"], moves: Float[Tensor, "B 3 4"], vertices: Float[Tensor, "B V 3"], seen: Int[Tensor, " K"]
+) -> Float[Tensor, " B"]:
+    """Degrees between the direction in which the photo saw something, at rest, and the one in which it is seen now;
+    0 for nothing."""
+    if not len(seen):
+        return vertices.new_zeros(len(vertices))
+    photo, now = flip_camera_axes(moves[..., :3] @ ray), vertices[:, seen].mean(1)
+    return torch.atan2(torch.linalg.cross(photo, now).norm(dim=-1), (photo * now).sum(-1)).rad2deg()
+
+
+def smooth_ramp(values: Float[Tensor, "*n"], low: float, high: float) -> Float[Tensor, "*n"]:
+    """0 below `low`, 1 above `high`, smooth between them."""
+    share = ((values - low) / (high - low)).clamp(0, 1)
     return share.square() * (3 - 2 * share)
 
 
@@ -74,7 +95,6 @@ def turn_flanks(
     rays = flip_camera_axes((mixed[:, flanks.vertices, :, :3] @ flanks.rays[:, :, None])[..., 0])
     views = F.normalize(vertices[:, flanks.vertices], dim=-1)
     sine = torch.linalg.cross(F.normalize(rays, dim=-1), views).norm(dim=-1)
-    low, high = FLANK_TURN
-    share = ((sine * flanks.steepness - low) / (high - low)).clamp(0, 1)[..., None]
-    source[:, flanks.vertices] += (flanks.source - avatar.source[flanks.vertices]) * share.square() * (3 - 2 * share)
+    share = smooth_ramp(sine * flanks.steepness, *FLANK_TURN)[..., None]
+    source[:, flanks.vertices] += (flanks.source - avatar.source[flanks.vertices]) * share
     return source

@@ -9,31 +9,45 @@ Index = int | np.int32 | np.int64 | np.uint64
 Words = NDArray[np.uint32]
 Taps = tuple[np.uint32, np.uint32, np.uint32, np.uint32, np.float32, np.float32]
 PHOTO_COLUMN, LIFT_COLUMN, LIFTED_PHOTO_COLUMN = np.uint64(15), np.uint64(17), np.uint64(18)  # of planes
+LIFTED_SHIFT = np.int64(16)  # from columns of u and v to those of the photo that a face fades to: 3 becomes 19
+PLANE_COLUMNS = 31
+OWN_PLANES, LIFTED_PLANES = np.uint64(0), np.uint64(LIFTED_SHIFT)
+THREE, FOUR, SIX, SEVEN, NINE, TEN = (np.uint64(k) for k in (3, 4, 6, 7, 9, 10))  # columns, see `PlacedFaces`
+ELEVEN, TWELVE, THIRTEEN, FOURTEEN = (np.uint64(k) for k in (11, 12, 13, 14))
 Texel = tuple[np.float32, np.float32, np.float32, np.float32]  # red, green, blue and alpha, 0 to 255
 
 
 @inline_kernel
-def texel_place(planes: Floats, i: np.uint64, x: np.float32, y: np.float32) -> tuple[np.float32, np.float32]:
-    """Where a face reads its photo at (x, y) in samples, in texels.
+def texel_place(
+    planes: Floats, i: np.uint64, x: np.float32, y: np.float32, shift: np.uint64
+) -> tuple[np.float32, np.float32]:
+    """Where a face reads its photo at (x, y) in samples, in texels; `shift`: OWN_PLANES or LIFTED_PLANES.
 
     At most a texel outside the face's corners, and never outside the photo.
     """
     over, down = x - planes[i, 0], y - planes[i, 1]
-    u = planes[i, 3] + planes[i, 6] * over + planes[i, 9] * down
-    v = planes[i, 4] + planes[i, 7] * over + planes[i, 10] * down
-    return min(max(u, planes[i, 11]), planes[i, 13]), min(max(v, planes[i, 12]), planes[i, 14])
+    u = planes[i, shift + THREE] + planes[i, shift + SIX] * over + planes[i, shift + NINE] * down
+    v = planes[i, shift + FOUR] + planes[i, shift + SEVEN] * over + planes[i, shift + TEN] * down
+    left, top, right, bottom = shift + ELEVEN, shift + TWELVE, shift + THIRTEEN, shift + FOURTEEN
+    return min(max(u, planes[i, left]), planes[i, right]), min(max(v, planes[i, top]), planes[i, bottom])
 
 
 @inline_kernel
 def read_taps(
-    planes: Floats, f: Index, x: np.float32, y: np.float32, photos: Words, photo: np.uint64 = PHOTO_COLUMN
+    planes: Floats,
+    f: Index,
+    x: np.float32,
+    y: np.float32,
+    photos: Words,
+    photo: np.uint64 = PHOTO_COLUMN,
+    shift: np.uint64 = OWN_PLANES,
 ) -> Taps:
     """The 4 texels around what a face has at (x, y) in samples, and how far it is from the left and the top ones.
 
     `photo` is the column of the planes that holds the photo's number.
     """
     i = np.uint64(f)
-    u, v = texel_place(planes, i, x, y)
+    u, v = texel_place(planes, i, x, y, shift)
     column, row = np.int32(u), np.int32(v)
     n, left, top = np.uint64(np.int32(planes[i, photo])), np.uint64(column), np.uint64(row)
     right, bottom = np.uint64(min(column + 1, photos.shape[2] - 1)), np.uint64(min(row + 1, photos.shape[1] - 1))
@@ -59,7 +73,7 @@ def read_face_texel(planes: Floats, f: Index, x: np.float32, y: np.float32, phot
     red, green, blue = mix_taps(taps, 0), mix_taps(taps, 8), mix_taps(taps, 16)
     lift = planes[np.uint64(f), LIFT_COLUMN]
     if lift > ZERO:
-        lifted = read_taps(planes, f, x, y, photos, LIFTED_PHOTO_COLUMN)
+        lifted = read_taps(planes, f, x, y, photos, LIFTED_PHOTO_COLUMN, LIFTED_PLANES)
         red += (mix_taps(lifted, 0) - red) * lift
         green += (mix_taps(lifted, 8) - green) * lift
         blue += (mix_taps(lifted, 16) - blue) * lift

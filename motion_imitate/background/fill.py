@@ -30,7 +30,7 @@ PATCH_SQUARE = np.ones((2 * PATCH_REACH + 1, 2 * PATCH_REACH + 1), np.uint8)
 
 def diffuse_colours(image: Float[Tensor, "B C H W"], known: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B C H W"]:
     """Fill unknown pixels from the known ones around them, more smoothly the farther away they are."""
-    if min(image.shape[2:]) <= 1:
+    if max(image.shape[2:]) <= 1:
         return image
     height, width = image.shape[2:]
     odd = (0, width % 2, 0, height % 2)

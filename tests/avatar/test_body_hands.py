@@ -52,7 +52,7 @@ def avatars(photo):
     flanks = find_flanks(mesh, shape, layers, alphas, body, focal)
     pages = torch.stack([pack_texture(image, alphas[layer]) for layer in (*LAYERS, TRUNK)])
     without = assemble_avatar(
-        mesh, shape, flanks, layers, body, photo[0].pose[0], find_kind_colours(image, layers), pages
+        mesh, shape, flanks, layers, body, photo[0].pose[0], find_kind_colours(image, layers), pages, {}
     )
     assert layers.lost_hands == ARM_LAYERS
     assert_close(skin_colour(image, layers), torch.tensor(SKIN_TONE))

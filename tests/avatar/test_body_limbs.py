@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from motion_imitate.avatar.avatar import ContactFaces
+from motion_imitate.avatar.avatar import ContactFaces, HeadFaces
 from motion_imitate.avatar.body_limbs import (
     add_body_limbs,
     complete_parts,
@@ -74,7 +74,7 @@ def test_an_added_arm_is_where_the_bodys_arm_is():
     body = place(source.body[:1], source.camera[:1], size)
     layers = cut_photo_layers(*parse_body(body), body, body)
     emptied = {name: getattr(avatar, name)[:0] for name in ("faces", "photo", "layer", "thick", "solid")}
-    none = replace(avatar, **emptied, contacts=ContactFaces.none())
+    none = replace(avatar, **emptied, contacts=ContactFaces.none(), head=HeadFaces.none())
     arm = add_body_limbs(none, [ARM_LEFT], layers, body, source.body.shape[:1], coloured(layers), None)
     posed = pose_avatar(arm, person.model, source.body[:1], source.camera[:1])
     drawn = draw_avatar(arm, camera_to_image(posed.vertices, source.camera[:1])[0], size).cover[0].numpy() > 0.5

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from motion_imitate.avatar.avatar import Avatar, ContactFaces, find_solid_faces
+from motion_imitate.avatar.avatar import Avatar, ContactFaces, HeadFaces, find_solid_faces
 from motion_imitate.avatar.draw import (
     AVATAR_RENDERERS,
     blend_window,
@@ -124,6 +124,23 @@ def test_kernels_agree_with_the_reference_on_faces_that_fade_to_another_photo():
     assert ((reference - compiled).abs().amax(-1) <= 1).float().mean() >= 0.999
     assert ((reference - plain).abs().amax(-1) > 10).float().mean() > 0.1
     assert_close(reference[..., 3], plain[..., 3])
+
+
+def test_kernels_agree_with_the_reference_on_faces_that_read_another_place_of_another_photo():
+    avatar, vertices = random_scene(3)
+    faces = torch.arange(0, len(avatar.faces), 2)
+    source = torch.rand(len(faces), 3, 2, generator=torch.Generator().manual_seed(2)) * 1.6 - 0.8
+    head = HeadFaces(faces, source, 1, 0, torch.zeros(3), torch.tensor(0.75))
+    plain, reference, compiled = (
+        AVATAR_RENDERERS[name](one, vertices, (61, 43))
+        for name, one in (
+            ("torch", avatar),
+            ("torch", replace(avatar, head=head)),
+            ("numba", replace(avatar, head=head)),
+        )
+    )
+    assert ((reference - compiled).abs().amax(-1) <= 1).float().mean() >= 0.999
+    assert ((reference - plain).abs().amax(-1) > 10).float().mean() > 0.1
 
 
 @pytest.mark.parametrize("channels", [3, 4])

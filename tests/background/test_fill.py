@@ -72,3 +72,9 @@ def test_colours_spread_from_what_is_known_and_stay_within_it():
     there = image.masked_select(known.bool().expand(-1, 3, -1, -1))
     assert there.min() - 1e-5 <= found.min()
     assert found.max() <= there.max() + 1e-5
+
+
+def test_colours_spread_to_the_far_end_of_a_long_image():
+    image, known = torch.full((1, 3, 8, 100), 0.75), torch.zeros(1, 1, 8, 100)
+    known[..., :10] = 1
+    assert_close(diffuse_colours(image * known, known), image)

@@ -1,0 +1,261 @@
+"""The head all round, unrolled onto a panorama: what the photo shows of it, its mirror image, and hair for the rest.
+
+Columns of a panorama are directions about the head's vertical axis, rows are elevations over its centre.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from motion_imitate.avatar.layer_texture import read_pixels
+from motion_imitate.avatar.masks import (
+    Labels,
+    Mask,
+    Plane,
+    blur_plane,
+    close_mask,
+    distance_to_edge,
+    grow_mask,
+    open_mask,
+    smoothstep,
+    spread_colours,
+)
+from motion_imitate.avatar.photo_layers import FACE, HAIR, SKIN, TRUNK, PhotoLayers
+from motion_imitate.geometry.raster import rasterize
+from motion_imitate.geometry.raster_numba import Floats
+
+WELL_SEEN = (0.15, 0.45)  # cosines between surface and line of sight: below the first, the photo shows nothing of use
+MOST_COLUMNS = 512
+FOREHEAD = 15  # per cent of the face
+MOST_SPAN = 1.8  # radians about the axis, that a face may take; at the crown some go round it
+NAPE = 0.12  # of the head's height above the chin, to which short hair reaches
+LEAST_HAT = 0.03  # of the head
+LEAST_WEIGHT = 0.05  # with which hair must be seen, to be repeated
+LEAST_HAIR = 0.10  # of the head; with less, it is bald
+MOST_MIRROR_GAIN = 1.3  # of the light of a mirrored half
+RIM = 0.012  # of the panorama's width: hair nearer to other things has their colours too
+LEAST_CORE = 200  # pixels
+EVENNESS = 0.7  # of the differences of hair's colours, that are lost on the back
+SHORT_RUN, LONG_RUN = 0.05, 0.15  # of the panorama's width: shorter runs of hair are not repeated
+DETAIL = 0.7  # of the contrast of hair that is repeated
+UNKNOWN = -1
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeadMap:
+    """Where faces of a head are on its panorama, in pixels."""
+
+    corners: Values  # [K, 3, 2]; columns may lie outside, where the panorama repeats
+    whole: Mask  # [K] not at the crown
+    size: tuple[int, int]  # rows, columns
+    radius: float  # pixels of the photo
+
+
+@dataclass(frozen=True)
+class HeadView:
+    """What the photo shows, on the panorama."""
+
+    colour: Plane
+    weight: Plane  # how well it is seen, 0 to 1
+    kind: Labels  # UNKNOWN where the front is not
+
+
+def head_centre(corners: Values) -> Values:
+    """The middle of the box of a head's faces, on the body's plane of symmetry."""
+    low, high = corners.min((0, 1)), corners.max((0, 1))
+    return np.array([0, (low[1] + high[1]) / 2, (low[2] + high[2]) / 2])
+
+
+def unroll_head(corners: Values, pixels_per_metre: float, most: tuple[int, int]) -> HeadMap:
+    """Map faces [K, 3, 3] at rest, at most to (height, width)."""
+    centre = head_centre(corners)
+    x, y, z = np.moveaxis(corners - centre, -1, 0)
+    across, up = np.arctan2(x, z), np.arctan2(y, np.hypot(x, z))
+    across += 2 * np.pi * np.round((across[:, :1] - across) / (2 * np.pi))
+    bottom = float(up.min())
+    radius = float(np.median(np.linalg.norm(corners - centre, axis=-1))) * pixels_per_metre
+    scale = min(radius, MOST_COLUMNS / (2 * np.pi), most[1] / (2.4 * np.pi), most[0] / (np.pi / 2 - bottom))
+    size = (int((np.pi / 2 - bottom) * scale), int(2 * np.pi * scale))
+    mapped = np.stack([(across + np.pi) * scale, (np.pi / 2 - up) * scale], -1)
+    return HeadMap(mapped, np.ptp(across, 1) < MOST_SPAN, size, radius)
+
+
+def view_head(
+    fronts: Values,
+    places: Values,
+    cosines: Values,
+    radii: Values,
+    photo: Plane,
+    layers: PhotoLayers,
+    size: tuple[int, int],
+) -> HeadView:
+    """Read the photo at front faces: their corners on the panorama, in the photo, and how they are seen [K, 3]."""
+    rows, columns = size
+    at = torch.from_numpy(fronts / np.array([columns / 2, rows / 2]) - 1)
+    depth = torch.from_numpy(3 - radii)[..., None]  # the outermost is seen
+    found = rasterize(torch.cat([at, depth], -1).float()[None], size)
+    face, weights = found.face[0].numpy(), found.weights[0].numpy().astype(np.float64)
+    shown, index = face >= 0, np.maximum(face, 0)
+    place = (places[index] * weights[..., None]).sum(2).astype(np.float32)
+    cosine = (cosines[index] * weights).sum(2)
+    x, y = (np.ascontiguousarray(place[..., k] - np.float32(0.5)) for k in (0, 1))
+    near = [np.clip(np.round(c).astype(np.int64), 0, n - 1) for c, n in ((y, photo.shape[0]), (x, photo.shape[1]))]
+    seen = shown & (layers.owner[*near] == TRUNK)
+    colour = cv2.remap(photo, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    weight = smoothstep(cosine, *WELL_SEEN) * seen
+    kind = np.where(seen, layers.kind[*near], UNKNOWN)
+    return HeadView(np.asarray(colour, np.float32), weight, kind)
+
+
+def mirror_view(view: HeadView, symmetry: Values) -> HeadView:
+    """The view with left and right exchanged: `symmetry` [2, 3] maps pixels to their counterparts."""
+    rows, columns = view.weight.shape
+    y, x = np.mgrid[:rows, :columns].astype(np.float32)
+    across, down = (np.asarray(symmetry[k, 0] * x + symmetry[k, 1] * y + symmetry[k, 2], np.float32) for k in (0, 1))
+    inside = (across > 0) & (across < columns - 1) & (down > 0) & (down < rows - 1)
+    colour = cv2.remap(view.colour, across, down, cv2.INTER_LINEAR)
+    weight = cv2.remap(view.weight, across, down, cv2.INTER_LINEAR) * inside
+    kind = cv2.remap(view.kind.astype(np.float32), across, down, cv2.INTER_NEAREST).astype(np.int64)
+    weight = np.asarray(weight, np.float32)
+    return HeadView(np.asarray(colour, np.float32), weight, np.where(inside, kind, UNKNOWN))
+
+
+def keep_hair(view: HeadView, twin: HeadView) -> HeadView:
+    """The mirror image without skin where the photo shows hair above the face."""
+    face = np.nonzero((view.kind == FACE) & (view.weight > 0.5))[0]
+    above = np.arange(len(view.kind))[:, None] < (np.percentile(face, FOREHEAD) if len(face) else 0)
+    clash = (view.kind == HAIR) & np.isin(twin.kind, (FACE, SKIN)) & above
+    share = blur_plane(grow_mask(open_mask(clash, 1.0), 2.0), 1.5)
+    return replace(twin, weight=twin.weight * (1 - share))
+
+
+def plain_symmetry(size: tuple[int, int]) -> Values:
+    """The symmetry about the middle column."""
+    return np.array([[-1.0, 0, size[1] - 1], [0, 1, 0]])
+
+
+def complete_panorama(view: HeadView, symmetry: Values, hair: Plane | None, long_hair: bool) -> Plane:
+    """The head's colours all round. `hair`: its colour, None if the photo shows none."""
+    twin = keep_hair(view, mirror_view(view, symmetry))
+    twin_colour = match_twin_light(view, twin)
+    kind = np.where(view.weight > 0.3, view.kind, np.where(twin.weight > 0.3, twin.kind, UNKNOWN))
+    laid = meet_at_back(lay_hidden_head(view, twin, twin_colour, kind, hair, long_hair))
+    bare = np.isin(view.kind, (FACE, SKIN))
+    whole = close_mask(bare, 0.015 * view.weight.shape[1])
+    skin = spread_colours(view.colour, find_core(bare, RIM / 2 * view.weight.shape[1])) if bare.any() else view.colour
+    colour = laid
+    for layer, share in (
+        (skin, blur_plane(whole, 1.5) * whole),
+        (twin_colour, twin.weight),
+        (view.colour, view.weight),
+    ):
+        colour = colour + (layer - colour) * share[..., None]
+    return np.asarray(colour.clip(0, 1), np.float32)
+
+
+def match_twin_light(view: HeadView, twin: HeadView) -> Plane:
+    """The mirror image's colours in the light of the half that they are for."""
+    both = view.weight * twin.weight
+    if (both > 0.2).sum() < 200:
+        return twin.colour
+    sigma = 0.02 * view.weight.shape[1]
+    share = blur_plane(both, sigma) + 1e-4
+    own, other = (blur_plane(each.colour * both[..., None], sigma).mean(2) / share + 0.02 for each in (view, twin))
+    ratio = blur_plane(spread_colours(np.log(own / other)[..., None], np.asarray(both > 0.2)), 2 * sigma)
+    most = np.log(MOST_MIRROR_GAIN)
+    return np.asarray(twin.colour * np.exp(ratio.clip(-most, most))[..., None], np.float32)
+
+
+def lay_hidden_head(
+    view: HeadView, twin: HeadView, twin_colour: Plane, kind: Labels, hair_colour: Plane | None, long_hair: bool
+) -> Plane:
+    """Hair, and below it skin, for what neither half shows."""
+    rows, columns = kind.shape
+    better = view.weight >= twin.weight
+    mixed = np.where(better[..., None], view.colour, twin_colour)
+    kind = np.where(kind == UNKNOWN, np.where(better, view.kind, twin.kind), kind)
+    y = np.repeat(np.arange(rows)[:, None], columns, 1)
+    face = np.asarray(kind == FACE)
+    chin = float(np.percentile(np.nonzero(face)[0], 98)) if face.any() else 0.75 * rows
+    above = (kind != UNKNOWN) & (y < chin)
+    hair = np.asarray((kind == HAIR) & (np.maximum(view.weight, twin.weight) > LEAST_WEIGHT))
+    neck = np.asarray((kind == SKIN) & (y > chin))
+    skin = neck if neck.sum() > 60 else np.isin(kind, (FACE, SKIN))
+    laid_skin = blur_plane(spread_colours(mixed, skin), 0.02 * columns) if skin.any() else mixed
+    if hair_colour is None or (hair & above).sum() < LEAST_HAIR * above.sum() or hair.sum() < 30:
+        return laid_skin
+    end = rows if long_hair else chin * (1 - NAPE)
+    below = smoothstep(y.astype(np.float32), end - 0.01 * rows, end + 0.03 * rows)[..., None]
+    laid_hair = repeat_hair(mixed, hair, hair_colour)
+    laid = laid_hair + (laid_skin - laid_hair) * below
+    hat = np.asarray(above & ~np.isin(kind, (HAIR, FACE, SKIN)))
+    if hat.sum() < LEAST_HAT * above.sum():
+        return np.asarray(laid, np.float32)
+    aside = above & (np.abs(np.arange(columns) - columns / 2) > columns / 10)
+    share = (hat & aside).sum(1) / np.maximum(aside.sum(1), 1)
+    share = np.where(
+        aside.any(1), share, np.interp(np.arange(rows), np.arange(rows)[aside.any(1)], share[aside.any(1)])
+    )
+    covered = smoothstep(blur_plane(share[:, None], 0.02 * rows)[:, :1], 0.4, 0.6)[..., None]
+    return np.asarray(laid + (repeat_hair(mixed, hat, np.median(mixed[hat], 0)) - laid) * covered, np.float32)
+
+
+def meet_at_back(panorama: Plane) -> Plane:
+    """A panorama whose ends, which meet at the back, are the same."""
+    columns = panorama.shape[1]
+    share = 0.5 * smoothstep(np.abs(np.arange(columns) - (columns - 1) / 2), 0.3 * columns, 0.5 * (columns - 1))
+    return np.asarray(panorama + (panorama[:, ::-1] - panorama) * share[:, None], np.float32)
+
+
+def repeat_hair(colours: Plane, known: Mask, usual: Plane) -> Plane:
+    """Colours everywhere, like where they are known: smooth ones, nearer to their usual one, and their detail repeated
+    along the rows."""
+    columns = known.shape[1]
+    core = find_core(known, RIM * columns)
+    tiled, mask = np.tile(colours, (1, 3, 1)), np.tile(core, (1, 3))
+    sigma = 0.02 * columns
+    smooth = blur_plane(tiled * mask[..., None], sigma) / (blur_plane(mask, sigma)[..., None] + 1e-3)
+    even = blur_plane(spread_colours(np.asarray(smooth, np.float32), mask), 2 * sigma)
+    even += EVENNESS * (usual - even)
+    middle = slice(columns, 2 * columns)
+    inside = DETAIL * smoothstep(distance_to_edge(core), 0.0, RIM * columns)[..., None]
+    rest = np.asarray((colours - smooth[:, middle]) * inside, np.float32)
+    coordinates, strength = repeat_along_rows(core)
+    return np.asarray(even[:, middle] + strength[..., None] * read_pixels(rest, coordinates), np.float32)
+
+
+def find_core(known: Mask, rim: float) -> Mask:
+    """What is known, without its rim, whose colours are mixed with others; all of it if too little is left."""
+    for width in (rim, rim / 2):
+        core = np.asarray(distance_to_edge(known) > width)
+        if core.sum() > LEAST_CORE:
+            return core
+    return known
+
+
+def repeat_along_rows(known: Mask) -> tuple[Floats, Plane]:
+    """Coordinates (x, y) for every pixel: back and forth over the longest known run near its row. And per row 0 to 1,
+    1 where that run is long enough not to look repeated."""
+    rows, columns = known.shape
+    inner = open_mask(known, 2.0)
+    ends = np.zeros((rows, 2))
+    for row in np.nonzero(inner.any(1))[0]:
+        changes = np.diff(np.concatenate([[0], inner[row].astype(np.int8), [0]]))
+        begins, stops = np.nonzero(changes > 0)[0], np.nonzero(changes < 0)[0]
+        longest = int((stops - begins).argmax())
+        ends[row] = begins[longest], stops[longest] - 1
+    there = inner.any(1)
+    if not there.any():
+        there, ends = np.ones(rows, bool), np.tile([0.0, columns - 1.0], (rows, 1))
+    at = np.arange(rows)
+    first, last = (blur_plane(np.interp(at, at[there], ends[there, k])[:, None], 0.03 * rows)[:, :1] for k in (0, 1))
+    span = np.maximum(last - first, 1)
+    away = np.abs(np.arange(columns)[None] - first) % (2 * span)
+    x = first + np.where(away > span, 2 * span - away, away)
+    coordinates = np.stack([x, np.repeat(at[:, None], columns, 1)], -1).astype(np.float32)
+    return coordinates, smoothstep(span, SHORT_RUN * columns, LONG_RUN * columns)
