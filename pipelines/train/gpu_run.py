@@ -57,7 +57,7 @@ class GpuRunOptions:
 def plan_parts(how: GpuRunOptions, scratch: Path) -> list[TimedPart]:
     """The parts of the run: tests and benchmarks beside the making of a store, then all training at once."""
     seconds = 60 * how.minutes
-    until = time() + seconds - GRACE_SECONDS - ENDING_SECONDS
+    until = time() + seconds - GRACE_SECONDS - 2 * ENDING_SECONDS
     store = how.store or scratch / "store"
     making = min(STORE_SHARE * seconds, MOST_STORE_SECONDS)
     parts = [

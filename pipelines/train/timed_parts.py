@@ -36,12 +36,14 @@ class RunningPart:
     log: Path
     begin: float
     asked: float | None = None  # when it was asked to end
+    ended: float | None = None
 
     def poll(self, end: float) -> bool:
         """Whether it has ended. Asks it to end when its time or that of the run is up, and kills it later."""
-        if self.process.poll() is not None:
-            return True
         now = monotonic()
+        if self.process.poll() is not None:
+            self.ended = now
+            return True
         if self.asked is None and now > min(end, self.begin + self.part.seconds):
             self.asked = now
             self.send(signal.SIGTERM)
@@ -61,7 +63,7 @@ class RunningPart:
 
     def report(self) -> dict[str, object]:
         """What became of it."""
-        seconds = round(monotonic() - self.begin, 1)
+        seconds = round((self.ended or monotonic()) - self.begin, 1)
         return {"exit_code": self.process.returncode, "seconds": seconds, "cut_off": self.asked is not None}
 
 
