@@ -8,6 +8,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -61,7 +63,7 @@ def plan_parts(how: GpuRunOptions, scratch: Path) -> list[TimedPart]:
     store = how.store or scratch / "store"
     making = min(STORE_SHARE * seconds, MOST_STORE_SECONDS)
     parts = [
-        TimedPart("tests", partial(test_command, how), TEST_SHARE * seconds),
+        TimedPart("tests", partial(gpu_test_command, how), TEST_SHARE * seconds),
         TimedPart("bench", lambda: module_command("pipelines.bench", "raster"), BENCH_SHARE * seconds, ("tests",)),
     ]
     if how.store is None:
@@ -78,7 +80,7 @@ def module_command(module: str, *words: str) -> list[str]:
     return [sys.executable, "-m", module, *words]
 
 
-def test_command(how: GpuRunOptions) -> list[str]:
+def gpu_test_command(how: GpuRunOptions) -> list[str]:
     """The tests that are marked `cuda`, without pytest's options and plugins of this project."""
     root = Path(__file__).parents[2]
     files = [str(path) for path in sorted((root / "tests").rglob("test_*.py")) if "mark.cuda" in path.read_text()]
@@ -153,10 +155,8 @@ def run_on_gpu(how: GpuRunOptions) -> int:
     """Run all parts; returns 0 if all of them ended well."""
     how.out.mkdir(parents=True, exist_ok=True)
     end = monotonic() + 60 * how.minutes - GRACE_SECONDS - ENDING_SECONDS
-    signal.signal(signal.SIGALRM, raise_timeout)
-    signal.alarm(int(60 * how.minutes) + 1)
     kept: dict[str, RunningPart] = {}
-    with scratch_folder("gpu_run_") as scratch:
+    with time_limit(60 * how.minutes), scratch_folder("gpu_run_") as scratch:
 
         def collect(started: dict[str, RunningPart]) -> None:
             kept.update(started)
@@ -168,9 +168,20 @@ def run_on_gpu(how: GpuRunOptions) -> int:
     return int(any(running.process.returncode for running in kept.values()))
 
 
-def raise_timeout(*_: object) -> None:
-    """End the run, whatever it is doing; its parts are killed on the way."""
-    raise TimeoutError("the time of the run is up")
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """End what is done here by a TimeoutError when the time is up."""
+
+    def refuse(*_: object) -> None:
+        raise TimeoutError("the time of the run is up")
+
+    before = signal.signal(signal.SIGALRM, refuse)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def parse_options() -> GpuRunOptions:
