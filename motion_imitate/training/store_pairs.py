@@ -87,7 +87,11 @@ class StorePairs:
     def draw(self, generator: torch.Generator, count: int) -> PairBatch:
         """A batch of random pairs; the generator must be on the device."""
         random = BatchRandom(generator, count)
-        first, second = self.draw_numbers(random)
+        return self.read_pairs(*self.draw_numbers(random), random)
+
+    @torch.no_grad()
+    def read_pairs(self, first: Int[Tensor, " B"], second: Int[Tensor, " B"], random: BatchRandom) -> PairBatch:
+        """The pairs of two numbers of pictures each."""
         background = sample_scenes(self.scenes, random, self.size).clamp(0, 1)
         return PairBatch(self.read_source(first, background, random), self.read_views(second, background))
 
