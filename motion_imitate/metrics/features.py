@@ -23,7 +23,8 @@ def frechet_distance(some: Float[Tensor, "N C"], others: Float[Tensor, "M C"]) -
     values, vectors = torch.linalg.eigh(first)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     mixed = torch.linalg.eigvalsh(root @ second @ root).clamp(min=0).sqrt().sum()
-    return (some.mean(0) - others.mean(0)).square().sum() + first.trace() + second.trace() - 2 * mixed
+    apart = (some.mean(0) - others.mean(0)).square().sum()
+    return (apart + first.trace() + second.trace() - 2 * mixed).clamp(min=0)
 
 
 def retrieval_recall(

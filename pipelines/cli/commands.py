@@ -254,6 +254,7 @@ def evaluate(
     """
     if on_store.store is not None:
         from pipelines.evaluate.stores import evaluate_store
+        from pipelines.output_path import UsageError
 
         if clips or how.pair or how.synthetic:
             raise UsageError("--store is evaluated alone; leave out the clips, --pair and --synthetic")

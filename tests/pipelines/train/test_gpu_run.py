@@ -125,7 +125,7 @@ def test_all_that_is_due_fits_into_the_files_that_come_back():
 
 def test_the_tests_for_a_gpu_are_found():
     named = {Path(word).name for word in gpu_test_command(GpuRunOptions(Path())) if word.endswith(".py")}
-    assert {"test_nets.py", "test_raster.py", "test_trained_devices.py"} <= named
+    assert {"test_nets.py", "test_raster.py", "test_devices.py"} <= named
 
 
 def test_a_system_trains_at_a_constant_rate_and_then_as_long_as_it_has_time(tmp_path, monkeypatch):
