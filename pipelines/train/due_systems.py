@@ -23,6 +23,7 @@ from pipelines.train.pose_guided import run_pose_guided_training
 STEADY_SHARE = 0.7  # of the time, at a constant learning rate; then it falls over as many steps as the rest allows
 COOLDOWN_MARGIN = 0.9  # of the steps that the rest would allow at the same speed
 LEAST_COOLDOWN_SECONDS = 4.0
+HELD_OUT_MINUTES = 0.6  # that `corrections` takes for the views of its preview, before its own time begins
 
 StoreTraining = Callable[[Path, Path, StoreTrainingOptions, Reporter], int]
 
@@ -74,7 +75,7 @@ def train_due_system(name: str, folder: Path, how: DueTraining, reporter: Report
         people = max(1, how.batch // VIEWS_PER_PERSON)
         making = CorrectionOptions(
             seed=how.seed,
-            minutes=how.minutes,
+            minutes=max(0.0, how.minutes - HELD_OUT_MINUTES),
             begin=how.begin,
             device=how.device,
             makehuman=how.makehuman,

@@ -119,7 +119,7 @@ def collect_results(how: GpuRunOptions, scratch: Path, started: dict[str, Runnin
     for name, running in started.items():
         report["parts"][name] = running.report()
         if name in how.due:
-            report["systems"][name] = describe_training(scratch / name)
+            report["systems"][name] = describe_training(scratch / name, how.batch or DUE_SYSTEMS[name].batch)
             weights = scratch / name / WEIGHTS_FILE
             if weights.is_file() and weights.stat().st_size <= MAX_FILE_BYTES:
                 part = how.out / f".{name}.part"
@@ -133,12 +133,12 @@ def collect_results(how: GpuRunOptions, scratch: Path, started: dict[str, Runnin
         write_bytes_atomically(how.out / SHEET_FILE, sheet)
 
 
-def describe_training(folder: Path) -> dict[str, Any]:
-    """Lines of the log of a run, evenly spread."""
-    log = folder / LOG_FILE
-    lines = log.read_text().splitlines() if log.is_file() else []
-    step = max(1, len(lines) // KEPT_LOG_LINES)
-    return {"log": [json.loads(line) for line in lines[::-1][::step][::-1]]}
+def describe_training(folder: Path, batch: int) -> dict[str, Any]:
+    """Samples seen, and lines of the log, evenly spread."""
+    path = folder / LOG_FILE
+    log = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    every = max(1, len(log) // KEPT_LOG_LINES)
+    return {"samples": batch * int(log[-1]["step"] + 1) if log else 0, "log": log[::-1][::every][::-1]}
 
 
 def stack_sheets(paths: list[Path]) -> bytes | None:

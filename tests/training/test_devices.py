@@ -8,6 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from motion_imitate.bodies import load_body
 from motion_imitate.training.decoded_store import open_decoded_store
 from motion_imitate.training.store_pairs import StorePairs
 from pipelines.reporter import Reporter
@@ -16,8 +17,7 @@ from pipelines.train.due_systems import DUE_SYSTEMS
 from pipelines.train.loop import build_learner
 from pipelines.train.optimizer import NetworkOptimizer, OptimizerSettings
 from pipelines.train.options import StoreTrainingOptions
-from tests.support.oval_store import oval_store
-from tests.support.small_store import write_small_store
+from tests.support.oval_store import oval_store, write_oval_store
 
 STORE_SYSTEMS = [name for name, system in DUE_SYSTEMS.items() if system.train is not None]
 
@@ -56,7 +56,10 @@ def metadevice(monkeypatch):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return write_small_store(tmp_path_factory.mktemp("devices") / "store", size=(64, 48))
+    body = load_body()
+    folder = tmp_path_factory.mktemp("devices") / "store"
+    write_oval_store(folder, joints=len(body.skin.parents), shapes=len(body.skin.shape_dirs), size=(64, 48))
+    return folder
 
 
 def test_tensors_of_two_devices_are_noticed():

@@ -42,7 +42,7 @@ from pathlib import Path
 folder = Path(sys.argv[1])
 folder.mkdir()
 (folder / "weights.safetensors").write_bytes(b"weights")
-(folder / "log.jsonl").write_text('{"step": 1, "loss": 0.5}\\n' * 200)
+(folder / "log.jsonl").write_text("".join(f'{{"step": {k}.0, "loss": 0.5}}\\n' for k in range(200)))
 print("trained")
 """
 
@@ -105,7 +105,8 @@ def test_a_run_brings_back_weights_logs_and_a_sheet_and_ends_in_time(tmp_path, m
     }
     assert report["parts"]["drn"]["cut_off"]
     assert 0 < len(report["systems"]["pg2"]["log"]) <= 2 * gpu_run.KEPT_LOG_LINES
-    assert report["systems"]["drn"]["log"] == []
+    assert report["systems"]["pg2"]["samples"] == 200 * DUE_SYSTEMS["pg2"].batch
+    assert report["systems"]["drn"] == {"samples": 0, "log": []}
     assert cv2.imread(str(out / "sheet.png")).shape == (4 + 8, 6, 3)
     assert "== pg2\ntrained" in (out / "log.txt").read_text()
 
