@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
 
+import cv2
 import torch
 
 from motion_imitate import bodies
@@ -19,6 +20,7 @@ from motion_imitate.synthesis.store import PeopleSource, StoreSettings, write_pe
 from motion_imitate.training.decoded_store import open_decoded_store
 from pipelines.synthesize.people_store import open_store_folder, parse_picture_size
 
+STORE_NICENESS = 5  # other parts of the run are short
 LEAST_PEOPLE = 5  # made even if the time is up: one is held out
 
 
@@ -26,6 +28,7 @@ def make_timed_store(folder: Path, settings: StoreSettings, seconds: float, work
     """Write files of people until the time is up, and decode them; returns the number of people."""
     end = monotonic() + seconds
     torch.set_num_threads(1)  # of each process
+    cv2.setNumThreads(1)
     open_store_folder(folder, settings)
     body = bodies.load_body()
     source = PeopleSource(body, settings)
@@ -47,7 +50,7 @@ def make_timed_store(folder: Path, settings: StoreSettings, seconds: float, work
 
 def write_shards_until(folder: Path, source: PeopleSource, first: int, step: int, end: float) -> None:
     """Write every step-th person from `first` on, after one file of scenes."""
-    os.nice(5)  # other parts of the run are short
+    os.nice(STORE_NICENESS)
     if monotonic() < end:
         write_scene_shard(folder, source, first)
     for number in count(first, step):

@@ -16,7 +16,7 @@ from motion_imitate.synthesis import wardrobe
 from motion_imitate.weights import read_weights, write_weights
 from pipelines.output_path import UsageError
 from pipelines.reporter import OK, Reporter
-from pipelines.train import due_systems, gpu_pack, gpu_run, timed_parts
+from pipelines.train import due_systems, gpu_pack, gpu_run, timed_parts, timed_store
 from pipelines.train.due_systems import DUE_SYSTEMS, DueSystem, DueTraining, train_due_system
 from pipelines.train.gpu_run import GpuRunOptions, gpu_test_command, run_on_gpu
 from pipelines.train.loop import CHECKPOINT_FILE
@@ -202,3 +202,15 @@ def test_a_packed_wardrobe_is_smaller_and_hangs_and_looks_the_same(tmp_path, peo
     colour, packed = (wardrobe.load_material_texture(garment.material) for garment in (before, after))
     assert (colour[3] == packed[3]).all()
     assert (colour[:3] - packed[:3]).abs()[:, :, 2:].max() < 0.15  # four texels wide: lossy in colour
+
+
+def test_a_store_holds_what_its_time_allows_and_five_people_at_least(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(timed_store, "STORE_NICENESS", 0)
+    monkeypatch.setattr(timed_store, "write_people_shard", lambda folder, source, number: made.append(number))
+    monkeypatch.setattr(timed_store, "write_scene_shard", lambda folder, source, number: made.append(-number))
+    timed_store.write_shards_until(tmp_path, None, 2, 3, monotonic() - 1)
+    assert made == [2]  # no scenes, and the next would be the sixth person
+    timed_store.write_shards_until(tmp_path, None, 1, 1000, monotonic() + 0.01)
+    assert made[1:3] == [-1, 1]
+    assert made[3:] == list(range(1001, made[-1] + 1, 1000))
