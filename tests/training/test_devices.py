@@ -9,10 +9,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from motion_imitate.bodies import load_body
+from motion_imitate.generators.corrections import PersonCrop
+from motion_imitate.training.backbones import load_backbone
 from motion_imitate.training.decoded_store import open_decoded_store
+from motion_imitate.training.samples import CorrectionSample, GroundTruth
 from motion_imitate.training.store_pairs import StorePairs
+from motion_imitate.types import Draft
 from pipelines.reporter import Reporter
 from pipelines.train import store_loop
+from pipelines.train.corrections import CorrectionObjective
 from pipelines.train.due_systems import DUE_SYSTEMS
 from pipelines.train.loop import build_learner
 from pipelines.train.optimizer import NetworkOptimizer, OptimizerSettings
@@ -84,6 +89,21 @@ def test_a_step_and_its_preview_stay_on_the_device(name, store, tmp_path, metade
     with OneDevice():
         DUE_SYSTEMS[name].train(tmp_path, store, StoreTrainingOptions(device="meta", batch=2), Reporter())
     assert reached == [{"meta"}]
+
+
+def test_a_step_of_the_corrections_stays_on_the_device(metadevice, unchecked_shapes):
+    views, size = 2, (96, 64)
+    maps = {3: torch.zeros(views, 3, *size), 1: torch.zeros(views, 1, *size)}
+    draft = Draft(maps[3], maps[1], torch.zeros(views, *size, 2), maps[1], maps[3])
+    truth = GroundTruth(maps[3], maps[1], maps[3], torch.zeros(views, 4))
+    crop = PersonCrop(torch.zeros(1, 7, 96, 96), torch.zeros(1, 4))
+    subject = CorrectionObjective(load_backbone("efficientnet-lite0").to("meta"))
+    learner = build_learner(subject.networks(), None, OptimizerSettings(), "meta")
+    with OneDevice():
+        sample = CorrectionSample(crop, draft, truth).to("meta")
+        learner.learn(sample.window(torch.tensor([0, 5]), torch.tensor([0, 0]), 64), subject)
+        shown = subject.render_preview(torch.no_grad()(learner.networks.net), sample)
+    assert shown.rows.device.type == "meta"
 
 
 def test_a_store_goes_to_the_gpu_whole_or_not_at_all(monkeypatch):
