@@ -137,11 +137,29 @@ def pose_error(
 
     Image points of pictures of (height, width); NaN if fewer than two are visible.
     """
-    pixels = truth.new_tensor([size[1], size[0]]) / 2
-    apart = ((points - truth) * pixels).norm(dim=-1)
-    seen = visible[..., None]
-    at = truth * pixels
-    low = torch.where(seen, at, torch.inf).amin(1)
-    high = torch.where(seen, at, -torch.inf).amax(1)
+    apart, extent = point_distances(points, truth, visible, size)
     mean = torch.where(visible, apart, 0).sum(1) / visible.sum(1)
-    return torch.where(visible.sum(1) > 1, mean / (high - low).amax(1), torch.nan)
+    return torch.where(visible.sum(1) > 1, mean / extent, torch.nan)
+
+
+def points_within(
+    points: Float[Tensor, "B K 2"],
+    truth: Float[Tensor, "B K 2"],
+    visible: Bool[Tensor, "B K"],
+    size: tuple[int, int],
+    share: float,
+) -> Bool[Tensor, "B K"]:
+    """Whether points are near the truth: within a share of the longer side of the visible points' bounding box."""
+    apart, extent = point_distances(points, truth, visible, size)
+    return apart <= share * extent[:, None]
+
+
+def point_distances(
+    points: Float[Tensor, "B K 2"], truth: Float[Tensor, "B K 2"], visible: Bool[Tensor, "B K"], size: tuple[int, int]
+) -> tuple[Float[Tensor, "B K"], Float[Tensor, " B"]]:
+    """Distance of each point in pixels, and the longer side of the visible points' bounding box."""
+    pixels = truth.new_tensor([size[1], size[0]]) / 2
+    at = truth * pixels
+    low = torch.where(visible[..., None], at, torch.inf).amin(1)
+    high = torch.where(visible[..., None], at, -torch.inf).amax(1)
+    return (points * pixels - at).norm(dim=-1), (high - low).amax(1)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -15,6 +15,8 @@ from motion_imitate.files import raise_output_errors
 from motion_imitate.synthesis.shard_coding import LabelledPictures
 from motion_imitate.synthesis.store import read_people_shard, read_scene_shard
 from motion_imitate.types import Batched
+
+MEMORY_SHARE = 0.5  # of a GPU's free memory that a store may take
 
 DECODED_FOLDER, INDEX_FILE, SETTINGS_FILE = "decoded", "index.json", "settings.json"
 DECODED_FIELDS = (
@@ -41,6 +43,13 @@ class DecodedStore:
         """Height and width of the pictures."""
         height, width = self.arrays["alpha"].shape[1:]
         return height, width
+
+    def to(self, device: torch.device | str) -> "DecodedStore":
+        """The store in the device's memory if it fits; where it is, otherwise."""
+        bytes_held = sum(array.nbytes for array in self.arrays.values())
+        if torch.device(device).type == "cuda" and bytes_held > MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]:
+            return self
+        return replace(self, arrays={name: array.to(device) for name, array in self.arrays.items()})
 
 
 def open_decoded_store(store: Path) -> DecodedStore:

@@ -82,7 +82,7 @@ class CorrectionSample:
 
         draft, truth = self.draft, self.truth
         flow = draft.flow[number, rows[:, :, None], columns[:, None]]
-        corner = torch.stack([lefts, tops, lefts, tops], 1)
+        corner = torch.stack([lefts, tops, lefts, tops], 1).to(truth.face)
         face = ((truth.face + 1) / 2 * corner.new_tensor([width, height] * 2) - corner) / side * 2 - 1
         return CorrectionSample(
             self.crop,

@@ -1,7 +1,6 @@
 """Random pairs of views of the same person from a store of synthetic people, in batches, on any device."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -16,7 +15,7 @@ from motion_imitate.synthesis.photo_damage import (
     expand_per_image,
     sample_scenes,
 )
-from motion_imitate.training.decoded_store import DecodedStore, open_decoded_store
+from motion_imitate.training.decoded_store import DecodedStore
 from motion_imitate.types import Batched, Body, Camera
 
 
@@ -60,7 +59,7 @@ class PairBatch(Batched):
 
 
 class StorePairs:
-    """Draws pairs of views. The arrays are mapped from disk on a CPU, and held in memory on a GPU."""
+    """Draws pairs of views on a device, which need not hold the store: rows are copied to it then."""
 
     def __init__(
         self,
@@ -72,12 +71,11 @@ class StorePairs:
         if store.views < 2:
             raise ValueError("the people of the store have one picture each; make a store with two --views or more")
         self.store, self.how, self.people = store, how, people.to(device)
-        self.arrays = {name: array.to(device) for name, array in store.arrays.items()}
+        self.scenes = store.arrays["scenes"].to(device)
 
     @classmethod
-    def open(cls, path: Path, split: HeldOutSplit = "learn", device: torch.device | str = "cpu") -> "StorePairs":
+    def select(cls, store: DecodedStore, split: HeldOutSplit, device: torch.device | str = "cpu") -> "StorePairs":
         """The pairs of a store's people for training, or of every fifth person, who is held out."""
-        store = open_decoded_store(path)
         return cls(store, torch.tensor(select_split(range(store.people), split)), device)
 
     @property
@@ -89,8 +87,12 @@ class StorePairs:
     def draw(self, generator: torch.Generator, count: int) -> PairBatch:
         """A batch of random pairs; the generator must be on the device."""
         random = BatchRandom(generator, count)
-        first, second = self.draw_numbers(random)
-        background = sample_scenes(self.arrays["scenes"], random, self.size).clamp(0, 1)
+        return self.read_pairs(*self.draw_numbers(random), random)
+
+    @torch.no_grad()
+    def read_pairs(self, first: Int[Tensor, " B"], second: Int[Tensor, " B"], random: BatchRandom) -> PairBatch:
+        """The pairs of two numbers of pictures each."""
+        background = sample_scenes(self.scenes, random, self.size).clamp(0, 1)
         return PairBatch(self.read_source(first, background, random), self.read_views(second, background))
 
     def draw_numbers(self, random: BatchRandom) -> tuple[Int[Tensor, " B"], Int[Tensor, " B"]]:
@@ -108,7 +110,11 @@ class StorePairs:
 
     def read_views(self, number: Int[Tensor, " B"], background: Float[Tensor, "B 3 H W"]) -> PersonViews:
         """Views as they truly are."""
-        rows = {name: array[number] for name, array in self.arrays.items() if name != "scenes"}
+        rows = {
+            name: array[number.to(array.device)].to(number.device)
+            for name, array in self.store.arrays.items()
+            if name != "scenes"
+        }
         alpha = rows["alpha"][:, None].float() / 255
         colour = (rows["colour"].float() / 255).minimum(alpha)  # it is stored with losses
         return PersonViews(

@@ -3,20 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 
+from motion_imitate.bodies import load_body
 from motion_imitate.compositing.body_overlay import overlay_body
-from motion_imitate.estimators.clip import load_body_model
 from motion_imitate.geometry.camera import default_intrinsics
 from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, cat_batched
-from motion_imitate.video import read
 
 LONG_CLIP_FRAMES = 20_000  # frames of the clip that shows memory growth
 
 
 def play_back_and_forth(clip: Path, times: int) -> Iterator[Frames]:
     """The clip forwards, backwards, forwards, and so on."""
+    from motion_imitate.video import read  # needs av, which `standing_motion` does not
+
     whole = cat_batched(list(read(clip)))
     gap = float(whole.seconds.diff().median())
     lasts = float(whole.seconds[-1]) + gap
@@ -29,7 +31,7 @@ def play_back_and_forth(clip: Path, times: int) -> Iterator[Frames]:
 
 def render_swaying_body(frames: int, size: tuple[int, int] = (240, 180)) -> Iterator[Frames]:
     """A body that turns back and forth on a grey background."""
-    model = load_body_model("anny")
+    model = cast(BodyModel, load_body())
     ground = torch.full((16, 3, *size), 200, dtype=torch.uint8)
     motion = standing_motion(model, size, 16, 2.6)
     motion = replace(motion, confidence=torch.ones(16))

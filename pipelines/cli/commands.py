@@ -18,7 +18,7 @@ from cyclopts.validators import Number
 from pipelines.avatar.options import AvatarOptions
 from pipelines.batch.options import BatchOptions
 from pipelines.cli.guard import discard_stdout, run_guarded
-from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions
+from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions, StoreEvaluationOptions
 from pipelines.imitate.options import ImitateOptions, RenderOptions
 from pipelines.motion.options import BaseEstimationOptions, EstimationOptions
 from pipelines.novel_view.options import NovelViewOptions
@@ -239,6 +239,7 @@ def evaluate(
     ] = None,
     *,
     how: Annotated[EvaluationOptions, FLATTENED] = EvaluationOptions(),
+    on_store: Annotated[StoreEvaluationOptions, FLATTENED] = StoreEvaluationOptions(),
     people: Annotated[EvaluationPeopleOptions, FLATTENED] = EvaluationPeopleOptions(),
     estimation: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
     out: Annotated[
@@ -247,7 +248,18 @@ def evaluate(
     overwrite: OverwriteOption = False,
     reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Drive a photo taken from a clip with the clip's own motion, and measure how close the result is to the clip."""
+    """Drive a photo taken from a clip with the clip's own motion, and measure how close the result is to the clip.
+
+    With --store: compare systems that draw a person in another pose on pairs of views of synthetic people.
+    """
+    if on_store.store is not None:
+        from pipelines.evaluate.stores import evaluate_store
+        from pipelines.output_path import UsageError
+
+        if clips or how.pair or how.synthetic:
+            raise UsageError("--store is evaluated alone; leave out the clips, --pair and --synthetic")
+        evaluate_store(on_store, how.system_weights, people.seed, estimation.threads, out, overwrite, reporter)
+        return
     from pipelines.evaluate.clips import evaluate_clips
 
     evaluate_clips(clips or [], how, people, estimation, out, overwrite, reporter)

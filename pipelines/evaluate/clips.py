@@ -55,8 +55,8 @@ def evaluate_clips(
         raise UsageError(
             "nothing to evaluate; give clips, two of one scene (--pair FIRST SECOND), or --synthetic COUNT"
         )
-    if how.weights is not None:
-        load_trained_networks(how.weights)  # report unreadable weights first
+    if how.renderer_weights is not None:
+        load_trained_networks(how.renderer_weights)  # report unreadable weights first
     pages = plan_sheet_paths(jobs, how.synthetic > 0, out, how.sheet, overwrite)
     estimation = replace(estimation, size=estimation.size or COMPARED_SIZE)
     judges = load_metric_networks(estimation, reporter)
@@ -91,7 +91,9 @@ def compare_clip_pair(
     name = first.stem if alone else f"{first.stem} to {second.stem}"
     counted = reporter.track_progress(truth, name, len(wanted))
     shown = set(wanted[:: len(wanted) // CLIP_SHEET_COLUMNS + 1])
-    marks, kept = score_clip_samples(counted, rendering_methods(photo, opened.size, how.weights), motion, judges, shown)
+    marks, kept = score_clip_samples(
+        counted, rendering_methods(photo, opened.size, how.renderer_weights), motion, judges, shown
+    )
     if not kept:
         raise NobodyInClip(f"no frame of {second} can be compared; give a clip with a person, or another --every")
     if page is not None:

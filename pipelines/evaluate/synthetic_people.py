@@ -53,7 +53,8 @@ def evaluate_synthetic_people(
     many = replace(training_sampling(people, SYNTHETIC_VIEW_SIZE), casting=PeoplePool(people=1, each=1))
     pairs = SyntheticDataset(bodies.load_body(), many, people.seed)
     coming = chain.from_iterable(
-        score_scene_views(make_training_scene(pairs, number), judges, how.weights) for number in range(how.synthetic)
+        score_scene_views(make_training_scene(pairs, number), judges, how.renderer_weights)
+        for number in range(how.synthetic)
     )
     seen = list(reporter.track_progress(islice(coming, how.synthetic), SYNTHETIC_CLIP_NAME, how.synthetic))
     if page is not None:

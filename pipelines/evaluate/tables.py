@@ -23,7 +23,8 @@ from pipelines.reporter import Reporter
 
 SHEET_TILE_HEIGHT = 480  # pixels of a sheet's picture
 SHEET_TILE_GAP = 6  # pixels between pictures
-SCORE_COLUMNS = {  # of the table: heading, factor, digits
+ScoreColumns = dict[str, tuple[str, int, int]]  # of a table: heading, factor, digits
+SCORE_COLUMNS: ScoreColumns = {
     "person_psnr": ("person PSNR, dB", 1, 1),
     "person_ssim": ("person SSIM", 1, 3),
     "person_ms_ssim": ("person MS-SSIM", 1, 3),
@@ -117,21 +118,24 @@ def without_infinities(row: ScoreRow) -> ScoreRow:
     return {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in row.items()}
 
 
-def markdown_score_table(rows: Sequence[ScoreRow]) -> str:
+def markdown_score_table(
+    rows: Sequence[ScoreRow], columns: ScoreColumns = SCORE_COLUMNS, heads: Sequence[str] = ("clip", "row", "frames")
+) -> str:
     """The rows as a Markdown table of the scores that any row has."""
-    names = [name for name in SCORE_COLUMNS if any(row[name] is not None for row in rows)]
-    head = ["clip", "row", "frames", *(SCORE_COLUMNS[name][0] for name in names)]
-    lines = [head, ["---"] * 2 + ["--:"] * (len(head) - 2)]
+    names = [name for name in columns if any(row[name] is not None for row in rows)]
+    head = [*heads, *(columns[name][0] for name in names)]
+    lines = [head, ["---"] * (len(heads) - 1) + ["--:"] * (len(names) + 1)]
     lines += [
-        [row["clip"], row["row"], str(row["frames"]), *(format_score_cell(row, name) for name in names)] for row in rows
+        [*(str(row[name]) for name in heads), *(format_score_cell(row[name], columns[name]) for name in names)]
+        for row in rows
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def format_score_cell(row: ScoreRow, name: str) -> str:
+def format_score_cell(score: float | None, column: tuple[str, int, int]) -> str:
     """A score in the unit and digits of its column; empty if missing."""
-    _, unit, digits = SCORE_COLUMNS[name]
-    return "" if row[name] is None else f"{row[name] * unit:.{digits}f}"
+    _, unit, digits = column
+    return "" if score is None else f"{score * unit:.{digits}f}"
 
 
 def write_clip_sheet(tiles: Sequence[SheetTile], page: Path) -> None:

@@ -17,6 +17,7 @@ from motion_imitate.estimators.hmr import load_hmr
 from motion_imitate.runner import StreamRunner
 from motion_imitate.types import Frames, Motion, Sighting, cat_batched
 from motion_imitate.video import VideoError
+from pipelines.device import check_device
 from pipelines.motion.advice import follow_with_advice
 from pipelines.motion.options import EstimationOptions
 from pipelines.output_path import UsageError
@@ -60,16 +61,6 @@ def check_estimator(estimation: EstimationOptions) -> Path | None:
         )
     load_body(load_hmr(path).config.body)
     return path
-
-
-def check_device(name: str) -> None:
-    """Raise UsageError unless torch can use the device."""
-    try:
-        torch.zeros(1, device=name).item()
-    except (RuntimeError, AssertionError):
-        raise UsageError(
-            f"torch {torch.__version__} cannot use the device {name!r} on this machine; choose cpu"
-        ) from None
 
 
 def pair_with_motion(frames: Iterable[Frames], motion: Iterator[Motion]) -> Iterator[tuple[Frames, Motion]]:

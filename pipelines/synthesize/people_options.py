@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
-from cyclopts.validators import Number
+from pipelines.option_annotations import Number, Parameter
 
 AssetSplit = Literal["all", "learn", "held"]  # as in `synthesis.held_out`, which is slow to import
 

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from cyclopts import Parameter
-from cyclopts.validators import Number
-
+from pipelines.option_annotations import Number, Parameter
 from pipelines.synthesize.people_options import SyntheticPeopleOptions
 
 

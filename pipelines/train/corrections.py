@@ -20,7 +20,7 @@ from motion_imitate.synthesis.pairs import PeoplePool, SyntheticDataset
 from motion_imitate.training import losses
 from motion_imitate.training.backbones import Backbone, load_backbone
 from motion_imitate.training.samples import CorrectionSample, GroundTruth, make_correction_sample
-from pipelines.motion.estimate import check_device
+from pipelines.device import check_device
 from pipelines.output_path import UsageError
 from pipelines.reporter import Reporter
 from pipelines.synthesize.people import training_sampling

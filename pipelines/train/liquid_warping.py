@@ -21,7 +21,7 @@ from motion_imitate.training.backbones import Backbone, load_backbone
 from motion_imitate.training.losses import PAPER_PERCEPTUAL, LossWeights, PerceptualSettings
 from motion_imitate.training.samples import PaintingSample, TrainingSampleSettings, make_painting_sample
 from motion_imitate.types import cat_batched
-from pipelines.motion.estimate import check_device
+from pipelines.device import check_device
 from pipelines.reporter import Reporter
 from pipelines.train.distributed import join_process_group
 from pipelines.train.loop import LoopSettings, TrainingTask, run_training_loop

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
-from cyclopts.validators import Number
-
+from pipelines.option_annotations import Number, Parameter
 from pipelines.synthesize.people_options import AssetSplit, SyntheticPeopleOptions
 
 
@@ -40,6 +38,13 @@ class StoreTrainingOptions(RunOptions):
         Parameter(help="Networks: at most 4 million weights, with an alpha output; or as published, for GPUs."),
     ] = "small"
     batch: Annotated[int, Parameter(help="Pairs of views per step.", validator=Number(gte=1, lte=4096))] = 16
+    cooldown: Annotated[
+        int | None,
+        Parameter(
+            help="Last steps before --steps, in which the small forms' learning rate falls; by default all.",
+            validator=Number(gte=1),
+        ),
+    ] = None
     adversarial: Annotated[
         float | None,
         Parameter(

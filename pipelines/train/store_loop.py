@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from motion_imitate.training.backbones import load_lite0
+from motion_imitate.training.decoded_store import DecodedStore, open_decoded_store
 from motion_imitate.training.pair_inputs import CropPerception
 from motion_imitate.training.store_pairs import PairBatch, StorePairs
-from pipelines.motion.estimate import check_device
+from pipelines.device import check_device
 from pipelines.reporter import Reporter
 from pipelines.train.distributed import ProcessRank, join_process_group
 from pipelines.train.loop import LoopSettings, TrainingTask, run_training_loop
@@ -32,7 +33,10 @@ ObjectiveMaker = Callable[[StorePairs, PairBatch, str], Objective[PairBatch]]  #
 
 def small_network_pace(how: StoreTrainingOptions) -> OptimizerSettings:
     """The optimizer settings of small networks; the rate falls to the last step, if --steps says which that is."""
-    falls = (WARM_UP_STEPS, max(how.steps, WARM_UP_STEPS + 1)) if how.steps else None
+    falls = None
+    if how.steps:
+        first = WARM_UP_STEPS if how.cooldown is None else max(0, how.steps - how.cooldown)
+        falls = (first, max(how.steps, first + 1))
     return OptimizerSettings(
         1e-3, (0.9, 0.99), WARM_UP_STEPS, steady=0.995, falls=falls, curve="cosine", cpu_bfloat16=True
     )
@@ -59,10 +63,10 @@ def stream_store_pairs(
         yield pairs.draw(generator.manual_seed(int(mixed[0] >> 1)), how.batch)
 
 
-def draw_held_out_pairs(store: Path, device: str) -> PairBatch:
+def draw_held_out_pairs(store: DecodedStore, device: str) -> PairBatch:
     """The same pairs of held-out people each time."""
     generator = torch.Generator(device).manual_seed(HELD_OUT_SEED)
-    return StorePairs.open(store, "held", device).draw(generator, HELD_OUT_PAIRS)
+    return StorePairs.select(store, "held", device).draw(generator, HELD_OUT_PAIRS)
 
 
 def run_store_training(
@@ -77,8 +81,9 @@ def run_store_training(
     """Train what `make_objective` makes, on a store; returns the exit code."""
     with join_process_group(how.device) as rank:
         check_device(rank.device)
-        pairs = StorePairs.open(store, "learn", rank.device)
-        subject = make_objective(pairs, draw_held_out_pairs(store, rank.device), rank.device)
+        decoded = open_decoded_store(store).to(rank.device)
+        pairs = StorePairs.select(decoded, "learn", rank.device)
+        subject = make_objective(pairs, draw_held_out_pairs(decoded, rank.device), rank.device)
         size = {"size": list(pairs.size), "form": how.size, "people": len(pairs.people), "batch": how.batch}
         learning = LoopSettings(pace, SAVE_SECONDS)
         task = TrainingTask(subject, partial(stream_store_pairs, pairs, how), learning, about | size)

@@ -2,7 +2,6 @@
 
 import hashlib
 
-import jaxtyping
 import pytest
 
 from motion_imitate.portray import prepare_person
@@ -23,9 +22,3 @@ def prepared_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.rendering.person.prepare_person", prepare_once)
         yield
-
-
-@pytest.fixture
-def unchecked_shapes(monkeypatch):
-    """Shapes and types are not checked, which takes a quarter of the time of a whole render."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

@@ -11,7 +11,7 @@ from motion_imitate.training.decoded_store import DECODED_FOLDER, INDEX_FILE, De
 JOINTS, SHAPES = 5, 4
 
 
-def oval_store(people=6, views=4, size=(64, 48), lights=2, seed=0) -> DecodedStore:
+def oval_store(people=6, views=4, size=(64, 48), lights=2, seed=0, joints=JOINTS, shapes=SHAPES) -> DecodedStore:
     """Each person has a colour of their own; each view a place of its own, where head and body are."""
     random = torch.Generator().manual_seed(seed)
     count = people * views
@@ -34,8 +34,8 @@ def oval_store(people=6, views=4, size=(64, 48), lights=2, seed=0) -> DecodedSto
         "points_seen": torch.ones(count, 33),
         "face": torch.cat([centre - torch.tensor([0.15, 0.4]), centre + torch.tensor([0.15, -0.1])], 1),
         "face_turned": torch.ones(count),
-        "body.pose": torch.eye(3).expand(count, JOINTS, 3, 3).contiguous(),
-        "body.shape": torch.zeros(count, SHAPES),
+        "body.pose": torch.eye(3).expand(count, joints, 3, 3).contiguous(),
+        "body.shape": torch.zeros(count, shapes),
         "camera.focal": torch.ones(count, 2),
         "camera.centre": torch.zeros(count, 2),
         "camera.place": torch.tensor([0.0, 0.0, 3.0]).expand(count, 3).contiguous(),

@@ -138,7 +138,7 @@ def test_decoding_that_fails_leaves_nothing(stored, monkeypatch):
 
 def test_held_out_people_are_never_trained_on(stored):
     folder, *_ = stored
-    learn, held = (StorePairs.open(folder, split).people.tolist() for split in ("learn", "held"))
+    learn, held = (StorePairs.select(open_decoded_store(folder), split).people.tolist() for split in ("learn", "held"))
     assert (learn, held) == ([0, 1, 2, 3, 5], [4])
 
 

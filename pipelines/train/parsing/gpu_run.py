@@ -6,7 +6,6 @@ python -m pipelines.train.parsing.gpu_run --minutes 8.5 --out DIR --wardrobe DIR
 import argparse
 import os
 import shutil
-import tempfile
 import threading
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -15,6 +14,7 @@ from time import monotonic
 from pipelines.train.parsing.generate import StoreFolders, start_people_workers, stop_people_workers
 from pipelines.train.parsing.loop import append_training_log, train_parsing_net
 from pipelines.train.parsing.options import ParsingTrainOptions
+from pipelines.train.timed_parts import scratch_folder
 
 GRACE_SECONDS = 20.0  # seconds past --minutes after which the process is ended
 
@@ -44,24 +44,22 @@ def run_timed_training() -> None:
     begin = monotonic()
     how = parse_training_arguments()
     how.out.mkdir(parents=True, exist_ok=True)
-    home = "/dev/shm" if Path("/dev/shm").is_dir() and shutil.disk_usage("/dev/shm").free > 20 << 30 else None
-    store = Path(tempfile.mkdtemp(prefix="parsing_store_", dir=home))
-    folders = StoreFolders(store / "learn", store / "held")
-    for folder in (folders.learn, folders.held):
-        folder.mkdir()
     workers: list[BaseProcess] = []
-    end = threading.Timer(how.minutes * 60 + GRACE_SECONDS, abort_run, (workers, store))
-    end.daemon = True
-    end.start()
-    try:
-        workers += start_people_workers(how, folders)
-        append_training_log(
-            how.out, {"event": "workers", "seconds": round(monotonic() - begin, 1), "store": str(store)}
-        )
-        train_parsing_net(how, folders, workers, begin + how.minutes * 60)
-    finally:
-        stop_people_workers(workers)
-        shutil.rmtree(store, ignore_errors=True)
+    with scratch_folder("parsing_store_") as store:
+        folders = StoreFolders(store / "learn", store / "held")
+        for folder in (folders.learn, folders.held):
+            folder.mkdir()
+        end = threading.Timer(how.minutes * 60 + GRACE_SECONDS, abort_run, (workers, store))
+        end.daemon = True
+        end.start()
+        try:
+            workers += start_people_workers(how, folders)
+            append_training_log(
+                how.out, {"event": "workers", "seconds": round(monotonic() - begin, 1), "store": str(store)}
+            )
+            train_parsing_net(how, folders, workers, begin + how.minutes * 60)
+        finally:
+            stop_people_workers(workers)
 
 
 def abort_run(workers: list[BaseProcess], store: Path) -> None:

@@ -14,6 +14,7 @@ from motion_imitate.estimators.hmr import HMR_FORMS, load_hmr
 from motion_imitate.estimators.hmr_bodies import HmrBodies
 from motion_imitate.geometry.camera import camera_to_image
 from motion_imitate.synthesis.photo_damage import BatchRandom
+from motion_imitate.training.decoded_store import open_decoded_store
 from motion_imitate.training.person_crops import crop_people, frame_people
 from motion_imitate.training.store_pairs import StorePairs
 from pipelines.cli.commands import main
@@ -39,7 +40,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pairs(store):
-    return StorePairs.open(store).draw(torch.Generator().manual_seed(0), 8)
+    return StorePairs.select(open_decoded_store(store), "learn").draw(torch.Generator().manual_seed(0), 8)
 
 
 @pytest.fixture(scope="module")
