@@ -20,10 +20,16 @@ from motion_imitate.types import Frames, Sighting
 
 CUTOUT_REACH = 0.03  # of the longer side; opaque pixels this close to the estimated matte belong to the person
 MIN_PHOTO_SIDE = 64  # pixels of a photo's longer side
-DETECTION_PASSES = 3  # on the same photo; each pass searches where the one before found the person
 PHOTO_SEARCH = Landmarking(mirror=True, rate=1e6)
-CLOSE_UP_SEARCH = replace(  # of people of whom the photo shows head and shoulders alone, in one pass
-    PHOTO_SEARCH, detect=0.2, tracking=Tracking(new_inside=1, new_side=2.0)
+HIDDEN_SEARCH = replace(  # for people of whom much is hidden
+    PHOTO_SEARCH, tracking=Tracking(new_score=0.5, new_torso=0.5, new_off_mask=4, new_stable=0.3)
+)
+CLOSE_UP_SEARCH = replace(PHOTO_SEARCH, tracking=Tracking(new_inside=1, new_side=2.0))  # for head and shoulders alone
+PHOTO_SEARCHES = (  # until somebody is found; each pass looks where the one before found the person
+    (PHOTO_SEARCH, 3),
+    (HIDDEN_SEARCH, 3),
+    (replace(CLOSE_UP_SEARCH, detect=0.2), 1),
+    (replace(CLOSE_UP_SEARCH, detect=0.1), 1),
 )
 
 
@@ -81,7 +87,7 @@ def find_people(image: Float[Tensor, "3 H W"], name: str, person: str | int = "l
     `name` is the photo's name, for the error raised if nobody is found.
     """
     still = (image * 255 + 0.5).to(torch.uint8)
-    for search, passes in ((PHOTO_SEARCH, DETECTION_PASSES), (CLOSE_UP_SEARCH, 1)):
+    for search, passes in PHOTO_SEARCHES:
         with torch.no_grad():
             run = LandmarkEstimator(search)(Frames(still.expand(passes, -1, -1, -1), torch.arange(passes) / 30))
         try:
