@@ -21,15 +21,15 @@ from motion_imitate.types import Frames, Sighting
 CUTOUT_REACH = 0.03  # of the longer side; opaque pixels this close to the estimated matte belong to the person
 MIN_PHOTO_SIDE = 64  # pixels of a photo's longer side
 PHOTO_SEARCH = Landmarking(mirror=True, rate=1e6)
+CLOSE_UP_SEARCH = replace(PHOTO_SEARCH, tracking=Tracking(new_inside=1, new_side=2.0))  # for head and shoulders alone
 HIDDEN_SEARCH = replace(  # for people of whom much is hidden
     PHOTO_SEARCH, tracking=Tracking(new_score=0.5, new_torso=0.5, new_off_mask=4, new_stable=0.3)
 )
-CLOSE_UP_SEARCH = replace(PHOTO_SEARCH, tracking=Tracking(new_inside=1, new_side=2.0))  # for head and shoulders alone
 PHOTO_SEARCHES = (  # until somebody is found; each pass looks where the one before found the person
     (PHOTO_SEARCH, 3),
-    (HIDDEN_SEARCH, 3),
     (replace(CLOSE_UP_SEARCH, detect=0.2), 1),
     (replace(CLOSE_UP_SEARCH, detect=0.1), 1),
+    (HIDDEN_SEARCH, 3),
 )
 
 
