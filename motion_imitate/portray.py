@@ -21,12 +21,27 @@ from motion_imitate.bodies.skinning import SkinnedBody
 from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.matte import estimate_matte as matte_of
-from motion_imitate.generators import AVATAR_RENDERER, CORRECTIONS_RENDERER, RENDERERS, load_generator
+from motion_imitate.generators import (
+    AUTO_RENDERER,
+    AVATAR_RENDERER,
+    CORRECTIONS_RENDERER,
+    RENDERERS,
+    load_generator,
+)
 from motion_imitate.generators.corrections import CorrectionNetworks, crop_person
 from motion_imitate.generators.load import load_correction_networks
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.photos.people import Photos, find_people, load_photos
+from motion_imitate.renderer_chain import (
+    AVATAR_ERRORS,
+    BY_AVATAR,
+    PAINTERS,
+    RendererChoice,
+    body_fault,
+    chain_sentence,
+    choose_painter,
+)
 from motion_imitate.types import BodyModel, Generator, Rasterizer, Sighting, Source, cat_batched
 
 PHOTO_FITTING = Fitting(outline_steps=6, every=1)  # for photos
@@ -125,6 +140,7 @@ class Person:
     source: Source
     model: BodyModel
     appearance: AvatarAppearance | GeneratedAppearance
+    choice: RendererChoice = BY_AVATAR
 
     @classmethod
     def of(cls, source: Source, model: BodyModel, generator: Generator) -> "Person":  # type: ignore[type-arg]
@@ -136,14 +152,41 @@ def make_person(source: Source, model: BodyModel, renderer: str, weights: Path |
     """The person as a renderer of `RENDERERS` draws them."""
     if renderer not in RENDERERS:
         raise ValueError(f"no renderer {renderer!r}; choose one of {', '.join(RENDERERS)}")
-    if renderer not in (AVATAR_RENDERER, CORRECTIONS_RENDERER):
-        return Person.of(source, model, load_generator(renderer, model, weights))
+    if renderer == AUTO_RENDERER:
+        return make_person_by_chain(source, model, weights)
+    if renderer == AVATAR_RENDERER:
+        return make_avatar_person(source, model, AvatarAppearance(make_avatars(source, model)))
     if renderer == CORRECTIONS_RENDERER:
         looks = AvatarAppearance.corrected(source, model, load_correction_networks(weights))
-    else:
-        looks = AvatarAppearance(make_avatars(source, model))
+        return replace(make_avatar_person(source, model, looks), choice=RendererChoice(renderer))
+    person = Person.of(source, model, load_generator(renderer, model, weights))
+    return replace(person, choice=RendererChoice(renderer))
+
+
+def make_avatar_person(source: Source, model: BodyModel, looks: AvatarAppearance) -> Person:
+    """The person in the pose of their avatars in the photos."""
     pose = torch.stack([avatar.photo_pose for avatar in looks.avatars])
     return Person(replace(source, body=replace(source.body, pose=pose)), model, looks)
+
+
+def make_person_by_chain(source: Source, model: BodyModel, weights: Path | None = None) -> Person:
+    """The person as their avatar, or else as the next renderer of `renderer_chain` that can draw them.
+
+    The first photo decides; others whose body does not fit are left out.
+    """
+    faults = [body_fault(source[n : n + 1]) for n in range(len(source))]
+    why, painter = faults[0], len(PAINTERS) - 1
+    if not why:
+        kept = source[torch.tensor([not fault for fault in faults])]
+        left_out = tuple(fault and f"not used, because {fault}" for fault in faults)
+        try:
+            person = make_avatar_person(kept, model, AvatarAppearance(make_avatars(kept, model)))
+            return replace(person, choice=RendererChoice(AVATAR_RENDERER, left_out))
+        except AVATAR_ERRORS as error:
+            why, painter = f"no avatar can be made of it ({error})", 0
+    renderer, found, passed = choose_painter(painter, weights)
+    person = Person.of(source[:1], model, load_generator(renderer, model, found))
+    return replace(person, choice=RendererChoice(renderer, (chain_sentence(renderer, why, passed),)))
 
 
 def make_avatars(source: Source, model: BodyModel) -> tuple[Avatar, ...]:
@@ -155,7 +198,7 @@ def portray(
     photos: Sequence[Path],
     size: int = 1280,
     person: str | int = "largest",
-    renderer: str = AVATAR_RENDERER,
+    renderer: str = AUTO_RENDERER,
     weights: Path | None = None,
 ) -> Person:
     """Prepare a person from photos, scaled to at most `size` pixels on the longer side.

@@ -202,7 +202,7 @@ def test_an_avatar_that_has_left_the_picture_is_not_drawn(avatar_renderer):
 
 
 def test_an_unknown_renderer_is_refused_with_the_names_of_those_there_are():
-    with pytest.raises(ValueError, match=r"no renderer 'magic'; choose one of avatar, corrections, .*dense-pose"):
+    with pytest.raises(ValueError, match=r"no renderer 'magic'; choose one of auto, avatar, corrections, .*dense-pose"):
         make_person(painted.source(painted.standing()), painted.MODEL, "magic")
 
 

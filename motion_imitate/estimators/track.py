@@ -46,6 +46,8 @@ class Tracking:
     new_off_mask: int = 1  # most joints that may lie off the person's own mask
     new_stable: float = 0.6  # least similarity of a second look to the first
     new_fill: tuple[float, float] = (0.03, 0.6)  # allowed fraction of the crop that the mask fills
+    new_inside: int = 2  # fewest shoulders and hips in the image
+    new_side: float = 0.0  # least side of the crop, as a fraction of the image's longer side
 
 
 @dataclass
@@ -194,7 +196,7 @@ def is_new_person(
     joints = again.points[list(MASK_LANDMARKS)]
     part = joints / np.array(size[::-1])
     inside = np.all((part > 0.02) & (part < 0.98), axis=1)
-    if inside[: len(TORSO_LANDMARKS)].sum() < 2:
+    if inside[: len(TORSO_LANDMARKS)].sum() < how.new_inside or again.roi.side < how.new_side * max(size):
         return False
     torso = again.visible[list(TORSO_LANDMARKS)][inside[: len(TORSO_LANDMARKS)]].mean()
     stable = landmark_similarity(first, again) >= how.new_stable and again.score >= how.new_score

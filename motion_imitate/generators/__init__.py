@@ -32,18 +32,27 @@ GENERATORS = {
         "motion_imitate.generators.load:load_dense_pose_generator",
         "lets Dense Pose Transfer paint the person, which needs --weights",
     ),
+    "drn": GeneratorEntry(
+        "motion_imitate.generators.load:load_detail_generator",
+        "lets the detail-replenishing network paint the person from keypoints, which needs --weights",
+    ),
+    "pg2": GeneratorEntry(
+        "motion_imitate.generators.load:load_pose_guided_generator",
+        "lets PG2 paint the person from keypoints, small and blurred",
+    ),
 }
 
 
-AVATAR_RENDERER, CORRECTIONS_RENDERER = "avatar", "corrections"
+AUTO_RENDERER, AVATAR_RENDERER, CORRECTIONS_RENDERER = "auto", "avatar", "corrections"
 RENDERERS = {
+    AUTO_RENDERER: "the avatar, or else dense-pose or pg2, for photos of which no avatar can be made",
     AVATAR_RENDERER: "cuts the person out of the photo in layers, as a mesh that moves with the body",
     CORRECTIONS_RENDERER: "corrects the avatar's picture with networks, which need --weights",
 } | {name: entry.summary for name, entry in GENERATORS.items()}
 
 
 def load_generator(name: str, model: "BodyModel", weights: Path | None = None) -> "Generator[Any]":
-    """The generator of that name for a body model, with the weights given."""
+    """The generator of that name for a body model, with the weights given or shipped."""
     if name not in GENERATORS:
         raise ValueError(f"no renderer {name!r}; choose one of {', '.join(GENERATORS)}")
     module, _, function = GENERATORS[name].loader.partition(":")

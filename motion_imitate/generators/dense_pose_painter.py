@@ -9,10 +9,8 @@ from torch.nn.functional import interpolate
 
 from motion_imitate.generators.dense_pose_transfer import DensePoseNetworks
 from motion_imitate.generators.part_atlas import LEAST_SHARE, read_atlas, scatter_to_atlas
+from motion_imitate.generators.person_canvas import drawn_over_grey, window_around
 from motion_imitate.types import Drawn, Raster, Source, View
-
-PHOTO_MARGIN = 0.06  # around the body in a photo, as a fraction of its longer side
-LEAST_COVER = 0.1  # that colours over grey are divided by
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class DensePosePainter:
         """The photo over grey, its surface map and its matte, around the body and at the networks' size."""
         size = (photo.image.shape[2], photo.image.shape[3])
         surface = interpolate(surface, size, mode="nearest-exact")
-        rows, columns = body_window(surface[0, 0] > 0)
+        rows, columns = window_around(surface[0, 0] > 0)
         image, matte, surface = (x[..., rows, columns] for x in (photo.image, photo.matte, surface))
         size = self.network_size((image.shape[2], image.shape[3]))
         person = torch.cat([(2 * image - 1) * matte, matte], 1)
@@ -76,9 +74,7 @@ class DensePosePainter:
         photo, source = self.resized_photo(code, surface)
         warped = read_atlas(code.texture.expand(len(surface), -1, -1, -1, -1), surface)
         drawn = self.networks.blend(self.networks.predict(photo, source, surface), warped, surface)
-        cover = drawn[:, 3:].sigmoid() if drawn.shape[1] > 3 else (surface[:, :1] > 0).to(drawn)
-        colour = (drawn[:, :3] / cover.clamp(min=LEAST_COVER) + 1) / 2
-        both = torch.cat([colour.clamp(0, 1), cover], 1)
+        both = torch.cat(drawn_over_grey(drawn, (surface[:, :1] > 0).to(drawn)), 1)
         both = interpolate(both, size, mode="bilinear", align_corners=False)
         return Drawn(both[:, :3], both[:, 3:])
 
@@ -90,17 +86,6 @@ class DensePosePainter:
         photo = interpolate(code.photo, size, mode="bilinear", align_corners=False)
         source = interpolate(code.surface, size, mode="nearest-exact")
         return photo.expand(views, -1, -1, -1), source.expand(views, -1, -1, -1)
-
-
-def body_window(there: Tensor) -> tuple[slice, slice]:
-    """Rows and columns around the pixels that show the body; all of them if none does."""
-    if not there.any():
-        return slice(None), slice(None)
-    rows, columns = (there.any(axis).nonzero()[:, 0] for axis in (1, 0))
-    margin = int(PHOTO_MARGIN * max(int(rows[-1] - rows[0]), int(columns[-1] - columns[0]))) + 1
-    low, high = (x[0] - margin for x in (rows, columns)), (x[-1] + 1 + margin for x in (rows, columns))
-    windows = [slice(max(0, int(a)), int(b)) for a, b in zip(low, high, strict=True)]
-    return windows[0], windows[1]
 
 
 def part_surface_map(raster: Raster, parts: Int[Tensor, " F"], iuv: Float[Tensor, "F 3 2"]) -> Float[Tensor, "B 3 H W"]:

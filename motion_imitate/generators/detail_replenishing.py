@@ -21,9 +21,10 @@ from motion_imitate.generators.pose_attention import (
     build_stream_encoder,
     init_attention_weights,
 )
+from motion_imitate.generators.pose_maps import FACE_LANDMARKS
 from motion_imitate.types import Batched
 
-FACE_LANDMARKS = 11  # BlazePose's first points: nose, eyes, ears and corners of the mouth
+FACING = 0.2  # how directly a face must look into the camera: cosine of the angle
 BLEND_SOFTNESS = 1 / 8  # deviation of the face mask's edge, as a fraction of the face box
 
 

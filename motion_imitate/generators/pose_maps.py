@@ -17,6 +17,10 @@ POSE_LIMBS = (  # pairs of OpenPose's points that the pose mask joins: limbs, tr
     *((0, 14), (14, 16), (0, 15), (15, 17), (1, 16), (1, 17), (8, 11), (11, 5), (8, 2), (16, 17)),
 )
 DISC_RADIUS = 4  # pixels
+PUBLISHED_SIGMA, PUBLISHED_HEIGHT = 6.0, 256  # of the heat maps' Gaussians, in pixels of pictures of that height
+LEAST_SIGMA = 2.0  # pixels
+FACE_LANDMARKS = 11  # BlazePose's first points: nose, eyes, ears and corners of the mouth
+LANDMARK_SIGMA = 1 / 32  # of their Gaussians, as a fraction of the face crop
 CLOSING_SIDE = 5  # pixels; side of the square that closes gaps of the pose mask
 
 
@@ -63,6 +67,23 @@ def draw_gaussian_maps(
     """One map for each point: a Gaussian of height 1 around it."""
     down, across = ((x / (-2 * sigma**2)).exp() for x in axis_offsets(pixels_of_points(points, size), size))
     return down * across * present[..., None, None]
+
+
+def draw_pose_heat_maps(
+    points: Float[Tensor, "B 18 2"], present: Bool[Tensor, "B 18"], size: tuple[int, int]
+) -> Float[Tensor, "B 18 H W"]:
+    """One map for each point, with Gaussians in proportion to the picture."""
+    return draw_gaussian_maps(points, present, size, max(LEAST_SIGMA, PUBLISHED_SIGMA * size[0] / PUBLISHED_HEIGHT))
+
+
+def draw_face_landmarks(
+    points: Float[Tensor, "B 33 2"], visible: Float[Tensor, "B 33"], box: Float[Tensor, "B 4"], side: int
+) -> Float[Tensor, "B 11 side side"]:
+    """Maps of the visible landmarks of faces within their boxes."""
+    low, high = box[:, None, :2], box[:, None, 2:]
+    within = (2 * points[:, :FACE_LANDMARKS] - low - high) / (high - low).clamp(min=1e-3)
+    present = (visible[:, :FACE_LANDMARKS] > 0.5) & (within.abs() < 1).all(-1)
+    return draw_gaussian_maps(within, present, (side, side), side * LANDMARK_SIGMA)
 
 
 def draw_pose_mask(

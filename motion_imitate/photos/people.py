@@ -1,7 +1,7 @@
 """Load photos of a person and find the people in them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,13 +13,24 @@ from torch.nn.functional import pad
 from motion_imitate.background.fill import dilate_mattes
 from motion_imitate.estimators.follow import follow_person
 from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
+from motion_imitate.estimators.track import Tracking
 from motion_imitate.photos.headers import NotAPicture
 from motion_imitate.photos.read import read_photo
 from motion_imitate.types import Frames, Sighting
 
 CUTOUT_REACH = 0.03  # of the longer side; opaque pixels this close to the estimated matte belong to the person
 MIN_PHOTO_SIDE = 64  # pixels of a photo's longer side
-DETECTION_PASSES = 3  # on the same photo; each pass searches where the one before found the person
+PHOTO_SEARCH = Landmarking(mirror=True, rate=1e6)
+CLOSE_UP_SEARCH = replace(PHOTO_SEARCH, tracking=Tracking(new_inside=1, new_side=2.0))  # for head and shoulders alone
+HIDDEN_SEARCH = replace(  # for people of whom much is hidden
+    PHOTO_SEARCH, tracking=Tracking(new_score=0.5, new_torso=0.5, new_off_mask=4, new_stable=0.3)
+)
+PHOTO_SEARCHES = (  # until somebody is found; each pass looks where the one before found the person
+    (PHOTO_SEARCH, 3),
+    (replace(CLOSE_UP_SEARCH, detect=0.2), 1),
+    (replace(CLOSE_UP_SEARCH, detect=0.1), 1),
+    (HIDDEN_SEARCH, 3),
+)
 
 
 @dataclass(frozen=True)
@@ -75,14 +86,14 @@ def find_people(image: Float[Tensor, "3 H W"], name: str, person: str | int = "l
 
     `name` is the photo's name, for the error raised if nobody is found.
     """
-    look = LandmarkEstimator(Landmarking(mirror=True, rate=1e6))
-    still = (image * 255 + 0.5).to(torch.uint8).expand(DETECTION_PASSES, -1, -1, -1)
-    with torch.no_grad():
-        run = look(Frames(still, torch.arange(DETECTION_PASSES) / 30))
+    still = (image * 255 + 0.5).to(torch.uint8)
+    for search, passes in PHOTO_SEARCHES:
+        with torch.no_grad():
+            run = LandmarkEstimator(search)(Frames(still.expand(passes, -1, -1, -1), torch.arange(passes) / 30))
         try:
             seen = next(follow_person(iter([run]), person))[-1:]
         except ValueError as missing:
             raise ValueError(f"{name}: {missing}") from None
-    if not bool((seen.score > 0).all()):
-        raise NotAPicture(f"nobody is seen in {name}; give a photo that shows most of a person's body")
-    return [seen, *(one[-1:] for one in run if not torch.equal(one.points[-1:], seen.points))]
+        if bool((seen.score > 0).all()):
+            return [seen, *(one[-1:] for one in run if not torch.equal(one.points[-1:], seen.points))]
+    raise NotAPicture(f"nobody is seen in {name}; give a photo that shows most of a person's body")

@@ -6,6 +6,7 @@ from time import monotonic
 import torch
 
 from motion_imitate.files import write_bytes_atomically
+from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.imitate import adapt_motion
 from motion_imitate.types import cat_batched
 from pipelines.avatar.gltf import encode_avatar
@@ -25,7 +26,8 @@ def run_avatar(photos: list[Path], out: Path, how: AvatarOptions, overwrite: boo
     begun = monotonic()
     torch.set_num_threads(1)
     driver = None if how.motion is None else stream_stored_motion(how.motion)
-    person = load_person(photos[:1], how.size, PersonOptions(photo_person=how.photo_person), reporter)
+    options = PersonOptions(photo_person=how.photo_person, renderer=AVATAR_RENDERER)
+    person = load_person(photos[:1], how.size, options, reporter)
     motion = None
     if driver is not None:
         runs, _, _, count = driver

@@ -29,6 +29,8 @@ class ItemOutcome:
     node: str = ""
     warnings: tuple[str, ...] = ()
     strip: bytes = b""  # JPEG of sample frames
+    renderer: str = ""
+    renderer_reason: str = ""  # why it is not the avatar
 
 
 def outcome_record_path(out: Path) -> Path:

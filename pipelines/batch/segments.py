@@ -8,18 +8,19 @@ from math import ceil, inf
 from pathlib import Path
 from typing import TypeVar, cast
 
-from torch import Tensor
-
 from motion_imitate.background.window import Padding, PhotoSurroundings, frame_windows, window_sides
 from motion_imitate.files import OutputError, write_bytes_atomically
+from motion_imitate.renderer_chain import RendererChoice
 from motion_imitate.types import Motion, cat_batched
 from motion_imitate.video import join
 from pipelines.batch.item import BatchItem, digest_of_parts, resolve_drawing_paths, version_with_weights
 from pipelines.batch.manifest import FAILED, QUEUED, Manifest, open_manifest
 from pipelines.batch.options import BatchOptions
+from pipelines.batch.outcome import read_outcome_record
 from pipelines.batch.scheduler import Scheduler, open_worker_pool
 from pipelines.imitate.driver import ImitateJob, open_person_motion
 from pipelines.imitate.options import RenderOptions
+from pipelines.imitate.render_video import RenderedVideo
 from pipelines.motion.options import BaseEstimationOptions
 from pipelines.motion.stored import cache_motion, load_cached_motion
 from pipelines.output_path import UsageError
@@ -59,8 +60,8 @@ def check_segment_options(job: ImitateJob) -> None:
         raise UsageError("transparent .webm files cannot be joined; give a .mov file, or leave --segments out")
 
 
-def imitate_in_segments(job: ImitateJob, reporter: Reporter) -> list[Tensor]:
-    """Write the video; return the confidence of each frame.
+def imitate_in_segments(job: ImitateJob, reporter: Reporter) -> RenderedVideo:
+    """Write the video.
 
     Finished segments are kept in a folder beside the output until it is complete.
     """
@@ -87,9 +88,11 @@ def imitate_in_segments(job: ImitateJob, reporter: Reporter) -> list[Tensor]:
                 if row["state"] == FAILED:
                     raise OutputError(f"the segment at second {done.second:.2f} cannot be rendered: {row['reason']}")
         join(job.out, [(one.second, one.item.out) for one in every], job.clip, provenance_tags(), reporter.warn)
+        about = read_outcome_record(every[0].item.out)
+        choice = RendererChoice(about["renderer"], (about["renderer_reason"],))
         sure = [load_cached_motion(cast(Path, one.item.motion))[0].confidence for one in every]
     shutil.rmtree(folder)
-    return sure
+    return RenderedVideo(sure, choice)
 
 
 def plan_segments(job: ImitateJob, folder: Path, manifest: Manifest, reporter: Reporter) -> list[VideoSegment]:

@@ -30,10 +30,10 @@ from pipelines.batch.outcome import (
 )
 from pipelines.errors import classify_error
 from pipelines.imitate.driver import ImitateJob
-from pipelines.imitate.render_video import render_video
+from pipelines.imitate.render_video import RenderedVideo, render_video
 from pipelines.motion.commands import write_extracted_motion
 from pipelines.rendering.options import PersonOptions
-from pipelines.rendering.person import load_person
+from pipelines.rendering.person import load_person, warn_of_renderer
 from pipelines.reporter import BAD_INPUT, USAGE, Reporter, SizedT
 from pipelines.streaming.memory import peak_rss, reset_peak_memory
 
@@ -73,10 +73,18 @@ class ItemRunner:
         begun, reporter = monotonic(), RecordingReporter()
         reset_peak_memory()
         try:
-            frames = self.render_item(item, reporter)
+            made = self.render_item(item, reporter)
             seconds, shown = round(monotonic() - begun, 2), encode_preview_strip(reporter.pictures)
             outcome = ItemOutcome(
-                DONE, "", frames, seconds, peak_rss(), socket.gethostname(), tuple(reporter.heard), shown
+                DONE,
+                frames=sum(map(len, made.confidence)),
+                seconds=seconds,
+                peak_mib=peak_rss(),
+                node=socket.gethostname(),
+                warnings=tuple(reporter.heard),
+                renderer=made.choice.renderer,
+                renderer_reason=made.choice.sentence,
+                strip=shown,
             )
             write_bytes_atomically(
                 outcome_record_path(item.out), (json.dumps(outcome_record(item, outcome), indent=1) + "\n").encode()
@@ -89,8 +97,8 @@ class ItemRunner:
             )
         return outcome
 
-    def render_item(self, item: BatchItem, reporter: Reporter) -> int:
-        """Render the item's video; return its number of frames."""
+    def render_item(self, item: BatchItem, reporter: RecordingReporter) -> RenderedVideo:
+        """Render the item's video."""
         item.out.parent.mkdir(parents=True, exist_ok=True)
         how, estimation = item.imitate_options(), item.motion_options()
         job = ImitateJob(item.photos, item.clip, item.out, how, estimation, item.limit)
@@ -101,7 +109,7 @@ class ItemRunner:
             if not item.motion.exists():
                 write_extracted_motion(item.clip, item.motion, replace(estimation, size=job.longest), reporter, INLINE)
             job = replace(job, how=replace(how, motion=item.motion))
-        return sum(map(len, render_video(job, reporter, self.person, INLINE)))
+        return render_video(job, reporter, self.person, INLINE)
 
     def person(self, photos: Sequence[Path], longest: int, how: PersonOptions, reporter: Reporter) -> Person:
         """The person of these photos, cached until a photo or the weights change."""
@@ -112,5 +120,7 @@ class ItemRunner:
             self.people[key] = load_person(photos, longest, how, reporter)
             if len(self.people) > CACHED_PEOPLE:
                 self.people.popitem(last=False)
+        else:
+            warn_of_renderer(photos, self.people[key], reporter)
         self.people.move_to_end(key)
         return self.people[key]

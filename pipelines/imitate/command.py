@@ -4,11 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
-from torch import Tensor
-
 from pipelines.imitate.driver import ImitateJob
 from pipelines.imitate.options import ImitateOptions
-from pipelines.imitate.render_video import render_video
+from pipelines.imitate.render_video import RenderedVideo, render_video
 from pipelines.motion.confidence_report import report_confidence
 from pipelines.motion.options import EstimationOptions
 from pipelines.output_path import UsageError, check_output_path
@@ -26,7 +24,7 @@ def run_imitate(
     estimation: EstimationOptions,
     overwrite: bool,
     reporter: Reporter,
-    render: Callable[[ImitateJob, Reporter], list[Tensor]] = render_video,
+    render: Callable[[ImitateJob, Reporter], RenderedVideo] = render_video,
 ) -> None:
     """Check the options, render the video, and report it."""
     inputs = [*photos, *filter(None, (clip, how.motion)), *option_files(how)]
@@ -34,8 +32,8 @@ def run_imitate(
     check_imitate_options(how, estimation)
     begun = monotonic()
     job = ImitateJob(tuple(photos), clip, out, how, estimation)
-    confidence = render(job, reporter)
-    report_confidence(out, confidence, monotonic() - begun, reporter)
+    made = render(job, reporter)
+    report_confidence(out, made.confidence, monotonic() - begun, reporter, made.choice)
 
 
 def check_imitate_options(how: ImitateOptions, estimation: EstimationOptions) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from math import inf
 
@@ -19,6 +20,7 @@ from motion_imitate.imitate import (
     render_motion,
 )
 from motion_imitate.portray import Person
+from motion_imitate.renderer_chain import RendererChoice
 from motion_imitate.runner import StreamRunner
 from motion_imitate.types import Motion
 from pipelines.imitate.driver import PREVIEW_SECONDS, DrivingMotion, ImitateJob, is_framed, open_person_motion
@@ -37,10 +39,18 @@ RENDER_RUN = RenderSettings().run
 FLOOR_FINDERS: dict[str, FindFloor] = {"photo": photo_floor, "driving": driver_floor}  # by background
 
 
+@dataclass(frozen=True)
+class RenderedVideo:
+    """What is known of a video that was written."""
+
+    confidence: list[Tensor]  # of runs of frames
+    choice: RendererChoice
+
+
 def render_video(
     job: ImitateJob, reporter: Reporter, load: PersonLoader = load_person, runner: StreamRunner | None = None
-) -> list[Tensor]:
-    """Write the video and return each frame's confidence. If memory runs out, try once more with runs half as long."""
+) -> RenderedVideo:
+    """Write the video. If memory runs out, try once more with runs half as long."""
     with open_runner(job.how) if runner is None else nullcontext(runner) as running:
         try:
             return render_once(job, reporter, load, running, RENDER_RUN)
@@ -58,8 +68,8 @@ def open_runner(how: ImitateOptions) -> AbstractContextManager[StreamRunner]:
 
 def render_once(
     job: ImitateJob, reporter: Reporter, load: PersonLoader, runner: StreamRunner, length: int
-) -> list[Tensor]:
-    """Write the video, rendered in runs of `length` frames, and return each frame's confidence."""
+) -> RenderedVideo:
+    """Write the video, rendered in runs of `length` frames."""
     how, confidence = job.how, list[Tensor]()
     limit = min(job.limit, PREVIEW_SECONDS if how.preview else inf)
     settings = RenderSettings(run=length, workers=job.estimation.workers)
@@ -76,7 +86,7 @@ def render_once(
                 warnings = runner.sink(partial(write_result, job.out, driver.rate, job.clip), shown)
             for warning in warnings:
                 reporter.warn(warning)
-    return confidence
+    return RenderedVideo(confidence, person.choice)
 
 
 def open_job_backdrop(job: ImitateJob, person: Person, driver: DrivingMotion, reporter: Reporter) -> Backdrop:

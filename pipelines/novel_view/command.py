@@ -40,4 +40,7 @@ def run_novel_view(photos: list[Path], out: Path, how: NovelViewOptions, overwri
         ):
             reporter.warn(warning)
     seconds = round(monotonic() - begun, 2)
-    reporter.result({"output": str(out), "frames": frames, "seconds": seconds}, f"{out}: {frames} frames")
+    record = {"output": str(out), "frames": frames, "seconds": seconds, "renderer": person.choice.renderer}
+    reporter.result(
+        record | {"renderer_reason": person.choice.sentence}, f"{out}: {frames} frames, drawn by {record['renderer']}"
+    )

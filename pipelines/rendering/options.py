@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from motion_imitate.generators import AVATAR_RENDERER, RENDERERS
+from motion_imitate.generators import AUTO_RENDERER, RENDERERS
 from pipelines.motion.options import PersonChoice, check_person_number
 
 TRANSPARENT_SUFFIXES = (".mov", ".webm")  # formats that support transparency
@@ -30,9 +30,10 @@ class PersonOptions:
     the path of an image or video."""
     photo_person: Annotated[PersonChoice, Parameter(validator=check_person_number)] = "largest"
     """Which person in the photo to use: the largest, the one furthest left or right, or a number from the left."""
-    renderer: Annotated[str, Parameter(validator=check_renderer_name, help=RENDERER_HELP)] = AVATAR_RENDERER
+    renderer: Annotated[str, Parameter(validator=check_renderer_name, help=RENDERER_HELP)] = AUTO_RENDERER
     weights: Path | None = None
-    """Weights for every --renderer but avatar: weights.safetensors of `motion-imitate train`."""
+    """Weights for every --renderer but avatar: weights.safetensors of `motion-imitate train`. With auto, those of
+    dense-pose or pg2."""
 
 
 def option_files(how: PersonOptions) -> list[Path]:

@@ -3,10 +3,16 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from motion_imitate.generators import AVATAR_RENDERER, RENDERERS
-from motion_imitate.generators.load import check_weights_renderer, missing_weights
+from motion_imitate.generators import AUTO_RENDERER, AVATAR_RENDERER, RENDERERS
+from motion_imitate.generators.load import (
+    check_weights_renderer,
+    find_renderer_of_weights,
+    missing_weights,
+    shipped_weights,
+)
 from motion_imitate.photos.people import find_people, load_photos
 from motion_imitate.portray import AvatarAppearance, Person, make_person, prepare_person
+from motion_imitate.renderer_chain import PAINTERS
 from pipelines.motion.advice import photo_advice, sharpness_advice
 from pipelines.output_path import UsageError
 from pipelines.rendering.options import PersonOptions
@@ -16,15 +22,18 @@ PersonLoader = Callable[[Sequence[Path], int, PersonOptions, Reporter], Person]
 
 
 def check_weights_option(how: PersonOptions) -> None:
-    """Raise UsageError or ValueError unless --weights are given to a renderer that needs them, and can be read."""
-    if how.renderer == AVATAR_RENDERER:
+    """Raise UsageError or ValueError unless the renderer has weights, given or shipped, or needs none."""
+    if how.renderer == AUTO_RENDERER:
+        if how.weights is not None and (own := find_renderer_of_weights(how.weights)) not in PAINTERS:
+            raise UsageError(f"{how.weights} holds networks of the renderer {own}; give --renderer {own} too")
+    elif how.renderer == AVATAR_RENDERER:
         if how.weights is not None:
-            others = " or ".join(name for name in RENDERERS if name != AVATAR_RENDERER)
+            others = " or ".join(name for name in RENDERERS if name not in (AUTO_RENDERER, AVATAR_RENDERER))
             raise UsageError(f"the renderer {how.renderer} takes no --weights; give --renderer {others} too")
-        return
-    if how.weights is None:
+    elif (found := how.weights or shipped_weights(how.renderer)) is None:
         raise UsageError(missing_weights(how.renderer))
-    check_weights_renderer(how.weights, how.renderer)
+    else:
+        check_weights_renderer(found, how.renderer)
 
 
 def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporter: Reporter) -> Person:
@@ -39,8 +48,18 @@ def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporte
             reporter.warn(f"{path}: {advice}")
         seen.append(people[0])
     person = make_person(*prepare_person(photos, seen), how.renderer, how.weights)
+    warn_of_renderer(paths, person, reporter)
     if isinstance(person.appearance, AvatarAppearance):
-        for path, avatar in zip(paths, person.appearance.avatars, strict=True):
+        reasons = person.choice.reasons or ("",) * len(paths)
+        used = [path for path, reason in zip(paths, reasons, strict=True) if not reason]
+        for path, avatar in zip(used, person.appearance.avatars, strict=True):
             for fault in avatar.faults:
                 reporter.warn(f"{path}: {fault}")
     return person
+
+
+def warn_of_renderer(paths: Sequence[Path], person: Person, reporter: Reporter) -> None:
+    """Say of each photo that is not drawn as an avatar why, unless a renderer was asked for."""
+    for path, reason in zip(paths, person.choice.reasons, strict=False):
+        if reason:
+            reporter.warn(f"{path}: {reason}")

@@ -119,3 +119,15 @@ def test_no_more_people_than_asked_for():
     assert len(run(crowd)) == 3
     assert len(run(crowd, Tracking(people=1))) == 1
     assert len(run(crowd, Tracking(people=5))) == 4
+
+
+def test_new_people_may_have_to_fill_the_picture():
+    one = Scene([Person(lambda t: (300, 240))])
+    assert len(run(one, Tracking(new_side=0.2))) == 1
+    assert run(one, Tracking(new_side=0.3)) == []
+
+
+def test_how_much_of_the_trunk_must_be_in_the_picture():
+    below = Scene([Person(lambda t: (300, 512))])  # the shoulders are just inside, the hips are not
+    assert len(run(below)) == 1
+    assert run(below, Tracking(new_inside=3)) == []

@@ -8,8 +8,13 @@ from torch.testing import assert_close
 
 from motion_imitate.generators.dense_pose_painter import DensePosePainter
 from motion_imitate.generators.dense_pose_transfer import DensePoseNetworks
+from motion_imitate.generators.detail_painter import DetailPainter
+from motion_imitate.generators.detail_replenishing import DETAIL_FORMS, DetailReplenishingNetworks
 from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, SID, TSF
 from motion_imitate.generators.painter import Painter, PainterSettings, face_uv_points
+from motion_imitate.generators.pose_guided import PoseGuidedNetworks, pose_guided_form
+from motion_imitate.generators.pose_guided_painter import PoseGuidedPainter
+from motion_imitate.generators.view_keypoints import ViewKeypoints
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.types import Generator, cat_batched
@@ -36,11 +41,28 @@ def dense_pose(form):
     return DensePosePainter(DensePoseNetworks(narrow_dense_pose(form)), MODEL.parts, MODEL.iuv, 64)
 
 
+def pose_guided(form):
+    torch.manual_seed(0)
+    config = replace(pose_guided_form(form, (64, 64)), width=4, bottleneck=8)
+    return PoseGuidedPainter(PoseGuidedNetworks(config), ViewKeypoints.of(MODEL))
+
+
+def detail(form):
+    torch.manual_seed(0)
+    config = DETAIL_FORMS[form]
+    config = replace(config, pose=replace(config.pose, width=8, blocks=2), face_side=16)
+    return DetailPainter(DetailReplenishingNetworks(config), ViewKeypoints.of(MODEL), (64, 48))
+
+
 MAKERS = {
     "published": lambda: painter("paper"),
     "published, attention": lambda: painter("attention"),
     "dense pose, published": lambda: dense_pose("published"),
     "dense pose, small": lambda: dense_pose("small"),
+    "pg2, published": lambda: pose_guided("published"),
+    "pg2, small": lambda: pose_guided("small"),
+    "drn, published": lambda: detail("published"),
+    "drn, small": lambda: detail("small"),
 }
 
 

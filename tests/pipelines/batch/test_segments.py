@@ -63,7 +63,10 @@ def test_stretches_are_the_whole_to_the_last_pixel(job, monkeypatch, tmp_path):
     for wish in ("photo", str(tmp_path / "wall.mp4")):
         by(monkeypatch, InProcessPool())
         one, many = job("whole.mp4", background=wish), job("joined.mp4", background=wish)
-        sure = [torch.cat(make(which, QUIET)) for make, which in ((render_video, one), (imitate_in_segments, many))]
+        sure = [
+            torch.cat(make(which, QUIET).confidence)
+            for make, which in ((render_video, one), (imitate_in_segments, many))
+        ]
         whole, joined = pictures(one.out), pictures(many.out)
         assert torch.equal(whole.data, joined.data)
         assert torch.equal(whole.seconds, joined.seconds)

@@ -1,13 +1,21 @@
 """What a process tells of an item."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from motion_imitate.renderer_chain import RendererChoice
 from motion_imitate.types import Frames
-from pipelines.batch.outcome import STRIP_FRAMES
+from pipelines.batch import worker_job
+from pipelines.batch.item import BatchItem
+from pipelines.batch.outcome import STRIP_FRAMES, read_outcome_record
 from pipelines.batch.worker_job import RecordingReporter
+from pipelines.imitate.options import RenderOptions
+from pipelines.imitate.render_video import RenderedVideo
+from pipelines.motion.options import BaseEstimationOptions
+from pipelines.rendering.options import PersonOptions
 
 
 def runs(count, length=4):
@@ -28,3 +36,26 @@ def test_pictures_are_spread_over_the_whole_however_long_it_is(count, known):
     assert len(steps) <= 1
     assert shown[-1] >= count / 2 - 1 or count == 1
     assert [reporter.warn("a"), reporter.heard] == [None, ["a"]]
+
+
+def test_a_record_says_what_drew_the_person_and_why(monkeypatch, tmp_path):
+    choice = RendererChoice("pg2", ("drawn by pg2, because nothing fits",))
+    made = RenderedVideo([torch.ones(5)], choice)
+    monkeypatch.setattr(worker_job, "render_video", lambda *_: made)
+    clip, out = tmp_path / "clip.mp4", tmp_path / "out.mp4"
+    item = BatchItem("out.mp4", (tmp_path / "a.jpg",), clip, out, RenderOptions(), BaseEstimationOptions())
+    outcome = worker_job.ItemRunner()(item)
+    assert (outcome.kind, outcome.frames, outcome.renderer) == ("done", 5, "pg2")
+    record = read_outcome_record(out)
+    assert (record["renderer"], record["renderer_reason"]) == ("pg2", choice.sentence)
+
+
+def test_a_person_who_serves_again_is_told_of_again(monkeypatch, tmp_path):
+    photo = tmp_path / "a.jpg"
+    photo.touch()
+    loaded = SimpleNamespace(choice=RendererChoice("pg2", ("drawn by pg2",)))
+    monkeypatch.setattr(worker_job, "load_person", lambda *_: loaded)
+    runner, reporter = worker_job.ItemRunner(), RecordingReporter()
+    for _ in range(2):
+        assert runner.person((photo,), 640, PersonOptions(), reporter) is loaded
+    assert reporter.heard == [f"{photo}: drawn by pg2"]

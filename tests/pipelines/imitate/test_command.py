@@ -56,6 +56,7 @@ def test_a_photo_and_a_motion_become_a_video(capsys, folder, stored):
     told = json.loads(capsys.readouterr().out)
     info = probe(Path("out.mp4"))
     assert told["frames"] == info.frames == 9
+    assert (told["renderer"], told["renderer_reason"]) == ("avatar", "")
     assert max(info.width, info.height) == 320
     first = next(iter(read(Path("out.mp4")))).data[0].float()
     green = (first - torch.tensor([0.0, 255, 0])[:, None, None]).abs().amax(0) < 40
@@ -65,7 +66,7 @@ def test_a_photo_and_a_motion_become_a_video(capsys, folder, stored):
 
 def test_side_by_side_shows_the_photo_too(folder, stored):
     words = ["imitate", "photo.jpg", "--motion", str(stored), "-o", "out.mp4", "--size", "240", "--quiet"]
-    assert main([*words, "--side-by-side"]) == 0
+    assert main([*words, "--side-by-side", "--renderer", "pg2"]) == 0
     alone = fit_image_into(torch.from_numpy(cv2.imread("photo.jpg")).permute(2, 0, 1).float(), (240, 240))
     info = probe(Path("out.mp4"))
     assert info.height <= alone.shape[1]

@@ -25,7 +25,7 @@ def test_bad_options_are_refused_in_one_sentence(tmp_path, capsys):
     for words, code, said in (
         (["--background", "driving"], 2, "--background is photo, alpha"),
         (["--elevation", "80"], 2, "60"),
-        (["--renderer", "magic"], 2, "Choose one of avatar, corrections"),
+        (["--renderer", "magic"], 2, "Choose one of auto, avatar, corrections"),
     ):
         assert main(["novel-view", photo, "-o", str(tmp_path / "turn.mp4"), *words]) == code
         assert said in capsys.readouterr().err

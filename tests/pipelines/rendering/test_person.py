@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 from motion_imitate.portray import AvatarAppearance
+from motion_imitate.renderer_chain import BY_AVATAR, RendererChoice
 from pipelines.rendering import person
 from pipelines.rendering.options import PersonOptions
 from pipelines.reporter import Reporter
@@ -17,11 +18,17 @@ def test_every_photo_is_used_and_its_faults_are_said(monkeypatch, capsys, tmp_pa
     (avatar,) = demo_person().appearance.avatars
     avatars = (avatar, replace(avatar, faults=("a hand is hidden",)))
     monkeypatch.setattr(person, "prepare_person", lambda photos, seen: (len(photos.image), len(seen)))
-    monkeypatch.setattr(
-        person, "make_person", lambda *given: SimpleNamespace(appearance=AvatarAppearance(avatars), given=given)
-    )
+    looks = SimpleNamespace(appearance=AvatarAppearance(avatars), choice=BY_AVATAR)
+    given = []
+    monkeypatch.setattr(person, "make_person", lambda *those: given.append(those) or looks)
     other = tmp_path / "other.jpg"
     other.write_bytes(PHOTO.read_bytes())
-    found = person.load_person([PHOTO, other], 160, PersonOptions(), Reporter())
-    assert found.given == (2, 2, "avatar", None)
+    person.load_person([PHOTO, other], 160, PersonOptions(), Reporter())
+    assert given == [(2, 2, "auto", None)]
     assert f"{other}: a hand is hidden" in capsys.readouterr().err
+    looks.choice = RendererChoice("avatar", ("not used", ""))
+    looks.appearance = AvatarAppearance(avatars[1:])
+    person.load_person([PHOTO, other], 160, PersonOptions(), Reporter())
+    said = capsys.readouterr().err
+    assert f"{PHOTO}: not used" in said
+    assert f"{other}: a hand is hidden" in said

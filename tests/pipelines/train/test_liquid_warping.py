@@ -240,6 +240,8 @@ def test_weights_that_cannot_be_used_are_refused(weights, tmp_path, capsys):
     photo, clip = DATA / "one_person.jpg", find_asset("demo/clip.mp4")
     words = ["imitate", str(photo), str(clip), "-o", str(tmp_path / "out.mp4")]
     assert main([*words, "--weights", str(weights)]) == 2
+    assert "holds networks of the renderer liquid-warping; give --renderer" in capsys.readouterr().err
+    assert main([*words, "--renderer", "avatar", "--weights", str(weights)]) == 2
     assert "give --renderer corrections or liquid-warping" in capsys.readouterr().err
     for renderer in ("corrections", "liquid-warping"):
         assert main([*words, "--renderer", renderer]) == 2
