@@ -16,11 +16,12 @@ from motion_imitate.avatar.build import build_avatars
 from motion_imitate.avatar.draft import DraftMaker
 from motion_imitate.avatar.parsing_net import load_parsing_net
 from motion_imitate.background.fill import dilate_mattes, inpaint_hidden
-from motion_imitate.bodies.dress import dress_body
+from motion_imitate.bodies.dress import dress_body, undress_body
 from motion_imitate.bodies.skinning import SkinnedBody
 from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.matte import estimate_matte as matte_of
+from motion_imitate.estimators.stance import stand_in_photos
 from motion_imitate.generators import AVATAR_RENDERER, CORRECTIONS_RENDERER, RENDERERS, load_generator
 from motion_imitate.generators.corrections import CorrectionNetworks, crop_person
 from motion_imitate.generators.load import load_correction_networks
@@ -47,7 +48,8 @@ def prepare(
     rasterize: Rasterizer,
     how: PrepareSettings = PrepareSettings(),
 ) -> tuple[Source, BodyModel]:
-    """Fit the person, detected once per photo, and return the source and the body model dressed in their clothes."""
+    """Fit the person, detected once per photo, stand them upright, and return the source and the body model in their
+    clothes."""
     size = photos.size
     mattes = torch.stack([matte_of(photo, one) for photo, one in zip(photos.image, seen, strict=True)])
     mattes = photos.cut(mattes)
@@ -55,11 +57,11 @@ def prepare(
         behind = pool.submit(inpaint_person, photos.image, mattes, how.margin)  # meanwhile, the body
         found = cat_batched([next(fit(iter([one]), fitter, size)) for one in seen])
         body = replace(found.body, shape=found.body.shape.mean(0, keepdim=True).expand(len(seen), -1))
-        model = dress_body(cast(SkinnedBody, fitter.rig.model), body, found.camera, mattes)
+        upright, body, camera = stand_in_photos(cast(SkinnedBody, fitter.rig.model), body, found.camera)
+        model = cast(BodyModel, dress_body(upright, body, camera, mattes))
         scale = min(1.0, how.view / max(size))
-        dressed = cast(BodyModel, model)
-        view = view_of_body(dressed, rasterize, body, found.camera, (round(size[0] * scale), round(size[1] * scale)))
-    return Source(photos.image, mattes, behind.result(), body, found.camera, view), dressed
+        view = view_of_body(model, rasterize, body, camera, (round(size[0] * scale), round(size[1] * scale)))
+    return Source(photos.image, mattes, behind.result(), body, camera, view), model
 
 
 @torch.no_grad()
@@ -147,8 +149,9 @@ def make_person(source: Source, model: BodyModel, renderer: str, weights: Path |
 
 
 def make_avatars(source: Source, model: BodyModel) -> tuple[Avatar, ...]:
-    """The avatars of a person, one per photo, with the shipped body model and parsing network."""
-    return build_avatars(source, model, cast(BodyModel, bodies.load_body()), load_parsing_net())
+    """The avatars of a person, one per photo, with the shipped parsing network."""
+    bare = undress_body(cast(SkinnedBody, model))
+    return build_avatars(source, model, cast(BodyModel, bare), load_parsing_net())
 
 
 def portray(
