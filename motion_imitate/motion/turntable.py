@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from motion_imitate.bodies.skinning import local_to_global
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.motion.feet import FOOT_SIDES, build_foot_skeleton, sole_points
 from motion_imitate.motion.leg_ik import shortest_rotation
@@ -58,22 +59,28 @@ def pose_person(model: BodyModel, body: Body, camera: Camera, pose: ViewPose) ->
     """The body in the photo's pose, or facing the camera on the same ground with its arms held out."""
     if pose == "photo":
         return body, camera
-    arms = arms_out(model, body.shape, ARM_ANGLES[pose]).to(body.pose)
+    straight = stand_straight(model, body, ARM_ANGLES[pose])
     legs = build_foot_skeleton(model)
-    low, new_low = (sole_points(legs, each)[..., 1].amin(1) for each in (body, replace(body, pose=arms)))
+    low, new_low = (sole_points(legs, each)[..., 1].amin(1) for each in (body, straight))
     rise = torch.zeros_like(camera.place)
     rise[:, 1] = (new_low - low).to(rise)  # y points down
-    return replace(body, pose=arms), replace(camera, place=camera.place + rise)
+    return straight, replace(camera, place=camera.place + rise)
 
 
-def arms_out(model: BodyModel, shape: Float[Tensor, "B S"], angle: float) -> Float[Tensor, "B J 3 3"]:
-    """The upright pose with straight arms, `angle` degrees below the horizontal."""
-    joints = model.skin.joints + torch.einsum("bs,sji->bji", shape.to(model.skin.joints), model.skin.joint_dirs)
-    pose = model.relaxed.repeat(len(joints), 1, 1, 1)
+def stand_straight(model: BodyModel, body: Body, arms: float) -> Body:
+    """The body upright with straight arms, `arms` degrees below the horizontal, and its feet as flat as they are."""
+    parents, controls = model.skin.parents, model.controls
+    joints = model.skin.joints + torch.einsum("bs,sji->bji", body.shape, model.skin.joint_dirs)
+    turns, pose = local_to_global(body.pose, parents), model.relaxed.to(body.pose).repeat(len(joints), 1, 1, 1)
+    heading = torch.rad2deg(torch.atan2(turns[:, 0, 0, 2], turns[:, 0, 2, 2]))
     for side, sign in zip(FOOT_SIDES, (1.0, -1.0), strict=True):
-        shoulder, elbow, wrist = (model.controls[f"{bend}_{side}"][0] for bend in ("shoulder", "elbow", "wrist"))
-        goal = joints.new_tensor([sign * cos(radians(angle)), -sin(radians(angle)), 0.0]).expand(len(joints), -1)
-        upper = shortest_rotation(joints[:, elbow] - joints[:, shoulder], goal)
-        fore = shortest_rotation(joints[:, wrist] - joints[:, elbow], goal)
-        pose[:, shoulder], pose[:, elbow] = upper, upper.mT @ fore
-    return pose
+        out = joints.new_tensor([sign * cos(radians(arms)), -sin(radians(arms)), 0.0])
+        down = joints.new_tensor([0.0, -1.0, 0.0])
+        for limb, goal in ((("shoulder", "elbow", "wrist"), out), (("hip", "knee", "ankle"), down)):
+            first, second, end = (controls[f"{bend}_{side}"][0] for bend in limb)
+            goals = goal.expand(len(joints), -1)
+            upper = shortest_rotation(joints[:, second] - joints[:, first], goals)
+            lower = shortest_rotation(joints[:, end] - joints[:, second], goals)
+            pose[:, first], pose[:, second] = upper, upper.mT @ lower
+        pose[:, end] = lower.mT @ orbit_rotations(-heading) @ turns[:, end]
+    return replace(body, pose=pose)
