@@ -153,7 +153,7 @@ def driver_floor(person: Person, first: Motion) -> Floor | None:
 
 def no_floor(_: Person, __: Motion) -> None:
     """No floor is known, so there is no shadow."""
-    return None
+    return
 
 
 def visible_floor(model: BodyModel, body: Body, camera: Camera) -> Floor | None:

@@ -31,9 +31,9 @@ def novel_view(
     """Yield a frame of the standing person for each azimuth, over the backdrop or the background of the first photo.
 
     Azimuths are in degrees: 0 is the photo's view, 90 shows the person's right side, 180 the back. The camera looks
-    down by `elevation` degrees; `fov` is its field of view along the longer side. The pose is the photo's, or facing the
-    camera with arms held out: "a" obliquely, "t" level. Where the person would leave the picture, its window widens;
-    without `framing` it stays the photo's.
+    down by `elevation` degrees; `fov` is its field of view along the longer side. The pose is the photo's, or facing
+    the camera with arms held out: "a" obliquely, "t" level. Where the person would leave the picture, its window
+    widens; without `framing` it stays the photo's.
     """
     standing = stand_person(person, pose, fov)
     motion = view_motion(standing, azimuths, elevation, framing=framing)

@@ -6,7 +6,6 @@ import torch
 
 from motion_imitate.background.backdrop import Backdrop
 from motion_imitate.motion.view_path import SAME_TIME, Freeze
-from motion_imitate.types import Motion
 
 
 def freeze_backdrop(backdrop: Backdrop, freeze: Freeze) -> Backdrop:

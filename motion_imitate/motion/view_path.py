@@ -1,7 +1,7 @@
-"""See a motion from other sides: a camera that stands elsewhere, goes round the person, or does so while they stand still.
+"""See a motion from other sides: from elsewhere, from a camera that goes round the person, or stops the motion to do so.
 
-The picture's camera stays; the person and their way turn before it. A turn moves nobody: it is about the place where the
-person is. A frame's result does not depend on how the stream is divided into runs.
+The picture's camera stays; the person and their way turn before it. A turn moves nobody: it is about the place where
+the person is. A frame's result does not depend on how the stream is divided into runs.
 """
 
 from collections.abc import Iterable, Iterator
@@ -85,7 +85,9 @@ def freeze_motion(runs: Iterable[Motion], freeze: Freeze | None) -> Iterator[tup
             later = replace(run, seconds=run.seconds + freeze.length) if done else run
             yield later, torch.full((len(run),), freeze.degrees if done else 0.0)
     if not done and freeze is not None:
-        raise ValueError(f"the motion ends before second {freeze.second:g}, at which it is to freeze; give an earlier one")
+        raise ValueError(
+            f"the motion ends before second {freeze.second:g}, at which it is to freeze; give an earlier one"
+        )
 
 
 def count_before(run: Motion, second: float) -> int:

@@ -32,6 +32,8 @@ from pipelines.errors import classify_error
 from pipelines.imitate.driver import ImitateJob
 from pipelines.imitate.render_video import render_video
 from pipelines.motion.commands import write_extracted_motion
+from pipelines.novel_view.command import render_views
+from pipelines.novel_view.options import NovelViewOptions
 from pipelines.rendering.options import PersonOptions
 from pipelines.rendering.person import load_person
 from pipelines.reporter import BAD_INPUT, USAGE, Reporter, SizedT
@@ -90,14 +92,17 @@ class ItemRunner:
         return outcome
 
     def render_item(self, item: BatchItem, reporter: Reporter) -> int:
-        """Render the item's video; return its number of frames."""
+        """Render the item's video or pictures; return the number of frames."""
         item.out.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(item.drawing, NovelViewOptions):
+            return render_views([*item.photos], item.out, item.drawing, reporter, self.person, INLINE)
         how, estimation = item.imitate_options(), item.motion_options()
         job = ImitateJob(item.photos, item.clip, item.out, how, estimation, item.limit)
         if item.video_start is not None:
             job = replace(job, clip=None, how=replace(how, motion=item.motion), video_start=item.video_start)
             job = replace(job, continued=item.continued)
         elif item.motion is not None:
+            assert item.clip is not None
             if not item.motion.exists():
                 write_extracted_motion(item.clip, item.motion, replace(estimation, size=job.longest), reporter, INLINE)
             job = replace(job, how=replace(how, motion=item.motion))

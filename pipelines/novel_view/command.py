@@ -60,7 +60,7 @@ def render_views(
     runner: StreamRunner = THREAD_RUNNER,
 ) -> int:
     """Write the video or the pictures; return how many frames they have."""
-    count = len(how.azimuth) or max(1, round(how.seconds * how.rate))
+    count = frame_count(how)
     azimuths = how.azimuth or (360 * how.turns * number / count for number in range(count))
     person = stand_person(load(photos, how.size, how, reporter), how.pose, how.fov)
     framing = VIEW_FRAMING if how.frame == "fit" else None
@@ -79,6 +79,11 @@ def render_views(
         for warning in write_result(out, Fraction(how.rate), None, shown):
             reporter.warn(warning)
     return count
+
+
+def frame_count(how: NovelViewOptions) -> int:
+    """How many frames or pictures there will be."""
+    return len(how.azimuth) or max(1, round(how.seconds * how.rate))
 
 
 def open_view_backdrop(person: Person, how: NovelViewOptions, reporter: Reporter) -> Backdrop:

@@ -32,14 +32,14 @@ class NovelViewOptions(PersonOptions):
     turns: Annotated[float, Parameter(validator=Number(gte=-100, lte=100))] = 1.0
     """How often the camera goes round in that time; negative: the other way, first past the person's left side."""
     azimuth: Annotated[tuple[float, ...], Parameter(negative=(), consume_multiple=True, validator=check_azimuths)] = ()
-    """Pictures instead of a video, seen from these degrees: 0 is the photo's view, 90 shows the person's right side, 180
-    the back. They go into the folder OUT, or side by side into the file OUT (.png, .jpg)."""
+    """Pictures instead of a video, seen from these degrees: 0 is the photo's view, 90 shows the person's right side,
+    180 the back. They go into the folder OUT, or side by side into the file OUT (.png, .jpg)."""
     elevation: Annotated[float, Parameter(validator=Number(gte=-60, lte=60))] = 0.0
     """Degrees by which the camera looks down on the person; negative values look up."""
     pose: Literal["photo", "a", "t"] = "photo"
     """The photo's pose, or facing the camera with the arms held out: a obliquely, t level."""
     fov: Annotated[float | None, Parameter(validator=Number(gte=5, lte=100))] = None
-    """Degrees of the field of view along the longer side: the person stays as large, but looks flatter from a small one.
+    """Degrees of the field of view along the longer side: the person stays as large, but looks flatter in a small one.
     Default: 58, which photos are taken to have."""
     frame: Literal["fit", "photo"] = "fit"
     """The picture's window: fit widens it where the person would leave the photo, whose background is continued; photo
