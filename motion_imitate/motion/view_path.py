@@ -1,4 +1,4 @@
-"""See a motion from other sides: from elsewhere, from a camera that goes round the person, or stops the motion to do so.
+"""See a motion from other sides, from a camera that goes round the person, or that stops the motion to do so.
 
 The picture's camera stays; the person and their way turn before it. A turn moves nobody: it is about the place where
 the person is. A frame's result does not depend on how the stream is divided into runs.

@@ -23,8 +23,9 @@ STATES = (DONE, FAILED, SKIPPED, RUNNING, QUEUED)
 SIDECAR_COLUMNS = ("frames", "seconds", "peak_mib", "node")  # restored from the record beside a result
 MANIFEST_SCHEMA = """
 create table if not exists items (
-    id text primary key, task text, source text, driving text, output text, key text, state text, attempts integer default 0,
-    kind text, reason text, frames integer, seconds real, peak_mib real, node text, started text, finished text,
+    id text primary key, task text, source text, driving text, output text, key text, state text,
+    attempts integer default 0, kind text, reason text, frames integer, seconds real, peak_mib real, node text,
+    started text, finished text,
     warnings text, strip blob
 );
 create table if not exists files (path text primary key, size integer, changed integer, sha256 text);

@@ -15,6 +15,7 @@ from motion_imitate.runner import StreamRunner
 from pipelines.novel_view.options import NovelViewOptions
 from pipelines.novel_view.pictures import SHEET_SUFFIXES, check_picture_path, write_pictures
 from pipelines.output_path import UsageError, check_output_path
+from pipelines.provenance import still_tags
 from pipelines.rendering.backdrop import check_background_option, choose_backdrop
 from pipelines.rendering.options import allowed_suffixes, option_files
 from pipelines.rendering.person import PersonLoader, check_weights_option, load_person
@@ -76,7 +77,7 @@ def render_views(
             for _ in write_pictures(out, how.azimuth, shown):
                 pass
             return count
-        for warning in write_result(out, Fraction(how.rate), None, shown):
+        for warning in write_result(out, Fraction(how.rate), None, shown, tags=still_tags):
             reporter.warn(warning)
     return count
 

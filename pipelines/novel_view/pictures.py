@@ -15,7 +15,7 @@ from torch import Tensor
 from motion_imitate.files import write_bytes_atomically
 from motion_imitate.types import Frames
 from pipelines.output_path import UsageError, check_output_path, create_folder
-from pipelines.provenance import provenance_tags
+from pipelines.provenance import still_tags
 
 SHEET_SUFFIXES = (".png", ".jpg", ".jpeg")
 SHEET_COLUMNS = 8
@@ -80,7 +80,7 @@ def arrange_sheet(pictures: Sequence[UInt8[Tensor, "C H W"]]) -> NDArray[np.uint
 
 def encode_picture(picture: NDArray[np.uint8], suffix: str) -> bytes:
     """The picture as a PNG or a JPEG that says that it is synthetic."""
-    tags, data = provenance_tags(), BytesIO()
+    tags, data = still_tags(), BytesIO()
     if suffix.lower() == ".png":
         texts = PngInfo()
         for name, text in tags.items():

@@ -1,6 +1,6 @@
 """Encode rendered frames with sound and provenance metadata."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,9 +12,14 @@ RENDER_ENCODING = Encoding(preset="superfast")  # same quality in two thirds of 
 
 
 def write_result(
-    out: Path, rate: Fraction, sound: Path | None, frames: Iterable[Frames], pause: SoundPause | None = None
+    out: Path,
+    rate: Fraction,
+    sound: Path | None,
+    frames: Iterable[Frames],
+    pause: SoundPause | None = None,
+    tags: Callable[[], dict[str, str]] = provenance_tags,
 ) -> list[str]:
     """Write the result with sound and metadata; return the warnings."""
     said: list[str] = []
-    write(out, frames, rate, sound, provenance_tags(), RENDER_ENCODING, said.append, pause)
+    write(out, frames, rate, sound, tags(), RENDER_ENCODING, said.append, pause)
     return said
