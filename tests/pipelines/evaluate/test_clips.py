@@ -56,7 +56,9 @@ def test_a_still_clip_is_its_own_copy(capsys, folder, unchecked_shapes):
     for system, row in (("copy-source", copy), ("avatar", drawn)):
         assert record["systems"][system] == {"clips": 1} | {k: v for k, v in row.items() if k not in ("clip", "row")}
     assert copy["person_ms_ssim"] == pytest.approx(1, abs=0.001)
-    assert copy["perceptual"] < 0.01 < drawn["perceptual"] < 0.4
+    assert (
+        copy["perceptual"] < 0.01 < drawn["perceptual"] < 0.7
+    )  # the driver leans as they were fitted, the photo does not
     assert copy["person_ms_ssim"] > drawn["person_ms_ssim"]
     assert copy["frames"] == drawn["frames"] == 1  # the photo itself does not count, and the last has no next
     assert copy["person_psnr"] is None or copy["person_psnr"] > 50
