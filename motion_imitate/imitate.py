@@ -27,7 +27,7 @@ from motion_imitate.avatar.pose import PosedAvatar
 from motion_imitate.background.backdrop import Backdrop, still_backdrop
 from motion_imitate.background.window import Padding, window_backdrop
 from motion_imitate.compositing.compose import compose_into
-from motion_imitate.compositing.shadow import cast_shadow
+from motion_imitate.compositing.shadow import Floor, cast_shadow
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_vertices
@@ -36,6 +36,7 @@ from motion_imitate.motion.outline import find_person_outline
 from motion_imitate.motion.retarget import Retarget, retarget
 from motion_imitate.motion.smooth import Smoothing, smooth
 from motion_imitate.motion.upright import UPRIGHT, photo_lean
+from motion_imitate.motion.view_path import ViewPath, turn_view
 from motion_imitate.motion.windows import iter_shots
 from motion_imitate.portray import AvatarAppearance, AvatarCorrections, Person
 from motion_imitate.runner import INLINE, StreamRunner
@@ -55,7 +56,7 @@ class RenderSettings:
     workers: int = 1  # runs rendered in parallel
 
 
-FindFloor = Callable[[Person, Motion], float | None]  # the floor's y in camera space, from the first run of motion
+FindFloor = Callable[[Person, Motion], Floor | None]  # in camera space, from the first run of motion
 
 
 def imitate(
@@ -65,14 +66,15 @@ def imitate(
     runner: StreamRunner = INLINE,
     how: Retarget = Retarget(),
     framing: Framing | None = Framing(),
+    view: ViewPath = ViewPath(),
 ) -> Generator[Frames]:
     """Yield frames of the person performing a motion, over the backdrop or the background of the first photo.
 
     Where the person would leave the picture, its window moves and widens; without `framing`, or where the driver's
-    camera is copied, it stays the photo's. Frames come a few at a time, so motions of any length fit in memory. Pass
-    them to `video.write`.
+    camera is copied, it stays the photo's. With a `view` the camera goes round the person. Frames come a few at a time,
+    so motions of any length fit in memory. Pass them to `video.write`.
     """
-    adapted = adapt_motion(motion, person.source, person.model, how)
+    adapted = turn_view(adapt_motion(motion, person.source, person.model, how), view)
     if framing is None or how.camera == "copy":
         return render_motion(person, adapted, backdrop, runner)
     framed, floor = frame_motion(adapted, person.source, person.model, framing), no_floor if backdrop else photo_floor
@@ -139,27 +141,27 @@ def render_motion(
         yield from frames
 
 
-def photo_floor(person: Person, _: Motion) -> float | None:
+def photo_floor(person: Person, _: Motion) -> Floor | None:
     """The floor on which the person stands in the photo."""
-    return visible_floor_y(person.model, person.source.body[:1], person.source.camera[:1])
+    return visible_floor(person.model, person.source.body[:1], person.source.camera[:1])
 
 
-def driver_floor(person: Person, first: Motion) -> float | None:
+def driver_floor(person: Person, first: Motion) -> Floor | None:
     """The floor on which the person stands in the first frame."""
-    return visible_floor_y(person.model, first.body[:1], first.camera[:1])
+    return visible_floor(person.model, first.body[:1], first.camera[:1])
 
 
-def no_floor(_: Person, __: Motion) -> float | None:
+def no_floor(_: Person, __: Motion) -> None:
     """No floor is known, so there is no shadow."""
-    return None
+    return
 
 
-def visible_floor_y(model: BodyModel, body: Body, camera: Camera) -> float | None:
-    """The floor's y in camera space under the body; None if the lowest point is outside the image."""
+def visible_floor(model: BodyModel, body: Body, camera: Camera) -> Floor | None:
+    """The level floor under the body; None if the lowest point is outside the image."""
     vertices = body_to_camera(model(body)[0], camera)
     lowest = vertices[0, :, 1].argmax()  # y points down
     spot = camera_to_image(vertices, camera)[0, lowest, :2]
-    return float(vertices[0, lowest, 1]) if bool((spot.abs() < 1).all()) else None
+    return Floor.level(float(vertices[0, lowest, 1])) if bool((spot.abs() < 1).all()) else None
 
 
 def pair_with_backdrop(runs: Iterable[Motion], backdrop: Backdrop, length: int) -> Iterator[tuple[Frames, Motion]]:
@@ -179,9 +181,9 @@ class FrameRenderer:
     """Renders a person over background frames. Stateless; may be called from several threads at once."""
 
     def __init__(
-        self, person: Person, rasterize: Rasterizer, floor: float | None = None, how: RenderSettings = RenderSettings()
+        self, person: Person, rasterize: Rasterizer, floor: Floor | None = None, how: RenderSettings = RenderSettings()
     ) -> None:
-        """`floor` is the floor's y in camera space; None renders no shadow."""
+        """Without a `floor` there is no shadow."""
         self.person, self.rasterize, self.floor, self.how = person, rasterize, floor, how
 
     def __call__(self, pair: tuple[Frames, Motion]) -> Frames:

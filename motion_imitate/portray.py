@@ -16,11 +16,12 @@ from motion_imitate.avatar.build import build_avatars
 from motion_imitate.avatar.draft import DraftMaker
 from motion_imitate.avatar.parsing_net import load_parsing_net
 from motion_imitate.background.fill import dilate_mattes, inpaint_hidden
-from motion_imitate.bodies.dress import dress_body
+from motion_imitate.bodies.dress import dress_body, undress_body
 from motion_imitate.bodies.skinning import SkinnedBody
 from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.matte import estimate_matte as matte_of
+from motion_imitate.estimators.stance import stand_in_photos
 from motion_imitate.generators import (
     AUTO_RENDERER,
     AVATAR_RENDERER,
@@ -53,6 +54,8 @@ class PrepareSettings:
 
     view: int = 768  # longer side, in pixels, of the raster of the photo's body
     margin: float = 0.012  # inpainted margin around the person, as a fraction of the longer side
+    stand_upright: bool = False  # see `stand_in_photos`: for views from other sides of a person who stands as in the
+    # photo; a driver's motion leans to and from the camera as the photo's fit does, and both cancel out
 
 
 def prepare(
@@ -62,7 +65,7 @@ def prepare(
     rasterize: Rasterizer,
     how: PrepareSettings = PrepareSettings(),
 ) -> tuple[Source, BodyModel]:
-    """Fit the person, detected once per photo, and return the source and the body model dressed in their clothes."""
+    """Fit the person, detected once per photo, and return the source and the body model in their clothes."""
     size = photos.size
     mattes = torch.stack([matte_of(photo, one) for photo, one in zip(photos.image, seen, strict=True)])
     mattes = photos.cut(mattes)
@@ -70,11 +73,13 @@ def prepare(
         behind = pool.submit(inpaint_person, photos.image, mattes, how.margin)  # meanwhile, the body
         found = cat_batched([next(fit(iter([one]), fitter, size)) for one in seen])
         body = replace(found.body, shape=found.body.shape.mean(0, keepdim=True).expand(len(seen), -1))
-        model = dress_body(cast(SkinnedBody, fitter.rig.model), body, found.camera, mattes)
+        bare, camera = cast(SkinnedBody, fitter.rig.model), found.camera
+        if how.stand_upright:
+            bare, body, camera = stand_in_photos(bare, body, camera)
+        model = cast(BodyModel, dress_body(bare, body, camera, mattes))
         scale = min(1.0, how.view / max(size))
-        dressed = cast(BodyModel, model)
-        view = view_of_body(dressed, rasterize, body, found.camera, (round(size[0] * scale), round(size[1] * scale)))
-    return Source(photos.image, mattes, behind.result(), body, found.camera, view), dressed
+        view = view_of_body(model, rasterize, body, camera, (round(size[0] * scale), round(size[1] * scale)))
+    return Source(photos.image, mattes, behind.result(), body, camera, view), model
 
 
 @torch.no_grad()
@@ -86,10 +91,12 @@ def inpaint_person(
     return inpaint_hidden(photos, dilate_mattes((mattes > 0.02).to(mattes), reach))
 
 
-def prepare_person(photos: Photos, seen: Sequence[Sighting]) -> tuple[Source, BodyModel]:
+def prepare_person(
+    photos: Photos, seen: Sequence[Sighting], how: PrepareSettings = PrepareSettings()
+) -> tuple[Source, BodyModel]:
     """`prepare` with the shipped body model and the default rasterizer."""
     with torch.no_grad():
-        return prepare(photos, seen, Fitter(cast(BodyModel, bodies.load_body()), PHOTO_FITTING), rasterize)
+        return prepare(photos, seen, Fitter(cast(BodyModel, bodies.load_body()), PHOTO_FITTING), rasterize, how)
 
 
 @dataclass(frozen=True)
@@ -190,8 +197,9 @@ def make_person_by_chain(source: Source, model: BodyModel, weights: Path | None 
 
 
 def make_avatars(source: Source, model: BodyModel) -> tuple[Avatar, ...]:
-    """The avatars of a person, one per photo, with the shipped body model and parsing network."""
-    return build_avatars(source, model, cast(BodyModel, bodies.load_body()), load_parsing_net())
+    """The avatars of a person, one per photo, with the shipped parsing network."""
+    bare = undress_body(cast(SkinnedBody, model))
+    return build_avatars(source, model, cast(BodyModel, bare), load_parsing_net())
 
 
 def portray(
@@ -200,11 +208,14 @@ def portray(
     person: str | int = "largest",
     renderer: str = AUTO_RENDERER,
     weights: Path | None = None,
+    stand_upright: bool = False,
 ) -> Person:
     """Prepare a person from photos, scaled to at most `size` pixels on the longer side.
 
-    Do this once; the result serves any number of clips.
+    Do this once; the result serves any number of clips. For `novel_view` let the person `stand_upright`, which moves
+    nothing in the photo's view; a driver's motion fits better without.
     """
     given = load_photos(photos, size)
     seen = [find_people(image, str(path), person)[0] for image, path in zip(given.image, photos, strict=True)]
-    return make_person(*prepare_person(given, seen), renderer, weights)
+    how = PrepareSettings(stand_upright=stand_upright)
+    return make_person(*prepare_person(given, seen, how), renderer, weights)

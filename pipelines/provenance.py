@@ -19,6 +19,11 @@ def provenance_tags() -> dict[str, str]:
     return SYNTHETIC_TAGS | {"software": software_name()}
 
 
+def still_tags() -> dict[str, str]:
+    """The same for a person who stands still."""
+    return provenance_tags() | {"comment": STILL_COMMENT}
+
+
 def software_name() -> str:
     """The program's name, with its version if it is installed."""
     try:

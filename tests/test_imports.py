@@ -15,7 +15,7 @@ LAYERS = (
     {"background", "photos", "compositing"},
     {"generators", "avatar"},
     {"synthesis", "training"},
-    {"metrics", "imitate", "portray", "renderer_chain"},
+    {"metrics", "imitate", "novel_view", "portray", "renderer_chain"},
 )  # the rooms of the library, from the lowest: each may import itself, its own layer and those below
 NEVER = {("avatar", "generators"), ("video", "motion"), ("geometry", "weights")}  # though they share a layer
 JOBS = {

@@ -55,7 +55,13 @@ def dress_body(
         goal = torch.where(bare, 0.0, goal * weight / (weight + how.still))
         weight = torch.where(bare, 5.0, weight + how.still)
         bump = solve_vertex_values(pairs, goal[:, None], weight, stiff)[:, 0].float().clamp(-how.into, how.out)
-    return add_vertex_bumps(model, outward * bump[:, None])
+    clothes = outward * bump[:, None]
+    return replace(add_vertex_bumps(model, clothes), clothes=clothes)
+
+
+def undress_body(model: SkinnedBody) -> SkinnedBody:
+    """The model as it was before `dress_body`."""
+    return model if model.clothes is None else replace(add_vertex_bumps(model, -model.clothes), clothes=None)
 
 
 def add_vertex_bumps(model: SkinnedBody, bumps: Float[Tensor, "V 3"]) -> SkinnedBody:

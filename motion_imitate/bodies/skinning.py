@@ -44,6 +44,7 @@ class SkinnedBody:
     proxy_vertices: Int[Tensor, " M"]  # coarse body for silhouettes: some of the vertices,
     proxy_faces: Int[Tensor, "Q 3"]  # and triangles between them
     pose_dirs: Float[Tensor, "N V 3"]  # pose correctives, N = 9 (J - 1); N = 0 if the model has none
+    clothes: Float[Tensor, "V 3"] | None = None  # what `dress_body` added to the template
 
     def __call__(self, body: Body) -> tuple[Float[Tensor, "B V 3"], Float[Tensor, "B J 3"]]:
         """Posed vertices and joints in body space."""

@@ -13,6 +13,32 @@ from motion_imitate.types import Camera, Rasterizer
 
 
 @dataclass(frozen=True)
+class Floor:
+    """A plane in camera space: the points whose product with `down` is `depth`."""
+
+    down: Float[Tensor, "3"]  # of length 1
+    depth: float  # metres; how far the floor is below the camera
+
+    @classmethod
+    def level(cls, y: float) -> "Floor":
+        """The floor of a level camera, at y in camera space."""
+        return cls(torch.tensor([0.0, 1.0, 0.0]), y)
+
+    def turn_about(self, point: Float[Tensor, "3"], turn: Float[Tensor, "3 3"]) -> "Floor":
+        """The floor turned about a point of camera space."""
+        down = turn @ self.down
+        return Floor(down, self.depth + float(point @ (down - self.down)))
+
+    def heights(self, points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
+        """How far points of camera space are above the floor."""
+        return self.depth - points @ self.down.to(points)
+
+    def drop(self, points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
+        """The points of the floor that are below points of camera space."""
+        return points + self.heights(points)[..., None] * self.down.to(points)
+
+
+@dataclass(frozen=True)
 class ShadowSettings:
     """Strength, height and softness of the shadow."""
 
@@ -27,18 +53,17 @@ def cast_shadow(
     picture: UInt8[Tensor, "H W 3"],
     at: Float[Tensor, "V 3"],
     faces: Int[Tensor, "F 3"],
-    floor: float,
+    floor: Floor,
     camera: Camera,
     rasterize: Rasterizer,
     how: ShadowSettings = ShadowSettings(),
 ) -> None:
     """Darken the picture, in place, where a body standing on the floor casts a shadow."""
     size = (picture.shape[0], picture.shape[1])
-    low = at[floor - at[:, 1] < 3 * how.high]
+    low = at[floor.heights(at) < 3 * how.high]
     if len(low) == 0:
         return
-    ground = torch.stack([low[:, 0], torch.full_like(low[:, 0], floor), low[:, 2]], 1)
-    window = crop_window_around(camera_to_image(ground[None], camera)[0, :, :2], size, how.margin)
+    window = crop_window_around(camera_to_image(floor.drop(low)[None], camera)[0, :, :2], size, how.margin)
     if window is None:
         return
     part = picture[window]
@@ -52,7 +77,7 @@ def cast_shadow(
 def shadow_strength(
     at: Float[Tensor, "V 3"],
     faces: Int[Tensor, "F 3"],
-    floor: float,
+    floor: Floor,
     camera: Camera,
     rasterize: Rasterizer,
     size: tuple[int, int],
@@ -60,19 +85,18 @@ def shadow_strength(
 ) -> Float[Tensor, "h w"] | None:
     """Fraction of light that each pixel of (height, width) loses; None if the body is far above the floor.
 
-    `at` are the vertices in camera space. The floor is level, at y = `floor` in camera space.
+    `at` are the vertices in camera space.
     """
-    height = (floor - at[:, 1]).clamp(min=0)
+    height = floor.heights(at).clamp(min=0)
     low = faces[(height < 3 * how.high)[faces].all(1)]
     if len(low) == 0:
         return None
-    flat = torch.stack([at[:, 0], torch.full_like(height, floor), at[:, 2]], 1)
-    spots = camera_to_image(flat[None], camera)[0, :, :2]
+    spots = camera_to_image(floor.drop(at)[None], camera)[0, :, :2]
     raster = rasterize(torch.cat([spots, 1 + height[:, None]], 1)[low][None], size)  # the lowest vertex is the nearest
     dark = how.dark * torch.exp(1 - raster.depth[0]).pow(1 / how.high)
     away = float(at[low.flatten(), 2].mean())
     wide = how.soft * float(camera.focal[0, 0]) / away * size[1] / 2
-    deep = how.soft * float(camera.focal[0, 1]) * abs(floor) / away**2 * size[0] / 2
+    deep = how.soft * float(camera.focal[0, 1]) * abs(floor.depth) / away**2 * size[0] / 2
     return torch.from_numpy(cv2.GaussianBlur(dark.numpy(), (0, 0), max(wide, 0.5), sigmaY=max(deep, 0.5)))
 
 

@@ -213,3 +213,11 @@ class Rig:
         pose[:, self.joints[1:]] = rotation_vector_to_matrix(state.bends[:, self.bend] * self.part)
         pose[:, 0] = state.root * state.root.new_tensor([1.0, -1, -1])[:, None]  # undo `camera.facing`
         return Body(pose.float(), shape.float().expand(len(state), -1))
+
+    def state(self, body: Body, place: Float[Tensor, "T 3"]) -> PoseState:
+        """Inverse of `body`: the state of a body whose root is at a place in camera space."""
+        pose = body.pose.double()
+        root = pose[:, 0] * pose.new_tensor([1.0, -1, -1])[:, None]
+        first = [self.joints[1:][self.bend.tolist().index(number)] for number in range(len(BENDS))]
+        spread = torch.tensor([float(len(self.model.controls[name])) for name in BENDS])
+        return PoseState(place.double(), root, matrix_to_rotation_vector(pose[:, first]) * spread.to(pose)[:, None])

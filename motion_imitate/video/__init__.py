@@ -6,6 +6,7 @@ from motion_imitate.video.formats import Encoding
 from motion_imitate.video.joining import join
 from motion_imitate.video.probing import VideoInfo, probe
 from motion_imitate.video.reading import read
+from motion_imitate.video.sound import SoundPause
 from motion_imitate.video.writing import write
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "NoVideoStream",
     "NotAVideo",
     "OutputError",
+    "SoundPause",
     "TooLarge",
     "VideoError",
     "VideoInfo",

@@ -40,6 +40,14 @@ PieceContent = TypeVar("PieceContent")
 
 
 @dataclass(frozen=True)
+class SoundPause:
+    """Silence in the sound of a video, after which the sound goes on."""
+
+    second: float  # of the video
+    length: float  # seconds
+
+
+@dataclass(frozen=True)
 class SoundPiece(Generic[PieceContent]):
     """A packet or frame of sound, with its time in seconds on the file's clock."""
 
@@ -53,7 +61,12 @@ SoundPackets = Generator[tuple[float, SoundPacket], None, None]
 
 
 def add_sound(
-    out: OutputContainer, format: ContainerFormat, path: Path, skip: float, warn: Callable[[str], None]
+    out: OutputContainer,
+    format: ContainerFormat,
+    path: Path,
+    skip: float,
+    warn: Callable[[str], None],
+    pause: SoundPause | None = None,
 ) -> SoundPackets:
     """Add a sound track to `out`, and return its packets with their times in seconds.
 
@@ -65,12 +78,13 @@ def add_sound(
         container.close()
         return no_sound_packets()
     stream, begin = heard[0], first_picture_time(path) + skip
-    if stream.codec_context.codec.canonical_name in format.copied and muxer_accepts_sound(stream, format):
+    copied = pause is None and stream.codec_context.codec.canonical_name in format.copied
+    if copied and muxer_accepts_sound(stream, format):
         return tolerate_broken_sound(
             container, copy_sound(container, stream, out.add_stream_from_template(stream), begin), warn
         )
     track = cast(AudioStream, out.add_stream(format.coded, rate=SOUND_RATE, layout="stereo"))
-    return tolerate_broken_sound(container, encode_sound(container, stream, track, begin), warn)
+    return tolerate_broken_sound(container, encode_sound(container, stream, track, begin, pause), warn)
 
 
 def muxer_accepts_sound(stream: AudioStream, format: ContainerFormat) -> bool:
@@ -163,8 +177,10 @@ def copy_sound(container: InputContainer, stream: AudioStream, track: AudioStrea
             yield now, packet
 
 
-def encode_sound(container: InputContainer, stream: AudioStream, track: AudioStream, begin: float) -> SoundPackets:
-    """Decode, resample and re-encode the sound; gaps are filled with silence and overlaps are dropped."""
+def encode_sound(
+    container: InputContainer, stream: AudioStream, track: AudioStream, begin: float, pause: SoundPause | None
+) -> SoundPackets:
+    """Decode, resample and re-encode the sound; the pause and gaps are filled with silence and overlaps are dropped."""
     resampler = av.AudioResampler("fltp", "stereo", SOUND_RATE)
     pieces = (
         SoundPiece(since, frame.time, frame.samples / frame.sample_rate, frame)
@@ -173,6 +189,8 @@ def encode_sound(container: InputContainer, stream: AudioStream, track: AudioStr
     )
     done = 0  # samples written
     for now, frame in align_sound_pieces(pieces):
+        if pause is not None and now >= pause.second:
+            now += pause.length
         late = round(now * SOUND_RATE) - done
         if late < -MAX_SOUND_DRIFT:
             continue

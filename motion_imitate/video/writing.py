@@ -26,7 +26,7 @@ from motion_imitate.video.formats import (
     choose_pixel_format,
 )
 from motion_imitate.video.opening import SoundPacket, VideoPacket
-from motion_imitate.video.sound import SoundPackets, add_sound, no_sound_packets
+from motion_imitate.video.sound import SoundPackets, SoundPause, add_sound, no_sound_packets
 
 BT709_CODE = 1
 OutputPicture = NDArray[np.uint8]  # [H, W, 3 or 4]
@@ -40,14 +40,15 @@ def write(
     tags: Mapping[str, str] | None = None,
     how: Encoding = Encoding(),
     warn: Callable[[str], None] = ignore_warning,
+    pause: SoundPause | None = None,
 ) -> int:
     """Encode the frames as they arrive, each at its own timestamp, and return how many were written.
 
     An existing file at `path` is replaced only when the last frame is on disk; after an error no partial file is left.
     The suffix selects the format: .mp4 is H.264, .mov ProRes, .webm VP9. Four-channel frames (RGB and straight alpha)
     keep their transparency, except in .mp4, which cannot store it. Timestamps are rounded to 1/90000 s, in .webm to 1
-    ms. The sound of `sound_from` starts with its first frame and ends with the last frame written; broken sound never
-    fails the video.
+    ms. The sound of `sound_from` starts with its first frame, waits during the pause and ends with the last frame
+    written; broken sound never fails the video.
     """
     check_output_file(path, sound_from)
     format = choose_container_format(path)
@@ -63,7 +64,7 @@ def write(
         with close_container(out, path):
             out.metadata.update(tags or {})
             track = add_picture_track(out, first[1].shape, rate, format, pixels, how)
-            sound = add_sound(out, format, sound_from, first[0], warn) if sound_from else no_sound_packets()
+            sound = add_sound(out, format, sound_from, first[0], warn, pause) if sound_from else no_sound_packets()
             return mux_tracks(
                 out, encode_pictures(chain([first], pictures), track, format.tick, path), sound, path, warn
             )

@@ -18,6 +18,8 @@ from pipelines.batch.scheduler import Scheduler, open_worker_pool
 from pipelines.imitate.command import check_imitate_options
 from pipelines.imitate.options import RenderOptions
 from pipelines.motion.options import BaseEstimationOptions
+from pipelines.novel_view.command import check_novel_view_options
+from pipelines.novel_view.options import NovelViewOptions
 from pipelines.output_path import UsageError
 from pipelines.reporter import FAILED as SOME_FAILED
 from pipelines.reporter import OK, Reporter
@@ -39,7 +41,10 @@ def run_batch(
         raise UsageError("--gpus-per-worker is an option of Ray; add --on ray, or give --device cuda alone")
     items = find_batch_items(given, how.source, out, drawing, looking)
     for item in {(item.drawing, item.looking): item for item in items}.values():
-        check_imitate_options(item.imitate_options(), item.motion_options())
+        if isinstance(item.drawing, NovelViewOptions):
+            check_novel_view_options(item.drawing)
+        else:
+            check_imitate_options(item.imitate_options(), item.motion_options())
     try:
         return run_batch_items(items, out, how, overwrite, reporter)
     except sqlite3.Error as error:
@@ -86,7 +91,10 @@ def report_dry_run(
     counts = manifest.count_states(items)
     expected = forecast_batch(left, how, reporter)
     record = {"items": len(items), **counts, **expected, "would_do": [item.id for item in left]}
-    lines = [f"{item.id}: {' + '.join(str(p) for p in item.photos)} driven by {item.clip}" for item in left]
+    lines = [
+        f"{item.id}: {' + '.join(str(p) for p in item.photos)} {f'driven by {item.clip}' if item.clip else item.task}"
+        for item in left
+    ]
     if expected["seconds"] is None:
         lines.append(f"{len(left)} of {len(items)} videos; no time estimate: no clip could be tried")
     else:

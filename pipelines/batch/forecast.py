@@ -12,6 +12,8 @@ from pipelines.batch.item import BatchItem
 from pipelines.batch.local_workers import default_local_workers, local_worker_pool
 from pipelines.batch.options import BatchOptions
 from pipelines.batch.outcome import ItemOutcome
+from pipelines.novel_view.command import frame_count
+from pipelines.novel_view.options import NovelViewOptions
 from pipelines.reporter import Reporter
 
 TRIAL_SECONDS = 2.0  # seconds of each trial clip
@@ -22,6 +24,10 @@ def forecast_batch(items: list[BatchItem], how: BatchOptions, reporter: Reporter
     workers = max(1, min(how.workers or default_local_workers(), len(items)))
     sized: dict[tuple[int, int], list[tuple[BatchItem, int]]] = defaultdict(list)
     for item in items:
+        if isinstance(item.drawing, NovelViewOptions):
+            sized[0, item.drawing.size].append((item, frame_count(item.drawing)))
+            continue
+        assert item.clip is not None
         try:
             info = probe(item.clip)
         except (VideoError, OSError) as error:

@@ -57,7 +57,7 @@ def html_report_row(row: Any) -> str:
     strip = b64encode(row["strip"]).decode() if row["strip"] else ""
     return ROW_TEMPLATE.format(
         name=f'<a href="{quote(row["id"])}">{name}</a>' if done else name,
-        driving=escape(row["driving"]),
+        driving=escape(row["driving"] or row["task"]),
         source=escape(row["source"].replace(";", ", ")),
         strip=f'<img loading="lazy" alt="" src="data:image/jpeg;base64,{strip}">' if strip else "",
         state=row["state"],

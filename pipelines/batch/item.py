@@ -7,25 +7,31 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from math import inf
 from pathlib import Path
+from typing import TypeVar
 
 from motion_imitate.background.window import Padding
 from motion_imitate.weights import find_asset
 from pipelines.imitate.options import ImitateOptions, RenderOptions
 from pipelines.motion.options import BaseEstimationOptions, EstimationOptions
+from pipelines.novel_view.options import NovelViewOptions
+from pipelines.novel_view.pictures import picture_suffixes
+from pipelines.rendering.options import PersonOptions, allowed_suffixes
 
+DrawingOptions = TypeVar("DrawingOptions", bound=PersonOptions)
 BACKGROUND_KEYWORDS = ("photo", "driving", "alpha")  # backgrounds that are not files
+IMITATE, NOVEL_VIEW = TASKS = ("imitate", "novel-view")  # what an item may be for
 BATCH_STATE_FOLDER = ".batch"  # subfolder of the output folder
 
 
 @dataclass(frozen=True)
 class BatchItem:
-    """A video to render, with its inputs, options and output."""
+    """A video, or pictures, to render, with inputs, options and output."""
 
     id: str  # output path relative to the batch's folder
     photos: tuple[Path, ...]
-    clip: Path
+    clip: Path | None  # None for `NovelViewOptions`
     out: Path
-    drawing: RenderOptions
+    drawing: RenderOptions | NovelViewOptions
     looking: BaseEstimationOptions
     key: str = ""  # hash of everything that the output depends on
     motion: Path | None = None  # file of the clip's motion, shared by its items
@@ -34,6 +40,18 @@ class BatchItem:
         None  # of a segment, whose `motion` is retargeted already: first second of the whole video
     )
     continued: tuple[Padding, ...] = ()  # of a segment: how the photo was continued before it
+
+    @property
+    def task(self) -> str:
+        """The command that the item is for."""
+        return NOVEL_VIEW if isinstance(self.drawing, NovelViewOptions) else IMITATE
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """The suffixes that the output may have."""
+        if isinstance(self.drawing, NovelViewOptions) and self.drawing.azimuth:
+            return picture_suffixes(self.drawing.background)
+        return allowed_suffixes(self.drawing)
 
     def imitate_options(self) -> ImitateOptions:
         """The options of `imitate` for this item."""
@@ -44,7 +62,7 @@ class BatchItem:
         return EstimationOptions(**vars(self.looking), workers=1, threads=1)
 
 
-def resolve_drawing_paths(drawing: RenderOptions, here: Path) -> RenderOptions:
+def resolve_drawing_paths(drawing: DrawingOptions, here: Path) -> DrawingOptions:
     """The options with file paths resolved against a folder."""
     weights = drawing.weights and here / drawing.weights
     scene = here / drawing.background
@@ -67,7 +85,7 @@ def decodable_name(text: str) -> str:
 
 def with_cache_key(item: BatchItem, contents: Callable[[Path], str], motions: Path) -> BatchItem:
     """The item with its cache key and the path where its clip's motion is stored."""
-    clip = contents(item.clip)
+    clip = contents(item.clip) if item.clip else item.task
     behind = Path(item.drawing.background)
     photos = [contents(photo) for photo in item.photos]
     settings = {"drawing": asdict(item.drawing), "looking": asdict(item.looking)}
@@ -78,8 +96,9 @@ def with_cache_key(item: BatchItem, contents: Callable[[Path], str], motions: Pa
         motions
         / f"{digest_of_parts([version_with_weights(), clip, json.dumps(settings['looking'], sort_keys=True)])}.npz"
     )
-    streams = item.drawing.background == "driving" or item.drawing.preview  # these need more, or less, than the motion
-    return replace(item, key=key, motion=None if streams else motion)
+    drawing = item.drawing
+    stored = isinstance(drawing, RenderOptions) and drawing.background != "driving" and not drawing.preview
+    return replace(item, key=key, motion=motion if stored else None)  # the others need more, or less, than the motion
 
 
 def digest_of_parts(parts: Iterable[str]) -> str:

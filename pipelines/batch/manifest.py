@@ -23,8 +23,9 @@ STATES = (DONE, FAILED, SKIPPED, RUNNING, QUEUED)
 SIDECAR_COLUMNS = ("frames", "seconds", "peak_mib", "node")  # restored from the record beside a result
 MANIFEST_SCHEMA = """
 create table if not exists items (
-    id text primary key, source text, driving text, output text, key text, state text, attempts integer default 0,
-    kind text, reason text, frames integer, seconds real, peak_mib real, node text, started text, finished text,
+    id text primary key, task text, source text, driving text, output text, key text, state text,
+    attempts integer default 0, kind text, reason text, frames integer, seconds real, peak_mib real, node text,
+    started text, finished text,
     warnings text, strip blob
 );
 create table if not exists files (path text primary key, size integer, changed integer, sha256 text);
@@ -87,8 +88,9 @@ class Manifest:
             return
         fresh = {
             "id": item.id,
+            "task": item.task,
             "source": decodable_name(";".join(map(str, item.photos))),
-            "driving": decodable_name(str(item.clip)),
+            "driving": decodable_name(str(item.clip)) if item.clip else None,
             "output": decodable_name(str(item.out)),
             "key": item.key,
             "state": state,

@@ -40,7 +40,8 @@ def outcome_record_path(out: Path) -> Path:
 
 def outcome_record(item: BatchItem, outcome: ItemOutcome) -> dict[str, Any]:
     """The JSON record written beside an output."""
-    about = {"key": item.key, "source": [str(path) for path in item.photos], "driving": str(item.clip)}
+    about = {"key": item.key, "task": item.task, "source": [str(path) for path in item.photos]}
+    about |= {"driving": str(item.clip)} if item.clip else {}
     return about | {k: v for k, v in asdict(outcome).items() if k not in ("kind", "reason", "strip")}
 
 

@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
 
 from motion_imitate.files import remove_stale_parts
@@ -15,6 +14,8 @@ from pipelines.batch.manifest import Manifest
 from pipelines.batch.options import BatchOptions
 from pipelines.batch.outcome import SYSTEM_FAULT, ItemOutcome
 from pipelines.batch.progress import BatchProgress
+from pipelines.novel_view.command import frame_count
+from pipelines.novel_view.options import NovelViewOptions
 
 MAX_ATTEMPTS = 3  # per item, if the item itself is not at fault
 NO_PROGRESS = BatchProgress()  # shows nothing
@@ -48,7 +49,7 @@ class Scheduler:
             while self.pool.idle_workers() and (item := take_ready_item(waiting, running)):
                 node = self.pool.start(item)
                 self.manifest.begin(item, node)
-                frames = clip_frame_count(item.clip) or 0
+                frames = item_frame_count(item) or 0
                 running[item.id] = (item, self.clock() + self.patience + self.frame_patience * frames)
                 self.board.start_item(item)
             ended = self.pool.wait(SCHEDULER_POLL_SECONDS)
@@ -92,9 +93,11 @@ def take_ready_item(waiting: deque[BatchItem], running: dict[str, tuple[BatchIte
     return None
 
 
-def clip_frame_count(clip: Path) -> int | None:
-    """The clip's number of frames; None if unknown or unreadable."""
+def item_frame_count(item: BatchItem) -> int | None:
+    """The number of frames of the clip, or of the views; None if unknown or unreadable."""
+    if isinstance(item.drawing, NovelViewOptions):
+        return frame_count(item.drawing)
     try:
-        return probe(clip).frames
+        return probe(item.clip).frames if item.clip else None
     except (VideoError, OSError):
         return None

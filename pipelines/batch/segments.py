@@ -51,8 +51,9 @@ class VideoSegment:
 def check_segment_options(job: ImitateJob) -> None:
     """Refuse options that cannot be rendered in segments."""
     how = job.how
-    if how.background == "driving" or how.side_by_side or how.preview:
+    if how.background == "driving" or how.side_by_side or how.preview or how.freeze is not None:
         option = "--preview" if how.preview else "--side-by-side" if how.side_by_side else "--background driving"
+        option = option if how.freeze is None else "--freeze"
         raise UsageError(
             f"--segments cannot be used with {option}, which needs the video from its start; leave one out"
         )

@@ -32,6 +32,8 @@ from pipelines.errors import classify_error
 from pipelines.imitate.driver import ImitateJob
 from pipelines.imitate.render_video import RenderedVideo, render_video
 from pipelines.motion.commands import write_extracted_motion
+from pipelines.novel_view.command import RenderedViews, render_views
+from pipelines.novel_view.options import NovelViewOptions
 from pipelines.rendering.options import PersonOptions
 from pipelines.rendering.person import load_person, warn_of_renderer
 from pipelines.reporter import BAD_INPUT, USAGE, Reporter, SizedT
@@ -77,7 +79,7 @@ class ItemRunner:
             seconds, shown = round(monotonic() - begun, 2), encode_preview_strip(reporter.pictures)
             outcome = ItemOutcome(
                 DONE,
-                frames=sum(map(len, made.confidence)),
+                frames=made.frames,
                 seconds=seconds,
                 peak_mib=peak_rss(),
                 node=socket.gethostname(),
@@ -97,15 +99,18 @@ class ItemRunner:
             )
         return outcome
 
-    def render_item(self, item: BatchItem, reporter: RecordingReporter) -> RenderedVideo:
-        """Render the item's video."""
+    def render_item(self, item: BatchItem, reporter: RecordingReporter) -> RenderedVideo | RenderedViews:
+        """Render the item's video or pictures."""
         item.out.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(item.drawing, NovelViewOptions):
+            return render_views([*item.photos], item.out, item.drawing, reporter, self.person, INLINE)
         how, estimation = item.imitate_options(), item.motion_options()
         job = ImitateJob(item.photos, item.clip, item.out, how, estimation, item.limit)
         if item.video_start is not None:
             job = replace(job, clip=None, how=replace(how, motion=item.motion), video_start=item.video_start)
             job = replace(job, continued=item.continued)
         elif item.motion is not None:
+            assert item.clip is not None
             if not item.motion.exists():
                 write_extracted_motion(item.clip, item.motion, replace(estimation, size=job.longest), reporter, INLINE)
             job = replace(job, how=replace(how, motion=item.motion))
@@ -115,7 +120,7 @@ class ItemRunner:
         """The person of these photos, cached until a photo or the weights change."""
         files = (*photos, how.weights) if how.weights else photos
         stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
-        key = (stamps, longest, how.photo_person, how.renderer)
+        key = (stamps, longest, how.photo_person, how.renderer, how.stand_upright)
         if key not in self.people:
             self.people[key] = load_person(photos, longest, how, reporter)
             if len(self.people) > CACHED_PEOPLE:

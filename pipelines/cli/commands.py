@@ -180,7 +180,7 @@ def novel_view(
     overwrite: OverwriteOption = False,
     reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
-    """Render the person of the photos in the photo's pose while the camera goes once round them."""
+    """Render the person of the photos while the camera goes round them, as a video, or pictures from chosen sides."""
     from pipelines.novel_view.command import run_novel_view
 
     run_novel_view(photos, out, how, overwrite, reporter)

@@ -5,7 +5,7 @@ from pathlib import Path
 from time import monotonic
 
 from pipelines.imitate.driver import ImitateJob
-from pipelines.imitate.options import ImitateOptions
+from pipelines.imitate.options import ImitateOptions, RenderOptions
 from pipelines.imitate.render_video import RenderedVideo, render_video
 from pipelines.motion.confidence_report import report_confidence
 from pipelines.motion.options import EstimationOptions
@@ -42,6 +42,7 @@ def check_imitate_options(how: ImitateOptions, estimation: EstimationOptions) ->
         raise UsageError(f"photos are fitted with the body anny, not {estimation.body}; leave --body out")
     if how.run == "threads" and how.gpus_per_worker:
         raise UsageError("--gpus-per-worker is an option of Ray; add --run ray, or leave it out")
+    check_view_options(how)
     check_weights_option(how)
     check_background_option(how.background, ("driving",))
     if how.motion is not None and how.background == "driving":
@@ -50,3 +51,10 @@ def check_imitate_options(how: ImitateOptions, estimation: EstimationOptions) ->
         )
     if how.side_by_side and how.background == "alpha":
         raise UsageError("--side-by-side cannot be transparent; give another --background than alpha")
+
+
+def check_view_options(how: RenderOptions) -> None:
+    """Raise UsageError for options of a freeze that is not asked for."""
+    if how.freeze is None and (how.sweep is not None or how.sweep_seconds is not None):
+        option = "--sweep" if how.sweep is not None else "--sweep-seconds"
+        raise UsageError(f"{option} needs a moment; add --freeze SECOND, or leave {option} out")

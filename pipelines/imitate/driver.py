@@ -16,6 +16,7 @@ from motion_imitate.estimators.clip import FollowPerson, OpenedClip, fit_motion,
 from motion_imitate.imitate import adapt_motion
 from motion_imitate.motion.framing import Framing, frame_motion
 from motion_imitate.motion.retarget import Retarget
+from motion_imitate.motion.view_path import Freeze, ViewPath, turn_view
 from motion_imitate.portray import Person
 from motion_imitate.runner import StreamRunner
 from motion_imitate.types import BodyModel, Motion, Sighting
@@ -29,6 +30,7 @@ from pipelines.reporter import Reporter
 
 DEFAULT_LONGEST = 1920  # pixels of the result's longer side, by default
 STORED_AHEAD, LIVE_AHEAD = 20.0, 1.0  # seconds that framing looks ahead in a stored motion, and live
+DEFAULT_SWEEP, DEFAULT_SWEEP_SECONDS = 360.0, 3.0  # degrees and seconds of a freeze
 PREVIEW_SECONDS, PREVIEW_LONGEST = 3.0, 480  # seconds, and pixels of the longer side, of a preview
 
 
@@ -121,14 +123,35 @@ def open_person_motion(
         if job.video_start is None
         else open_segment_motion(job)
     )
+    path = choose_view_path(how, driver)
     with closing(runner.prefetch(driver.motion)) as driven:  # starts while the person is prepared
         motion: Iterator[Motion] = driven
         person = load(job.photos, job.longest, how, reporter)
         if job.video_start is None:
             motion = adapt_motion(motion, person.source, person.model, choose_retarget(how, estimation.live))
+            motion = turn_view(motion, path)
             if is_framed(how):
                 motion = frame_motion(motion, person.source, person.model, choose_framing(how, estimation))
         yield driver, person, motion
+
+
+def choose_view_path(how: ImitateOptions, driver: DrivingMotion) -> ViewPath:
+    """From where the motion is seen. Raises UsageError for a freeze after its end."""
+    freeze = choose_freeze(how, driver.rate)
+    if freeze is not None and driver.frames is not None and freeze.second >= driver.frames / driver.rate:
+        raise UsageError(
+            f"--freeze {freeze.second:g} is after the end of the motion, which lasts "
+            f"{float(driver.frames / driver.rate):.2f} s; give an earlier second"
+        )
+    return ViewPath(how.view, how.orbit, freeze)
+
+
+def choose_freeze(how: ImitateOptions, rate: Fraction) -> Freeze | None:
+    """When the motion stops, for how long, and how far the camera goes round."""
+    if how.freeze is None:
+        return None
+    degrees = DEFAULT_SWEEP if how.sweep is None else how.sweep
+    return Freeze(how.freeze, degrees, how.sweep_seconds or DEFAULT_SWEEP_SECONDS, float(rate))
 
 
 def choose_retarget(how: ImitateOptions, live: bool) -> Retarget:

@@ -29,6 +29,17 @@ class RenderOptions(PersonOptions):
     upright: Literal["auto", "off"] = "auto"
     """Whether the person stands upright on the photo's ground though the driver's camera is rolled or looks down or up.
     The first seconds of standing show by how much; with hardly any, and with --camera copy, nothing is turned."""
+    view: Annotated[float, Parameter(validator=Number(gte=-360, lte=360))] = 0.0
+    """Degrees by which the camera has gone round the person at the start: 90 shows their right side, 180 the back. The
+    photo's background stays."""
+    orbit: Annotated[float, Parameter(validator=Number(gte=-720, lte=720))] = 0.0
+    """Degrees per second by which the camera goes round the person; negative: the other way."""
+    freeze: Annotated[float | None, Parameter(validator=Number(gte=0))] = None
+    """Second of the motion at which it stops while the camera goes round the person. Then motion and sound go on."""
+    sweep: Annotated[float | None, Parameter(validator=Number(gte=-3600, lte=3600))] = None
+    """Degrees by which the camera goes round during --freeze; it stays there. Default: 360."""
+    sweep_seconds: Annotated[float | None, Parameter(validator=Number(gt=0, lte=600))] = None
+    """Seconds that --freeze lasts. Default: 3."""
     preview: Annotated[bool, Parameter(negative=())] = False
     """Render only the first three seconds, at low resolution."""
     side_by_side: Annotated[bool, Parameter(negative=())] = False

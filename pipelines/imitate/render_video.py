@@ -9,6 +9,7 @@ from math import inf
 from torch import Tensor
 
 from motion_imitate.background.backdrop import Backdrop
+from motion_imitate.background.frozen import freeze_backdrop
 from motion_imitate.files import cleanup_child_output
 from motion_imitate.imitate import (
     FindFloor,
@@ -23,7 +24,15 @@ from motion_imitate.portray import Person
 from motion_imitate.renderer_chain import RendererChoice
 from motion_imitate.runner import StreamRunner
 from motion_imitate.types import Motion
-from pipelines.imitate.driver import PREVIEW_SECONDS, DrivingMotion, ImitateJob, is_framed, open_person_motion
+from motion_imitate.video import SoundPause
+from pipelines.imitate.driver import (
+    PREVIEW_SECONDS,
+    DrivingMotion,
+    ImitateJob,
+    choose_freeze,
+    is_framed,
+    open_person_motion,
+)
 from pipelines.imitate.options import ImitateOptions
 from pipelines.imitate.side_by_side import arrange_side_by_side
 from pipelines.motion.estimate import record_confidence
@@ -45,6 +54,11 @@ class RenderedVideo:
 
     confidence: list[Tensor]  # of runs of frames
     choice: RendererChoice
+
+    @property
+    def frames(self) -> int:
+        """How many frames of motion it shows."""
+        return sum(map(len, self.confidence))
 
 
 def render_video(
@@ -80,10 +94,12 @@ def render_once(
         seen = record_confidence(take_seconds(motion, limit), confidence)
         floor = FLOOR_FINDERS.get(how.background, no_floor)
         with closing(render_motion(person, seen, backdrop, runner, floor, settings)) as pictures:
+            freeze = choose_freeze(how, driver.rate)
             frames = arrange_side_by_side(pictures, person.source, driver, how)
-            shown = reporter.track_progress(frames, "imitate", driver.frames if not how.preview else None)
+            shown = reporter.track_progress(frames, "imitate", count_frames(driver, how))
+            pause = None if freeze is None else SoundPause(freeze.second + 1 / freeze.rate, freeze.length)
             with cleanup_child_output(job.out):
-                warnings = runner.sink(partial(write_result, job.out, driver.rate, job.clip), shown)
+                warnings = runner.sink(partial(write_result, job.out, driver.rate, job.clip, pause=pause), shown)
             for warning in warnings:
                 reporter.warn(warning)
     return RenderedVideo(confidence, person.choice)
@@ -91,12 +107,23 @@ def render_once(
 
 def open_job_backdrop(job: ImitateJob, person: Person, driver: DrivingMotion, reporter: Reporter) -> Backdrop:
     """The backdrop that the job asks for. A segment's video begins at the start of the whole, so that clocks agree."""
-    if job.how.background == "driving":
-        assert driver.opened is not None
-        return clean_plate_backdrop(driver.opened, driver.seen)
     if job.how.background == "photo" and is_framed(job.how):
         return framed_backdrop(person, job.continued)
-    return choose_backdrop(job.how.background, person.source, reporter.warn, job.video_start)
+    if job.how.background == "driving":
+        assert driver.opened is not None
+        shown = clean_plate_backdrop(driver.opened, driver.seen)
+    else:
+        shown = choose_backdrop(job.how.background, person.source, reporter.warn, job.video_start)
+    freeze = choose_freeze(job.how, driver.rate)
+    return shown if freeze is None else freeze_backdrop(shown, freeze)
+
+
+def count_frames(driver: DrivingMotion, how: ImitateOptions) -> int | None:
+    """How many frames the video will have; None if that is not known."""
+    if driver.frames is None or how.preview:
+        return None
+    freeze = choose_freeze(how, driver.rate)
+    return driver.frames + (0 if freeze is None else freeze.frames)
 
 
 def take_seconds(runs: Iterable[Motion], limit: float) -> Iterator[Motion]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from cyclopts import Parameter
 
@@ -24,6 +24,8 @@ RENDERER_HELP = "Renderer. " + "; ".join(f"{name}: {summary}" for name, summary 
 @dataclass(frozen=True)
 class PersonOptions:
     """Who is rendered, by what, and before which background."""
+
+    stand_upright: ClassVar[bool] = False  # see `motion_imitate.portray.PrepareSettings`
 
     background: str = "photo"
     """Background: photo keeps the photo's own; alpha is transparent (.mov or .webm); or give a colour as #RRGGBB, or

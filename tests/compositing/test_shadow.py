@@ -2,13 +2,13 @@
 
 import torch
 
-from motion_imitate.compositing.shadow import darken_picture, shadow_strength
+from motion_imitate.compositing.shadow import Floor, darken_picture, shadow_strength
 from motion_imitate.geometry.camera import camera_to_image
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.types import Camera
 
 SIZE = (120, 160)
-FLOOR = 1.0
+FLOOR = Floor.level(1.0)
 CAMERA = Camera(torch.tensor([[1.5, 2.0]]), torch.zeros(1, 2), torch.zeros(1, 3))
 FACES = torch.tensor([[0, 1, 2], [0, 2, 3]])
 
@@ -16,7 +16,7 @@ FACES = torch.tensor([[0, 1, 2], [0, 2, 3]])
 def board(height, away=3.0):
     """A board of 40 by 40 cm over the ground, level."""
     x, z = torch.tensor([-0.2, 0.2, 0.2, -0.2]), torch.tensor([-0.2, -0.2, 0.2, 0.2])
-    return torch.stack([x, torch.full((4,), FLOOR - height), away + z], 1)
+    return torch.stack([x, torch.full((4,), 1.0 - height), away + z], 1)
 
 
 def of(height):
@@ -25,7 +25,7 @@ def of(height):
 
 def test_it_lies_where_the_board_touches_the_ground():
     lost = of(0.0)
-    middle = camera_to_image(torch.tensor([[[0.0, FLOOR, 3.0]]]), CAMERA)[0, 0, :2]
+    middle = camera_to_image(torch.tensor([[[0.0, 1.0, 3.0]]]), CAMERA)[0, 0, :2]
     row, column = int((middle[1] + 1) * SIZE[0] / 2), int((middle[0] + 1) * SIZE[1] / 2)
     assert lost[row, column] > 0.3
     assert lost[: row - 20].max() == 0

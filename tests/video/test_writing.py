@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from motion_imitate.types import Frames
-from motion_imitate.video import Encoding, NoFrames, NotAVideo, OutputError, VideoError, probe, read, write
+from motion_imitate.video import Encoding, NoFrames, NotAVideo, OutputError, SoundPause, VideoError, probe, read, write
 from tests.support.media import (
     BEEP,
     RATE,
@@ -183,6 +183,18 @@ def test_sound_of_a_later_start(folder, target):
     later = (run[run.seconds >= 0.5] for run in read(source))
     assert write(target, later, RATE, source) == 45
     assert abs(beep(target) - (BEEP - 0.5)) < 0.02
+
+
+@pytest.mark.parametrize("name", ["later.mp4", "later.mkv"])
+@pytest.mark.parametrize(("second", "later"), [(0.5, 0.7), (1.5, 0.0)])
+def test_sound_waits_during_a_pause(folder, target, name, second, later):
+    source = film(folder / name, sound="aac")
+    moved = (run if run.seconds[0] < second else replace(run, seconds=run.seconds + 0.7) for run in read(source, run=5))
+    assert write(target, moved, RATE, source, pause=SoundPause(second, 0.7)) == 60
+    assert abs(beep(target) - (BEEP + later)) < 0.03
+    levels, times = heard(target)
+    assert levels[(times > second + 0.06) & (times < second + 0.64)].max() < 0.05
+    assert levels[(times > max(second, BEEP) + 0.76) & (times < 2.6)].max() > 0.3
 
 
 @pytest.mark.parametrize("sound", ["aac", "mp2"])

@@ -72,9 +72,32 @@ def test_a_list_says_who_does_what_and_how(folder):
     assert (item.id, len(item.photos)) == ("a.mov", 2)
 
 
+def test_a_line_may_be_a_novel_view(folder):
+    lines = ["task,source,driving,output,turns,azimuth,background", "novel-view,anna.jpg,,,2,,"]
+    lines += ["novel-view,people/bob.png,,sheet.jpg,,0 -90 180,", "imitate,anna.jpg,clips/a.mp4,,,,#00FF00"]
+    lines += ["novel-view,anna.jpg,,turn.mov,,,alpha"]
+    Path("list.csv").write_text("\n".join(lines) + "\n")
+    turn, sheet, clip, clear = found("list.csv", drawing=RenderOptions(background="#102030", frame="photo"))
+    assert (turn.id, turn.task, turn.clip, turn.drawing.turns) == ("anna.mp4", "novel-view", None, 2.0)
+    assert (turn.drawing.background, turn.drawing.frame) == ("#102030", "photo")
+    assert (sheet.id, sheet.drawing.azimuth) == ("sheet.jpg", (0.0, -90.0, 180.0))
+    assert (clip.task, clip.id, clear.suffixes) == ("imitate", "a.mp4", (".mov", ".webm"))
+    keys = {with_cache_key(item, str, folder).key for item in (turn, sheet, clip, clear)}
+    assert len(keys) == 4
+    row = {"task": "novel-view", "source": "anna.jpg", "azimuth": [0, 45]}
+    Path("list.jsonl").write_text(json.dumps(row))
+    [item] = found("list.jsonl", looking=BaseEstimationOptions(size=320))
+    assert (item.id, item.drawing.azimuth, item.drawing.size) == ("anna.png", (0.0, 45.0), 320)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
+        ("list.csv", "task,source\ndance,anna.jpg\n", "no task 'dance'; choose from imitate, novel-view"),
+        ("list.csv", "task,source,driving\nnovel-view,anna.jpg,clips/a.mp4\n", "novel-view has no driving video"),
+        ("list.csv", "task,source,camera\nnovel-view,anna.jpg,source\n", "no option 'camera'"),
+        ("list.csv", "task,source,azimuth\nnovel-view,anna.jpg,0 700\n", "700 is not an azimuth"),
+        ("list.csv", "task,source,azimuth,output\nnovel-view,anna.jpg,0 90,a.mp4\n", "must be a .png"),
         ("list.csv", "source,driving\nanna.jpg,\n", "line 1 of .* no driving"),
         ("list.csv", "driving\nclips/a.mp4\n", "line 1 of .* no source"),
         ("list.csv", "source,driving,output\nanna.jpg,clips/a.mp4,../a.mp4\n", "not below"),

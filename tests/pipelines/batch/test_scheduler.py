@@ -97,7 +97,7 @@ def test_a_lost_machine_does_not_count_as_an_attempt_however_often(tmp_path):
 
 
 def test_what_hangs_is_ended_when_its_time_is_over_and_the_others_go_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(scheduler, "clip_frame_count", lambda clip: {"hang": 40, "once": None}.get(clip.name, 1))
+    monkeypatch.setattr(scheduler, "item_frame_count", lambda item: {"hang": 40, "once": None}.get(item.clip.name, 1))
     pool = FakeWorkerPool(2, {"hang": [(0, None)] * 9, "once": [(0, None)], "slow": [(10.5, FINE)]})
     ended, rows = run(tmp_path, items_of(tmp_path, "hang", "once", "slow"), pool, frame_patience=0.5)
     assert sorted(ended) == ["hang", "once", "slow"]

@@ -75,6 +75,15 @@ def test_side_by_side_shows_the_photo_too(folder, stored):
     assert np.abs(left.permute(1, 2, 0).numpy().astype(int) - photo).mean() < 6
 
 
+def test_a_freeze_adds_frames_in_which_only_the_person_turns(capsys, folder, stored):
+    words = ["imitate", "photo.jpg", "--motion", str(stored), "-o", "out.mp4", "--size", "240", "--quiet", "--json"]
+    assert main([*words, "--freeze", "0.1", "--sweep", "180", "--sweep-seconds", "0.2", "--view", "20"]) == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == 9 + 6
+    frames = cat_batched(list(read(Path("out.mp4")))).data.float()
+    assert (frames[9] - frames[3]).abs().mean(0).max() > 40
+    assert (frames[9] - frames[3])[:, :8, :8].abs().mean() < 3
+
+
 def test_a_blurred_photo_is_told_from_a_sharp_one():
     image = torch.from_numpy(cv2.imread(str(PERSON))[..., ::-1].copy()).permute(2, 0, 1).float() / 255
     person = find_people(image, "photo.jpg")[0]
@@ -94,6 +103,12 @@ def test_what_cannot_be_is_refused_in_a_sentence(capsys, folder, stored):
     assert "must end in" in refused(capsys, 2, "photo.jpg", "--motion", stored, "-o", "out.avi")
     assert "fit" in refused(capsys, 2, "photo.jpg", "--motion", stored, *out, "--frame", "wide")
     assert "also the input" in refused(capsys, 2, "photo.jpg", "clip.mp4", "-o", "clip.mp4", "-y")
+    still = ["photo.jpg", "--motion", stored, *out]
+    assert "add --freeze SECOND" in refused(capsys, 2, *still, "--sweep", "90")
+    assert "add --freeze SECOND" in refused(capsys, 2, *still, "--sweep-seconds", "1")
+    assert "lasts 0.30 s; give an earlier second" in refused(capsys, 2, *still, "--freeze", "3")
+    assert "0" in refused(capsys, 2, *still, "--freeze", "-1")
+    assert "--segments cannot be used with --freeze" in refused(capsys, 2, *still, "--freeze", "0.1", "--segments", "5")
     assert "absent.png" in refused(capsys, 2, "photo.jpg", "--motion", stored, *out, "--background", "absent.png")
     assert sorted(os.listdir(folder)) == ["clip.mp4", "nobody.png", "photo.jpg"]
 
