@@ -7,8 +7,9 @@ import torch
 
 from motion_imitate.bodies import load_body
 from motion_imitate.bodies.skinning import posed_keypoints
-from motion_imitate.estimators.fit import FitWindows, fit, fit_live
+from motion_imitate.estimators.fit import FitWindows, fit
 from motion_imitate.estimators.fitter import Fitter
+from motion_imitate.estimators.live import fit_live
 from motion_imitate.estimators.quality import LIVE_FITTING
 from motion_imitate.estimators.rig import BENDS, PoseState
 from motion_imitate.estimators.silhouette import OUTLINE_GRID, MaskEdges, rasterize_silhouettes
