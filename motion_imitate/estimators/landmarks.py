@@ -18,7 +18,8 @@ from motion_imitate.estimators.blazepose import (
 )
 from motion_imitate.estimators.nets import load_net
 from motion_imitate.estimators.roi import RgbImage, Roi, RoiFloats, frame_to_rgb
-from motion_imitate.estimators.track import PersonTrack, Tracking, add_looks_between, track_people
+from motion_imitate.estimators.track import PersonTrack, Tracking, track_people
+from motion_imitate.estimators.track_between import add_looks_between
 from motion_imitate.types import Frames, Sighting
 
 POSE_NETWORKS = ("lite", "full", "heavy")

@@ -17,7 +17,7 @@ class EstimationQuality:
 
 
 QUALITIES: dict[str, EstimationQuality] = {
-    "fast": EstimationQuality(Landmarking(calm_rate=7.0), Fitting(every=10)),
+    "fast": EstimationQuality(Landmarking(calm_rate=6.0), Fitting(every=10)),
     "default": EstimationQuality(Landmarking(), Fitting()),
     "best": EstimationQuality(Landmarking(mirror=True, rate=30.0), Fitting(every=2), FitWindows(rate=30.0)),
 }
