@@ -76,11 +76,11 @@ def compare_qualities(clips: list[Path]) -> Iterator[str]:
         whole = read_first_frames(clip)
         found = {version: estimate_version(whole, rate, version, model) for version in CLIP_VERSIONS}
         known = load_true_joints(clip)
-        truth = mean_of_versions({v: found[v]["best"].at for v in found}) if known is None else known[: len(whole)]
+        truth = median_of_versions({v: found[v]["best"].at for v in found}) if known is None else known[: len(whole)]
         for version, estimates in found.items():
             goal = change_joints(truth, version)
             scores = {name: score_estimate(one, goal, float(rate)) for name, one in estimates.items()}
-            source = "mean of best" if known is None else "4 cameras"
+            source = "median of best" if known is None else "4 cameras"
             yield f"| {clip.stem} | {version} | {source} | " + " | ".join(table_cells(scores)) + " |"
 
 
@@ -126,9 +126,9 @@ def change_joints(at: Joints, version: str) -> Joints:
     return at.flip(0) if version == "reversed" else at
 
 
-def mean_of_versions(versions: dict[str, Joints]) -> Joints:
-    """The mean of estimates of a clip's versions, as of the clip as it is."""
-    return torch.stack([change_joints(at, version) for version, at in versions.items()]).mean(0)
+def median_of_versions(versions: dict[str, Joints]) -> Joints:
+    """The median of estimates of a clip's versions, as of the clip as it is."""
+    return torch.stack([change_joints(at, version) for version, at in versions.items()]).median(0).values
 
 
 def estimate_version(frames: Frames, rate: Fraction, version: str, model: BodyModel) -> dict[str, Estimate]:
