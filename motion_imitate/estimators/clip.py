@@ -5,17 +5,19 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain, islice, repeat
+from math import inf
 from pathlib import Path
 from typing import cast
 
 import torch
 
 from motion_imitate import bodies
-from motion_imitate.estimators.fit import fit, fit_live
+from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.follow import follow_person
 from motion_imitate.estimators.hmr_estimator import HmrEstimator
 from motion_imitate.estimators.landmarks import LandmarkEstimator
+from motion_imitate.estimators.live import fit_live
 from motion_imitate.estimators.quality import LIVE_FITTING, QUALITIES
 from motion_imitate.estimators.shots import mark_shots
 from motion_imitate.motion.smooth import smooth_live
@@ -103,7 +105,9 @@ def track_person(clip: OpenedClip) -> Iterator[Sighting]:
     """Detect people in the clip and follow the one that the settings choose."""
     how = replace(QUALITIES[clip.how.quality].look, device=clip.how.device, threads=clip.how.threads)
     if clip.how.live:
-        how = replace(how, every=1, rate=1e6)  # interpolating between two detections needs the second one
+        how = replace(
+            how, every=1, rate=1e6, calm_rate=inf
+        )  # interpolating between two detections needs the second one
     look: Callable[[], Estimator] = partial(LandmarkEstimator, how)
     if clip.how.hmr is not None:
         look = partial(HmrEstimator, how, clip.how.hmr)

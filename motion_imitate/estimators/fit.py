@@ -1,4 +1,4 @@
-"""Fit a body to a stream of sightings: overlapping windows for a file, frame by frame for live input."""
+"""Fit a body to a stream of sightings in overlapping windows."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -57,23 +57,6 @@ def fit(
             waiting = waiting[enough - how.overlap - ANCHOR_FRAMES :]
     if waiting is not None and len(waiting) > anchor_length(known):
         yield fit_window(waiting, fitter, size, known, how, 0)[0]
-
-
-def fit_live(
-    runs: Iterable[Sighting], fitter: Fitter, size: tuple[int, int], how: FitWindows = FitWindows()
-) -> Iterator[Motion]:
-    """Like `fit` but without look-ahead: each frame is fitted as it arrives, from the frames before it."""
-    known = WindowCarry(torch.zeros(fitter.shapes, dtype=torch.float64))
-    recent: Sighting | None = None
-    looked = 0
-    for run in runs:
-        for t in range(len(run)):
-            frame = run[t : t + 1]
-            recent = frame if recent is None else cat_batched([recent[-ANCHOR_FRAMES:], frame])
-            motion, known = fit_window(recent, fitter, size, known, how, 0)
-            looked += int(frame.score.item() > 0)
-            known = WindowCarry(known.shape, looked >= how.measure, known.tail)
-            yield motion
 
 
 def next_window_length(known: WindowCarry, how: FitWindows) -> int:

@@ -19,6 +19,7 @@ from motion_imitate.estimators.blazepose import (
 from motion_imitate.estimators.nets import load_net
 from motion_imitate.estimators.roi import RgbImage, Roi, RoiFloats, frame_to_rgb
 from motion_imitate.estimators.track import PersonTrack, Tracking, track_people
+from motion_imitate.estimators.track_between import add_looks_between
 from motion_imitate.types import Frames, Sighting
 
 POSE_NETWORKS = ("lite", "full", "heavy")
@@ -33,6 +34,7 @@ class Landmarking:
     every: int = 1  # use every n-th frame and interpolate linearly between them
     rate: float = 20.0  # most frames used per second of video
     slow: float = 0.03  # seconds between frames above which every frame is used
+    calm_rate: float = math.inf  # most frames used per second while people are in sight and move little
     detect: float = 0.5  # least score of a detection
     tracking: Tracking = field(default_factory=Tracking)
     device: str = "cpu"
@@ -55,13 +57,34 @@ class LandmarkEstimator:
         seconds = frames.seconds.tolist()
         rows = select_landmark_frames(seconds, self.how.every, self.how.rate, self.how.slow)
         images = [frame_to_rgb(frames.data[row]) for row in rows]
-        found = track_people(images, [seconds[row] for row in rows], self.search, self.glance, self.how.tracking)
+        clock = [seconds[row] for row in rows]
+        looked = select_landmark_frames(clock, 1, self.how.calm_rate)
+        found = self.track(images, clock, looked)
+        doubtful = not found or len(found[0].looks) < len(looked)
+        if doubtful and len(looked) < len(rows):  # the person may be seen in the frames between
+            looked = list(range(len(rows)))
+            found = self.track(images, clock, looked)
         size = (frames.data.shape[2], frames.data.shape[3])
         seen = [
-            sighting_from_track(trail, rows, frames.seconds, size)
-            for trail in sorted(found, key=track_prominence, reverse=True)
+            sighting_from_track(
+                trail,
+                add_looks_between(trail, looked, images, clock, self.glance, self.how.tracking),
+                rows,
+                frames.seconds,
+                size,
+            )
+            for trail in found
         ]
         return [replace(one, shot=frames.shot) for one in seen or [empty_sighting(frames.seconds)]]
+
+    def track(self, images: list[RgbImage], seconds: list[float], looked: list[int]) -> list[PersonTrack]:
+        """Tracks through the images `looked`, the most prominent first; their looks are keyed by the index in
+        `images`."""
+        some, clock = [images[i] for i in looked], [seconds[i] for i in looked]
+        found = track_people(some, clock, self.search, self.glance, self.how.tracking)
+        for trail in found:
+            trail.looks = {looked[i]: look for i, look in trail.looks.items()}
+        return sorted(found, key=track_prominence, reverse=True)
 
     def search(self, image: RgbImage) -> list[PersonCandidate]:
         """People detected in an image."""
@@ -87,8 +110,11 @@ def track_prominence(trail: PersonTrack) -> float:
     return float(np.median([seen.roi.side for seen in trail.looks.values()]) * len(trail.looks) ** 0.5)
 
 
-def sighting_from_track(trail: PersonTrack, rows: list[int], seconds: torch.Tensor, size: tuple[int, int]) -> Sighting:
-    """A track's looks as a Sighting; frames between looks are interpolated."""
+def sighting_from_track(
+    trail: PersonTrack, looked: list[int], rows: list[int], seconds: torch.Tensor, size: tuple[int, int]
+) -> Sighting:
+    """A track's looks as a Sighting; frames between looks are interpolated. `looked` are the indices into `rows`, the
+    frames with landmarks, at which the person was looked for."""
     at = np.array([rows[i] for i in trail.looks])
     looks = list(trail.looks.values())
     half = np.array([size[1] / 2, size[0] / 2], np.float32)
@@ -106,7 +132,7 @@ def sighting_from_track(trail: PersonTrack, rows: list[int], seconds: torch.Tens
         points=between([seen.points[:LANDMARK_COUNT] / half - 1 for seen in looks]),
         world=between([seen.world for seen in looks]),
         visible=between([seen.visible for seen in looks]),
-        score=torch.from_numpy(interpolate_scores(trail, rows, len(seconds))),
+        score=torch.from_numpy(interpolate_scores(trail, looked, rows, len(seconds))),
         crop=between([crop_to_frame_matrix(seen.roi, half) for seen in looks]),
         mask=torch.from_numpy(masks[nearest]),
         seconds=seconds,
@@ -121,11 +147,12 @@ def crop_to_frame_matrix(roi: Roi, half: RoiFloats) -> RoiFloats:
     )
 
 
-def interpolate_scores(trail: PersonTrack, rows: list[int], count: int) -> RoiFloats:
+def interpolate_scores(trail: PersonTrack, looked: list[int], rows: list[int], count: int) -> RoiFloats:
     """The lower score of the two neighbouring looks; 0 where either of them saw nobody."""
-    seen = np.array([trail.looks[i].score if i in trail.looks else 0.0 for i in range(len(rows))], np.float32)
-    after = np.searchsorted(rows, np.arange(count))
-    before = np.where(np.array(rows)[after] == np.arange(count), after, after - 1)
+    seen = np.array([trail.looks[i].score if i in trail.looks else 0.0 for i in looked], np.float32)
+    at = np.array([rows[i] for i in looked])
+    after = np.searchsorted(at, np.arange(count))
+    before = np.where(at[after] == np.arange(count), after, after - 1)
     return np.minimum(seen[before], seen[after])
 
 

@@ -1,7 +1,6 @@
 """Presets of motion estimation, from fast to best."""
 
 from dataclasses import dataclass, field
-from math import inf
 
 from motion_imitate.estimators.fit import FitWindows
 from motion_imitate.estimators.fitter import Fitting
@@ -18,10 +17,8 @@ class EstimationQuality:
 
 
 QUALITIES: dict[str, EstimationQuality] = {
-    "fast": EstimationQuality(
-        Landmarking(model="full", slow=inf), Fitting(standing_steps=2, outline_steps=2, every=10)
-    ),
+    "fast": EstimationQuality(Landmarking(calm_rate=6.0), Fitting(every=10)),
     "default": EstimationQuality(Landmarking(), Fitting()),
     "best": EstimationQuality(Landmarking(mirror=True, rate=30.0), Fitting(every=2), FitWindows(rate=30.0)),
 }
-LIVE_FITTING = Fitting(limits=(10.0, 5.0), standing_steps=0, outline_steps=0, smooth=0.03)  # for `fit_live`
+LIVE_FITTING = Fitting(limits=(20.0, 10.0), standing_steps=1, outline_steps=0, smooth=1.0)  # for `fit_live`

@@ -40,6 +40,7 @@ class Tracking:
     double: float = 0.75  # similarity above which a detection is a duplicate
     retry: int = 5  # looks between detector runs while a person is lost
     coast: int = 12  # looks after which a lost person is given up
+    moved: float = 0.05  # crop sides that landmarks move, on average, between looks before one is added in between
     # new people must pass stricter thresholds
     new_score: float = 0.8
     new_torso: float = 0.8

@@ -3,72 +3,69 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from motion_imitate.bodies.skinning import SkinnedBody, posed_keypoints
 from motion_imitate.estimators.clip import fit_motion, load_body_model, track_person
 from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
 from motion_imitate.estimators.silhouette import MaskEdges, rasterize_silhouettes
 from motion_imitate.geometry.camera import body_to_camera
 from motion_imitate.metrics.motion import (
     acceleration_error,
-    foot_sliding_speed,
     mean_joint_error,
     mean_mask_iou,
-    procrustes_align,
     relative_to_root,
 )
 from motion_imitate.types import BodyModel, Motion, Sighting, cat_batched
 from motion_imitate.video import read, write
+from pipelines.bench.estimate_clips import (
+    COMPARED_JOINTS,
+    ESTIMATION_SETTINGS,
+    TRUTH_FILE,
+    Estimate,
+    compare_qualities,
+    landmarks_in_camera_space,
+    load_true_joints,
+    score_estimate,
+)
 from pipelines.bench.process import run_measured_process
 from pipelines.bench.synthetic_clips import LONG_CLIP_FRAMES, play_back_and_forth, render_swaying_body
 from pipelines.motion.estimate import open_input_clip
-from pipelines.motion.options import EstimationOptions
 
-TRUTH_CAMERAS = (1, 2, 3, 4)
-COMPARED_JOINTS = [11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]
 COMPARED_HIPS = (6, 7)  # indices into COMPARED_JOINTS
-HEEL_AND_TOE_POINTS = [29, 30, 31, 32]
-STANDING_SPEED = 0.2  # metres per second below which a true heel or toe counts as standing
-ESTIMATION_SETTINGS = {
-    "default": EstimationOptions(),
-    "best": EstimationOptions(quality="best"),
-    "fast": EstimationOptions(quality="fast"),
-    "live": EstimationOptions(live=True),
-}
 OUTLINE_STEP = 5  # frames between those whose outlines are compared
 
 
 def measure_estimate(data: Path | None) -> Iterator[str]:
-    """Lines on accuracy, speed and memory; needs the clips and joints of Pose2Sim."""
+    """Lines on accuracy, speed and memory."""
     torch.set_num_threads(1)
-    if data is None or not (data / "gt_single.npz").exists():
-        yield "estimate: give --data DIR, the folder of Pose2Sim's single_cam*.mp4 and gt_single.npz, their true joints"
+    clips = sorted(data.rglob("*.mp4")) if data is not None else []
+    if not clips:
+        yield (
+            "estimate: give --data DIR, a folder of .mp4 clips; for Pose2Sim's single_cam*.mp4 the joints in "
+            f"{TRUTH_FILE} beside them are the truth"
+        )
         return
-    clips = {n: clip for n in TRUTH_CAMERAS if (clip := data / f"single_cam{n:02d}.mp4").exists()}
-    yield from measure_accuracy(clips, dict(np.load(data / "gt_single.npz")))
-    yield from measure_overlay_speed(next(iter(clips.values())))
+    yield from compare_qualities(clips)
+    known = {clip: truth for clip in clips if (truth := load_true_joints(clip)) is not None}
+    yield from measure_accuracy(known)
+    yield from measure_overlay_speed(next(iter(known), clips[0]))
     yield from measure_overlay_memory()
 
 
-def measure_accuracy(clips: dict[int, Path], truth: dict[str, np.ndarray]) -> Iterator[str]:
-    """A table of errors for each camera and setting."""
+def measure_accuracy(clips: dict[Path, Tensor]) -> Iterator[str]:
+    """A table of further errors for each clip with true joints, and each quality."""
     yield "against joints triangulated from four cameras: 12 joints of one person, each camera alone"
-    yield f"{'':14}PA-MPJPE    MPJPE  accel.  sliding    outline"
-    yield f"{'':14}      mm       mm    m/s2      m/s  of 1 (IoU)"
+    yield f"{'':21}PA-MPJPE    MPJPE  accel.  sliding    outline"
+    yield f"{'':21}      mm       mm    m/s2      m/s  of 1 (IoU)"
     model = load_body_model("anny")
-    for camera, clip in clips.items():
+    for clip, true in clips.items():
         seen = cat_batched([max(LandmarkEstimator(Landmarking(rate=1e6))(run), key=mean_score) for run in read(clip)])
-        index = camera - 1
-        true = torch.from_numpy(truth["X"] @ truth["R"][index].T + truth["t"][index])
         for name, estimation in ESTIMATION_SETTINGS.items():
             opened = open_input_clip(clip, estimation, lambda _: None)
             motion = cat_batched(list(fit_motion(opened, track_person(opened), model)))
-            yield f"camera {camera} {name:8}" + accuracy_row(model, motion, seen, true, float(opened.info.rate))
+            yield f"{clip.stem} {name:8}" + accuracy_row(model, motion, seen, true, float(opened.info.rate))
 
 
 def mean_score(seen: Sighting) -> float:
@@ -78,15 +75,15 @@ def mean_score(seen: Sighting) -> float:
 
 def accuracy_row(model: BodyModel, motion: Motion, seen: Sighting, true: Tensor, rate: float) -> str:
     """A table row: PA-MPJPE, MPJPE, acceleration error, foot sliding, outline IoU."""
-    at = body_to_camera(posed_keypoints(cast(SkinnedBody, model), motion.body, "blazepose33"), motion.camera).double()
+    at = landmarks_in_camera_space(model, motion)
     ours, theirs = at[:, COMPARED_JOINTS], true[:, COMPARED_JOINTS]
     root, goal = relative_to_root(ours, COMPARED_HIPS), relative_to_root(theirs, COMPARED_HIPS)
-    stands = true[:, HEEL_AND_TOE_POINTS].diff(dim=0).norm(dim=-1) * rate < STANDING_SPEED
+    scores = score_estimate(Estimate(at, motion.confidence > 0), true, rate)
     figures = (
-        1000 * mean_joint_error(procrustes_align(ours, theirs), theirs),
+        scores.error,
         1000 * mean_joint_error(root, goal),
         acceleration_error(root, goal, rate),
-        foot_sliding_speed(at[:, HEEL_AND_TOE_POINTS], stands, rate),
+        scores.sliding,
         outline_iou(model, motion, seen),
     )
     return "{:8.1f} {:8.1f} {:7.1f} {:8.2f} {:8.3f}".format(*figures)

@@ -71,6 +71,34 @@ def test_between_looks_lines_are_drawn(panned, seen):
     assert (some.score > 0.5).all()
 
 
+@pytest.fixture(scope="module")
+def fast() -> LandmarkEstimator:
+    """Looks twice a second while people are calm."""
+    return LandmarkEstimator(Landmarking(model="full", calm_rate=2.0))
+
+
+def count_looks(estimator: LandmarkEstimator, frames: Frames, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How often the landmark network runs."""
+    net, runs = estimator.net, []
+    monkeypatch.setattr(estimator, "net", lambda part: [runs.append(1), net(part)][1])
+    (seen,) = estimator(frames)
+    assert (seen.score > 0.5).any()
+    return len(runs)
+
+
+def test_a_calm_person_is_looked_at_less_often(full, fast, monkeypatch):
+    still = video([read("one_person.jpg")] * 7)
+    assert count_looks(fast, still, monkeypatch) < count_looks(full, still, monkeypatch) / 2
+
+
+def test_a_person_lost_between_two_rare_looks_is_looked_for_in_each_frame(full, fast):
+    image = read("one_person.jpg")
+    shown = video([image] * 4 + [np.zeros_like(image)] * 3)
+    (often,), (seldom,) = full(shown), fast(shown)
+    assert_close(seldom.score, often.score)
+    assert_close(seldom.points, often.points)
+
+
 def test_two_people_are_two_sightings(full):
     people = full(video([read("two_people.jpg")]))
     assert len(people) == 2

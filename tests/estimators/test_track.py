@@ -18,6 +18,7 @@ from motion_imitate.estimators.blazepose import (
 )
 from motion_imitate.estimators.roi import Roi
 from motion_imitate.estimators.track import PersonTrack, Tracking, track_people
+from motion_imitate.estimators.track_between import add_looks_between
 
 SIDE = 200.0
 IMAGES = [np.full((480, 960, 3), t, np.uint8) for t in range(24)]  # the first pixel tells which frame it is
@@ -131,3 +132,24 @@ def test_how_much_of_the_trunk_must_be_in_the_picture():
     below = Scene([Person(lambda t: (300, 512))])  # the shoulders are just inside, the hips are not
     assert len(run(below)) == 1
     assert run(below, Tracking(new_inside=3)) == []
+
+
+def looks_added(at: Callable[[int], tuple[float, float] | None]) -> list[int]:
+    """The images looked at when the track of a person has looks at images 0, 8 and 16 only."""
+    scene = Scene([Person(at)])
+    looks = {t: scene.glance(IMAGES[t], Roi(*map(float, at(t)), SIDE, 0.0), ()) for t in (0, 8, 16)}
+    trail = PersonTrack(looks, looks[16].next_roi())
+    looked = add_looks_between(trail, [0, 8, 16], IMAGES, SECONDS, scene.glance, Tracking())
+    assert looked == list(trail.looks)
+    assert all(x == pytest.approx(at(t)[0]) for t, x in path(trail).items())
+    return looked
+
+
+def test_more_looks_where_somebody_moves_fast():
+    assert looks_added(lambda t: (300 + 0.5 * t, 240)) == [0, 8, 16]
+    assert looks_added(lambda t: (300 + 10 * max(0, t - 8), 240)) == [0, *range(8, 17)]
+    assert looks_added(lambda t: (300 + 4 * t, 240)) == [0, 2, 4, 6, 8, 10, 12, 14, 16]
+
+
+def test_no_look_is_added_that_shows_nobody():
+    assert looks_added(lambda t: (300 + 6 * t, 240 if t in (0, 8, 16) else 440)) == [0, 8, 16]
