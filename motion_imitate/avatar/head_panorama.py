@@ -29,6 +29,10 @@ from motion_imitate.geometry.raster_numba import Floats
 
 WELL_SEEN = (0.15, 0.45)  # cosines between surface and line of sight: below the first, the photo shows nothing of use
 MOST_COLUMNS = 512
+LEAST_FACE = 200  # pixels that both halves must show of a face, to find out how it is askew
+LEAST_LIKENESS = 0.5  # correlation
+MOST_ROLL = 0.25  # sine
+MOST_SHIFT = 0.08  # of the panorama's width
 FOREHEAD = 15  # per cent of the face
 MOST_SPAN = 1.8  # radians about the axis, that a face may take; at the crown some go round it
 NAPE = 0.12  # of the head's height above the chin, to which short hair reaches
@@ -139,17 +143,42 @@ def plain_symmetry(size: tuple[int, int]) -> Values:
     return np.array([[-1.0, 0, size[1] - 1], [0, 1, 0]])
 
 
+def find_symmetry(view: HeadView) -> Values:
+    """The symmetry under which the seen face is most like its mirror image: the fitted head is a little askew."""
+    plain = plain_symmetry((view.weight.shape[0], view.weight.shape[1]))
+    twin = mirror_view(view, plain)
+    both = (np.minimum(view.weight, twin.weight) > 0.3) & (view.kind == FACE) & (twin.kind == FACE)
+    if both.sum() < LEAST_FACE:
+        return plain
+    grey = [np.asarray(each.colour.mean(2), np.float32) for each in (view, twin)]
+    own, other = (each / (blur_plane(each, 0.12 * each.shape[1]) + 0.05) for each in grey)
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-4)
+    warp, like, mask = np.eye(2, 3, dtype=np.float32), 0.0, both.astype(np.uint8)
+    try:
+        for width in (41, 11, 5):  # of the blur, coarse to fine
+            like, found = cv2.findTransformECC(own, other, warp, cv2.MOTION_EUCLIDEAN, stop, mask, width)
+            warp = np.asarray(found, np.float32)
+    except cv2.error:  # it did not converge
+        return plain
+    askew = float(np.abs(warp[:, :2] - np.eye(2)).max()), float(np.abs(warp[:, 2]).max()) / view.weight.shape[1]
+    if like < LEAST_LIKENESS or askew[0] > MOST_ROLL or askew[1] > MOST_SHIFT:
+        return plain
+    return plain[:, :2] @ warp.astype(np.float64) + np.array([[0, 0, 1]]) * plain[:, 2:]
+
+
 def complete_panorama(view: HeadView, symmetry: Values, hair: Plane | None, long_hair: bool) -> Plane:
     """The head's colours all round. `hair`: its colour, None if the photo shows none."""
     twin = keep_hair(view, mirror_view(view, symmetry))
     twin_colour = match_twin_light(view, twin)
     kind = np.where(view.weight > 0.3, view.kind, np.where(twin.weight > 0.3, twin.kind, UNKNOWN))
     laid = meet_at_back(lay_hidden_head(view, twin, twin_colour, kind, hair, long_hair))
-    bare = np.isin(view.kind, (FACE, SKIN))
-    whole = close_mask(bare, 0.015 * view.weight.shape[1])
-    skin = spread_colours(view.colour, find_core(bare, RIM / 2 * view.weight.shape[1])) if bare.any() else view.colour
+    columns = view.weight.shape[1]
+    bare, front = np.isin(view.kind, (FACE, SKIN)), np.asarray(view.kind != UNKNOWN)
+    whole = close_mask(bare, 0.015 * columns)
+    skin = spread_colours(view.colour, find_core(bare, RIM / 2 * columns)) if bare.any() else view.colour
     colour = laid
     for layer, share in (
+        (view.colour, blur_plane(front, 1.5) * front),
         (skin, blur_plane(whole, 1.5) * whole),
         (twin_colour, twin.weight),
         (view.colour, view.weight),

@@ -12,8 +12,8 @@ from motion_imitate.avatar.body_surface import joint_descendants
 from motion_imitate.avatar.head_panorama import (
     HeadMap,
     complete_panorama,
+    find_symmetry,
     head_centre,
-    plain_symmetry,
     unroll_head,
     view_head,
 )
@@ -60,7 +60,7 @@ def paint_head(avatar: Avatar, model: BodyModel, body: Body, camera: Camera, lay
     )
     hair = avatar.kind_colours[HAIR].numpy()
     usual = hair if np.isfinite(hair).all() else None
-    colours = complete_panorama(view, plain_symmetry(mapped.size), usual, outline.long_hair)
+    colours = complete_panorama(view, find_symmetry(view), usual, outline.long_hair)
     rim = sample_plane(distance_to_edge(layers.alpha > 0.5), places)[:, 0] < RIM_REACH * mapped.radius
     fading = mapped.whole & ~(front & ~rim[faces].any(1))
     page, source = lay_page(colours, mapped, fading, (height, width))

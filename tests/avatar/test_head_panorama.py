@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ from motion_imitate.avatar.head_panorama import (
     UNKNOWN,
     HeadView,
     complete_panorama,
+    find_symmetry,
     plain_symmetry,
     repeat_along_rows,
     unroll_head,
@@ -97,3 +99,18 @@ def test_faces_unroll_about_the_vertical_axis():
     assert abs(mapped.corners[0, :, 0].mean() - columns / 2) < 2
     assert np.ptp(mapped.corners[1, :, 0]) < columns / 8
     assert mapped.corners[2, :, 1].max() < mapped.corners[0, :, 1].min()
+
+
+@pytest.mark.parametrize("shift", [0, 4, -5])
+def test_a_face_that_is_askew_is_mirrored_about_its_own_middle(shift):
+    half = cv2.GaussianBlur(np.random.default_rng(0).random((ROWS, COLUMNS // 2, 3), np.float32), (0, 0), 3) * 4 - 1.5
+    face = np.roll(np.concatenate([half, half[:, ::-1]], 1), shift, 1)
+    weight = np.zeros(SIZE, np.float32)
+    weight[:, 40:120] = 1
+    symmetry = find_symmetry(HeadView(face, weight, np.full(SIZE, FACE)))
+    np.testing.assert_allclose(symmetry[0], (-1, 0, COLUMNS - 1 + 2 * shift), atol=0.3)
+
+
+def test_a_face_without_an_other_half_is_mirrored_about_the_middle(view):
+    one_side = np.where(np.arange(COLUMNS) > 90, view.weight, 0).astype(np.float32)
+    np.testing.assert_array_equal(find_symmetry(replace(view, weight=one_side)), plain_symmetry(SIZE))
