@@ -223,9 +223,9 @@ def lay_hidden_head(
     laid_hair = repeat_hair(mixed, hair, hair_colour)
     laid = laid_hair + (laid_skin - laid_hair) * below
     hat = np.asarray(above & ~np.isin(kind, (HAIR, FACE, SKIN)))
-    if hat.sum() < LEAST_HAT * above.sum():
-        return np.asarray(laid, np.float32)
     aside = above & (np.abs(np.arange(columns) - columns / 2) > columns / 10)
+    if hat.sum() < LEAST_HAT * above.sum() or not aside.any():
+        return np.asarray(laid, np.float32)
     share = (hat & aside).sum(1) / np.maximum(aside.sum(1), 1)
     share = np.where(
         aside.any(1), share, np.interp(np.arange(rows), np.arange(rows)[aside.any(1)], share[aside.any(1)])

@@ -50,6 +50,8 @@ def paint_head(avatar: Avatar, model: BodyModel, body: Body, camera: Camera, lay
     corners = avatar.rest[avatar.faces[ids]].double().numpy()
     mapped = unroll_head(corners, pixels_per_metre, (height, width))
     front = mapped.whole & ((avatar.photo[ids] == TRUNK) & avatar.thick[ids]).numpy()
+    if front.sum() < LEAST_FACES:
+        return avatar
     cosine = vertex_cosines(posed.double().numpy(), avatar.faces[ids[torch.from_numpy(front)]].numpy())
     faces = avatar.faces[ids].numpy()
     places = ((avatar.source + 1) / 2 * torch.tensor([width, height])).double().numpy()
