@@ -43,7 +43,7 @@ DUE_SYSTEMS = {
     "drn": DueSystem(0, 1_000_000, 128, run_detail_training),
     "dense-pose": DueSystem(0, 1_000_000, 128, run_dense_pose_training),
     "hmr": DueSystem(0, 1_000_000, 256, run_hmr_training),
-    "corrections": DueSystem(0, 50_000, 24, None),
+    "corrections": DueSystem(46_000, 50_000, 24, None),
 }
 VIEWS_PER_PERSON = 3  # of a step of `corrections`
 

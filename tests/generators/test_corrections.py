@@ -154,7 +154,7 @@ def test_the_networks_are_small_and_read_back_as_written(tmp_path):
 
 
 def test_other_weights_and_none_are_refused():
-    with pytest.raises(ValueError, match="train them with `motion-imitate train corrections`, or give --weights"):
-        load_correction_networks(None)
+    with pytest.raises(ValueError, match="train them with `motion-imitate train liquid-warping`, or give --weights"):
+        load_liquid_warping_generator(MODEL)
     with pytest.raises(ValueError, match="does not say which networks it holds"):
         load_correction_networks(find_asset("human_parsing.safetensors"))
