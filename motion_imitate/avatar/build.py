@@ -87,7 +87,7 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     avatar = add_body_hands(avatar, layers, skin, source.body.shape[:1], bare_colour)
     avatar = add_body_limbs(avatar, plain, layers, body, source.body.shape[:1], image, bare_colour)
     faults = find_photo_faults(layers, body, plain, avatar.hidden_hands, alone)
-    avatar = replace(avatar, kinds=find_layer_kinds(layers), faults=faults)
+    avatar = replace(avatar, kinds=find_layer_kinds(layers, alphas), faults=faults)
     return place_in_photo(avatar, window, photo_size)
 
 
@@ -125,10 +125,11 @@ def place_in_photo(avatar: Avatar, window: tuple[slice, slice], size: tuple[int,
     return replace(avatar, source=source, flanks=flanks, head=head, photos=photos, kinds=kinds)
 
 
-def find_layer_kinds(layers: PhotoLayers) -> UInt8[Tensor, "L H W"]:
+def find_layer_kinds(layers: PhotoLayers, alphas: Plane) -> UInt8[Tensor, "L H W"]:
     """The kind of thing that each texel of the layers' pages shows; where a layer is hidden, the nearest one seen."""
     sure = layers.alpha > SURE_ALPHA
-    kinds = [spread_labels(layers.kind, layers.seen(layer) & sure) for layer in LAYERS]
+    shown = [layers.seen(layer) | ((alphas[layer] > 0.5) & ~layers.hidden(layer)) for layer in LAYERS]
+    kinds = [spread_labels(layers.kind, own & sure) for own in shown]
     return torch.from_numpy(np.stack(kinds).astype(np.uint8))
 
 

@@ -8,11 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import Avatar, ContactFaces
+from motion_imitate.avatar.avatar import OPAQUE_ALPHA, Avatar, ContactFaces
 from motion_imitate.avatar.body_surface import SIDES, joint_descendants
 from motion_imitate.avatar.join_avatars import AvatarPiece
 from motion_imitate.avatar.layer_order import COVERED_LEG
-from motion_imitate.avatar.masks import Mask, blur_plane, spread_colours
+from motion_imitate.avatar.layer_texture import DEEPEST_FOLD, fold_coordinates, read_pixels
+from motion_imitate.avatar.masks import Mask, blur_plane, grow_mask, open_mask, spread_colours
 from motion_imitate.avatar.parsing_net import KIND_NAMES
 from motion_imitate.avatar.photo_layers import (
     ARM_LAYERS,
@@ -37,8 +38,11 @@ HEAD_SHARE, NECK_SHARE = 0.5, 0.3  # skinning weights of the head, and of it and
 HEM_MARGIN = 0.05  # metres by which what lies below a hem goes on beneath it
 HEM_QUANTILE = 0.04  # of the vertices above a hem, that lie below it
 BORDER_BLUR = 0.8  # pixels
+CUT_MARGIN = 1.0  # pixels beside what is cut off, which have some of its colour
+KIND_MARGIN = 0.005  # of a page's height, within which colours of two kinds are mixed
+LEAST_KNOWN = 200  # texels of a kind, to take colours from
 HAIR_REACH = 0.02  # metres from the trunk's outline, within which hair hides clothes rather than the background
-HEAD_NEARER, NECK_NEARER, UPPER_NEARER, SHOE_NEARER = 0.08, 0.03, 0.05, -0.02  # metres, see `AvatarPiece`
+HEAD_NEARER, NECK_NEARER, UPPER_NEARER, SHOE_NEARER = 0.13, 0.08, 0.1, -0.02  # metres, see `AvatarPiece`
 
 
 @dataclass(frozen=True)
@@ -172,11 +176,12 @@ def cut_regions(
                 (TRUNK,),
                 [kind for kind in range(len(KIND_NAMES)) if kind not in GARMENT_KINDS["lower"]],
                 GARMENT_KINDS["lower"],
+                plain=True,
             )
-            pages.repaint((*LEG_LAYERS, SKIRT), (UPPER,), GARMENT_KINDS["lower"])
+            pages.repaint((*LEG_LAYERS, SKIRT), (UPPER,), GARMENT_KINDS["lower"], plain=True)
         if "shoes" not in regions:
             chosen &= ~(legs & facts.all_of((SHOES,)) & (facts.high < hems.ankle))
-            pages.repaint(LEG_LAYERS, (SHOES,), (UPPER, ONE_PIECE, LOWER, SKIN))
+            pages.repaint(LEG_LAYERS, (SHOES,), (UPPER, ONE_PIECE, LOWER, SKIN), plain=True)
     if regions == ("shoes",):
         chosen = legs & facts.any_of((SHOES,))
         nearer += SHOE_NEARER
@@ -240,24 +245,31 @@ class PagePainter:
     def cut(self, layers: Sequence[int], kinds: Sequence[int]) -> None:
         """Let some kinds be transparent."""
         for page, where in self.pages_of(layers, kinds):
-            alpha = self.photos[page, ..., 3].float() * (1 - torch.from_numpy(blur_plane(where, BORDER_BLUR)))
+            alpha = self.photos[page, ..., 3].float() * (
+                1 - torch.from_numpy(blur_plane(grow_mask(where, CUT_MARGIN), BORDER_BLUR))
+            )
             self.photos[page, ..., 3] = (alpha + 0.5).to(torch.uint8)
 
     def keep(self, layers: Sequence[int], kinds: Sequence[int]) -> None:
         """Let all kinds but some be transparent."""
         self.cut(layers, [kind for kind in range(len(KIND_NAMES)) if kind not in kinds])
 
-    def repaint(self, layers: Sequence[int], kinds: Sequence[int], like: Sequence[int]) -> None:
-        """Let some kinds have the colours of the nearest others."""
+    def repaint(self, layers: Sequence[int], kinds: Sequence[int], like: Sequence[int], plain: bool = False) -> None:
+        """Let some kinds have the colours of others: reflected about the border, or plain ones."""
+        unit = self.photos.shape[1]
         for page, where in self.pages_of(layers, kinds):
-            known = (
-                np.isin(self.avatar.kinds[self.layers[page]].numpy(), like) & (self.photos[page, ..., 3] > 240).numpy()
-            )
-            if known.any():
-                colours = spread_colours(self.photos[page, ..., :3].numpy().astype(np.float32), known)
-                self.photos[page, ..., :3][torch.from_numpy(where)] = torch.from_numpy(colours[where] + 0.5).to(
-                    torch.uint8
-                )
+            shown = np.isin(self.avatar.kinds[self.layers[page]].numpy(), like)
+            opaque = (self.photos[page, ..., 3] > OPAQUE_ALPHA).numpy()
+            where = np.asarray(grow_mask(where, KIND_MARGIN * unit))
+            known = open_mask(np.asarray(shown & opaque & ~where), KIND_MARGIN * unit)
+            if known.sum() > LEAST_KNOWN:
+                old = self.photos[page, ..., :3].numpy().astype(np.float32)
+                if plain:
+                    new = spread_colours(old, known)
+                else:
+                    new = read_pixels(old, fold_coordinates(known, where, DEEPEST_FOLD * unit))
+                share = blur_plane(where, BORDER_BLUR)[..., None]
+                self.photos[page, ..., :3] = torch.from_numpy(old + (new - old) * share + 0.5).to(torch.uint8)
 
     def finish(self, gain: Float[Tensor, "3"]) -> Avatar:
         """The avatar with the pages, skin on them multiplied; pages of no layer are skin."""
