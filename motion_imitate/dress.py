@@ -19,7 +19,7 @@ from motion_imitate.bodies.skinning import SkinnedBody
 from motion_imitate.portray import AvatarAppearance, Person
 from motion_imitate.types import BodyModel
 
-MOST_SKIN_GAIN = 3.0
+MOST_SKIN_GAIN = 2.2
 
 Garment = Literal["upper", "lower", "shoes"]
 GARMENT_NAMES: dict[Garment, str] = {"upper": "upper clothes", "lower": "lower clothes", "shoes": "shoes"}
@@ -102,7 +102,7 @@ def skin_gain(wearer: Avatar, other: Avatar) -> Float[Tensor, "3"]:
     """What the other's skin is to be multiplied by to have the wearer's colour; 1 if either shows none."""
     if other is wearer:
         return torch.ones(3)
-    for kinds in ((FACE, FACE), (SKIN, SKIN), (FACE, SKIN), (SKIN, FACE)):
+    for kinds in ((SKIN, SKIN), (FACE, SKIN), (FACE, FACE), (SKIN, FACE)):
         own, given = wearer.kind_colours[kinds[0]], other.kind_colours[kinds[1]]
         if own.isfinite().all() and given.isfinite().all():
             ratio = own.clamp(min=0.02) / given.clamp(min=0.02)

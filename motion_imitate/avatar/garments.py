@@ -1,25 +1,23 @@
 """Cut the head, the upper clothes with the arms, the lower clothes with the legs, or the shoes out of an avatar."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import OPAQUE_ALPHA, Avatar, ContactFaces
+from motion_imitate.avatar.avatar import Avatar, ContactFaces
 from motion_imitate.avatar.body_surface import SIDES, joint_descendants
 from motion_imitate.avatar.join_avatars import AvatarPiece
 from motion_imitate.avatar.layer_order import COVERED_LEG
-from motion_imitate.avatar.layer_texture import DEEPEST_FOLD, fold_coordinates, read_pixels
-from motion_imitate.avatar.masks import Mask, blur_plane, grow_mask, open_mask, spread_colours
+from motion_imitate.avatar.page_painter import CLOTHES_ABOVE, PagePainter
 from motion_imitate.avatar.parsing_net import KIND_NAMES
 from motion_imitate.avatar.photo_layers import (
     ARM_LAYERS,
     FACE,
     HAIR,
-    LAYERS,
     LEG_LAYERS,
     ONE_PIECE,
     SKIN,
@@ -31,16 +29,15 @@ from motion_imitate.types import BodyModel
 
 LOWER, SHOES = (KIND_NAMES.index(name) for name in ("lower", "shoes"))
 REGIONS = ("head", "upper", "lower", "shoes")  # from above
-GARMENT_KINDS = {"upper": (UPPER, ONE_PIECE), "lower": (LOWER, ONE_PIECE), "shoes": (SHOES,)}
-TRUNK_BACK = len(LAYERS)  # the page of the trunk's back
+GARMENT_KINDS = {"upper": CLOTHES_ABOVE, "lower": (LOWER, ONE_PIECE), "shoes": (SHOES,)}
 LEAST_GARMENT = {"upper": 200, "lower": 200, "shoes": 30}  # faces, with fewer of which the photo does not show it
 HEAD_SHARE, NECK_SHARE = 0.5, 0.3  # skinning weights of the head, and of it and the neck, from which on it is theirs
-HEM_MARGIN = 0.05  # metres by which what lies below a hem goes on beneath it
+HEM_BINS, HEM_REACH = 24, 0.3  # strips in which a hem is looked for, up to so many metres from the middle
+LEAST_HEM, HEM_SPAN = 30, 0.15  # faces of a strip; metres by which a hem may rise
+HEM_MARGIN = 0.03  # metres by which what lies below a hem goes on beneath it
 HEM_QUANTILE = 0.04  # of the vertices above a hem, that lie below it
-BORDER_BLUR = 0.8  # pixels
-CUT_MARGIN = 1.0  # pixels beside what is cut off, which have some of its colour
-KIND_MARGIN = 0.005  # of a page's height, within which colours of two kinds are mixed
-LEAST_KNOWN = 200  # texels of a kind, to take colours from
+COLLAR_SHARE = 0.6  # of head and neck, from which on a collar is in the place of the neck
+NECK_RADIUS = 0.06  # metres
 HAIR_REACH = 0.02  # metres from the trunk's outline, within which hair hides clothes rather than the background
 HEAD_NEARER, NECK_NEARER, UPPER_NEARER, SHOE_NEARER = 0.13, 0.08, 0.1, -0.02  # metres, see `AvatarPiece`
 
@@ -55,6 +52,7 @@ class FaceFacts:
     neck: Float[Tensor, " F"]  # of head and neck
     low: Float[Tensor, " F"]  # the lowest height at rest
     high: Float[Tensor, " F"]
+    across: Float[Tensor, " F"]  # metres to the left of the middle at rest
 
     @classmethod
     def of(cls, avatar: Avatar, model: BodyModel) -> "FaceFacts":
@@ -74,7 +72,7 @@ class FaceFacts:
         kinds[made] = torch.where(legs, LOWER, SKIN)[made, None]
         heights = avatar.rest[avatar.faces, 1]
         head, neck = (face_share(avatar, model, control) for control in ("head", "neck"))
-        return cls(kinds, layer, head, neck, heights.amin(1), heights.amax(1))
+        return cls(kinds, layer, head, neck, heights.amin(1), heights.amax(1), avatar.rest[avatar.faces, 0].mean(1))
 
     def any_of(self, kinds: Sequence[int]) -> Bool[Tensor, " F"]:
         """Faces with a corner of some kinds."""
@@ -104,32 +102,49 @@ def shows_garment(avatar: Avatar, facts: FaceFacts, region: str) -> bool:
     return int(own.sum()) >= LEAST_GARMENT[region]
 
 
-def skirt_kinds(facts: FaceFacts) -> set[int]:
-    """The kind that most of the skirt is; none without a skirt."""
-    kinds = facts.kinds[facts.of_layers(SKIRT)]
-    return {int(kinds.flatten().mode().values)} if len(kinds) else set()
+def most_kind(kinds: Int[Tensor, "F 3"]) -> int:
+    """The kind that most corners of faces are; 0 without faces."""
+    return int(kinds.flatten().mode().values) if len(kinds) else 0
 
 
 @dataclass(frozen=True)
 class Hems:
     """Heights at rest beneath which lower clothes, and shoes, begin to be seen."""
 
-    waist: float = np.inf
+    waist: Float[Tensor, " N"] = field(default_factory=lambda: torch.full((HEM_BINS,), torch.inf))
     ankle: float = -np.inf
 
     @classmethod
     def of(cls, upper: AvatarPiece | None, shoes: AvatarPiece | None, model: BodyModel) -> "Hems":
         """Where the upper clothes end and the shoes begin, if they are others than the lower clothes' own."""
-        waist, ankle = np.inf, -np.inf
+        hems = cls()
         if upper is not None:
             facts = FaceFacts.of(upper.avatar, model)
-            low = facts.low[upper.chosen & facts.of_layers(TRUNK) & (facts.head < HEAD_SHARE)]
-            waist = float(low.quantile(HEM_QUANTILE)) if len(low) else waist
+            own = upper.chosen & facts.of_layers(TRUNK) & (facts.neck < NECK_SHARE) & ~facts.all_of((LOWER,))
+            place = hem_bin(facts.across)
+            lows = [facts.low[own & (place == each)] for each in range(HEM_BINS)]
+            found = [float(low.quantile(HEM_QUANTILE)) if len(low) > LEAST_HEM else torch.inf for low in lows]
+            waist = torch.tensor(found)
+            waist[waist > waist.min() + HEM_SPAN] = torch.inf  # at an armpit
+            hems = replace(hems, waist=waist)
         if shoes is not None:
             facts = FaceFacts.of(shoes.avatar, model)
             high = facts.high[shoes.chosen & facts.all_of((SHOES,))]
-            ankle = float(high.quantile(1 - HEM_QUANTILE)) if len(high) else ankle
-        return cls(waist, ankle)
+            hems = replace(hems, ankle=float(high.quantile(1 - HEM_QUANTILE)) if len(high) else hems.ankle)
+        return hems
+
+    def waist_at(self, across: Float[Tensor, " F"]) -> Float[Tensor, " F"]:
+        """The height of the waist's hem above places; beside the hem, that of its nearest end."""
+        known = self.waist.isfinite().nonzero()[:, 0]
+        if not len(known):
+            return torch.full_like(across, torch.inf)
+        nearest = (hem_bin(across)[:, None] - known).abs().argmin(1)
+        return self.waist[known[nearest]]
+
+
+def hem_bin(across: Float[Tensor, " F"]) -> Int[Tensor, " F"]:
+    """Which of the `HEM_BINS` strips places are in."""
+    return ((across / HEM_REACH + 1) / 2 * HEM_BINS).long().clamp(0, HEM_BINS - 1)
 
 
 def cut_regions(
@@ -141,26 +156,29 @@ def cut_regions(
     """
     facts = FaceFacts.of(avatar, model)
     everything = torch.ones(len(avatar.faces), dtype=torch.bool)
-    nearer, pages = torch.zeros(len(everything)), PagePainter(avatar, facts)
+    nearer, pages = torch.zeros(len(everything)), PagePainter(avatar, facts.layer)
     if set(regions) == set(REGIONS):
         return AvatarPiece(avatar, everything, nearer)
     trunk, legs, skirt = facts.of_layers(TRUNK), facts.of_layers(*LEG_LAYERS), facts.of_layers(SKIRT)
     of_head, of_neck = facts.head > HEAD_SHARE, facts.neck > NECK_SHARE
     hair = facts.any_of((HAIR,)) & ~of_head
     bare_neck = trunk & of_neck & facts.any_of((SKIN, FACE))
-    of_skirt, chosen = skirt_kinds(facts), ~everything
+    chosen, upper_skirt = ~everything, most_kind(facts.kinds[skirt]) == UPPER
     if regions == ("head",):
         front_hair = hair & trunk & (avatar.photo == TRUNK)
-        chosen = (trunk & of_head) | bare_neck | front_hair
+        collar = trunk & (facts.neck > COLLAR_SHARE) & (facts.across.abs() < NECK_RADIUS)
+        chosen = (trunk & of_head) | bare_neck | front_hair | collar
         nearer = torch.where(of_head | front_hair, HEAD_NEARER, NECK_NEARER)
-        pages.cut((TRUNK,), (UPPER, ONE_PIECE, LOWER))
+        neck = pages.texels_of(collar & ~of_head)
+        pages.repaint((TRUNK,), (UPPER, ONE_PIECE), (SKIN, FACE), plain=True, only=neck)
+        pages.cut((TRUNK,), (UPPER, ONE_PIECE, LOWER), beside=neck)
     if "upper" in regions:
         nearer += UPPER_NEARER
         chosen |= (trunk & ~facts.all_of((LOWER,))) | facts.of_layers(*ARM_LAYERS)
         if "lower" in regions:
             chosen |= trunk | skirt
         else:
-            chosen |= skirt & bool(of_skirt & set(GARMENT_KINDS["upper"]))
+            chosen |= skirt & upper_skirt
             pages.cut((TRUNK,), (LOWER,))
         if "head" not in regions:
             beside = hair & (of_neck | ~over_trunk(avatar, facts))
@@ -170,8 +188,8 @@ def cut_regions(
     if "lower" in regions:
         chosen |= legs
         if "upper" not in regions:
-            chosen |= skirt & bool(of_skirt & set(GARMENT_KINDS["lower"]))
-            chosen |= trunk & (facts.any_of((LOWER,)) | (facts.low < hems.waist + HEM_MARGIN))
+            chosen |= skirt & (not upper_skirt)
+            chosen |= trunk & (facts.any_of((LOWER,)) | (facts.low < hems.waist_at(facts.across) + HEM_MARGIN))
             pages.repaint(
                 (TRUNK,),
                 [kind for kind in range(len(KIND_NAMES)) if kind not in GARMENT_KINDS["lower"]],
@@ -181,7 +199,7 @@ def cut_regions(
             pages.repaint((*LEG_LAYERS, SKIRT), (UPPER,), GARMENT_KINDS["lower"], plain=True)
         if "shoes" not in regions:
             chosen &= ~(legs & facts.all_of((SHOES,)) & (facts.high < hems.ankle))
-            pages.repaint(LEG_LAYERS, (SHOES,), (UPPER, ONE_PIECE, LOWER, SKIN), plain=True)
+            pages.repaint(LEG_LAYERS, (SHOES,), (ONE_PIECE, LOWER, SKIN), plain=True)
     if regions == ("shoes",):
         chosen = legs & facts.any_of((SHOES,))
         nearer += SHOE_NEARER
@@ -220,69 +238,3 @@ def release_arms(avatar: Avatar, joints: int) -> Avatar:
         contacts=ContactFaces.none(),
         hidden_hands=(),
     )
-
-
-class PagePainter:
-    """Changes the pages of an avatar by the kinds of things that they show."""
-
-    def __init__(self, avatar: Avatar, facts: FaceFacts) -> None:
-        self.avatar = avatar
-        self.photos = avatar.photos.clone()
-        self.layers = dict(enumerate(LAYERS)) | {TRUNK_BACK: TRUNK}  # of pages
-        of_contacts = zip(avatar.contacts.photo.tolist(), facts.layer[avatar.contacts.faces].tolist(), strict=True)
-        self.layers |= dict(of_contacts)
-
-    def pages_of(self, layers: Sequence[int], kinds: Sequence[int]) -> list[tuple[int, Mask]]:
-        """The pages of layers that show some of the kinds, and where."""
-        found = []
-        for page, layer in self.layers.items():
-            if layer in layers and page < len(self.photos):
-                where = np.isin(self.avatar.kinds[layer].numpy(), kinds)
-                if where.any():
-                    found.append((page, where))
-        return found
-
-    def cut(self, layers: Sequence[int], kinds: Sequence[int]) -> None:
-        """Let some kinds be transparent."""
-        for page, where in self.pages_of(layers, kinds):
-            alpha = self.photos[page, ..., 3].float() * (
-                1 - torch.from_numpy(blur_plane(grow_mask(where, CUT_MARGIN), BORDER_BLUR))
-            )
-            self.photos[page, ..., 3] = (alpha + 0.5).to(torch.uint8)
-
-    def keep(self, layers: Sequence[int], kinds: Sequence[int]) -> None:
-        """Let all kinds but some be transparent."""
-        self.cut(layers, [kind for kind in range(len(KIND_NAMES)) if kind not in kinds])
-
-    def repaint(self, layers: Sequence[int], kinds: Sequence[int], like: Sequence[int], plain: bool = False) -> None:
-        """Let some kinds have the colours of others: reflected about the border, or plain ones."""
-        unit = self.photos.shape[1]
-        for page, where in self.pages_of(layers, kinds):
-            shown = np.isin(self.avatar.kinds[self.layers[page]].numpy(), like)
-            opaque = (self.photos[page, ..., 3] > OPAQUE_ALPHA).numpy()
-            where = np.asarray(grow_mask(where, KIND_MARGIN * unit))
-            known = open_mask(np.asarray(shown & opaque & ~where), KIND_MARGIN * unit)
-            if known.sum() > LEAST_KNOWN:
-                old = self.photos[page, ..., :3].numpy().astype(np.float32)
-                if plain:
-                    new = spread_colours(old, known)
-                else:
-                    new = read_pixels(old, fold_coordinates(known, where, DEEPEST_FOLD * unit))
-                share = blur_plane(where, BORDER_BLUR)[..., None]
-                self.photos[page, ..., :3] = torch.from_numpy(old + (new - old) * share + 0.5).to(torch.uint8)
-
-    def finish(self, gain: Float[Tensor, "3"]) -> Avatar:
-        """The avatar with the pages, skin on them multiplied; pages of no layer are skin."""
-        if bool((gain != 1).any()):
-            for page in range(len(self.photos)):
-                layer = self.layers.get(page)
-                where = (
-                    np.ones(self.photos.shape[1:3], bool)
-                    if layer is None
-                    else np.isin(self.avatar.kinds[layer].numpy(), (SKIN, FACE))
-                )
-                share = torch.from_numpy(blur_plane(where, BORDER_BLUR))[..., None]
-                colours = self.photos[page, ..., :3]
-                scaled = colours * (1 + (gain - 1) * share)
-                self.photos[page, ..., :3] = (scaled + 0.5).clamp(max=255).to(torch.uint8)
-        return replace(self.avatar, photos=self.photos)
