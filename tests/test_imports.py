@@ -15,13 +15,13 @@ LAYERS = (
     {"background", "photos", "compositing"},
     {"generators", "avatar"},
     {"synthesis", "training"},
-    {"metrics", "imitate", "novel_view", "portray", "renderer_chain"},
+    {"dress", "metrics", "imitate", "novel_view", "portray", "renderer_chain"},
 )  # the rooms of the library, from the lowest: each may import itself, its own layer and those below
 NEVER = {("avatar", "generators"), ("video", "motion"), ("geometry", "weights")}  # though they share a layer
 JOBS = {
     "imitate",
     "novel_view",
-    "appearance",
+    "dress",
     "avatar",
     "batch",
     "train",
@@ -34,7 +34,6 @@ JOBS = {
 ACROSS = {
     ("batch", "imitate"),
     ("batch", "novel_view"),
-    ("batch", "appearance"),
     ("train", "synthesize"),
 }  # one job's folder into another's
 HOMES = {

@@ -122,6 +122,8 @@ class Avatar:
     contacts: "ContactFaces" = field(default_factory=lambda: ContactFaces.none())
     head: "HeadFaces" = field(default_factory=lambda: HeadFaces.none())
     hidden_hands: tuple[HiddenHand, ...] = ()  # `joints` counts their `HAND_MOVES` after those of the body
+    kinds: UInt8[Tensor, "_ _ _"] = field(default_factory=lambda: torch.zeros(0, 1, 1, dtype=torch.uint8))
+    # [L, H, W] of things that the pages of layers show, see `parsing_net.KIND_NAMES`; none once dressed
     faults: tuple[str, ...] = ()  # what will look wrong, see `find_photo_faults`
 
     def spread_lift(self) -> FadingFaces:

@@ -24,7 +24,7 @@ from motion_imitate.avatar.layer_order import COVERED_LEG, find_covered_legs, fi
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
 from motion_imitate.avatar.layer_texture import layer_colours
 from motion_imitate.avatar.leg_gap import find_leg_gap
-from motion_imitate.avatar.masks import Plane
+from motion_imitate.avatar.masks import Plane, spread_labels
 from motion_imitate.avatar.match_colours import find_kind_colours, match_avatar_colours
 from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, fit_crop_window, parse_photo
 from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
@@ -40,6 +40,8 @@ from motion_imitate.avatar.photo_layers import (
 )
 from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
+
+SURE_ALPHA = 0.6  # of the person, from which on a pixel shows what kind of thing it is
 
 
 def build_avatars(source: Source, dressed: BodyModel, bare: BodyModel, net: ParsingNet) -> tuple[Avatar, ...]:
@@ -84,7 +86,8 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     bare_colour = skin_colour(image, layers)
     avatar = add_body_hands(avatar, layers, skin, source.body.shape[:1], bare_colour)
     avatar = add_body_limbs(avatar, plain, layers, body, source.body.shape[:1], image, bare_colour)
-    avatar = replace(avatar, faults=find_photo_faults(layers, body, plain, avatar.hidden_hands, alone))
+    faults = find_photo_faults(layers, body, plain, avatar.hidden_hands, alone)
+    avatar = replace(avatar, kinds=find_layer_kinds(layers, alphas), faults=faults)
     return place_in_photo(avatar, window, photo_size)
 
 
@@ -117,7 +120,17 @@ def place_in_photo(avatar: Avatar, window: tuple[slice, slice], size: tuple[int,
     given = (avatar.source, avatar.flanks.source, avatar.head.source)
     source, aside, of_head = (((at + 1) / 2 * inner + corner) * 2 / outer - 1 for at in given)
     flanks, head = replace(avatar.flanks, source=aside), replace(avatar.head, source=of_head)
-    return replace(avatar, source=source, flanks=flanks, head=head, photos=photos)
+    kinds = avatar.kinds.new_zeros(len(avatar.kinds), *size)
+    kinds[:, rows, columns] = avatar.kinds
+    return replace(avatar, source=source, flanks=flanks, head=head, photos=photos, kinds=kinds)
+
+
+def find_layer_kinds(layers: PhotoLayers, alphas: Plane) -> UInt8[Tensor, "L H W"]:
+    """The kind of thing that each texel of the layers' pages shows; where a layer is hidden, the nearest one seen."""
+    sure = layers.alpha > SURE_ALPHA
+    shown = [layers.seen(layer) | ((alphas[layer] > 0.5) & ~layers.hidden(layer)) for layer in LAYERS]
+    kinds = [spread_labels(layers.kind, own & sure) for own in shown]
+    return torch.from_numpy(np.stack(kinds).astype(np.uint8))
 
 
 def parse_person(

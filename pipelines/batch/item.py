@@ -14,8 +14,8 @@ from motion_imitate.weights import find_asset
 from pipelines.imitate.options import ImitateOptions, RenderOptions
 from pipelines.motion.options import BaseEstimationOptions, EstimationOptions
 from pipelines.novel_view.options import NovelViewOptions
-from pipelines.novel_view.pictures import picture_suffixes
 from pipelines.rendering.options import PersonOptions, allowed_suffixes
+from pipelines.rendering.picture import picture_suffixes
 
 DrawingOptions = TypeVar("DrawingOptions", bound=PersonOptions)
 BACKGROUND_KEYWORDS = ("photo", "driving", "alpha")  # backgrounds that are not files

@@ -18,10 +18,12 @@ from cyclopts.validators import Number
 from pipelines.avatar.options import AvatarOptions
 from pipelines.batch.options import BatchOptions
 from pipelines.cli.guard import discard_stdout, run_guarded
+from pipelines.dress.options import DressOptions
 from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions, StoreEvaluationOptions
 from pipelines.imitate.options import ImitateOptions, RenderOptions
 from pipelines.motion.options import BaseEstimationOptions, EstimationOptions
 from pipelines.novel_view.options import NovelViewOptions
+from pipelines.rendering.clothes_options import ClothesOptions
 from pipelines.reporter import USAGE, Reporter
 from pipelines.streaming.memory import return_freed_memory
 from pipelines.synthesize.options import SynthesizeOptions
@@ -150,6 +152,7 @@ def imitate(
     out: OutputOption,
     how: Annotated[ImitateOptions, FLATTENED] = ImitateOptions(),
     estimation: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
+    wear: Annotated[ClothesOptions, FLATTENED] = ClothesOptions(),
     overwrite: OverwriteOption = False,
     reporter: InjectedReporter = DEFAULT_REPORTER,
 ) -> None:
@@ -164,11 +167,28 @@ def imitate(
     if not photos:
         raise UsageError("give a photo and a video: motion-imitate imitate PHOTO VIDEO -o OUT.mp4")
     if how.segments is None:
-        run_imitate(photos, clip, out, how, estimation, overwrite, reporter)
+        run_imitate(photos, clip, out, how, estimation, wear, overwrite, reporter)
     else:
         from pipelines.batch.segments import imitate_in_segments
 
-        run_imitate(photos, clip, out, how, estimation, overwrite, reporter, imitate_in_segments)
+        run_imitate(photos, clip, out, how, estimation, wear, overwrite, reporter, imitate_in_segments)
+
+
+@app.command
+def dress(
+    photos: Annotated[list[Path], Parameter(help="One or several photos of one person.", negative=())],
+    *,
+    out: OutputOption,
+    wear: Annotated[ClothesOptions, FLATTENED] = ClothesOptions(),
+    how: Annotated[DressOptions, FLATTENED] = DressOptions(),
+    overwrite: OverwriteOption = False,
+    reporter: InjectedReporter = DEFAULT_REPORTER,
+) -> None:
+    """Render the person of the photo, as they stand there, in the clothes of the person of another photo. Writes .png
+    or .jpg."""
+    from pipelines.dress.command import run_dress
+
+    run_dress(photos, out, wear, how, overwrite, reporter)
 
 
 @app.command

@@ -11,6 +11,8 @@ from pipelines.motion.confidence_report import report_confidence
 from pipelines.motion.options import EstimationOptions
 from pipelines.output_path import UsageError, check_output_path
 from pipelines.rendering.backdrop import check_background_option
+from pipelines.rendering.clothes import check_clothes_options, clothes_files
+from pipelines.rendering.clothes_options import ClothesOptions
 from pipelines.rendering.options import allowed_suffixes, option_files
 from pipelines.rendering.person import check_weights_option
 from pipelines.reporter import Reporter
@@ -22,16 +24,20 @@ def run_imitate(
     out: Path,
     how: ImitateOptions,
     estimation: EstimationOptions,
+    wear: ClothesOptions,
     overwrite: bool,
     reporter: Reporter,
     render: Callable[[ImitateJob, Reporter], RenderedVideo] = render_video,
 ) -> None:
     """Check the options, render the video, and report it."""
-    inputs = [*photos, *filter(None, (clip, how.motion)), *option_files(how)]
+    inputs = [*photos, *filter(None, (clip, how.motion)), *option_files(how), *clothes_files(wear)]
     check_output_path(out, inputs, allowed_suffixes(how), overwrite)
     check_imitate_options(how, estimation)
+    check_clothes_options(wear, how.renderer)
+    if wear.clothes and how.segments is not None:
+        raise UsageError("--clothes cannot be worn in --segments; leave --segments out")
     begun = monotonic()
-    job = ImitateJob(tuple(photos), clip, out, how, estimation)
+    job = ImitateJob(tuple(photos), clip, out, how, estimation, wear)
     made = render(job, reporter)
     report_confidence(out, made.confidence, monotonic() - begun, reporter, made.choice)
 

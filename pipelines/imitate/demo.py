@@ -7,6 +7,7 @@ from pipelines.imitate.command import run_imitate
 from pipelines.imitate.options import ImitateOptions
 from pipelines.motion.options import EstimationOptions
 from pipelines.output_path import UsageError
+from pipelines.rendering.clothes_options import NO_CLOTHES
 from pipelines.reporter import Reporter
 
 DEMO_PHOTO, DEMO_CLIP = "demo/photo.jpg", "demo/clip.mp4"
@@ -24,6 +25,7 @@ def run_demo(folder: Path, overwrite: bool, reporter: Reporter) -> None:
         folder / "motion-imitate-demo.mp4",
         how,
         EstimationOptions(size=DEMO_SIZE),
+        NO_CLOTHES,
         overwrite,
         reporter,
     )

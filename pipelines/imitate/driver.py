@@ -25,6 +25,8 @@ from pipelines.motion.estimate import open_input_clip
 from pipelines.motion.options import EstimationOptions
 from pipelines.motion.stored import load_cached_motion, stream_stored_motion
 from pipelines.output_path import UsageError
+from pipelines.rendering.clothes import wear_clothes
+from pipelines.rendering.clothes_options import NO_CLOTHES, ClothesOptions
 from pipelines.rendering.person import PersonLoader
 from pipelines.reporter import Reporter
 
@@ -55,6 +57,7 @@ class ImitateJob:
     out: Path
     how: ImitateOptions
     estimation: EstimationOptions
+    wear: ClothesOptions = NO_CLOTHES
     limit: float = inf  # seconds of the clip to render
     video_start: float | None = (
         None  # of a segment, whose motion is retargeted already: first second of the whole video
@@ -126,7 +129,7 @@ def open_person_motion(
     path = choose_view_path(how, driver)
     with closing(runner.prefetch(driver.motion)) as driven:  # starts while the person is prepared
         motion: Iterator[Motion] = driven
-        person = load(job.photos, job.longest, how, reporter)
+        person = wear_clothes(load(job.photos, job.longest, how, reporter), job.wear, job.longest, how, reporter, load)
         if job.video_start is None:
             motion = adapt_motion(motion, person.source, person.model, choose_retarget(how, estimation.live))
             motion = turn_view(motion, path)

@@ -15,12 +15,13 @@ from motion_imitate.portray import Person
 from motion_imitate.renderer_chain import RendererChoice
 from motion_imitate.runner import StreamRunner
 from pipelines.novel_view.options import NovelViewOptions
-from pipelines.novel_view.pictures import SHEET_SUFFIXES, check_picture_path, write_pictures
+from pipelines.novel_view.pictures import check_picture_path, write_pictures
 from pipelines.output_path import UsageError, check_output_path
 from pipelines.provenance import still_tags
 from pipelines.rendering.backdrop import check_background_option, choose_backdrop
 from pipelines.rendering.options import allowed_suffixes, option_files
 from pipelines.rendering.person import PersonLoader, check_weights_option, load_person
+from pipelines.rendering.picture import PICTURE_SUFFIXES
 from pipelines.rendering.write_video import write_result
 from pipelines.reporter import Reporter
 from pipelines.streaming.threads import THREAD_RUNNER
@@ -54,7 +55,7 @@ def check_view_output(photos: list[Path], out: Path, how: NovelViewOptions, over
     inputs = [*photos, *option_files(how)]
     if how.azimuth:
         check_picture_path(out, how.azimuth, how.background, inputs, overwrite)
-    elif out.suffix.lower() in SHEET_SUFFIXES or (not out.suffix and not out.exists()):
+    elif out.suffix.lower() in PICTURE_SUFFIXES or (not out.suffix and not out.exists()):
         raise UsageError(f"{out} is for pictures; add --azimuth with degrees, or give {out.with_suffix('.mp4')}")
     else:
         check_output_path(out, inputs, allowed_suffixes(how), overwrite)

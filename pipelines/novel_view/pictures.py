@@ -1,25 +1,20 @@
 """Write views as pictures: one file each in a folder, or side by side in one file."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from io import BytesIO
 from math import ceil
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from motion_imitate.files import write_bytes_atomically
 from motion_imitate.types import Frames
 from pipelines.output_path import UsageError, check_output_path, create_folder
-from pipelines.provenance import still_tags
+from pipelines.rendering.picture import PICTURE_SUFFIXES, encode_picture, picture_suffixes, to_array
 
-SHEET_SUFFIXES = (".png", ".jpg", ".jpeg")
 SHEET_COLUMNS = 8
-JPEG_QUALITY = 92
 
 
 def picture_name(azimuth: float) -> str:
@@ -27,17 +22,12 @@ def picture_name(azimuth: float) -> str:
     return f"view_{azimuth:03g}.png"
 
 
-def picture_suffixes(background: str) -> tuple[str, ...]:
-    """Suffixes of the file that all views may go into."""
-    return SHEET_SUFFIXES[:1] if background == "alpha" else SHEET_SUFFIXES
-
-
 def check_picture_path(
     out: Path, azimuths: Sequence[float], background: str, inputs: Iterable[Path], overwrite: bool
 ) -> None:
     """Raise UsageError unless the folder or the file can be written."""
     if out.suffix and not out.is_dir():
-        if out.suffix.lower() not in SHEET_SUFFIXES:
+        if out.suffix.lower() not in PICTURE_SUFFIXES:
             raise UsageError(f"--azimuth makes pictures; give a folder or a .png or .jpg file, not {out}")
         check_output_path(out, inputs, picture_suffixes(background), overwrite)
         return
@@ -61,11 +51,6 @@ def write_pictures(out: Path, azimuths: Sequence[float], runs: Iterable[Frames])
         yield out / picture_name(azimuth)
 
 
-def to_array(picture: UInt8[Tensor, "C H W"]) -> NDArray[np.uint8]:
-    """The picture with channels last."""
-    return np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
-
-
 def arrange_sheet(pictures: Sequence[UInt8[Tensor, "C H W"]]) -> NDArray[np.uint8]:
     """Pictures of one size in rows of about the same length."""
     rows = ceil(len(pictures) / SHEET_COLUMNS)
@@ -76,17 +61,3 @@ def arrange_sheet(pictures: Sequence[UInt8[Tensor, "C H W"]]) -> NDArray[np.uint
         top, left = number // columns * height, number % columns * width
         sheet[top : top + height, left : left + width] = to_array(picture)
     return sheet
-
-
-def encode_picture(picture: NDArray[np.uint8], suffix: str) -> bytes:
-    """The picture as a PNG or a JPEG that says that it is synthetic."""
-    tags, data = still_tags(), BytesIO()
-    if suffix.lower() == ".png":
-        texts = PngInfo()
-        for name, text in tags.items():
-            texts.add_text(name, text)
-        Image.fromarray(picture).save(data, "PNG", pnginfo=texts)
-    else:
-        comment = "; ".join(f"{name}: {text}" for name, text in tags.items())
-        Image.fromarray(picture).save(data, "JPEG", quality=JPEG_QUALITY, comment=comment)
-    return data.getvalue()
