@@ -35,7 +35,7 @@ def find_photo_faults(
     elif alone and head_turn(body) > MOST_HEAD_TURN:
         faults.append(
             f"the head is turned {head_turn(body):.0f} degrees away from the camera, so the far side of the face will"
-            " be stretched; give a photo that looks at the camera for a better result"
+            " be the mirror image of the other; give a photo that looks at the camera for a better result"
         )
     if plain:
         faults.append(

@@ -225,7 +225,13 @@ def test_what_can_be_known_to_come_to_nothing_is_said_first(capsys, folder, stor
     )
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(MemoryError(), marks=pytest.mark.slow),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+    ],
+)
 def test_where_the_memory_is_full_it_is_tried_once_more_with_half_as_much(capsys, folder, stored, monkeypatch, error):
     words = ["imitate", "photo.jpg", "--motion", str(stored), "--size", "160"]
     assert main([*words, "-o", "before.mp4", "--quiet"]) == 0
