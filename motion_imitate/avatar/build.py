@@ -30,6 +30,7 @@ from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, fit_
 from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
 from motion_imitate.avatar.photo_faults import find_photo_faults
 from motion_imitate.avatar.photo_layers import (
+    LABEL_ALPHA,
     LAYERS,
     LEAST_ALPHA,
     TRUNK,
@@ -40,8 +41,6 @@ from motion_imitate.avatar.photo_layers import (
 )
 from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
-
-SURE_ALPHA = 0.6  # of the person, from which on a pixel shows what kind of thing it is
 
 
 def build_avatars(source: Source, dressed: BodyModel, bare: BodyModel, net: ParsingNet) -> tuple[Avatar, ...]:
@@ -127,7 +126,7 @@ def place_in_photo(avatar: Avatar, window: tuple[slice, slice], size: tuple[int,
 
 def find_layer_kinds(layers: PhotoLayers, alphas: Plane) -> UInt8[Tensor, "L H W"]:
     """The kind of thing that each texel of the layers' pages shows; where a layer is hidden, the nearest one seen."""
-    sure = layers.alpha > SURE_ALPHA
+    sure = layers.alpha > LABEL_ALPHA
     shown = [layers.seen(layer) | ((alphas[layer] > 0.5) & ~layers.hidden(layer)) for layer in LAYERS]
     kinds = [spread_labels(layers.kind, own & sure) for own in shown]
     return torch.from_numpy(np.stack(kinds).astype(np.uint8))

@@ -1,7 +1,7 @@
-"""The shadow that an arm throws on what it touches in the photo goes when the arm leaves.
+"""The shadow that an arm throws on what it touches in the photo goes when the arm leaves or the person turns.
 
 A layer that an arm touches has a second texture, without the shadow. Each of its faces there fades from the first to
-the second as the arm's nearest point moves away from it.
+the second as the arm's nearest point moves away from it, and all do as the trunk turns. Backs show the second alone.
 """
 
 import numpy as np

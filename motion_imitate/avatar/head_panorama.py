@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from motion_imitate.avatar.back_texture import LEAST_HAIR, NAPE
 from motion_imitate.avatar.layer_texture import read_pixels
 from motion_imitate.avatar.masks import (
     Labels,
@@ -29,19 +30,17 @@ from motion_imitate.geometry.raster_numba import Floats
 
 WELL_SEEN = (0.15, 0.45)  # cosines between surface and line of sight: below the first, the photo shows nothing of use
 MOST_COLUMNS = 512
-LEAST_FACE = 200  # pixels that both halves must show of a face, to find out how it is askew
+LEAST_COMMON_FACE = 200  # pixels that both halves must show of a face, to find out how it is askew
 LEAST_LIKENESS = 0.5  # correlation
 MOST_ROLL = 0.25  # sine
 MOST_SHIFT = 0.08  # of the panorama's width
 FOREHEAD = 15  # per cent of the face
 MOST_SPAN = 1.8  # radians about the axis, that a face may take; at the crown some go round it
-NAPE = 0.12  # of the head's height above the chin, to which short hair reaches
 LEAST_HAT = 0.03  # of the head
 LEAST_WEIGHT = 0.05  # with which hair must be seen, to be repeated
-LEAST_HAIR = 0.10  # of the head; with less, it is bald
 MOST_MIRROR_GAIN = 1.3  # of the light of a mirrored half
 RIM = 0.012  # of the panorama's width: hair nearer to other things has their colours too
-LEAST_CORE = 200  # pixels
+LEAST_CORE = 200  # pixels, from which on colours are taken
 EVENNESS = 0.85  # of the differences of hair's colours, that are lost on the back
 SHORT_RUN, LONG_RUN = 0.05, 0.15  # of the panorama's width: shorter runs of hair are not repeated
 DETAIL = 0.7  # of the contrast of hair that is repeated
@@ -148,7 +147,7 @@ def find_symmetry(view: HeadView) -> Values:
     plain = plain_symmetry((view.weight.shape[0], view.weight.shape[1]))
     twin = mirror_view(view, plain)
     both = (np.minimum(view.weight, twin.weight) > 0.3) & (view.kind == FACE) & (twin.kind == FACE)
-    if both.sum() < LEAST_FACE:
+    if both.sum() < LEAST_COMMON_FACE:
         return plain
     grey = [np.asarray(each.colour.mean(2), np.float32) for each in (view, twin)]
     own, other = (each / (blur_plane(each, 0.12 * each.shape[1]) + 0.05) for each in grey)
@@ -190,7 +189,7 @@ def complete_panorama(view: HeadView, symmetry: Values, hair: Plane | None, long
 def match_twin_light(view: HeadView, twin: HeadView) -> Plane:
     """The mirror image's colours in the light of the half that they are for."""
     both = view.weight * twin.weight
-    if (both > 0.2).sum() < 200:
+    if (both > 0.2).sum() < LEAST_CORE:
         return twin.colour
     sigma = 0.02 * view.weight.shape[1]
     share = blur_plane(both, sigma) + 1e-4
@@ -226,10 +225,8 @@ def lay_hidden_head(
     aside = above & (np.abs(np.arange(columns) - columns / 2) > columns / 10)
     if hat.sum() < LEAST_HAT * above.sum() or not aside.any():
         return np.asarray(laid, np.float32)
-    share = (hat & aside).sum(1) / np.maximum(aside.sum(1), 1)
-    share = np.where(
-        aside.any(1), share, np.interp(np.arange(rows), np.arange(rows)[aside.any(1)], share[aside.any(1)])
-    )
+    there = np.nonzero(aside.any(1))[0]
+    share = np.interp(np.arange(rows), there, (hat & aside).sum(1)[there] / aside.sum(1)[there])
     covered = smoothstep(blur_plane(share[:, None], 0.02 * rows)[:, :1], 0.4, 0.6)[..., None]
     return np.asarray(laid + (repeat_hair(mixed, hat, np.median(mixed[hat], 0)) - laid) * covered, np.float32)
 

@@ -67,14 +67,9 @@ def paint_head(avatar: Avatar, model: BodyModel, body: Body, camera: Camera, lay
     fading = mapped.whole & ~(front & ~rim[faces].any(1))
     page, source = lay_page(colours, mapped, fading, (height, width))
     ray = flip_camera_axes(posed[faces[:, 0]].mean(0))
-    turn = pose_turn(avatar, joint)
-    head = HeadFaces(ids[torch.from_numpy(fading)], source, len(avatar.photos), joint, turn.T @ ray, torch.zeros(()))
+    at_rest = avatar.photo_turns[joint].float().T @ ray
+    head = HeadFaces(ids[torch.from_numpy(fading)], source, len(avatar.photos), joint, at_rest, torch.zeros(()))
     return replace(avatar, head=head, photos=torch.cat([avatar.photos, page]))
-
-
-def pose_turn(avatar: Avatar, joint: int) -> torch.Tensor:
-    """A joint's rotation from rest in the photo."""
-    return avatar.photo_turns[joint].float()
 
 
 def vertex_cosines(posed: Values, faces: NDArray[np.int64]) -> Values:
