@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate import bodies
 from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.avatar.build import build_avatars
 from motion_imitate.avatar.draft import DraftMaker
@@ -18,6 +17,7 @@ from motion_imitate.avatar.parsing_net import load_parsing_net
 from motion_imitate.background.fill import dilate_mattes, inpaint_hidden
 from motion_imitate.bodies.dress import dress_body, undress_body
 from motion_imitate.bodies.skinning import SkinnedBody
+from motion_imitate.estimators.clip import load_fitter
 from motion_imitate.estimators.fit import fit
 from motion_imitate.estimators.fitter import Fitter, Fitting
 from motion_imitate.estimators.matte import estimate_matte as matte_of
@@ -96,7 +96,7 @@ def prepare_person(
 ) -> tuple[Source, BodyModel]:
     """`prepare` with the shipped body model and the default rasterizer."""
     with torch.no_grad():
-        return prepare(photos, seen, Fitter(cast(BodyModel, bodies.load_body()), PHOTO_FITTING), rasterize, how)
+        return prepare(photos, seen, load_fitter("anny", PHOTO_FITTING), rasterize, how)
 
 
 @dataclass(frozen=True)

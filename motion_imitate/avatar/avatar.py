@@ -10,15 +10,21 @@ from torch import Tensor
 
 OPAQUE_ALPHA = 243  # of 255: a surface with more alpha hides what is behind it
 THICK_ALPHA = 127  # the same in thick faces, whose outlines the samples cut: translucent rims would open slits
-HAND_MOVES = 3  # per hidden hand: wrist and forearm of the hand, wrist of its sleeve
+HAND_MOVES = 5  # per hand of the body: its wrist and forearm; those of the photo's hand, and the joint above
 
 
-class HiddenHand(NamedTuple):
-    """A hand that the photo does not show, but the avatar has, see `append_hand_moves`."""
+class BodyHand(NamedTuple):
+    """The body's own hand, which takes the place of what the photo shows, see `append_hand_moves`."""
 
     elbow: int  # joints
     wrist: int
-    end: float  # of the way from elbow to wrist, where the sleeve ends
+    end: float  # of the way from elbow to wrist, where the photo's sleeve or arm ends
+    seen: bool  # whether the photo shows the hand
+
+    def carriers(self, parents: tuple[int, ...]) -> tuple[int, ...]:
+        """The joints of the body, of those `parents`, that its `HAND_MOVES` follow."""
+        forearm = parents[self.wrist]
+        return self.wrist, forearm, self.wrist, forearm, parents[forearm]
 
 
 class FadingFaces(NamedTuple):
@@ -121,7 +127,7 @@ class Avatar:
     flanks: "TurningVertices" = field(default_factory=lambda: TurningVertices.none())
     contacts: "ContactFaces" = field(default_factory=lambda: ContactFaces.none())
     head: "HeadFaces" = field(default_factory=lambda: HeadFaces.none())
-    hidden_hands: tuple[HiddenHand, ...] = ()  # `joints` counts their `HAND_MOVES` after those of the body
+    body_hands: tuple[BodyHand, ...] = ()  # `joints` counts their `HAND_MOVES` after those of the body
     kinds: UInt8[Tensor, "_ _ _"] = field(default_factory=lambda: torch.zeros(0, 1, 1, dtype=torch.uint8))
     # [L, H, W] of things that the pages of layers show, see `parsing_net.KIND_NAMES`; none once dressed
     faults: tuple[str, ...] = ()  # what will look wrong, see `find_photo_faults`

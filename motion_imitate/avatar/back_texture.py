@@ -27,6 +27,7 @@ LONG_HAIR = 0.3  # of the head's width that hair covers below the chin, from whi
 NAPE = 0.12  # of the head's height above the chin, to which short hair reaches
 BAND_SHARE = 0.42  # of half the shoulders' width: the middle of a shirt, with its buttons and prints, is made anew
 MOST_BAND, LEAST_BAND = 0.08, 0.02  # of the height
+BACK_INPAINTING = InpaintSettings(side=360)  # its patches are compared in few pixels, and copied in all
 LEAST_CLOTH = 300  # pixels that must be known, to make more cloth from
 
 
@@ -99,7 +100,7 @@ def complete_back_cloth(front: Plane, alpha: Plane, layers: PhotoLayers, body: P
     rows, columns = (np.nonzero((wanted | good).any(k))[0] for k in (1, 0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     smooth = torch.from_numpy(spread_colours(front[box], good[box])).permute(2, 0, 1)
-    made = inpaint_photo(smooth, torch.from_numpy(~good[box]), InpaintSettings()).permute(1, 2, 0).numpy()
+    made = inpaint_photo(smooth, torch.from_numpy(~good[box]), BACK_INPAINTING).permute(1, 2, 0).numpy()
     back = front.copy()
     share = np.maximum(blur_plane(wanted, 0.0015 * unit), 0.5)[box][..., None] * wanted[box][..., None]
     back[box] += (made - back[box]) * share

@@ -1,16 +1,29 @@
-"""Give an avatar the body model's own hands, in the face's skin colour, where the photo hides the person's."""
+"""Give an avatar the body model's own hands: where the photo hides the person's, and for when a hand turns, since the
+photo shows one side of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import HAND_MOVES, Avatar, HiddenHand
+from motion_imitate.avatar.avatar import HAND_MOVES, Avatar, BodyHand
 from motion_imitate.avatar.body_surface import LIMB_NUMBERS, SIDES, PhotoBody, rigid_hand_weights
-from motion_imitate.avatar.masks import Plane
-from motion_imitate.avatar.photo_layers import ARM_LAYERS, FACE, SKIN, PhotoLayers
+from motion_imitate.avatar.contact_shadow import texels_of_vertices
+from motion_imitate.avatar.masks import Mask, Plane
+from motion_imitate.avatar.photo_layers import (
+    ARM_LAYERS,
+    FACE,
+    LEAST_HAND,
+    SKIN,
+    PhotoLayers,
+    hand_skin,
+    hand_surface,
+    hand_way,
+)
 from motion_imitate.bodies.coarse import coarsen_mesh
 from motion_imitate.bodies.parts import PART_LIMBS
 from motion_imitate.bodies.skinning import rest_shape
@@ -23,16 +36,18 @@ LEAST_SLEEVE = 0.15  # of the forearm that the photo must show
 SLEEVE_REACH = 0.07  # metres of forearm that come with a hand, under the sleeve
 SLEEVE_TAPER = 0.7  # of its thickness, that it loses there
 SLEEVE_BIAS = 0.04  # metres that the sleeve counts as nearer than the hand
+CUFF_REACH = 0.8  # of the way from the wrist to the hand's middle, to which a cuff may reach
 MOST_VERTICES = 800
 LEAST_SKIN = 30  # pixels of which a colour is taken
 LIT_SKIN = (0.4, 0.9)  # quantiles of the skin's brightness, between which its colour is taken
+OWN_COLOUR = 0.5  # share of what the photo shows of a hand, in its colour; the rest is the face's
 DARKEST, BRIGHTEST = 0.55, 1.1  # of the shades of skin
 SHADE_POWERS = (0.8, 1.1, 1.15)  # of red, green and blue: shaded skin is redder
 SHADE_SPAN = 0.9  # of the page's width, that the shades read
 LIGHT = (0.0, 0.8, 0.6)  # direction in body space at rest, where the palms face down
-PALM_SHADE = 0.34  # of the shades, between the back of a hand and its palm
+PALM_SHADE = 0.45  # of the shades, between the back of a hand and its palm
 CREASE_REACH = 0.025  # metres within which other parts of a hand shade it
-CREASE_SHADE = 1.6
+CREASE_SHADE = 2.4
 
 
 @dataclass(frozen=True)
@@ -46,37 +61,77 @@ class HandMesh:
 
 
 def add_body_hands(
-    avatar: Avatar,
-    layers: PhotoLayers,
-    skin: PhotoBody,
-    shape: Float[Tensor, "1 S"],
-    colour: Float[Tensor, "3"] | None,
+    avatar: Avatar, layers: PhotoLayers, skin: PhotoBody, shape: Float[Tensor, "1 S"], image: Plane
 ) -> Avatar:
-    """Add the hands that the photo hides, in a colour. `skin` is the bare body of that shape in the photo."""
-    lost = [SIDES[ARM_LAYERS.index(layer)] for layer in layers.lost_hands]
-    ends = {side: sleeve_end(avatar, skin.model, shape, side) for side in lost}
-    ends = {side: end for side, end in ends.items() if end > LEAST_SLEEVE}  # else the hand would float
-    if not ends or colour is None:
+    """Add the body's hands to the arms that the photo shows. `skin` is the bare body of that shape in the photo."""
+    arms = [
+        layer for layer in ARM_LAYERS if layers.region[layer].any() and hand_surface(layer, skin).sum() >= LEAST_HAND
+    ]  # where the photo ends, an arm ends, too
+    ends = {layer: sleeve_end(avatar, skin.model, shape, layer) for layer in arms}
+    ends = {layer: end for layer, end in ends.items() if end > LEAST_SLEEVE}  # else the hand would float
+    colours = {layer: hand_colour(image, layers, layer, skin) for layer in ends}
+    known = [colour for colour in colours.values() if colour is not None]
+    if not known:
         return avatar
-    avatar = replace(avatar, photos=torch.cat([avatar.photos, paint_skin_shades(colour, avatar.photos)]))
-    for side, end in ends.items():
-        avatar = append_hand(avatar, skin.model, side, end, hand_mesh(skin.model, shape, side, end))
+    page = paint_skin_shades([known[0] if colour is None else colour for colour in colours.values()], avatar.photos)
+    avatar = replace(avatar, photos=torch.cat([avatar.photos, page]))
+    for row, (layer, end) in enumerate(ends.items()):
+        hand = hand_mesh(skin.model, shape, SIDES[ARM_LAYERS.index(layer)], end)
+        ends_arm = find_arm_end(avatar, layers, layer, skin)
+        body_hand = BodyHand(*forearm_joints(skin.model, layer), end, layer not in layers.lost_hands)
+        avatar = append_hand(avatar, skin.model, ends_arm, layer, body_hand, hand, shade_row(row, len(ends)))
     return avatar
 
 
-def sleeve_end(avatar: Avatar, model: BodyModel, shape: Float[Tensor, "1 S"], side: str) -> float:
+def find_arm_end(avatar: Avatar, layers: PhotoLayers, layer: int, skin: PhotoBody) -> Bool[Tensor, " V"]:
+    """The vertices of an arm that go when the body's hand appears: what is beyond the wrist, or beyond its cuff."""
+    chosen = torch.zeros(len(avatar.rest), dtype=torch.bool)
+    chosen[avatar.faces[avatar.layer == layer]] = True
+    wrist, way = hand_way(layer, skin)
+    way = way / max(float(way @ way), 1.0)
+    row, column = np.nonzero(layers.seen(layer))
+    cuff = 0.0
+    if layer not in layers.lost_hands:
+        cuff = find_cuff_end((np.stack([column, row], 1) + 0.5 - wrist) @ way, layers.kind[row, column] == SKIN)
+    at = texels_of_vertices(avatar, layers.kind.shape) + 0.5 - torch.from_numpy(wrist)
+    return chosen & (at @ torch.from_numpy(way) > cuff)
+
+
+def find_cuff_end(along: NDArray[np.float64], bare: Mask) -> float:
+    """Where the fewest pixels are cloth beyond, or skin before, at most at `CUFF_REACH`; 0 if that is before the wrist.
+
+    `along`: of pixels of an arm, 0 at its wrist, 1 at the middle of its hand.
+    """
+    near = np.abs(along) < 1
+    order = along[near].argsort()
+    beyond = np.concatenate([[0], np.where(bare[near][order], 1, -1).cumsum()])  # skin less cloth, before each place
+    places = np.concatenate([[-1.0], along[near][order]])
+    return float(np.clip(places[beyond.argmin()], 0, CUFF_REACH))
+
+
+def hand_colour(image: Plane, layers: PhotoLayers, layer: int, skin: PhotoBody) -> Float[Tensor, "3"] | None:
+    """The colour of an arm's hand, between the photo's of it and of the face; where it is hidden, of the face."""
+    of_face = skin_colour(image, layers)
+    pixels = image[hand_skin(layer, layers.kind, layers.owner, skin) & (layers.alpha > 0.95)]
+    if layer in layers.lost_hands or of_face is None or len(pixels) < LEAST_SKIN:
+        return of_face
+    return of_face.lerp(lit_colour(pixels), OWN_COLOUR)
+
+
+def sleeve_end(avatar: Avatar, model: BodyModel, shape: Float[Tensor, "1 S"], layer: int) -> float:
     """How far the photo shows the arm: 0 at the elbow or above, 1 at the wrist or beyond."""
-    elbow, wrist = (rest_shape(model.skin, shape)[1][0, joint] for joint in forearm_joints(model, side))
+    elbow, wrist = (rest_shape(model.skin, shape)[1][0, joint] for joint in forearm_joints(model, layer))
     way = wrist - elbow
-    of_arm = avatar.rest[avatar.faces[avatar.layer == ARM_LAYERS[SIDES.index(side)]].unique()]
+    of_arm = avatar.rest[avatar.faces[avatar.layer == layer].unique()]
     along = (of_arm - elbow) @ way / way.square().sum()
     aside = (of_arm - elbow - along[:, None] * way).norm(dim=1)
     along = along[(aside < FOREARM_WIDTH) & (along > 0)]
     return float(along.quantile(SLEEVE_QUANTILE).clamp(max=1)) if len(along) else 0.0
 
 
-def forearm_joints(model: BodyModel, side: str) -> tuple[int, int]:
-    """The joints of elbow and wrist."""
+def forearm_joints(model: BodyModel, layer: int) -> tuple[int, int]:
+    """The joints of an arm's elbow and wrist."""
+    side = SIDES[ARM_LAYERS.index(layer)]
     elbow, wrist = (model.controls[f"{name}_{side}"][0] for name in ("elbow", "wrist"))
     return elbow, wrist
 
@@ -86,18 +141,32 @@ def skin_colour(image: Plane, layers: PhotoLayers) -> Float[Tensor, "3"] | None:
     for kind in (FACE, SKIN):
         pixels = image[(layers.kind == kind) & (layers.alpha > 0.95)]
         if len(pixels) >= LEAST_SKIN:
-            light = pixels.mean(1)
-            low, high = np.quantile(light, LIT_SKIN)
-            return torch.from_numpy(np.median(pixels[(light >= low) & (light <= high)], 0)).float()
+            return lit_colour(pixels)
     return None
 
 
-def paint_skin_shades(colour: Float[Tensor, "3"], photos: Tensor) -> Tensor:
-    """A page [1, H, W, 4] whose columns are shades of skin, from dark to light."""
+def lit_colour(pixels: Plane) -> Float[Tensor, "3"]:
+    """The median of the lit half of some pixels of skin [N, 3]."""
+    light = pixels.mean(1)
+    low, high = np.quantile(light, LIT_SKIN)
+    return torch.from_numpy(np.median(pixels[(light >= low) & (light <= high)], 0)).float()
+
+
+def paint_skin_shades(colours: Sequence[Float[Tensor, "3"]], photos: Tensor) -> Tensor:
+    """A page [1, H, W, 4] with a band of rows for each colour of skin, whose columns are its shades, from dark to
+    light."""
     _, height, width, _ = photos.shape
     light = torch.linspace(DARKEST, BRIGHTEST, width)[:, None] ** torch.tensor(SHADE_POWERS)
-    shades = torch.cat([(colour * light).clamp(0, 1), torch.ones(width, 1)], 1)
-    return (shades * 255 + 0.5).to(torch.uint8).expand(1, height, width, 4).contiguous()
+    page = torch.full((1, height, width, 4), 255, dtype=torch.uint8)
+    for row, colour in enumerate(colours):
+        band = slice(height * row // len(colours), height * (row + 1) // len(colours))
+        page[:, band, :, :3] = ((colour * light).clamp(0, 1) * 255 + 0.5).to(torch.uint8)
+    return page
+
+
+def shade_row(row: int, count: int) -> float:
+    """The image y of the middle of a band of `paint_skin_shades`."""
+    return (2 * row + 1) / count - 1
 
 
 def hand_mesh(model: BodyModel, shape: Float[Tensor, "1 S"], side: str, end: float) -> HandMesh:
@@ -105,7 +174,7 @@ def hand_mesh(model: BodyModel, shape: Float[Tensor, "1 S"], side: str, end: flo
     one's mirror image."""
     posed, joints = model(Body(model.relaxed[None], shape))
     at, left = posed[0], SIDES[0]
-    elbow, wrist = (joints[0, joint] for joint in forearm_joints(model, left))
+    elbow, wrist = (joints[0, joint] for joint in forearm_joints(model, ARM_LAYERS[0]))
     way = wrist - elbow
     beyond = (at - elbow) @ way / way.norm() > end * way.norm() - SLEEVE_REACH
     limbs = torch.tensor(PART_LIMBS)[model.parts]
@@ -116,7 +185,7 @@ def hand_mesh(model: BodyModel, shape: Float[Tensor, "1 S"], side: str, end: flo
     if side != left:
         chosen, triangles = model.mirror_vertices[chosen], triangles.flip(1)
     share = rigid_hand_weights(model)[chosen, model.controls[f"wrist_{side}"][0]]
-    elbow, wrist = (joints[0, joint] for joint in forearm_joints(model, side))
+    elbow, wrist = (joints[0, joint] for joint in forearm_joints(model, ARM_LAYERS[SIDES.index(side)]))
     narrow = narrow_under_sleeve(at[chosen], elbow, wrist, end)
     return HandMesh(narrow, share, shade_hand(at[vertices], faces, kept), triangles)
 
@@ -143,31 +212,38 @@ def shade_hand(at: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], chosen: Int[
     return (1 - PALM_SHADE * (1 - lit) - CREASE_SHADE * crease).clamp(0, 1)
 
 
-def append_hand(avatar: Avatar, model: BodyModel, side: str, end: float, hand: HandMesh) -> Avatar:
-    """Add a hand that is coloured by the last page, and let the end of its sleeve shrink when it appears."""
-    arm, (elbow, wrist) = ARM_LAYERS[SIDES.index(side)], forearm_joints(model, side)
-    first = len(model.skin.parents) + HAND_MOVES * len(avatar.hidden_hands)
-    of_arm = torch.zeros(len(avatar.rest), dtype=torch.bool)
-    of_arm[avatar.faces[avatar.layer == arm]] = True
-    sleeve = torch.where(of_arm[:, None] & (avatar.joints == wrist), first + HAND_MOVES - 1, avatar.joints)
+def append_hand(
+    avatar: Avatar,
+    model: BodyModel,
+    ends_arm: Bool[Tensor, " V"],
+    layer: int,
+    body_hand: BodyHand,
+    hand: HandMesh,
+    row: float,
+) -> Avatar:
+    """Add a hand that is coloured by a row of the last page, and let its arm's end shrink when it appears."""
+    first = len(model.skin.parents) + HAND_MOVES * len(avatar.body_hands)
+    moved = avatar.joints.clone()
+    for number, joint in list(enumerate(body_hand.carriers(model.skin.parents)))[2:]:
+        moved[ends_arm[:, None] & (avatar.joints == joint)] = first + number
     count, width = len(hand.at), avatar.joints.shape[1]
     joints = torch.full((count, width), first)
     joints[:, 1] = first + 1
     weights = torch.zeros(count, width)
     weights[:, 0], weights[:, 1] = hand.share, 1 - hand.share
-    shades = torch.stack([(hand.shade * 2 - 1) * SHADE_SPAN, torch.zeros(count)], 1)
+    shades = torch.stack([(hand.shade * 2 - 1) * SHADE_SPAN, torch.full((count,), row)], 1)
     some = torch.ones(len(hand.faces), dtype=torch.bool)
     return replace(
         avatar,
         rest=torch.cat([avatar.rest, hand.at]),
-        joints=torch.cat([sleeve, joints]),
+        joints=torch.cat([moved, joints]),
         weights=torch.cat([avatar.weights, weights]),
         source=torch.cat([avatar.source, shades]),
         faces=torch.cat([avatar.faces, hand.faces + len(avatar.rest)]),
         photo=torch.cat([avatar.photo, some * (len(avatar.photos) - 1)]),
         layer=torch.cat([avatar.layer, some * len(avatar.bias)]),
-        bias=torch.cat([avatar.bias, avatar.bias[arm, None] - SLEEVE_BIAS]),
+        bias=torch.cat([avatar.bias, avatar.bias[layer, None] - SLEEVE_BIAS]),
         thick=torch.cat([avatar.thick, some]),
         solid=torch.cat([avatar.solid, some]),
-        hidden_hands=(*avatar.hidden_hands, HiddenHand(elbow, wrist, end)),
+        body_hands=(*avatar.body_hands, body_hand),
     )

@@ -87,7 +87,7 @@ def add_body_limbs(
     pages = [paint_atlas_page(complete_parts(atlas, known), image.shape[:2])[None]]
     seen = known[[part - 1 for part in PART_NUMBERS["hand"][0]]].mean((1, 2)) > LEAST_HAND
     if skin is not None:
-        pages.append(paint_skin_shades(skin, avatar.photos))
+        pages.append(paint_skin_shades([skin], avatar.photos))
     page = len(avatar.photos)
     avatar = replace(avatar, photos=torch.cat([avatar.photos, *pages]))
     rest = body.model(Body(body.model.relaxed[None], shape))[0][0]

@@ -206,7 +206,7 @@ def cut_regions(
         pages.keep(LEG_LAYERS, (SHOES,))
     painted = pages.finish(gain)
     if "upper" not in regions:
-        painted = release_arms(painted, len(model.skin.parents))
+        painted = release_arms(painted, model.skin.parents)
     return AvatarPiece(painted, chosen, nearer)
 
 
@@ -226,15 +226,15 @@ def over_trunk(avatar: Avatar, facts: FaceFacts) -> Bool[Tensor, " F"]:
     return inside
 
 
-def release_arms(avatar: Avatar, joints: int) -> Avatar:
+def release_arms(avatar: Avatar, parents: tuple[int, ...]) -> Avatar:
     """The avatar without what its own arms do to it: no shadows of them, no sleeves that shrink."""
     photo = avatar.photo.clone()
     photo[avatar.contacts.faces] = avatar.contacts.photo
-    table = [*range(joints), *(joint for hand in avatar.hidden_hands for joint in [hand.wrist] * 3)]
+    table = [*range(len(parents)), *(joint for hand in avatar.body_hands for joint in hand.carriers(parents))]
     return replace(
         avatar,
         photo=photo,
         joints=torch.tensor(table)[avatar.joints],
         contacts=ContactFaces.none(),
-        hidden_hands=(),
+        body_hands=(),
     )

@@ -42,6 +42,12 @@ MOST_MIRROR_GAIN = 1.3  # of the light of a mirrored half
 RIM = 0.012  # of the panorama's width: hair nearer to other things has their colours too
 LEAST_CORE = 200  # pixels, from which on colours are taken
 EVENNESS = 0.85  # of the differences of hair's colours, that are lost on the back
+EVEN_REACH = 0.2  # of the panorama's width from where hair is seen, over which they are lost
+STRAND = 0.12  # of the panorama's height: how long strands are
+FRONT_RIM = 0.03  # of the panorama's width: the rim of the front, which is seen edge-on, fades to what is laid around
+EAR = (0.3, 0.6)  # of a face's height below its hairline: where ears begin, and their middle
+TEMPLE = (60.0, 85.0)  # degrees from the front, where hair begins at these heights
+TEMPLE_RIM = 8.0  # degrees
 SHORT_RUN, LONG_RUN = 0.05, 0.15  # of the panorama's width: shorter runs of hair are not repeated
 DETAIL = 0.7  # of the contrast of hair that is repeated
 UNKNOWN = -1
@@ -173,17 +179,34 @@ def complete_panorama(view: HeadView, symmetry: Values, hair: Plane | None, long
     laid = meet_at_back(lay_hidden_head(view, twin, twin_colour, kind, hair, long_hair))
     columns = view.weight.shape[1]
     bare, front = np.isin(view.kind, (FACE, SKIN)), np.asarray(view.kind != UNKNOWN)
+    depth = distance_to_edge(np.pad(front, ((columns, 0), (0, 0)), mode="edge"))[columns:]
+    temples = np.zeros_like(depth) if hair is None else find_temples(view)
     whole = close_mask(bare, 0.015 * columns)
     skin = spread_colours(view.colour, find_core(bare, RIM / 2 * columns)) if bare.any() else view.colour
     colour = laid
     for layer, share in (
-        (view.colour, blur_plane(front, 1.5) * front),
-        (skin, blur_plane(whole, 1.5) * whole),
+        (view.colour, smoothstep(depth, 0, FRONT_RIM * columns) * (1 - temples * bare)),
+        (skin, blur_plane(whole, 1.5) * whole * (1 - temples)),
         (twin_colour, twin.weight),
         (view.colour, view.weight),
     ):
         colour = colour + (layer - colour) * share[..., None]
     return np.asarray(colour.clip(0, 1), np.float32)
+
+
+def find_temples(view: HeadView) -> Plane:
+    """Where hair begins beside a face, 0 to 1: above the ears, beyond the temples. A photo from the front shows it
+    edge-on, smeared into the face's skin."""
+    rows, columns = view.weight.shape
+    across = np.abs(np.arange(columns) - (columns - 1) / 2) * 360 / columns
+    face = np.nonzero((view.kind == FACE) & (across < TEMPLE[0]))[0]
+    if not len(face):
+        return np.zeros_like(view.weight)
+    top, chin = np.percentile(face, (2, 98))
+    y = np.arange(rows)
+    limit = np.interp(y, top + (chin - top) * np.array(EAR), TEMPLE)[:, None]
+    above = 1 - smoothstep(y.astype(np.float32), *(top + (chin - top) * (EAR[1] + np.array([-0.05, 0.05]))))[:, None]
+    return np.asarray(smoothstep(across[None] - limit, 0, TEMPLE_RIM) * above, np.float32)
 
 
 def match_twin_light(view: HeadView, twin: HeadView) -> Plane:
@@ -239,20 +262,24 @@ def meet_at_back(panorama: Plane) -> Plane:
 
 
 def repeat_hair(colours: Plane, known: Mask, usual: Plane) -> Plane:
-    """Colours everywhere, like where they are known: smooth ones, nearer to their usual one, and their detail repeated
-    along the rows."""
+    """Colours everywhere, like where they are known: smooth ones, the farther away the nearer to their usual one, and
+    their detail repeated along the rows, drawn out to strands."""
     columns = known.shape[1]
     core = find_core(known, RIM * columns)
     tiled, mask = np.tile(colours, (1, 3, 1)), np.tile(core, (1, 3))
     sigma = 0.02 * columns
     smooth = blur_plane(tiled * mask[..., None], sigma) / (blur_plane(mask, sigma)[..., None] + 1e-3)
     even = blur_plane(spread_colours(np.asarray(smooth, np.float32), mask), 2 * sigma)
-    even += EVENNESS * (usual - even)
+    away = smoothstep(-distance_to_edge(mask), 0, EVEN_REACH * columns)[..., None]
+    even += EVENNESS * away * (usual - even)
     middle = slice(columns, 2 * columns)
     inside = DETAIL * smoothstep(distance_to_edge(core), 0.0, RIM * columns)[..., None]
     rest = np.asarray((colours - smooth[:, middle]) * inside, np.float32)
     coordinates, strength = repeat_along_rows(core)
-    return np.asarray(even[:, middle] + strength[..., None] * read_pixels(rest, coordinates), np.float32)
+    detail = read_pixels(rest, coordinates)
+    strands = cv2.GaussianBlur(detail, (0, 0), 0.3, sigmaY=STRAND * len(known), borderType=cv2.BORDER_REFLECT)
+    strands *= detail.std() / max(float(strands.std()), 1e-6)
+    return np.asarray(even[:, middle] + strength[..., None] * strands, np.float32)
 
 
 def find_core(known: Mask, rim: float) -> Mask:
@@ -284,4 +311,4 @@ def repeat_along_rows(known: Mask) -> tuple[Floats, Plane]:
     away = np.abs(np.arange(columns)[None] - first) % (2 * span)
     x = first + np.where(away > span, 2 * span - away, away)
     coordinates = np.stack([x, np.repeat(at[:, None], columns, 1)], -1).astype(np.float32)
-    return coordinates, smoothstep(span, SHORT_RUN * columns, LONG_RUN * columns)
+    return coordinates, blur_plane(smoothstep(span, SHORT_RUN * columns, LONG_RUN * columns), 0.04 * rows)

@@ -99,7 +99,7 @@ def join_avatars(wearer: Avatar, pieces: Sequence[AvatarPiece], arms: Avatar) ->
         kinds=wearer.kinds[:0],
         photo_turns=arms.photo_turns,
         photo_places=arms.photo_places,
-        hidden_hands=arms.hidden_hands,
+        body_hands=arms.body_hands,
         flanks=replace(
             flanks,
             vertices=join("flanks.vertices", vertices),

@@ -15,6 +15,17 @@ LEAST_GAP = 4e-5  # of the squared height
 
 def find_leg_gap(image: Plane, alpha: Plane, owner: Labels, unit: float) -> Plane:
     """The share of each pixel that is background between the legs, 0 to 1."""
+    gap = np.zeros_like(alpha)
+    rows, columns = (np.nonzero(np.isin(owner, LEG_LAYERS).any(axis))[0] for axis in (1, 0))
+    if len(rows):
+        reach = int(3 * GAP_REACH * unit)
+        box = tuple(slice(max(0, line[0] - reach), line[-1] + reach + 1) for line in (rows, columns))
+        gap[box] = find_gap_beside_legs(image[box], alpha[box], owner[box], unit)
+    return gap
+
+
+def find_gap_beside_legs(image: Plane, alpha: Plane, owner: Labels, unit: float) -> Plane:
+    """`find_leg_gap` in the part of a photo that shows the legs."""
     legs = [owner == layer for layer in LEG_LAYERS]
     between = grow_mask(legs[0], GAP_REACH * unit) & grow_mask(legs[1], GAP_REACH * unit) & (legs[0] | legs[1])
     behind, core = alpha < 0.02, legs_core(legs, between, unit)

@@ -28,7 +28,14 @@ def ellipse_kernel(radius: float) -> NDArray[np.uint8]:
 
 def grow_mask(mask: Mask, radius: float) -> Mask:
     """Dilate by a disk."""
-    return cv2.dilate(mask.astype(np.uint8), ellipse_kernel(radius)) > 0
+    kernel = ellipse_kernel(radius)
+    grown = np.zeros(mask.shape, np.uint8)
+    rows, columns = (np.nonzero(mask.any(axis))[0] for axis in (1, 0))
+    if len(rows):
+        reach = len(kernel) // 2
+        box = tuple(slice(max(0, line[0] - reach), line[-1] + reach + 1) for line in (rows, columns))
+        grown[box] = cv2.dilate(mask[box].astype(np.uint8), kernel)
+    return grown > 0
 
 
 def open_mask(mask: Mask, radius: float) -> Mask:

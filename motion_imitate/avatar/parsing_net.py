@@ -4,6 +4,7 @@ It takes crops of 256 x 192 pixels, the raster of the fitted bare body and, wher
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -186,8 +187,9 @@ def write_parsing_net(path: Path, net: ParsingNet, about: dict[str, Any]) -> Non
     weights.write_weights(path, about, {k: v.detach().half().cpu() for k, v in folded.state_dict().items()})
 
 
+@lru_cache(maxsize=1)
 def load_parsing_net(path: Path | None = None) -> ParsingNet:
-    """The shipped network, or that of a file written by `write_parsing_net`, for inference."""
+    """The shipped network, or that of a file written by `write_parsing_net`, for inference; cached."""
     path = path or weights.find_asset(PARSING_FILE)
     _, tensors = weights.read_weights(path)
     net = fold_batch_norms(ParsingNet())

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from motion_imitate.avatar.avatar import HiddenHand
+from motion_imitate.avatar.avatar import BodyHand
 from motion_imitate.avatar.body_surface import SIDES, PhotoBody
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, PhotoLayers
 
@@ -17,7 +17,7 @@ def find_photo_faults(
     layers: PhotoLayers,
     body: PhotoBody,
     plain: Sequence[int] = (),
-    hands: Sequence[HiddenHand] = (),
+    hands: Sequence[BodyHand] = (),
     alone: bool = True,
 ) -> tuple[str, ...]:
     """The faults that can be known beforehand.

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from motion_imitate.avatar.body_surface import (
     ARM_LIMBS,
@@ -126,15 +127,30 @@ def reassign_fragments(owner: Labels) -> Labels:
 
 def hand_is_lost(layer: int, kind: Labels, owner: Labels, body: PhotoBody) -> bool:
     """Whether the photo does not show the arm's hand: it is in a pocket, or behind something."""
-    side = SIDES[ARM_LAYERS.index(layer)]
-    hand = body.find_surface([LIMB_NUMBERS[side]["hand"]]).covered
-    if hand.sum() < LEAST_HAND:
-        return False
-    row, column = np.nonzero(grow_mask(hand, HAND_REACH * body.stature) & (owner == layer) & (kind == SKIN))
-    wrist = body.joint_pixel(f"wrist_{side}")
-    way = np.argwhere(hand).mean(0)[::-1] + 0.5 - wrist
+    hand = hand_surface(layer, body)
+    return bool(hand.sum() >= LEAST_HAND and hand_skin(layer, kind, owner, body).sum() < LOST_HAND_SKIN * hand.sum())
+
+
+def hand_surface(layer: int, body: PhotoBody) -> Mask:
+    """Where the body has an arm's hand."""
+    return body.find_surface([LIMB_NUMBERS[SIDES[ARM_LAYERS.index(layer)]]["hand"]]).covered
+
+
+def hand_way(layer: int, body: PhotoBody) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The pixel of an arm's wrist, and the way from it to the middle of its hand, 0 if the photo has none."""
+    hand, wrist = np.argwhere(hand_surface(layer, body)), body.joint_pixel(f"wrist_{SIDES[ARM_LAYERS.index(layer)]}")
+    return wrist, hand.mean(0)[::-1] + 0.5 - wrist if len(hand) else np.zeros(2)
+
+
+def hand_skin(layer: int, kind: Labels, owner: Labels, body: PhotoBody) -> Mask:
+    """Where the photo shows the skin of an arm's hand: on its layer, near the body's hand, beyond the wrist."""
+    hand = hand_surface(layer, body)
+    near = grow_mask(hand, HAND_REACH * body.stature) & (owner == layer) & (kind == SKIN)
+    wrist, way = hand_way(layer, body)
+    row, column = np.nonzero(near)
     beyond = (np.stack([column, row], 1) + 0.5 - wrist) @ way > 0  # not the skin of the forearm
-    return bool(beyond.sum() < LOST_HAND_SKIN * hand.sum())
+    near[row[~beyond], column[~beyond]] = False
+    return near
 
 
 def find_shoulders(body: PhotoBody, unit: float) -> Mask:

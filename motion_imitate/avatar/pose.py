@@ -10,7 +10,7 @@ from torch import Tensor
 
 from motion_imitate.avatar.arm_twist import undo_arm_twist
 from motion_imitate.avatar.avatar import Avatar
-from motion_imitate.avatar.hidden_hands import append_hand_moves
+from motion_imitate.avatar.body_hand_moves import append_hand_moves, smooth_ramp
 from motion_imitate.bodies.skinning import joint_moves, joint_places, local_to_global, rest_shape
 from motion_imitate.geometry.camera import body_to_camera, flip_camera_axes
 from motion_imitate.types import Body, BodyModel, Camera
@@ -51,7 +51,7 @@ def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) ->
 
 def avatar_moves(avatar: Avatar, model: BodyModel, body: Body) -> Float[Tensor, "B M 3 4"]:
     """How the joints that the avatar's vertices move with have moved from rest; see `undo_arm_twist` for forearms and
-    hands, and `append_hand_moves` for hands that the photo hides.
+    hands, and `append_hand_moves` for the body's hands.
 
     The body's shape must be the one that the avatar was built with: its joints at rest are where the avatar's are.
     """
@@ -79,12 +79,6 @@ def view_turn(
         return vertices.new_zeros(len(vertices))
     photo, now = flip_camera_axes(moves[..., :3] @ ray), vertices[:, seen].mean(1)
     return torch.atan2(torch.linalg.cross(photo, now).norm(dim=-1), (photo * now).sum(-1)).rad2deg()
-
-
-def smooth_ramp(values: Float[Tensor, "*n"], low: float, high: float) -> Float[Tensor, "*n"]:
-    """0 below `low`, 1 above `high`, smooth between them."""
-    share = ((values - low) / (high - low)).clamp(0, 1)
-    return share.square() * (3 - 2 * share)
 
 
 def turn_flanks(

@@ -21,8 +21,8 @@ def reshape_avatar(avatar: Avatar, given: BodyAtRest, wanted: BodyAtRest) -> Ava
     their offsets from it."""
     maps = fit_joint_maps(given, wanted)
     carriers = list(range(len(maps)))
-    for hidden in avatar.hidden_hands:
-        carriers += [hidden.wrist, given[0].skin.parents[hidden.wrist], hidden.wrist]
+    for hand in avatar.body_hands:
+        carriers += hand.carriers(given[0].skin.parents)
     mixed = torch.einsum("vk,vkab->vab", avatar.weights, maps[torch.tensor(carriers)][avatar.joints])
     return replace(avatar, rest=(mixed[:, :, :3] @ avatar.rest[:, :, None])[..., 0] + mixed[:, :, 3])
 

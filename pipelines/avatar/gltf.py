@@ -36,6 +36,7 @@ from pipelines.gltf import (
 from pipelines.provenance import avatar_tags
 
 PAGE_NAMES = (*(LAYER_NAMES[1 + layer] for layer in LAYERS), "trunk_back")  # of textures; others are the body's
+HAND_NODES = ("body hand", "body forearm", "photo hand", "photo forearm", "photo elbow")
 TEXTURE_MARGIN = 4  # texels around those that faces show
 UNLIT = "KHR_materials_unlit"
 LINEAR, LINEAR_MIPMAP_LINEAR, CLAMP_TO_EDGE = 9729, 9987, 33071
@@ -44,7 +45,7 @@ LEAST_SCALE = 1e-4  # of a node; smaller ones have no rotation of their own
 
 @dataclass(frozen=True)
 class AvatarSkeleton:
-    """The joints of an avatar: those of the body, then those that make its hidden hands grow."""
+    """The joints of an avatar: those of the body, then those of hands that take the place of the photo's."""
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
@@ -54,10 +55,10 @@ class AvatarSkeleton:
     def of(cls, avatar: Avatar, model: BodyModel, shape: Float[Tensor, "1 S"]) -> "AvatarSkeleton":
         """The skeleton of an avatar of a body of that shape."""
         names, parents = list(model.joint_names), list(model.skin.parents)
-        for hidden in avatar.hidden_hands:
-            wrist = model.joint_names[hidden.wrist]
-            names += [f"{wrist} hidden hand", f"{wrist} hidden forearm", f"{wrist} sleeve"]
-            parents += [hidden.wrist, parents[hidden.wrist], hidden.wrist]
+        for hand in avatar.body_hands:
+            wrist = model.joint_names[hand.wrist]
+            names += [f"{wrist} {part}" for part in HAND_NODES]
+            parents += hand.carriers(model.skin.parents)
         carried = [*range(len(model.skin.parents)), *parents[len(model.skin.parents) :]]
         return cls(tuple(names), tuple(parents), rest_shape(model.skin, shape)[1][0, carried])
 

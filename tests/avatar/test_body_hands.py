@@ -1,4 +1,4 @@
-"""Hands that a photo hides: not seen in the photo's own pose, in the face's colour once an arm is raised."""
+"""The body's hands: unseen in the photo's own pose, there once a hand turns, or comes out of its sleeve."""
 
 from dataclasses import replace
 
@@ -7,8 +7,17 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.avatar.body_hands import DARKEST, SHADE_POWERS, add_body_hands, hand_mesh, skin_colour
-from motion_imitate.avatar.body_surface import LIMB_NUMBERS, SIDES
+from motion_imitate.avatar.avatar import HAND_MOVES
+from motion_imitate.avatar.body_hands import (
+    CUFF_REACH,
+    DARKEST,
+    SHADE_POWERS,
+    add_body_hands,
+    find_cuff_end,
+    hand_mesh,
+    skin_colour,
+)
+from motion_imitate.avatar.body_surface import LIMB_NUMBERS, SIDES, joint_descendants
 from motion_imitate.avatar.build import assemble_avatar, pack_texture
 from motion_imitate.avatar.draw import render_numba, render_torch
 from motion_imitate.avatar.flank_texture import find_flanks
@@ -16,8 +25,9 @@ from motion_imitate.avatar.layer_mesh import build_layer_mesh, find_joints, laye
 from motion_imitate.avatar.layer_shape import shape_layers
 from motion_imitate.avatar.match_colours import find_kind_colours
 from motion_imitate.avatar.parsing_net import KIND_NAMES
-from motion_imitate.avatar.photo_layers import ARM_LAYERS, FACE, LAYERS, TRUNK, cut_photo_layers
-from motion_imitate.avatar.pose import pose_avatar
+from motion_imitate.avatar.photo_layers import ARM_LAYERS, FACE, LAYERS, SKIN, TRUNK, cut_photo_layers
+from motion_imitate.avatar.pose import avatar_moves, pose_avatar
+from motion_imitate.bodies.skinning import local_to_global
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.types import Body
@@ -33,17 +43,16 @@ def photo():
     return painted.standing(0.0)
 
 
-@pytest.fixture(scope="module")
-def avatars(photo):
-    """A person in blue whose sleeves hide both hands, without hands of the body and with them."""
+def build(photo, parsed_kind):
+    """A person in blue without hands of the body and with them, and the photo's layers."""
     body = place(*photo)
     hands = np.isin(body.limbs_of(body.whole_surface), [LIMB_NUMBERS[side]["hand"] for side in SIDES])
 
-    def wear_sleeves(_, kind):
-        kind[hands] = KIND_NAMES.index("upper")
+    def paint_hands(_, kind):
+        kind[hands] = KIND_NAMES.index(parsed_kind)
 
-    layers = cut_photo_layers(*parse_body(body, wear_sleeves), body, body)
-    image = np.where((layers.kind == FACE)[..., None], SKIN_TONE, CLOTH).astype(np.float32)
+    layers = cut_photo_layers(*parse_body(body, paint_hands), body, body)
+    image = np.where(np.isin(layers.kind, (FACE, SKIN))[..., None], SKIN_TONE, CLOTH).astype(np.float32)
     joined = find_joints(layers, body)
     alphas = layer_alphas(layers, joined)
     mesh = build_layer_mesh(layers, alphas, joined)
@@ -54,9 +63,24 @@ def avatars(photo):
     without = assemble_avatar(
         mesh, shape, flanks, layers, body, photo[0].pose[0], find_kind_colours(image, layers), pages, {}
     )
-    assert layers.lost_hands == ARM_LAYERS
     assert_close(skin_colour(image, layers), torch.tensor(SKIN_TONE))
-    return without, add_body_hands(without, layers, body, photo[0].shape, skin_colour(image, layers))
+    return (without, add_body_hands(without, layers, body, photo[0].shape, image)), layers
+
+
+@pytest.fixture(scope="module")
+def avatars(photo):
+    """A person whose sleeves hide both hands."""
+    both, layers = build(photo, "upper")
+    assert layers.lost_hands == ARM_LAYERS
+    return both
+
+
+@pytest.fixture(scope="module")
+def bare(photo):
+    """A person whose hands are seen."""
+    both, layers = build(photo, "skin")
+    assert layers.lost_hands == ()
+    return both
 
 
 def raise_arms(body, angle):
@@ -64,6 +88,19 @@ def raise_arms(body, angle):
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
         joint = MODEL.controls[f"shoulder_{side}"][0]
         pose[:, joint] = rotation_vector_to_matrix(torch.tensor([[0.0, 0.0, sign * angle]])) @ pose[:, joint]
+    return Body(pose, body.shape)
+
+
+def turn_hands(body, angle):
+    """The hands turned about the arm's axis, palms to the front or to the back."""
+    pose = body.pose.clone()
+    for side in SIDES:
+        hand, forearm = MODEL.controls[f"wrist_{side}"][0], MODEL.controls[f"elbow_{side}"][0]
+        places = MODEL(body)[1][0]
+        axis = torch.nn.functional.normalize(places[hand] - places[forearm], dim=0)
+        turns = local_to_global(body.pose, MODEL.skin.parents)[0]
+        own = turns[hand].T @ axis
+        pose[:, hand] = pose[:, hand] @ rotation_vector_to_matrix(angle * own[None])
     return Body(pose, body.shape)
 
 
@@ -102,7 +139,7 @@ def test_a_raised_hand_has_the_shades_of_the_face(photo, avatars):
 def test_the_sleeves_end_shrinks_into_the_wrist_when_its_hand_appears(photo, avatars):
     body, camera = photo
     without, having = avatars
-    wrist = having.hidden_hands[0].wrist
+    wrist = having.body_hands[0].wrist
     share = (without.weights * (without.joints == wrist)).sum(1)
     ends = share > 0.9
     assert ends.sum() > 20
@@ -110,9 +147,59 @@ def test_the_sleeves_end_shrinks_into_the_wrist_when_its_hand_appears(photo, ava
     for avatar in avatars:
         posed = pose_avatar(avatar, MODEL, raise_arms(body, 0.9), camera).vertices[0]
         at = body_to_camera(MODEL(raise_arms(body, 0.9))[1], camera)[0, wrist]
-        reach.append((posed[: len(without.rest)][ends] - at).norm(dim=1).max())
+        reach.append((posed[: len(without.rest)][ends] - at).norm(dim=1).quantile(0.9))
     assert reach[0] > 0.1
     assert reach[1] < 0.1 * reach[0]
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.2])
+def test_a_hand_that_faces_the_camera_as_in_the_photo_is_the_photos(photo, bare, angle):
+    body, camera = photo
+    without, having = (draw(avatar, turn_hands(body, angle), camera) for avatar in bare)
+    assert_close(having, without, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("angle", [-1.6, -0.8, 0.8, 1.6])
+def test_a_turned_hand_is_the_bodys_own(photo, bare, angle):
+    body, camera = photo
+    turned = turn_hands(body, angle)
+    having = bare[1]
+    posed = pose_avatar(having, MODEL, turned, camera).vertices[0]
+    for side, hand in zip(SIDES, having.body_hands, strict=True):
+        at, places = (body_to_camera(points, camera)[0] for points in MODEL(turned))
+        wrist = places[hand.wrist]
+        first = len(MODEL.skin.parents) + HAND_MOVES * having.body_hands.index(hand)
+        mine = ((having.joints == first) * having.weights).sum(1) > 0.99
+        fingers = at[(MODEL.skin.weights[:, joint_descendants(MODEL, hand.wrist)].sum(1) > 0.99)]
+        near = torch.cdist(posed[mine], fingers).amin(1)
+        assert mine.sum() > 50
+        assert near.median() < 0.015, side  # the body's fingers are straight, the hand's relaxed
+        gone = torch.isin(having.joints, torch.arange(first + 2, first + HAND_MOVES))
+        gone = (gone * having.weights).sum(1) > 0.999
+        assert gone.sum() > 20
+        assert (posed[gone] - wrist).norm(dim=1).max() < 0.01
+
+
+def test_one_of_both_hands_has_its_full_size_while_it_turns(photo, bare):
+    body, having = photo[0], bare[1]
+    parents = MODEL.skin.parents
+    sizes = []
+    for angle in np.linspace(0.2, 1.0, 9):
+        moves = avatar_moves(having, MODEL, turn_hands(body, float(angle)))[0, len(parents) :, :, :3]
+        sizes.append(torch.linalg.det(moves).clamp(min=0) ** (1 / 3))
+    own, photos = torch.stack(sizes)[:, 0], torch.stack(sizes)[:, 2]
+    assert_close(torch.maximum(own, photos), torch.ones(len(own)), atol=1e-3, rtol=0)
+    assert own[0] < 0.1 < 0.9 < own[-1]
+    assert photos[-1] < 0.1 < 0.9 < photos[0]
+
+
+def test_a_cuff_ends_where_skin_begins():
+    along = np.linspace(-1.5, 2, 701)
+    assert find_cuff_end(along, along > 0.3) == pytest.approx(0.3, abs=0.01)
+    assert find_cuff_end(along, np.ones(701, bool)) == 0.0
+    assert find_cuff_end(along, np.zeros(701, bool)) == CUFF_REACH
+    speckled = (along > 0.3) ^ (np.arange(701) % 9 == 0)
+    assert find_cuff_end(along, speckled) == pytest.approx(0.3, abs=0.02)
 
 
 def test_hands_of_one_frame_do_not_depend_on_the_others(photo, avatars):

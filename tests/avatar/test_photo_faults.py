@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from motion_imitate.avatar.avatar import HiddenHand
+from motion_imitate.avatar.avatar import BodyHand
 from motion_imitate.avatar.photo_faults import find_photo_faults, shoulder_turn
 from motion_imitate.avatar.photo_layers import ARM_LEFT, LEG_LAYERS, LEG_RIGHT, cut_photo_layers
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
@@ -33,7 +33,7 @@ def test_a_hidden_arm_and_a_hidden_hand_are_named_by_their_side(standing):
     lost = replace(layers, lost_hands=(ARM_LEFT,))
     assert "the left hand is hidden, so it will be missing" in find_photo_faults(lost, body)[0]
     elbow, wrist = (painted.MODEL.controls[f"{name}_left"][0] for name in ("elbow", "wrist"))
-    (drawn,) = find_photo_faults(lost, body, hands=[HiddenHand(elbow, wrist, 1.0)])
+    (drawn,) = find_photo_faults(lost, body, hands=[BodyHand(elbow, wrist, 1.0, False)])
     assert "the left hand is hidden, so a plain one in the face's colour will appear" in drawn
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from motion_imitate.avatar.avatar import HiddenHand, points_to_texels
+from motion_imitate.avatar.avatar import BodyHand, points_to_texels
 from motion_imitate.avatar.portable import make_portable
 from motion_imitate.avatar.pose import avatar_moves, pose_avatar
 from motion_imitate.geometry.camera import camera_to_image, flip_camera_axes
@@ -42,7 +42,7 @@ def exported():
     """The demo person with a hidden hand, and their file."""
     person = demo_person()
     wrist, elbow = (person.model.controls[f"{name}_left"][0] for name in ("wrist", "elbow"))
-    avatar = replace(person.appearance.avatars[0], hidden_hands=(HiddenHand(elbow, wrist, 0.8),))
+    avatar = replace(person.appearance.avatars[0], body_hands=(BodyHand(elbow, wrist, 0.8, False),))
     person = replace(person, appearance=AvatarAppearance((avatar,)))
     return person, *parsed(encode_avatar(person, swinging(), "anna"))
 
@@ -106,7 +106,7 @@ def primitives_of(avatar):
 
 
 @pytest.mark.parametrize("frame", range(FRAMES))
-def test_joints_move_as_the_avatars_do_hidden_hands_too(frame):
+def test_joints_move_as_the_avatars_do_body_hands_too(frame):
     person, document, buffer = exported()
     motion = swinging()[frame : frame + 1]
     moves = avatar_moves(person.appearance.avatars[0], person.model, motion.body)
