@@ -56,6 +56,25 @@ class TurningVertices:
 
 
 @dataclass(frozen=True)
+class RimVertices:
+    """The outer edges of flat strips, which fold into the outline when they are seen from the side."""
+
+    vertices: Int[Tensor, " K"]
+    outline: Int[Tensor, " K"]  # the nearest vertex of the outline
+    rays: Float[Tensor, "K 3"]  # the direction in which the photo saw them, at rest
+
+    @classmethod
+    def none(cls) -> "RimVertices":
+        """No vertices."""
+        whole = torch.zeros(0, dtype=torch.int64)
+        return cls(whole, whole, torch.zeros(0, 3))
+
+    def to(self, device: torch.device | str) -> "RimVertices":
+        """Move every tensor to a device."""
+        return RimVertices(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+@dataclass(frozen=True)
 class ContactFaces:
     """Faces that an arm touches in the photo, which lose its shadow when it leaves them."""
 
@@ -125,6 +144,7 @@ class Avatar:
     kind_colours: Float[Tensor, "C 3"]  # see `match_colours.find_kind_colours`
     photos: UInt8[Tensor, "N H W 4"]  # RGB and straight alpha; the colours are the person's, without the background
     flanks: "TurningVertices" = field(default_factory=lambda: TurningVertices.none())
+    rim: "RimVertices" = field(default_factory=lambda: RimVertices.none())
     contacts: "ContactFaces" = field(default_factory=lambda: ContactFaces.none())
     head: "HeadFaces" = field(default_factory=lambda: HeadFaces.none())
     body_hands: tuple[BodyHand, ...] = ()  # `joints` counts their `HAND_MOVES` after those of the body

@@ -184,7 +184,7 @@ def hand_mesh(model: BodyModel, shape: Float[Tensor, "1 S"], side: str, end: flo
     chosen = vertices[kept]
     if side != left:
         chosen, triangles = model.mirror_vertices[chosen], triangles.flip(1)
-    share = rigid_hand_weights(model)[chosen, model.controls[f"wrist_{side}"][0]]
+    share = rigid_hand_weights(model)[chosen, model.controls[f"wrist_{side}"][0]].clamp(max=1)
     elbow, wrist = (joints[0, joint] for joint in forearm_joints(model, ARM_LAYERS[SIDES.index(side)]))
     narrow = narrow_under_sleeve(at[chosen], elbow, wrist, end)
     return HandMesh(narrow, share, shade_hand(at[vertices], faces, kept), triangles)

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
 from motion_imitate.avatar.align_body import align_body_to_layers
-from motion_imitate.avatar.avatar import Avatar, TurningVertices, find_solid_faces
+from motion_imitate.avatar.avatar import Avatar, RimVertices, TurningVertices, find_solid_faces
 from motion_imitate.avatar.back_texture import complete_back_colours
 from motion_imitate.avatar.best_photo import trunk_view
 from motion_imitate.avatar.body_hands import add_body_hands, skin_colour
@@ -202,6 +202,7 @@ def assemble_avatar(
     steepness = steepness.flatten()[kept]
     turning = steepness.nonzero()[:, 0]
     rays = torch.linalg.solve(mixed[:, :, :3], flip_camera_axes(rays_of_points(mesh, body))[..., None])[..., 0]
+    rays = rays.float().tile(3, 1)[kept]
     triangles, of_layer = torch.from_numpy(faces.reshape(-1, 3)), torch.from_numpy(layer)
     covered = find_covered_legs(mesh, layers)
     biased = np.where(np.concatenate([covered[solid], covered[solid], covered[~solid]]), COVERED_LEG, layer)
@@ -225,8 +226,26 @@ def assemble_avatar(
         see_trunk(body),
         kind_colours,
         photos,
-        TurningVertices(turning, at_side[turning], rays.float().tile(3, 1)[kept][turning], steepness[turning]),
+        TurningVertices(turning, at_side[turning], rays[turning], steepness[turning]),
+        find_rim(mesh, kept, rays),
     )
+
+
+def find_rim(mesh: LayerMesh, kept: Int[Tensor, " V"], rays: Float[Tensor, "V 3"]) -> RimVertices:
+    """The outer edges of flat strips. `kept` numbers the avatar's vertices: those of fronts, backs and strips."""
+    count = len(mesh.points)
+    solid, flat = (np.isin(np.arange(count), mesh.faces[chosen]) for chosen in (mesh.solid, ~mesh.solid))
+    number = torch.full((3 * count,), -1)
+    number[kept] = torch.arange(len(kept))
+    edges, nearest = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for layer in LAYERS:
+        outer, outline = (np.nonzero(flat & also & (mesh.owner == layer))[0] for also in (~solid, solid))
+        if len(outer) and len(outline):
+            edges.append(outer)
+            apart = torch.cdist(torch.from_numpy(mesh.points[outer]), torch.from_numpy(mesh.points[outline]))
+            nearest.append(outline[apart.argmin(1).numpy()])
+    found, there = (number[torch.from_numpy(np.concatenate(each)) + 2 * count] for each in (edges, nearest))
+    return RimVertices(found, there, rays[found])
 
 
 def see_trunk(body: PhotoBody) -> Float[Tensor, "3"]:

@@ -48,6 +48,8 @@ FRONT_RIM = 0.03  # of the panorama's width: the rim of the front, which is seen
 EAR = (0.3, 0.6)  # of a face's height below its hairline: where ears begin, and their middle
 TEMPLE = (60.0, 85.0)  # degrees from the front, where hair begins at these heights
 TEMPLE_RIM = 8.0  # degrees
+OTHER_COLOUR = (0.15, 0.3)  # difference between colours, from which on they are others
+LEAST_RUN = 10  # pixels of a row
 SHORT_RUN, LONG_RUN = 0.05, 0.15  # of the panorama's width: shorter runs of hair are not repeated
 DETAIL = 0.7  # of the contrast of hair that is repeated
 UNKNOWN = -1
@@ -185,7 +187,7 @@ def complete_panorama(view: HeadView, symmetry: Values, hair: Plane | None, long
     skin = spread_colours(view.colour, find_core(bare, RIM / 2 * columns)) if bare.any() else view.colour
     colour = laid
     for layer, share in (
-        (view.colour, smoothstep(depth, 0, FRONT_RIM * columns) * (1 - temples * bare)),
+        (view.colour, smoothstep(depth, 0.0, FRONT_RIM * columns) * (1 - temples * bare)),
         (skin, blur_plane(whole, 1.5) * whole * (1 - temples)),
         (twin_colour, twin.weight),
         (view.colour, view.weight),
@@ -206,7 +208,7 @@ def find_temples(view: HeadView) -> Plane:
     y = np.arange(rows)
     limit = np.interp(y, top + (chin - top) * np.array(EAR), TEMPLE)[:, None]
     above = 1 - smoothstep(y.astype(np.float32), *(top + (chin - top) * (EAR[1] + np.array([-0.05, 0.05]))))[:, None]
-    return np.asarray(smoothstep(across[None] - limit, 0, TEMPLE_RIM) * above, np.float32)
+    return np.asarray(smoothstep(across[None] - limit, 0.0, TEMPLE_RIM) * above, np.float32)
 
 
 def match_twin_light(view: HeadView, twin: HeadView) -> Plane:
@@ -270,8 +272,8 @@ def repeat_hair(colours: Plane, known: Mask, usual: Plane) -> Plane:
     sigma = 0.02 * columns
     smooth = blur_plane(tiled * mask[..., None], sigma) / (blur_plane(mask, sigma)[..., None] + 1e-3)
     even = blur_plane(spread_colours(np.asarray(smooth, np.float32), mask), 2 * sigma)
-    away = smoothstep(-distance_to_edge(mask), 0, EVEN_REACH * columns)[..., None]
-    even += EVENNESS * away * (usual - even)
+    away = smoothstep(-distance_to_edge(mask), 0.0, EVEN_REACH * columns)[..., None]
+    even += EVENNESS * away * (usual_of_rows(colours, core, usual) - even)
     middle = slice(columns, 2 * columns)
     inside = DETAIL * smoothstep(distance_to_edge(core), 0.0, RIM * columns)[..., None]
     rest = np.asarray((colours - smooth[:, middle]) * inside, np.float32)
@@ -280,6 +282,18 @@ def repeat_hair(colours: Plane, known: Mask, usual: Plane) -> Plane:
     strands = cv2.GaussianBlur(detail, (0, 0), 0.3, sigmaY=STRAND * len(known), borderType=cv2.BORDER_REFLECT)
     strands *= detail.std() / max(float(strands.std()), 1e-6)
     return np.asarray(even[:, middle] + strength[..., None] * strands, np.float32)
+
+
+def usual_of_rows(colours: Plane, core: Mask, usual: Plane) -> Plane:
+    """The usual colour [H, 1, 3], but in rows that show quite another one theirs: a hat that is taken for hair."""
+    there = np.nonzero(core.sum(1) > LEAST_RUN)[0]
+    if not len(there):
+        return usual[None, None]
+    medians = np.stack([np.median(colours[row][core[row]], 0) for row in there])
+    rows = np.stack([np.interp(np.arange(len(core)), there, medians[:, k]) for k in range(3)], 1)[:, None]
+    rows = blur_plane(np.tile(rows, (1, 3, 1)), 0.02 * len(core))[:, :1]
+    other = smoothstep(np.abs(rows - usual).max(-1, keepdims=True), *OTHER_COLOUR)
+    return np.asarray(usual + (rows - usual) * other, np.float32)
 
 
 def find_core(known: Mask, rim: float) -> Mask:

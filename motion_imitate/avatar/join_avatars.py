@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import Avatar, find_solid_faces
+from motion_imitate.avatar.avatar import Avatar, RimVertices, find_solid_faces
 
 
 class AvatarPiece(NamedTuple):
@@ -24,12 +24,13 @@ def take_faces(piece: AvatarPiece) -> Avatar:
     avatar, chosen = piece.avatar, piece.chosen
     pairs = torch.stack([avatar.layer.double(), piece.nearer.double()], 1)[chosen]
     layers, layer = pairs.unique(dim=0, return_inverse=True)
-    contacts, head, flanks = avatar.contacts, avatar.head, avatar.flanks
+    contacts, head, flanks, rim = avatar.contacts, avatar.head, avatar.flanks, avatar.rim
     touched = torch.zeros(len(avatar.rest), dtype=torch.bool)
     touched[avatar.faces[chosen]] = True
     held = chosen[contacts.faces] & touched[contacts.arm]
     shown = chosen[head.faces]
     aside = touched[flanks.vertices]
+    folding = touched[rim.vertices] & touched[rim.outline]
     number, place = chosen.cumsum(0) - 1, touched.cumsum(0) - 1
     pages = torch.cat([avatar.photo[chosen], contacts.photo[held], torch.tensor([head.photo] * bool(shown.any()))])
     used = pages.long().unique()
@@ -55,6 +56,7 @@ def take_faces(piece: AvatarPiece) -> Avatar:
             rays=flanks.rays[aside],
             steepness=flanks.steepness[aside],
         ),
+        rim=RimVertices(place[rim.vertices[folding]], place[rim.outline[folding]], rim.rays[folding]),
         contacts=replace(
             contacts,
             faces=number[contacts.faces[held]],
@@ -107,6 +109,7 @@ def join_avatars(wearer: Avatar, pieces: Sequence[AvatarPiece], arms: Avatar) ->
             rays=join("flanks.rays"),
             steepness=join("flanks.steepness"),
         ),
+        rim=RimVertices(join("rim.vertices", vertices), join("rim.outline", vertices), join("rim.rays")),
         contacts=replace(
             contacts,
             faces=join("contacts.faces", faces),

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import Avatar, ContactFaces, HeadFaces, TurningVertices
+from motion_imitate.avatar.avatar import Avatar, ContactFaces, HeadFaces, RimVertices, TurningVertices
 from motion_imitate.avatar.draw import FACE_INDEX, ScreenFaces, nearest_faces_per_sample, place_faces
 from motion_imitate.avatar.layer_order import COVERED_LEG
 from motion_imitate.avatar.photo_layers import LEG_LAYERS, TRUNK
@@ -41,7 +41,7 @@ def make_portable(avatar: Avatar, model: BodyModel, body: Body, camera: Camera, 
     sight instead.
     """
     seen = camera_to_image(pose_avatar(avatar, model, body, camera).vertices, camera)[0, :, :2]
-    still = replace(turn_back_flanks(avatar, seen), contacts=ContactFaces.none())
+    still = replace(turn_back_flanks(avatar, seen), contacts=ContactFaces.none(), rim=RimVertices.none())
     avatar, layer = split_layers(drop_covered_legs(show_back_of_head(still)))
     moves = avatar_moves(avatar, model, body)[0].double()
     placed = body_to_camera(place_points(avatar, avatar.rest.double(), moves)[None], camera)[0]

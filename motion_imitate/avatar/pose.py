@@ -16,6 +16,7 @@ from motion_imitate.geometry.camera import body_to_camera, flip_camera_axes
 from motion_imitate.types import Body, BodyModel, Camera
 
 FLANK_TURN = (0.7, 2.0)  # how many times wider than in the photo a flank is seen, while its colours change
+RIM_TURN = (0.3, 0.7)  # sines to the photo's direction, over which flat strips fold
 LIFT_DISTANCE = (0.01, 0.05)  # metres that an arm leaves a face by, while its shadow goes
 LIFT_TURN = (15.0, 40.0)  # degrees that the trunk turns by, while all shadows of arms go
 HEAD_TURN = (3.0, 15.0)  # degrees that the head turns by, while it takes the colours of the head all round
@@ -43,6 +44,7 @@ def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) ->
     mixed = F.embedding_bag(avatar.joints, table, per_sample_weights=avatar.weights, mode="sum")
     mixed = mixed.view(len(avatar.rest), len(moves), 3, 4).transpose(0, 1)
     vertices = body_to_camera((mixed[..., :3] @ avatar.rest[:, :, None])[..., 0] + mixed[..., 3], camera)
+    fold_rim(avatar, mixed, vertices)
     trunk = view_turn(avatar.photo_view, moves[:, model.controls["spine_high"][0]], vertices, avatar.contacts.vertices)
     head = view_turn(avatar.head.ray, moves[:, avatar.head.joint], vertices, avatar.faces[avatar.head.faces, 0])
     lift = lift_contacts(avatar, vertices).maximum(smooth_ramp(trunk, *LIFT_TURN)[:, None])
@@ -81,14 +83,29 @@ def view_turn(
     return torch.atan2(torch.linalg.cross(photo, now).norm(dim=-1), (photo * now).sum(-1)).rad2deg()
 
 
+def sines_to_photo(
+    rays: Float[Tensor, "K 3"], mixed: Float[Tensor, "B K 3 4"], vertices: Float[Tensor, "B K 3"]
+) -> Float[Tensor, "B K"]:
+    """Sines between the directions in which the photo saw vertices, at rest, and those in which they are seen now."""
+    photo = flip_camera_axes((mixed[..., :3] @ rays[:, :, None])[..., 0])
+    return torch.linalg.cross(F.normalize(photo, dim=-1), F.normalize(vertices, dim=-1)).norm(dim=-1)
+
+
+def fold_rim(avatar: Avatar, mixed: Float[Tensor, "B V 3 4"], vertices: Float[Tensor, "B V 3"]) -> None:
+    """Move the edges of flat strips into the outline, in place, the farther they are seen from the photo's
+    direction."""
+    rim = avatar.rim
+    edge = vertices[:, rim.vertices]
+    share = smooth_ramp(sines_to_photo(rim.rays, mixed[:, rim.vertices], edge), *RIM_TURN)[..., None]
+    vertices[:, rim.vertices] = edge.lerp(vertices[:, rim.outline], share)
+
+
 def turn_flanks(
     avatar: Avatar, mixed: Float[Tensor, "B V 3 4"], vertices: Float[Tensor, "B V 3"]
 ) -> Float[Tensor, "B V 2"]:
     """Image points that the vertices show: flanks other ones, the farther they are seen from the photo's direction."""
     source, flanks = avatar.source.expand(len(vertices), -1, -1).clone(), avatar.flanks
-    rays = flip_camera_axes((mixed[:, flanks.vertices, :, :3] @ flanks.rays[:, :, None])[..., 0])
-    views = F.normalize(vertices[:, flanks.vertices], dim=-1)
-    sine = torch.linalg.cross(F.normalize(rays, dim=-1), views).norm(dim=-1)
+    sine = sines_to_photo(flanks.rays, mixed[:, flanks.vertices], vertices[:, flanks.vertices])
     share = smooth_ramp(sine * flanks.steepness, *FLANK_TURN)[..., None]
     source[:, flanks.vertices] += (flanks.source - avatar.source[flanks.vertices]) * share
     return source

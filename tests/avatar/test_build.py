@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.avatar.avatar import THICK_ALPHA, points_to_texels
+from motion_imitate.avatar.avatar import HAND_MOVES, THICK_ALPHA, points_to_texels
 from motion_imitate.avatar.draw import draw_avatar
 from motion_imitate.avatar.layer_mesh import build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_order import COVERED_LEG, LAYER_BIAS, find_covered_legs
@@ -65,14 +65,16 @@ def test_the_weights_of_each_vertex_sum_to_one_and_are_finite(person):
     assert (avatar.weights >= 0).all()
     assert_close(avatar.weights.sum(1), torch.ones(len(avatar.weights)))
     assert avatar.rest.isfinite().all()
-    assert (avatar.joints < len(person.model.joint_names)).all()
+    assert (avatar.joints < len(person.model.joint_names) + HAND_MOVES * len(avatar.body_hands)).all()
     assert (avatar.faces < len(avatar.rest)).all()
     assert torch.equal(avatar.faces.unique(), torch.arange(len(avatar.rest)))  # no vertex is unused
 
 
 def test_posed_with_the_photos_body_every_vertex_is_where_the_photo_shows_it(person):
     size = photo_size(person)
-    points, source = photo_vertices(person)[:, :2], person.appearance.avatars[0].source
+    avatar = person.appearance.avatars[0]
+    shown = avatar.faces[avatar.layer < len(avatar.bias) - len(avatar.body_hands)].unique()
+    points, source = photo_vertices(person)[shown, :2], avatar.source[shown]
     assert (points_to_texels(points, size) - points_to_texels(source, size)).abs().max() < 0.05
 
 
@@ -147,7 +149,7 @@ def test_textures_are_opaque_under_solid_faces(person):
 
 def test_building_twice_gives_the_same_avatar(person):
     first, second = (make_avatars(person.source, person.model)[0] for _ in range(2))
-    parts = ("flanks", "contacts", "head")
+    parts = ("flanks", "rim", "contacts", "head")
     for one, two in ((first, second), *((getattr(first, part), getattr(second, part)) for part in parts)):
         alike = [{name: value for name, value in vars(each).items() if name not in parts} for each in (one, two)]
         assert_close(*alike, atol=0, rtol=0, equal_nan=True)

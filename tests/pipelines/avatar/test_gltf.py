@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from motion_imitate.avatar.avatar import BodyHand, points_to_texels
+from motion_imitate.avatar.avatar import points_to_texels
 from motion_imitate.avatar.portable import make_portable
 from motion_imitate.avatar.pose import avatar_moves, pose_avatar
 from motion_imitate.geometry.camera import camera_to_image, flip_camera_axes
@@ -39,10 +39,11 @@ def swinging() -> Motion:
 
 @cache
 def exported():
-    """The demo person with a hidden hand, and their file."""
+    """The demo person, as if the left hand were hidden, and their file."""
     person = demo_person()
-    wrist, elbow = (person.model.controls[f"{name}_left"][0] for name in ("wrist", "elbow"))
-    avatar = replace(person.appearance.avatars[0], body_hands=(BodyHand(elbow, wrist, 0.8, False),))
+    avatar = person.appearance.avatars[0]
+    left, right = avatar.body_hands
+    avatar = replace(avatar, body_hands=(left._replace(seen=False), right))
     person = replace(person, appearance=AvatarAppearance((avatar,)))
     return person, *parsed(encode_avatar(person, swinging(), "anna"))
 
