@@ -230,5 +230,5 @@ def surface_of_layer(layer: int, body: PhotoBody) -> BodySurface:
     if layer in ARM_LAYERS:
         return body.find_surface(ARM_LIMBS[SIDES[ARM_LAYERS.index(layer)]])
     if layer in LEG_LAYERS:
-        return body.find_surface(LEG_LIMBS[SIDES[LEG_LAYERS.index(layer)]])
+        return body.find_surface([TORSO_LIMB, *LEG_LIMBS[SIDES[LEG_LAYERS.index(layer)]]])  # a leg alone is open above
     return body.find_surface([TORSO_LIMB, HEAD_LIMB, *LEG_LIMBS["left"], *LEG_LIMBS["right"]])
