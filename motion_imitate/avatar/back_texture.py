@@ -27,7 +27,7 @@ LONG_HAIR = 0.3  # of the head's width that hair covers below the chin, from whi
 NAPE = 0.12  # of the head's height above the chin, to which short hair reaches
 BAND_SHARE = 0.42  # of half the shoulders' width: the middle of a shirt, with its buttons and prints, is made anew
 MOST_BAND, LEAST_BAND = 0.08, 0.02  # of the height
-BACK_INPAINTING = InpaintSettings(side=360)  # its patches are compared in few pixels, and copied in all
+BACK_INPAINTING = InpaintSettings(side=200)  # its patches are compared in few pixels, and copied in all
 LEAST_CLOTH = 300  # pixels that must be known, to make more cloth from
 
 

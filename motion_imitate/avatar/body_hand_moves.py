@@ -10,7 +10,7 @@ from motion_imitate.geometry.rotations import interpolate_rotations
 from motion_imitate.types import BodyModel
 
 HIDDEN_REACH = (0.02, 0.09)  # metres of the wrist from its place in the photo, over which a hidden hand appears
-HAND_TURN = (15.0, 30.0)  # degrees of a hand from the photo's view, over which the body's replaces it
+HAND_TURN = (18.0, 24.0)  # degrees of a hand from the photo's view, over which the body's replaces it
 
 
 def append_hand_moves(

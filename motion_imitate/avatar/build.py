@@ -22,9 +22,9 @@ from motion_imitate.avatar.head_texture import paint_head
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_order import COVERED_LEG, find_covered_legs, find_layer_bias
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
-from motion_imitate.avatar.layer_texture import layer_colours
+from motion_imitate.avatar.layer_texture import DEEPEST_FOLD, layer_colours
 from motion_imitate.avatar.leg_gap import find_leg_gap
-from motion_imitate.avatar.masks import Plane, spread_labels
+from motion_imitate.avatar.masks import Plane, mask_box, paste_plane, spread_labels
 from motion_imitate.avatar.match_colours import find_kind_colours, match_avatar_colours
 from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, fit_crop_window, parse_photo
 from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
@@ -35,6 +35,7 @@ from motion_imitate.avatar.photo_layers import (
     LEAST_ALPHA,
     TRUNK,
     PhotoLayers,
+    crop_layers,
     cut_photo_layers,
     label_layers,
     remove_matte_holes,
@@ -146,17 +147,24 @@ def paint_textures(
     image: Plane, layers: PhotoLayers, alphas: Plane, body: PhotoBody
 ) -> tuple[UInt8[Tensor, "P H W 4"], dict[int, int]]:
     """The layers' textures, the trunk's seen from the back, and layers without contact shadows: which page each has."""
-    colours = [layer_colours(image, layers, alphas, layer) for layer in LAYERS]
-    clear = {layer: clear_contact_shadow(image, colours[layer], layers, layer) for layer in CLEARED_LAYERS}
+    colours, clear = [], {}
+    for layer in LAYERS:
+        box = mask_box(alphas[layer] > 0, DEEPEST_FOLD * layers.unit)
+        part = crop_layers(layers, box)
+        seen = layer_colours(image[box], part, alphas[:, *box], layer)
+        colours.append(paste_plane(image, seen, box))
+        if layer in CLEARED_LAYERS:
+            cleared = clear_contact_shadow(image[box], seen, part, layer)
+            clear[layer] = None if cleared is None else paste_plane(image, cleared, box)
     front = clear[TRUNK]
     back = complete_back_colours(colours[TRUNK] if front is None else front, alphas[TRUNK], layers, body)
     pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
-    cleared = {}
+    numbers = {}
     for layer, plane in clear.items():
         if plane is not None:
-            cleared[layer] = len(pages)
+            numbers[layer] = len(pages)
             pages.append(pack_texture(plane, alphas[layer]))
-    return torch.stack(pages), cleared
+    return torch.stack(pages), numbers
 
 
 def pack_texture(colours: Plane, alpha: Plane) -> Tensor:

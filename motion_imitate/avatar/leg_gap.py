@@ -3,7 +3,16 @@
 import cv2
 import numpy as np
 
-from motion_imitate.avatar.masks import Labels, Mask, Plane, blur_plane, distance_to_edge, grow_mask, spread_colours
+from motion_imitate.avatar.masks import (
+    Labels,
+    Mask,
+    Plane,
+    blur_plane,
+    distance_to_edge,
+    grow_mask,
+    mask_box,
+    spread_colours,
+)
 from motion_imitate.avatar.photo_layers import LEG_LAYERS
 
 GAP_REACH = 0.015  # of the height: how far from both legs' layers the strip may lie
@@ -15,11 +24,9 @@ LEAST_GAP = 4e-5  # of the squared height
 
 def find_leg_gap(image: Plane, alpha: Plane, owner: Labels, unit: float) -> Plane:
     """The share of each pixel that is background between the legs, 0 to 1."""
-    gap = np.zeros_like(alpha)
-    rows, columns = (np.nonzero(np.isin(owner, LEG_LAYERS).any(axis))[0] for axis in (1, 0))
-    if len(rows):
-        reach = int(3 * GAP_REACH * unit)
-        box = tuple(slice(max(0, line[0] - reach), line[-1] + reach + 1) for line in (rows, columns))
+    gap, legs = np.zeros_like(alpha), np.isin(owner, LEG_LAYERS)
+    if legs.any():
+        box = mask_box(legs, 3 * GAP_REACH * unit)
         gap[box] = find_gap_beside_legs(image[box], alpha[box], owner[box], unit)
     return gap
 

@@ -12,6 +12,7 @@ from motion_imitate.background.fill import diffuse_colours
 Mask: TypeAlias = NDArray[np.bool_]
 Plane: TypeAlias = NDArray[np.float32]  # one value per pixel, or a colour image
 Labels: TypeAlias = NDArray[np.int64]
+Box: TypeAlias = tuple[slice, slice]  # rows and columns
 
 
 def smoothstep(values: NDArray[np.floating], low: float, high: float) -> Plane:
@@ -28,14 +29,27 @@ def ellipse_kernel(radius: float) -> NDArray[np.uint8]:
 
 def grow_mask(mask: Mask, radius: float) -> Mask:
     """Dilate by a disk."""
-    kernel = ellipse_kernel(radius)
-    grown = np.zeros(mask.shape, np.uint8)
-    rows, columns = (np.nonzero(mask.any(axis))[0] for axis in (1, 0))
-    if len(rows):
-        reach = len(kernel) // 2
-        box = tuple(slice(max(0, line[0] - reach), line[-1] + reach + 1) for line in (rows, columns))
+    kernel, grown = ellipse_kernel(radius), np.zeros(mask.shape, np.uint8)
+    box = mask_box(mask, len(kernel) // 2)
+    if mask.any():
         grown[box] = cv2.dilate(mask[box].astype(np.uint8), kernel)
     return grown > 0
+
+
+def mask_box(mask: Mask, margin: float = 0) -> Box:
+    """Rows and columns of a mask's bounding box, with a margin in pixels; empty if the mask is."""
+    lines = (np.nonzero(mask.any(axis))[0] for axis in (1, 0))
+    rows, columns = (
+        slice(max(0, int(line[0] - margin)), int(line[-1] + margin) + 1) if len(line) else slice(0, 0) for line in lines
+    )
+    return rows, columns
+
+
+def paste_plane(image: Plane, part: Plane, box: Box) -> Plane:
+    """The image with another part at a box."""
+    pasted = image.copy()
+    pasted[box] = part
+    return pasted
 
 
 def open_mask(mask: Mask, radius: float) -> Mask:

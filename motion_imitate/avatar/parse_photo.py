@@ -21,6 +21,7 @@ from motion_imitate.avatar.parsing_net import (
 )
 from motion_imitate.bodies.parts import PART_NUMBERS
 
+FAINT_VALUE = 0.02  # maps that are nowhere above it have no edges to move
 SMALL_ISLAND = 16  # pixels of the crop: smaller regions of a label become the next likely label
 ENCLOSED_ISLAND = 120  # the same for regions that one other label encloses
 ENCLOSED_LAYERS = tuple(map(LAYER_NAMES.index, ("trunk", "leg_left", "leg_right", "skirt")))  # not arms: hands
@@ -102,6 +103,9 @@ def refine_edges(
     spread = box_means(guide * guide, radius) - middle * middle + np.float32(contrast)
     refined = np.empty(values.shape, np.float32)
     for plane, out in zip(values.numpy(), refined, strict=True):  # one at a time: a plane stays in the cache
+        if plane.max() < FAINT_VALUE:
+            out[:] = plane
+            continue
         level = box_means(plane, radius)
         slope = (box_means(guide * plane, radius) - middle * level) / spread
         np.multiply(box_means(slope, radius), guide, out=out)

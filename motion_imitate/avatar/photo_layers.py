@@ -18,6 +18,7 @@ from motion_imitate.avatar.body_surface import (
     joint_descendants,
 )
 from motion_imitate.avatar.masks import (
+    Box,
     Labels,
     Mask,
     Plane,
@@ -68,6 +69,18 @@ class PhotoLayers:
     def hidden(self, layer: int) -> Mask:
         """Where the layer goes on beneath others."""
         return np.asarray(self.region[layer] & (self.owner != layer))
+
+
+def crop_layers(layers: PhotoLayers, box: Box) -> PhotoLayers:
+    """The layers in a part of the photo."""
+    return replace(
+        layers,
+        alpha=layers.alpha[box],
+        owner=layers.owner[box],
+        region=layers.region[:, *box],
+        kind=layers.kind[box],
+        shoulders=layers.shoulders[:, *box],
+    )
 
 
 def cut_photo_layers(parsed: ParsedPhoto, matte: Plane, body: PhotoBody, bare: PhotoBody) -> PhotoLayers:
