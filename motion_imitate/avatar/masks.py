@@ -30,13 +30,13 @@ def ellipse_kernel(radius: float) -> NDArray[np.uint8]:
 def grow_mask(mask: Mask, radius: float) -> Mask:
     """Dilate by a disk."""
     kernel, grown = ellipse_kernel(radius), np.zeros(mask.shape, np.uint8)
-    box = mask_box(mask, len(kernel) // 2)
+    box = mask_box(mask, len(kernel) / 2)
     if mask.any():
         grown[box] = cv2.dilate(mask[box].astype(np.uint8), kernel)
     return grown > 0
 
 
-def mask_box(mask: Mask, margin: float = 0) -> Box:
+def mask_box(mask: Mask, margin: float = 0.0) -> Box:
     """Rows and columns of a mask's bounding box, with a margin in pixels; empty if the mask is."""
     lines = (np.nonzero(mask.any(axis))[0] for axis in (1, 0))
     rows, columns = (
