@@ -1,5 +1,4 @@
-"""Show the body's hand instead of the photo's: once the hand has turned, or once the wrist of a hidden hand has left
-its place."""
+"""Show the body's hand instead of the photo's, once the hand has turned or the wrist has left its place."""
 
 import torch
 from jaxtyping import Float
@@ -10,6 +9,8 @@ from motion_imitate.geometry.rotations import interpolate_rotations
 from motion_imitate.types import BodyModel
 
 HIDDEN_REACH = (0.02, 0.09)  # metres of the wrist from its place in the photo, over which a hidden hand appears
+SEEN_REACH = (0.07, 0.1)  # the same, over which the body's hand replaces one that is seen, so that it does not come
+# back in passing
 HAND_TURN = (18.0, 24.0)  # degrees of a hand from the photo's view, over which the body's replaces it
 
 
@@ -25,13 +26,13 @@ def append_hand_moves(
     from `held` to `moves`."""
     every = [held]
     for body_hand in avatar.body_hands:
+        away = wrist_distance(avatar, model, moves, places, body_hand.wrist)
         if body_hand.seen:
             turn = smooth_ramp(hand_turn(avatar, moves, body_hand.wrist), *HAND_TURN)
+            turn = turn.maximum(smooth_ramp(away, *SEEN_REACH))
             shown, gone = (2 * turn).clamp(max=1), (2 * turn - 1).clamp(min=0)  # one of them always has its full size
         else:
-            turn = shown = gone = smooth_ramp(
-                wrist_distance(avatar, model, moves, places, body_hand.wrist), *HIDDEN_REACH
-            )
+            turn = shown = gone = smooth_ramp(away, *HIDDEN_REACH)
         elbow, wrist = places[:, body_hand.elbow], places[:, body_hand.wrist]
         carriers = list(body_hand.carriers(model.skin.parents))
         pair, ends = carriers[:2], carriers[2:]
