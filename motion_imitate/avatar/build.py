@@ -150,6 +150,9 @@ def paint_textures(
     colours, clear = [], {}
     for layer in LAYERS:
         box = mask_box(alphas[layer] > 0, DEEPEST_FOLD * layers.unit)
+        if not alphas[layer].any():
+            colours.append(image)
+            continue
         part = crop_layers(layers, box)
         seen = layer_colours(image[box], part, alphas[:, *box], layer)
         colours.append(paste_plane(image, seen, box))

@@ -101,6 +101,8 @@ def spread_colours(image: Plane, known: NDArray[np.generic]) -> Plane:
 
 def sample_plane(plane: Plane, points: NDArray[np.floating]) -> Plane:
     """Bilinear reads [N, C] at pixel positions [N, 2]; the centre of the first pixel is (0.5, 0.5)."""
+    if not len(points):
+        return np.zeros((0, plane[0, 0].size), np.float32)
     x, y = (points[:, k : k + 1].astype(np.float32) - np.float32(0.5) for k in (0, 1))
     read = cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(read, np.float32).reshape(len(points), -1)

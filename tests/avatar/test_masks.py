@@ -1,12 +1,15 @@
 """Distances, growing and labelling of masks."""
 
+import cv2
 import numpy as np
 import pytest
 
 from motion_imitate.avatar.masks import (
     close_mask,
     distance_to_edge,
+    ellipse_kernel,
     grow_mask,
+    mask_box,
     nearest_known_pixels,
     open_mask,
     pixels_of_points,
@@ -100,3 +103,26 @@ def test_known_colours_stay_and_spread_over_the_rest():
     image[known] = (0.2, 0.6, 0.9)
     spread = spread_colours(image, known)
     np.testing.assert_allclose(spread, np.broadcast_to(np.float32([0.2, 0.6, 0.9]), image.shape), atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (5, 4, 3)])
+def test_reads_at_no_points_are_none(shape):
+    read = sample_plane(np.ones(shape, np.float32), np.zeros((0, 2)))
+    assert read.shape == (0, 3 if len(shape) == 3 else 1)
+
+
+@pytest.mark.parametrize("radius", [1.0, 6.0])
+def test_growing_in_a_box_is_growing_in_the_picture(radius):
+    mask = np.random.default_rng(0).random((60, 50)) > 0.995
+    mask[0, :3] = True
+    whole = cv2.dilate(mask.astype(np.uint8), ellipse_kernel(radius)) > 0
+    np.testing.assert_array_equal(grow_mask(mask, radius), whole)
+    assert not grow_mask(np.zeros((60, 50), bool), radius).any()
+
+
+def test_a_masks_box_holds_it_and_its_margin():
+    mask = np.zeros((60, 50), bool)
+    assert mask_box(mask) == (slice(0, 0), slice(0, 0))
+    mask[3:20, 30:41] = True
+    assert mask_box(mask) == (slice(3, 20), slice(30, 41))
+    assert mask_box(mask, 5.0) == (slice(0, 25), slice(25, 46))
