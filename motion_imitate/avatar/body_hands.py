@@ -14,16 +14,7 @@ from motion_imitate.avatar.avatar import HAND_MOVES, Avatar, BodyHand
 from motion_imitate.avatar.body_surface import LIMB_NUMBERS, SIDES, PhotoBody, rigid_hand_weights
 from motion_imitate.avatar.contact_shadow import texels_of_vertices
 from motion_imitate.avatar.masks import Mask, Plane
-from motion_imitate.avatar.photo_layers import (
-    ARM_LAYERS,
-    FACE,
-    LEAST_HAND,
-    SKIN,
-    PhotoLayers,
-    hand_skin,
-    hand_surface,
-    hand_way,
-)
+from motion_imitate.avatar.photo_layers import ARM_LAYERS, FACE, SKIN, PhotoHand, PhotoLayers
 from motion_imitate.bodies.coarse import coarsen_mesh
 from motion_imitate.bodies.parts import PART_LIMBS
 from motion_imitate.bodies.skinning import rest_shape
@@ -64,36 +55,35 @@ def add_body_hands(
     avatar: Avatar, layers: PhotoLayers, skin: PhotoBody, shape: Float[Tensor, "1 S"], image: Plane
 ) -> Avatar:
     """Add the body's hands to the arms that the photo shows. `skin` is the bare body of that shape in the photo."""
-    arms = [
-        layer for layer in ARM_LAYERS if layers.region[layer].any() and hand_surface(layer, skin).sum() >= LEAST_HAND
-    ]  # where the photo ends, an arm ends, too
-    ends = {layer: sleeve_end(avatar, skin.model, shape, layer) for layer in arms}
+    hands = {layer: PhotoHand.of(layer, skin) for layer in ARM_LAYERS if layers.region[layer].any()}
+    ends = {  # where the photo ends, an arm ends, too
+        layer: sleeve_end(avatar, skin.model, shape, layer) for layer, hand in hands.items() if hand.inside
+    }
     ends = {layer: end for layer, end in ends.items() if end > LEAST_SLEEVE}  # else the hand would float
-    colours = {layer: hand_colour(image, layers, layer, skin) for layer in ends}
+    colours = {layer: hand_colour(image, layers, layer, hands[layer]) for layer in ends}
     known = [colour for colour in colours.values() if colour is not None]
     if not known:
         return avatar
     page = paint_skin_shades([known[0] if colour is None else colour for colour in colours.values()], avatar.photos)
     avatar = replace(avatar, photos=torch.cat([avatar.photos, page]))
     for row, (layer, end) in enumerate(ends.items()):
-        hand = hand_mesh(skin.model, shape, SIDES[ARM_LAYERS.index(layer)], end)
-        ends_arm = find_arm_end(avatar, layers, layer, skin)
+        mesh = hand_mesh(skin.model, shape, SIDES[ARM_LAYERS.index(layer)], end)
+        ends_arm = find_arm_end(avatar, layers, layer, hands[layer])
         body_hand = BodyHand(*forearm_joints(skin.model, layer), end, layer not in layers.lost_hands)
-        avatar = append_hand(avatar, skin.model, ends_arm, layer, body_hand, hand, shade_row(row, len(ends)))
+        avatar = append_hand(avatar, skin.model, ends_arm, layer, body_hand, mesh, shade_row(row, len(ends)))
     return avatar
 
 
-def find_arm_end(avatar: Avatar, layers: PhotoLayers, layer: int, skin: PhotoBody) -> Bool[Tensor, " V"]:
+def find_arm_end(avatar: Avatar, layers: PhotoLayers, layer: int, hand: PhotoHand) -> Bool[Tensor, " V"]:
     """The vertices of an arm that go when the body's hand appears: what is beyond the wrist, or beyond its cuff."""
     chosen = torch.zeros(len(avatar.rest), dtype=torch.bool)
     chosen[avatar.faces[avatar.layer == layer]] = True
-    wrist, way = hand_way(layer, skin)
-    way = way / max(float(way @ way), 1.0)
+    way = hand.way / max(float(hand.way @ hand.way), 1.0)
     row, column = np.nonzero(layers.seen(layer))
     cuff = 0.0
     if layer not in layers.lost_hands:
-        cuff = find_cuff_end((np.stack([column, row], 1) + 0.5 - wrist) @ way, layers.kind[row, column] == SKIN)
-    at = texels_of_vertices(avatar, layers.kind.shape) + 0.5 - torch.from_numpy(wrist)
+        cuff = find_cuff_end((np.stack([column, row], 1) + 0.5 - hand.wrist) @ way, layers.kind[row, column] == SKIN)
+    at = texels_of_vertices(avatar, layers.kind.shape) + 0.5 - torch.from_numpy(hand.wrist)
     return chosen & (at @ torch.from_numpy(way) > cuff)
 
 
@@ -109,10 +99,10 @@ def find_cuff_end(along: NDArray[np.float64], bare: Mask) -> float:
     return float(np.clip(places[beyond.argmin()], 0, CUFF_REACH))
 
 
-def hand_colour(image: Plane, layers: PhotoLayers, layer: int, skin: PhotoBody) -> Float[Tensor, "3"] | None:
+def hand_colour(image: Plane, layers: PhotoLayers, layer: int, hand: PhotoHand) -> Float[Tensor, "3"] | None:
     """The colour of an arm's hand, between the photo's of it and of the face; where it is hidden, of the face."""
     of_face = skin_colour(image, layers)
-    pixels = image[hand_skin(layer, layers.kind, layers.owner, skin) & (layers.alpha > 0.95)]
+    pixels = image[hand.find_skin(layer, layers.kind, layers.owner, layers.unit) & (layers.alpha > 0.95)]
     if layer in layers.lost_hands or of_face is None or len(pixels) < LEAST_SKIN:
         return of_face
     return of_face.lerp(lit_colour(pixels), OWN_COLOUR)

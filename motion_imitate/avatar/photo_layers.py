@@ -138,32 +138,41 @@ def reassign_fragments(owner: Labels) -> Labels:
     return assigned
 
 
+@dataclass(frozen=True)
+class PhotoHand:
+    """Where the body's hand is in the photo, in pixels."""
+
+    covered: Mask
+    wrist: NDArray[np.float64]
+    way: NDArray[np.float64]  # from the wrist to the middle of the hand, 0 if the photo has none
+
+    @classmethod
+    def of(cls, layer: int, body: PhotoBody) -> "PhotoHand":
+        """The hand of an arm's layer."""
+        side = SIDES[ARM_LAYERS.index(layer)]
+        covered, wrist = body.find_surface([LIMB_NUMBERS[side]["hand"]]).covered, body.joint_pixel(f"wrist_{side}")
+        pixels = np.argwhere(covered)
+        return cls(covered, wrist, pixels.mean(0)[::-1] + 0.5 - wrist if len(pixels) else np.zeros(2))
+
+    @property
+    def inside(self) -> bool:
+        """Whether the photo has it."""
+        return bool(self.covered.sum() >= LEAST_HAND)
+
+    def find_skin(self, layer: int, kind: Labels, owner: Labels, unit: float) -> Mask:
+        """Where the photo shows its skin: on its layer, near it, beyond the wrist."""
+        near = grow_mask(self.covered, HAND_REACH * unit) & (owner == layer) & (kind == SKIN)
+        row, column = np.nonzero(near)
+        beyond = (np.stack([column, row], 1) + 0.5 - self.wrist) @ self.way > 0  # not the skin of the forearm
+        near[row[~beyond], column[~beyond]] = False
+        return near
+
+
 def hand_is_lost(layer: int, kind: Labels, owner: Labels, body: PhotoBody) -> bool:
     """Whether the photo does not show the arm's hand: it is in a pocket, or behind something."""
-    hand = hand_surface(layer, body)
-    return bool(hand.sum() >= LEAST_HAND and hand_skin(layer, kind, owner, body).sum() < LOST_HAND_SKIN * hand.sum())
-
-
-def hand_surface(layer: int, body: PhotoBody) -> Mask:
-    """Where the body has an arm's hand."""
-    return body.find_surface([LIMB_NUMBERS[SIDES[ARM_LAYERS.index(layer)]]["hand"]]).covered
-
-
-def hand_way(layer: int, body: PhotoBody) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The pixel of an arm's wrist, and the way from it to the middle of its hand, 0 if the photo has none."""
-    hand, wrist = np.argwhere(hand_surface(layer, body)), body.joint_pixel(f"wrist_{SIDES[ARM_LAYERS.index(layer)]}")
-    return wrist, hand.mean(0)[::-1] + 0.5 - wrist if len(hand) else np.zeros(2)
-
-
-def hand_skin(layer: int, kind: Labels, owner: Labels, body: PhotoBody) -> Mask:
-    """Where the photo shows the skin of an arm's hand: on its layer, near the body's hand, beyond the wrist."""
-    hand = hand_surface(layer, body)
-    near = grow_mask(hand, HAND_REACH * body.stature) & (owner == layer) & (kind == SKIN)
-    wrist, way = hand_way(layer, body)
-    row, column = np.nonzero(near)
-    beyond = (np.stack([column, row], 1) + 0.5 - wrist) @ way > 0  # not the skin of the forearm
-    near[row[~beyond], column[~beyond]] = False
-    return near
+    hand = PhotoHand.of(layer, body)
+    shown = hand.find_skin(layer, kind, owner, body.stature).sum()
+    return hand.inside and bool(shown < LOST_HAND_SKIN * hand.covered.sum())
 
 
 def find_shoulders(body: PhotoBody, unit: float) -> Mask:
