@@ -1,7 +1,8 @@
 """Prepare a person from photos, once, for any number of clips."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -19,7 +20,7 @@ from motion_imitate.bodies.dress import dress_body, undress_body
 from motion_imitate.bodies.skinning import SkinnedBody
 from motion_imitate.estimators.clip import load_fitter
 from motion_imitate.estimators.fit import fit
-from motion_imitate.estimators.fitter import Fitter, Fitting
+from motion_imitate.estimators.fitter import Fitting
 from motion_imitate.estimators.matte import estimate_matte as matte_of
 from motion_imitate.estimators.stance import stand_in_photos
 from motion_imitate.generators import (
@@ -43,14 +44,14 @@ from motion_imitate.renderer_chain import (
     chain_sentence,
     choose_painter,
 )
-from motion_imitate.types import BodyModel, Generator, Rasterizer, Sighting, Source, cat_batched
+from motion_imitate.types import BodyModel, Generator, Sighting, Source, cat_batched
 
 PHOTO_FITTING = Fitting(outline_steps=6, every=1)  # for photos
 
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """Settings of `prepare`."""
+    """Settings of `prepare_person`."""
 
     view: int = 768  # longer side, in pixels, of the raster of the photo's body
     margin: float = 0.012  # inpainted margin around the person, as a fraction of the longer side
@@ -58,28 +59,70 @@ class PrepareSettings:
     # photo; a driver's motion leans to and from the camera as the photo's fit does, and both cancel out
 
 
-def prepare(
+def prepare_person(
+    photos: Photos, seen: Sequence[Sighting], how: PrepareSettings = PrepareSettings()
+) -> tuple[Source, BodyModel]:
+    """Fit the shipped body to the person, detected once per photo, and return the source and the body model in their
+    clothes."""
+    mattes = cut_out_person(photos, seen)
+    with fill_background(photos, mattes, how.margin) as (background, filled):
+        source, model = fit_person(photos, seen, mattes, background, how)
+        filled.result()
+    return source, model
+
+
+def make_person_of_photos(
     photos: Photos,
     seen: Sequence[Sighting],
-    fitter: Fitter,
-    rasterize: Rasterizer,
     how: PrepareSettings = PrepareSettings(),
-) -> tuple[Source, BodyModel]:
-    """Fit the person, detected once per photo, and return the source and the body model in their clothes."""
-    size = photos.size
-    mattes = torch.stack([matte_of(photo, one) for photo, one in zip(photos.image, seen, strict=True)])
-    mattes = photos.cut(mattes)
+    renderer: str = AUTO_RENDERER,
+    weights: Path | None = None,
+) -> "Person":
+    """`make_person` of what `prepare_person` returns; an only photo is inpainted while its avatar is made."""
+    mattes = cut_out_person(photos, seen)
+    with fill_background(photos, mattes, how.margin) as (background, filled):
+        source, model = fit_person(photos, seen, mattes, background, how)
+        if len(seen) > 1 or renderer not in (AUTO_RENDERER, AVATAR_RENDERER):
+            filled.result()  # the background may be read or copied
+        person = make_person(source, model, renderer, weights)
+        filled.result()
+    return person
+
+
+def cut_out_person(photos: Photos, seen: Sequence[Sighting]) -> Float[Tensor, "N 1 H W"]:
+    """The mattes of the person."""
+    return photos.cut(torch.stack([matte_of(photo, one) for photo, one in zip(photos.image, seen, strict=True)]))
+
+
+@contextmanager
+def fill_background(
+    photos: Photos, mattes: Float[Tensor, "N 1 H W"], margin: float
+) -> Iterator[tuple[Float[Tensor, "N 3 H W"], Future[Tensor]]]:
+    """The photos without the person, empty until the future is done."""
+    background = torch.empty_like(photos.image)
     with ThreadPoolExecutor(1) as pool:
-        behind = pool.submit(inpaint_person, photos.image, mattes, how.margin)  # meanwhile, the body
-        found = cat_batched([next(fit(iter([one]), fitter, size)) for one in seen])
-        body = replace(found.body, shape=found.body.shape.mean(0, keepdim=True).expand(len(seen), -1))
-        bare, camera = cast(SkinnedBody, fitter.rig.model), found.camera
-        if how.stand_upright:
-            bare, body, camera = stand_in_photos(bare, body, camera)
-        model = cast(BodyModel, dress_body(bare, body, camera, mattes))
-        scale = min(1.0, how.view / max(size))
-        view = view_of_body(model, rasterize, body, camera, (round(size[0] * scale), round(size[1] * scale)))
-    return Source(photos.image, mattes, behind.result(), body, camera, view), model
+        yield background, pool.submit(lambda: background.copy_(inpaint_person(photos.image, mattes, margin)))
+
+
+@torch.no_grad()
+def fit_person(
+    photos: Photos,
+    seen: Sequence[Sighting],
+    mattes: Float[Tensor, "N 1 H W"],
+    background: Float[Tensor, "N 3 H W"],
+    how: PrepareSettings,
+) -> tuple[Source, BodyModel]:
+    """Fit the body, and dress it until its outline is the mattes'."""
+    size, fitter = photos.size, load_fitter("anny", PHOTO_FITTING)
+    found = cat_batched([next(fit(iter([one]), fitter, size)) for one in seen])
+    body = replace(found.body, shape=found.body.shape.mean(0, keepdim=True).expand(len(seen), -1))
+    bare, camera = cast(SkinnedBody, fitter.rig.model), found.camera
+    if how.stand_upright:
+        bare, body, camera = stand_in_photos(bare, body, camera)
+    model = cast(BodyModel, dress_body(bare, body, camera, mattes))
+    scale = min(1.0, how.view / max(size))
+    view = view_of_body(model, rasterize, body, camera, (round(size[0] * scale), round(size[1] * scale)))
+    return Source(photos.image, mattes, background, body, camera, view), model
 
 
 @torch.no_grad()
@@ -89,14 +132,6 @@ def inpaint_person(
     """Inpaint the person, with a margin, from their surroundings."""
     reach = max(3, round(margin * max(photos.shape[2:])))
     return inpaint_hidden(photos, dilate_mattes((mattes > 0.02).to(mattes), reach))
-
-
-def prepare_person(
-    photos: Photos, seen: Sequence[Sighting], how: PrepareSettings = PrepareSettings()
-) -> tuple[Source, BodyModel]:
-    """`prepare` with the shipped body model and the default rasterizer."""
-    with torch.no_grad():
-        return prepare(photos, seen, load_fitter("anny", PHOTO_FITTING), rasterize, how)
 
 
 @dataclass(frozen=True)
@@ -218,4 +253,4 @@ def portray(
     given = load_photos(photos, size)
     seen = [find_people(image, str(path), person)[0] for image, path in zip(given.image, photos, strict=True)]
     how = PrepareSettings(stand_upright=stand_upright)
-    return make_person(*prepare_person(given, seen, how), renderer, weights)
+    return make_person_of_photos(given, seen, how, renderer, weights)

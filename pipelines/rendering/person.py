@@ -11,7 +11,7 @@ from motion_imitate.generators.load import (
     shipped_weights,
 )
 from motion_imitate.photos.people import find_people, load_photos
-from motion_imitate.portray import AvatarAppearance, Person, PrepareSettings, make_person, prepare_person
+from motion_imitate.portray import AvatarAppearance, Person, PrepareSettings, make_person_of_photos
 from motion_imitate.renderer_chain import PAINTERS
 from pipelines.motion.advice import photo_advice, sharpness_advice
 from pipelines.output_path import UsageError
@@ -48,7 +48,7 @@ def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporte
             reporter.warn(f"{path}: {advice}")
         seen.append(people[0])
     settings = PrepareSettings(stand_upright=how.stand_upright)
-    person = make_person(*prepare_person(photos, seen, settings), how.renderer, how.weights)
+    person = make_person_of_photos(photos, seen, settings, how.renderer, how.weights)
     warn_of_renderer(paths, person, reporter)
     if isinstance(person.appearance, AvatarAppearance):
         reasons = person.choice.reasons or ("",) * len(paths)

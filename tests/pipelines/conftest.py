@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from motion_imitate.portray import prepare_person
+from motion_imitate.portray import make_person, prepare_person
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -12,13 +12,13 @@ def prepared_once():
     """A person is prepared once for photos of the same pixels; who prepares them again gets the same."""
     people = {}
 
-    def prepare_once(photos, seen, how):
+    def make_prepared(photos, seen, how, renderer, weights):
         tensors = [photos.image, *(one.points for one in seen)]
         key = hashlib.sha256(b"".join(tensor.contiguous().numpy().tobytes() for tensor in tensors)).digest(), how
         if key not in people:
             people[key] = prepare_person(photos, seen, how)
-        return people[key]
+        return make_person(*people[key], renderer, weights)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.rendering.person.prepare_person", prepare_once)
+        patch.setattr("pipelines.rendering.person.make_person_of_photos", make_prepared)
         yield

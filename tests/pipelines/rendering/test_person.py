@@ -17,10 +17,14 @@ PHOTO = DATA / "one_person.jpg"
 def test_every_photo_is_used_and_its_faults_are_said(monkeypatch, capsys, tmp_path):
     (avatar,) = demo_person().appearance.avatars
     avatars = (avatar, replace(avatar, faults=("a hand is hidden",)))
-    monkeypatch.setattr(person, "prepare_person", lambda photos, seen, how: (len(photos.image), len(seen)))
     looks = SimpleNamespace(appearance=AvatarAppearance(avatars), choice=BY_AVATAR)
     given = []
-    monkeypatch.setattr(person, "make_person", lambda *those: given.append(those) or looks)
+
+    def make(photos, seen, how, *rest):
+        given.append((len(photos.image), len(seen), *rest))
+        return looks
+
+    monkeypatch.setattr(person, "make_person_of_photos", make)
     other = tmp_path / "other.jpg"
     other.write_bytes(PHOTO.read_bytes())
     person.load_person([PHOTO, other], 160, PersonOptions(), Reporter())
