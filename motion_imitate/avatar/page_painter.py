@@ -111,7 +111,7 @@ class PagePainter:
                 if plain:
                     new = spread_colours(old, known)
                     if self.layers[page] == TRUNK:
-                        far = smoothstep(-distance_to_edge(known), 0, PLAIN_REACH * unit)[..., None]
+                        far = smoothstep(-distance_to_edge(known), 0.0, PLAIN_REACH * unit)[..., None]
                         new += (np.median(self.usual_colour(like, old[known]), axis=0) - new) * far
                 else:
                     new = read_pixels(old, fold_coordinates(known, where, DEEPEST_FOLD * unit))
