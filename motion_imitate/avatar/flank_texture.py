@@ -40,8 +40,8 @@ class FlankPoints:
 def find_flanks(
     mesh: LayerMesh, shape: LayerShape, layers: PhotoLayers, alphas: Plane, body: PhotoBody, pixels_per_metre: float
 ) -> FlankPoints:
-    """The flanks of trunk, skirt and arms. Ears, fingers and trousers look better stretched: a leg's front, repeated on
-    its sides, has the light of the front."""
+    """The flanks of trunk, skirt and arms. Ears, fingers and legs look better stretched: a leg's front, repeated on its
+    sides, has the light of the front."""
     wide = FLANK_WIDTH * layers.unit
     solid = np.zeros(len(mesh.points), bool)
     solid[mesh.faces[mesh.solid]] = True
@@ -54,9 +54,8 @@ def find_flanks(
         slope[mine] = slope_of_plane(blur_plane(distance, max(2.0, 0.006 * layers.unit)), mesh.points[mine])
     ends = [body.model.controls[name][0] for name in UNTURNED]
     joints = [joint for end in ends for joint in joint_descendants(body.model, end)]
-    flank = (
-        solid & (edge < wide) & ~np.isin(mesh.owner, LEG_LAYERS) & (shape.weights[:, joints].sum(1) < UNTURNED_WEIGHT)
-    )
+    flank = solid & (edge < wide) & (shape.weights[:, joints].sum(1) < UNTURNED_WEIGHT)
+    flank &= ~np.isin(mesh.owner, LEG_LAYERS)
     inward = smooth_over_mesh(mesh, slope, np.where(flank, 0.3, 1e-5))
     inward /= np.maximum(np.linalg.norm(inward, axis=1, keepdims=True), 1e-6)
     start = mesh.points + inward * (wide - edge)[:, None]
