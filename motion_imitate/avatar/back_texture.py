@@ -128,7 +128,8 @@ def find_print(image: Plane, cloth: Mask, away: Plane) -> Mask:
     none = np.zeros_like(cloth)
     if cloth.sum() < LEAST_CLOTH:
         return none
-    lab = cv2.cvtColor(blur_plane(image, 1.0), cv2.COLOR_RGB2LAB)[cloth] * np.float32([PRINT_LIGHT, 1, 1])
+    lab = np.asarray(cv2.cvtColor(blur_plane(image, 1.0), cv2.COLOR_RGB2LAB)[cloth], np.float32)
+    lab[:, 0] *= PRINT_LIGHT
     start = np.argsort(np.argsort(lab[:, 0], kind="stable"), kind="stable") * PRINT_COLOURS // len(lab)
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.5)
     first = start.astype(np.int32)[:, None]

@@ -142,7 +142,7 @@ class PagePainter:
         return np.min(away, axis=0) if away else np.full(colours.shape[:2], np.inf, np.float32)
 
     def finish(self, gain: Float[Tensor, "3"]) -> Avatar:
-        """The avatar with the pages, skin on them multiplied; on pages of no layer, what is more like skin than cloth."""
+        """The avatar with the pages, skin on them multiplied; on pages of no layer, what is like skin."""
         if bool((gain != 1).any()):
             for page in range(len(self.photos)):
                 layer = self.layers.get(page)
