@@ -35,7 +35,6 @@ Values = NDArray[np.float64]
 ROUNDNESS = {TRUNK: 0.5, SKIRT: 0.5} | dict.fromkeys(ARM_LAYERS, 0.35) | dict.fromkeys(LEG_LAYERS, 0.7)
 MOST_THICKNESS = 0.16  # metres, half of what a layer may be thick
 MOST_ARM_THICKNESS = 0.06
-LEAST_DEPTH = 1e-3  # metres from front to back; where a limb begins, only one of both may be its own
 EDGE_WIDTH = 0.007  # of the height, over which thickness grows from the outline
 DEPTH_SPIKE = 0.012  # metres that a vertex may stand out from its neighbours
 SPIKE_ROUNDS = 12
@@ -61,7 +60,7 @@ class SurfaceSamples:
 
     front: Values  # of the nearest pixel of the body
     back: Values
-    known: Mask  # [V] the body's front and back lie beneath, at least a pixel from its outline
+    known: Mask  # [V] the body lies beneath, at least a pixel from its outline
     deep: Mask  # [V] two pixels
     joined: Mask  # [V] in a shoulder, which arm and trunk share
     weights: Values  # [V, J]
@@ -89,8 +88,7 @@ def sample_body_surface(mesh: LayerMesh, layers: PhotoLayers, body: PhotoBody) -
         if (mesh.owner == layer).any()
     ]
     for chosen, surface in (*surfaces, (shoulder, body.whole_surface)):
-        closed = surface.covered & (surface.back - surface.front > LEAST_DEPTH)
-        edge = distance_to_edge(closed)[row[chosen], column[chosen]]
+        edge = distance_to_edge(surface.covered)[row[chosen], column[chosen]]
         known[chosen], deep[chosen] = edge > 1, edge > 2
         below = surface if surface.covered.any() else body.whole_surface
         r, c = (nearest[row[chosen], column[chosen]] for nearest in nearest_known_pixels(below.covered))

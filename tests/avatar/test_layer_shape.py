@@ -9,17 +9,14 @@ from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_j
 from motion_imitate.avatar.layer_shape import (
     DEPTH_SPIKE,
     JOINTS_PER_VERTEX,
-    LEAST_DEPTH,
     MOST_ARM_THICKNESS,
     MOST_THICKNESS,
     flatten_spikes,
     inflate_region,
     relax_membrane,
-    sample_body_surface,
     shape_layers,
     smooth_values,
 )
-from motion_imitate.avatar.masks import distance_to_edge
 from motion_imitate.avatar.parsing_net import LAYER_NAMES
 from motion_imitate.avatar.photo_layers import (
     ARM_LAYERS,
@@ -27,7 +24,6 @@ from motion_imitate.avatar.photo_layers import (
     SKIRT,
     TRUNK,
     cut_photo_layers,
-    surface_of_layer,
 )
 from tests.support import painted
 from tests.support.parsed_body import parse_body, place
@@ -182,19 +178,3 @@ def test_a_skirt_turns_from_one_leg_to_the_other_across_its_width(shaped):
     assert share[:third].mean() < 0.1
     assert share[-third:].mean() > 0.9
     assert 0.3 < share[len(share) // 2 - third // 4 : len(share) // 2 + third // 4].mean() < 0.7
-
-
-def test_where_only_the_front_of_a_limb_lies_nothing_is_known(shaped):
-    """Where a leg begins, its front's depth is not that of its middle."""
-    body, layers, *_ = shaped
-    leg = LEG_LAYERS[1]
-    surface = surface_of_layer(leg, body)
-    for where, known in (
-        (surface.covered & (surface.back - surface.front < LEAST_DEPTH), 0),
-        (distance_to_edge(surface.covered & (surface.back - surface.front > 0.01)) > 3, 1),
-    ):
-        points = np.argwhere(where)[:, ::-1] + 0.5
-        owner, nothing = np.full(len(points), leg), np.zeros(0, int)
-        mesh = LayerMesh(points, owner, np.ones(len(points), bool), nothing.reshape(0, 3), nothing, 1.0)
-        assert len(points) > 50
-        assert sample_body_surface(mesh, layers, body).known.mean() == known
