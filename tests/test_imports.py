@@ -34,6 +34,7 @@ JOBS = {
 ACROSS = {
     ("batch", "imitate"),
     ("batch", "novel_view"),
+    ("batch", "dress"),
     ("train", "synthesize"),
 }  # one job's folder into another's
 HOMES = {

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from motion_imitate.avatar.masks import (
     Mask,
     Plane,
     blur_plane,
+    close_mask,
     distance_to_edge,
     grow_mask,
     open_mask,
@@ -25,9 +27,13 @@ LEAST_FACE = 2e-4  # of the squared height; with less face, the photo shows the 
 LEAST_HAIR = 0.10  # of the head; with less, it is bald
 LONG_HAIR = 0.3  # of the head's width that hair covers below the chin, from which on it hangs over the back
 NAPE = 0.12  # of the head's height above the chin, to which short hair reaches
+COLLAR_REACH = 1.3  # of half the face's width from its middle, up to which clothes are a collar
 BAND_SHARE = 0.42  # of half the shoulders' width: the middle of a shirt, with its buttons and prints, is made anew
 MOST_BAND, LEAST_BAND = 0.08, 0.02  # of the height
 BACK_INPAINTING = InpaintSettings(side=200)  # its patches are compared in few pixels, and copied in all
+PRINT_COLOURS, PRINT_LIGHT = 7, 0.6  # that cloth is sorted by; weight of lightness, which folds change
+PRINT_SIDES = 0.6  # share of the cloth that is not near its sides
+PRINT_RARE = 0.06  # of the sides, below which a colour is a print's
 LEAST_CLOTH = 300  # pixels that must be known, to make more cloth from
 
 
@@ -74,7 +80,16 @@ def find_head(layers: PhotoLayers) -> HeadOutline | None:
     near = (np.abs(x - middle) < 2 * half) & (y < chin)
     crown = float(np.nonzero((trunk & near).any(1))[0][0])
     neck = (y < chin + 0.3 * (chin - crown)) & (layers.kind == SKIN) & (np.abs(x - middle) < 1.2 * half)
-    return HeadOutline(trunk & (near | neck), hair, crown, chin, middle, half)
+    collar = np.nonzero((trunk & cloth_beside_neck(layers, middle, half) & (y > chin)).any(1))[0]
+    nape = collar[0] if len(collar) else len(face)  # cloth goes up as high at the back as beside the neck
+    return HeadOutline(trunk & (near | neck) & (y < nape), hair, crown, chin, middle, half)
+
+
+def cloth_beside_neck(layers: PhotoLayers, middle: float, half: float) -> Mask:
+    """Clothes next to the neck, at most a little wider than the face."""
+    x = np.arange(layers.kind.shape[1])
+    cloth = np.isin(layers.kind, (UPPER, ONE_PIECE)) & (layers.alpha > 0.95)
+    return open_mask(cloth & (np.abs(x - middle) < COLLAR_REACH * half), 1.0)
 
 
 def complete_back_cloth(front: Plane, alpha: Plane, layers: PhotoLayers, body: PhotoBody, head: HeadOutline) -> Plane:
@@ -93,7 +108,8 @@ def complete_back_cloth(front: Plane, alpha: Plane, layers: PhotoLayers, body: P
     shirt = max((UPPER, ONE_PIECE), key=lambda kind: int((layers.kind[chest] == kind).sum()))
     cloth = layers.seen(TRUNK) & (layers.kind == shirt) & (layers.alpha > 0.95)
     end = float(np.percentile(np.nonzero(cloth)[0], 98)) if cloth.any() else 0.0
-    wanted = page & (middle | grow_mask(bare & layers.seen(TRUNK), 0.006 * unit)) & (y < end)
+    singular = find_print(front, cloth & (y > top) & (y < low), np.asarray(np.abs(x - axis), np.float32))
+    wanted = page & (middle | grow_mask(bare & layers.seen(TRUNK) | singular, 0.006 * unit)) & (y < end)
     good = open_mask(cloth & page & ~wanted, 2.0)
     if good.sum() < LEAST_CLOTH or good.sum() < 0.15 * page.sum():
         return front
@@ -105,6 +121,26 @@ def complete_back_cloth(front: Plane, alpha: Plane, layers: PhotoLayers, body: P
     share = np.maximum(blur_plane(wanted, 0.0015 * unit), 0.5)[box][..., None] * wanted[box][..., None]
     back[box] += (made - back[box]) * share
     return back
+
+
+def find_print(image: Plane, cloth: Mask, away: Plane) -> Mask:
+    """Where the cloth has colours that are hardly found near its sides; `away` is the distance from its middle."""
+    none = np.zeros_like(cloth)
+    if cloth.sum() < LEAST_CLOTH:
+        return none
+    lab = np.asarray(cv2.cvtColor(blur_plane(image, 1.0), cv2.COLOR_RGB2LAB)[cloth], np.float32)
+    lab[:, 0] *= PRINT_LIGHT
+    start = np.argsort(np.argsort(lab[:, 0], kind="stable"), kind="stable") * PRINT_COLOURS // len(lab)
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.5)
+    first = start.astype(np.int32)[:, None]
+    _, label, _ = cv2.kmeans(lab, PRINT_COLOURS, first, stop, 1, cv2.KMEANS_USE_INITIAL_LABELS)
+    number = label[:, 0]
+    sides = away[cloth] > np.quantile(away[cloth], PRINT_SIDES)
+    shares = np.bincount(number[sides], minlength=PRINT_COLOURS) / sides.sum()
+    all_of = np.bincount(number, minlength=PRINT_COLOURS) / len(number)
+    rare = (shares < PRINT_RARE) & (shares < all_of / 2)
+    none[cloth] = rare[number]
+    return open_mask(close_mask(none, 2.0), 2.0)
 
 
 def complete_back_hair(colours: Plane, alpha: Plane, layers: PhotoLayers, head: HeadOutline) -> Plane:

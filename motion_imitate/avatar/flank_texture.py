@@ -15,7 +15,7 @@ from motion_imitate.avatar.body_surface import PhotoBody, joint_descendants
 from motion_imitate.avatar.layer_mesh import LayerMesh
 from motion_imitate.avatar.layer_shape import LayerShape, thick_region
 from motion_imitate.avatar.masks import Mask, Plane, blur_plane, distance_to_edge, pixels_of_points, sample_plane
-from motion_imitate.avatar.photo_layers import FACE, HAIR, SKIN, PhotoLayers
+from motion_imitate.avatar.photo_layers import FACE, HAIR, LEG_LAYERS, SKIN, PhotoLayers
 from motion_imitate.geometry.mesh import solve_vertex_values
 
 FLANK_WIDTH = 0.009  # of the height, in the photo
@@ -40,7 +40,8 @@ class FlankPoints:
 def find_flanks(
     mesh: LayerMesh, shape: LayerShape, layers: PhotoLayers, alphas: Plane, body: PhotoBody, pixels_per_metre: float
 ) -> FlankPoints:
-    """The flanks of all layers but of head and hands, whose own ears and fingers look better though stretched."""
+    """The flanks of trunk, skirt and arms. Ears, fingers and legs look better stretched: a leg's front, repeated on its
+    sides, has the light of the front."""
     wide = FLANK_WIDTH * layers.unit
     solid = np.zeros(len(mesh.points), bool)
     solid[mesh.faces[mesh.solid]] = True
@@ -54,6 +55,7 @@ def find_flanks(
     ends = [body.model.controls[name][0] for name in UNTURNED]
     joints = [joint for end in ends for joint in joint_descendants(body.model, end)]
     flank = solid & (edge < wide) & (shape.weights[:, joints].sum(1) < UNTURNED_WEIGHT)
+    flank &= ~np.isin(mesh.owner, LEG_LAYERS)
     inward = smooth_over_mesh(mesh, slope, np.where(flank, 0.3, 1e-5))
     inward /= np.maximum(np.linalg.norm(inward, axis=1, keepdims=True), 1e-6)
     start = mesh.points + inward * (wide - edge)[:, None]

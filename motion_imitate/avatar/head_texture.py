@@ -18,7 +18,7 @@ from motion_imitate.avatar.head_panorama import (
     view_head,
 )
 from motion_imitate.avatar.masks import Plane, distance_to_edge, sample_plane
-from motion_imitate.avatar.photo_layers import HAIR, TRUNK, PhotoLayers
+from motion_imitate.avatar.photo_layers import TRUNK, PhotoLayers
 from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.geometry.camera import flip_camera_axes
 from motion_imitate.types import Body, BodyModel, Camera
@@ -26,6 +26,7 @@ from motion_imitate.types import Body, BodyModel, Camera
 HEAD_WEIGHT = 0.5  # skinning weight from which on a vertex belongs to the head
 RIM_REACH = 0.3  # of the head's radius: how far from the outline faces of the front fade, too
 LEAST_FACES = 50
+LEAST_HAIR_PIXELS = 30  # to have a colour
 PAGE_MARGIN = 0.08  # of a panorama's width, that is repeated on each side
 
 Values = NDArray[np.float64]
@@ -60,8 +61,8 @@ def paint_head(avatar: Avatar, model: BodyModel, body: Body, camera: Camera, lay
     view = view_head(
         mapped.corners[front], places[faces[front]], cosine[faces[front]], radii[front], photo, layers, mapped.size
     )
-    hair = avatar.kind_colours[HAIR].numpy()
-    usual = hair if np.isfinite(hair).all() else None
+    hair = outline.hair & (layers.alpha > 0.95)
+    usual = np.median(photo[hair], 0) if hair.sum() > LEAST_HAIR_PIXELS else None
     colours = complete_panorama(view, find_symmetry(view), usual, outline.long_hair)
     rim = sample_plane(distance_to_edge(layers.alpha > 0.5), places)[:, 0] < RIM_REACH * mapped.radius
     fading = mapped.whole & ~(front & ~rim[faces].any(1))

@@ -97,6 +97,7 @@ def join_avatars(wearer: Avatar, pieces: Sequence[AvatarPiece], arms: Avatar) ->
         layer=join("layer", layers),
         bias=join("bias"),
         thick=join("thick"),
+        solid=join("solid"),
         photos=join("photos"),
         kinds=wearer.kinds[:0],
         photo_turns=arms.photo_turns,

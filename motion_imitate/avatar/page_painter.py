@@ -32,6 +32,7 @@ LEAST_KNOWN = 200  # texels of a kind, to take colours from
 PLAIN_REACH = 0.02  # of a page's height, over which colours turn into the usual one
 ALIKE, ALIKE_REACH = 0.6, 0.06  # share of another distance of colours; of a page's height
 CLOTHES_ABOVE = (UPPER, ONE_PIECE)
+CLOTHES = tuple(KIND_NAMES.index(name) for name in ("upper", "lower", "one_piece", "shoes"))
 
 
 def drop_fragments(mask: Mask) -> Mask:
@@ -111,7 +112,7 @@ class PagePainter:
                 if plain:
                     new = spread_colours(old, known)
                     if self.layers[page] == TRUNK:
-                        far = smoothstep(-distance_to_edge(known), 0, PLAIN_REACH * unit)[..., None]
+                        far = smoothstep(-distance_to_edge(known), 0.0, PLAIN_REACH * unit)[..., None]
                         new += (np.median(self.usual_colour(like, old[known]), axis=0) - new) * far
                 else:
                     new = read_pixels(old, fold_coordinates(known, where, DEEPEST_FOLD * unit))
@@ -141,15 +142,16 @@ class PagePainter:
         return np.min(away, axis=0) if away else np.full(colours.shape[:2], np.inf, np.float32)
 
     def finish(self, gain: Float[Tensor, "3"]) -> Avatar:
-        """The avatar with the pages, skin on them multiplied; pages of no layer are skin."""
+        """The avatar with the pages, skin on them multiplied; on pages of no layer, what is like skin."""
         if bool((gain != 1).any()):
             for page in range(len(self.photos)):
                 layer = self.layers.get(page)
+                bare = self.distance_to(page, (SKIN, FACE))
                 where = (
-                    np.ones(self.photos.shape[1:3], bool)
+                    bare <= self.distance_to(page, CLOTHES)
                     if layer is None
                     else np.isin(self.avatar.kinds[layer].numpy(), (SKIN, FACE))
-                    & ~(self.distance_to(page, CLOTHES_ABOVE) < ALIKE * self.distance_to(page, (SKIN, FACE)))
+                    & ~(self.distance_to(page, CLOTHES_ABOVE) < ALIKE * bare)
                 )
                 share = torch.from_numpy(blur_plane(where, BORDER_BLUR))[..., None]
                 colours = self.photos[page, ..., :3]

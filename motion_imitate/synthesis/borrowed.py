@@ -86,12 +86,16 @@ def cached_makehuman_mesh(name: str) -> MakeHumanMesh:
 
 
 def build_wardrobe_layers(
-    random: np.random.Generator, who: MeasuredBody, folder: Path, part: HeldOutSplit = "all"
+    random: np.random.Generator,
+    who: MeasuredBody,
+    folder: Path,
+    part: HeldOutSplit = "all",
+    outfits: np.random.Generator | None = None,
 ) -> list[MeshLayer]:
     """Skin, clothes, eyes and hair from a wardrobe, hung on the body."""
     mesh = cached_makehuman_mesh(who.body.name)
     base = rest_shape(mesh.skin, who.shape[None])[0][0]
-    clothes = choose_clothes(random, who, folder, part)
+    clothes = choose_clothes(outfits or random, who, folder, part)
     locks = random.random() >= BALD_CHANCE
     colour = sample_hair_colour(random)
     heads = choose_eyes_and_hair(random, folder, colour, locks, part)

@@ -32,22 +32,23 @@ class ClothingSettings:
     part: HeldOutSplit = "all"
 
 
-def make_actor(body: SkinnedBody, random: np.random.Generator, how: ClothingSettings = ClothingSettings()) -> Actor:
-    """A random dressed person, reproducible from the state of `random`."""
+def make_actor(
+    body: SkinnedBody,
+    random: np.random.Generator,
+    how: ClothingSettings = ClothingSettings(),
+    clothes: np.random.Generator | None = None,
+) -> Actor:
+    """A random dressed person, reproducible from the state of `random`, and of `clothes` if the clothes have their own
+    randomness."""
     who = measure_body(body, sample_body_shape(random, len(body.skin.shape_dirs)))
-    if how.wardrobe is not None and random.random() >= how.own:
-        from motion_imitate.synthesis.borrowed import build_wardrobe_layers as borrowed
+    clothes = clothes or random
+    if how.wardrobe is not None and clothes.random() >= how.own:
+        from motion_imitate.synthesis.borrowed import build_wardrobe_layers
 
-        return assemble_actor(
-            body,
-            who.shape,
-            rest_joint_array(who),
-            borrowed(random, who, how.wardrobe, how.part),
-            rest_mark_vertices(who),
-        )
-    return assemble_actor(
-        body, who.shape, rest_joint_array(who), build_generated_layers(random, who), rest_mark_vertices(who)
-    )
+        layers = build_wardrobe_layers(random, who, how.wardrobe, how.part, clothes)
+    else:
+        layers = build_generated_layers(random, who, clothes)
+    return assemble_actor(body, who.shape, rest_joint_array(who), layers, rest_mark_vertices(who))
 
 
 def sample_body_shape(random: np.random.Generator, count: int) -> Float[Tensor, " S"]:
@@ -60,10 +61,12 @@ def rest_joint_array(who: MeasuredBody) -> Float[Tensor, "J 3"]:
     return torch.stack(list(who.joints.values()))
 
 
-def build_generated_layers(random: np.random.Generator, who: MeasuredBody) -> list[MeshLayer]:
+def build_generated_layers(
+    random: np.random.Generator, who: MeasuredBody, outfits: np.random.Generator
+) -> list[MeshLayer]:
     """Generated skin, clothes and hair."""
     skin, shade = complexion.sample_skin_tone(random), hair.sample_hair_colour(random)
-    clothes = make_outfit(random, who)
+    clothes = make_outfit(outfits, who)
     locks, scalp = hair.make_hair(random, who, shade)
     texture = complexion.paint_skin_texture(random, who, skin, shade, scalp)
     seen = uncovered_faces(who.body.faces, clothes.hidden)

@@ -15,6 +15,8 @@ from pipelines.batch.manifest import FAILED, MANIFEST_FILE, QUEUED, SKIPPED, Man
 from pipelines.batch.options import BatchOptions
 from pipelines.batch.progress import show_batch_progress
 from pipelines.batch.scheduler import Scheduler, open_worker_pool
+from pipelines.dress.command import check_dress_options
+from pipelines.dress.options import DressOptions
 from pipelines.imitate.command import check_imitate_options
 from pipelines.imitate.options import RenderOptions
 from pipelines.motion.options import BaseEstimationOptions
@@ -40,8 +42,10 @@ def run_batch(
     if how.gpus_per_worker and how.on == "local":
         raise UsageError("--gpus-per-worker is an option of Ray; add --on ray, or give --device cuda alone")
     items = find_batch_items(given, how.source, out, drawing, looking)
-    for item in {(item.drawing, item.looking): item for item in items}.values():
-        if isinstance(item.drawing, NovelViewOptions):
+    for item in {(item.drawing, item.looking, item.wear): item for item in items}.values():
+        if isinstance(item.drawing, DressOptions):
+            check_dress_options(item.wear, item.drawing)
+        elif isinstance(item.drawing, NovelViewOptions):
             check_novel_view_options(item.drawing)
         else:
             check_imitate_options(item.imitate_options(), item.motion_options())

@@ -4,26 +4,28 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any
-
-from cyclopts import App, CycloptsError, Parameter
+from typing import Any
 
 from pipelines.batch.item import (
     BATCH_STATE_FOLDER,
+    DRESS,
     IMITATE,
     NOVEL_VIEW,
     TASKS,
     BatchItem,
+    DrawingOptions,
     decodable_name,
+    resolve_clothes_paths,
     resolve_drawing_paths,
 )
+from pipelines.batch.row_options import parse_dress_options, parse_row_options, parse_view_options
+from pipelines.dress.options import DressOptions
 from pipelines.imitate.options import RenderOptions
 from pipelines.motion.options import BaseEstimationOptions
 from pipelines.novel_view.options import NovelViewOptions
 from pipelines.output_path import UsageError
-from pipelines.rendering.options import PersonOptions
+from pipelines.rendering.clothes_options import NO_CLOTHES
 
 BATCH_VIDEO_SUFFIXES = (
     ".avi",
@@ -46,6 +48,7 @@ BATCH_LIST_SUFFIXES = (".csv", ".jsonl")
 ROW_INPUTS = {
     IMITATE: "there is no driving video; name one, or give the task novel-view",
     NOVEL_VIEW: "novel-view has no driving video; leave driving empty, or give the task imitate",
+    DRESS: "dress has no driving video; leave driving empty, or give the task imitate",
 }  # what is wrong with a line whose inputs do not fit its task
 
 
@@ -75,7 +78,9 @@ def check_item_outputs(items: Sequence[BatchItem]) -> None:
     twice = [name for name, count in Counter(item.out for item in items).items() if count > 1]
     if twice:
         raise UsageError(f"two videos would be written to {twice[0]}; give each its own name in the list")
-    inputs = {path.resolve() for item in items for path in (item.clip, *item.photos) if path}
+    inputs = {
+        path.resolve() for item in items for path in (item.clip, *item.photos, *item.wear.photos.values()) if path
+    }
     if over := [item.out for item in items if item.out.resolve() in inputs]:
         raise UsageError(f"{over[0]} is also an input; choose another folder for the results")
     every = {item.out for item in items}
@@ -161,9 +166,13 @@ def read_item_list(
         if ("driving" in given) != (task == IMITATE):
             raise UsageError(f"{where}: {ROW_INPUTS[task]}")
         clip = file.parent / given.pop("driving") if task == IMITATE else None
-        wished: RenderOptions | NovelViewOptions
-        if clip is None:
-            wished, seen = parse_view_options(given, drawing, looking, where), looking
+        wished: DrawingOptions
+        seen, wear = looking, NO_CLOTHES
+        if task == NOVEL_VIEW:
+            wished = parse_view_options(given, drawing, looking, where)
+        elif task == DRESS:
+            wished, wear = parse_dress_options(given, drawing, looking, where)
+            wear = resolve_clothes_paths(wear, file.parent)
         else:
             wished, seen = parse_row_options(given, drawing, looking, where)
         if "background" in given or "weights" in given:
@@ -171,9 +180,9 @@ def read_item_list(
         name = Path(str(given.get("output") or (clip or people[0]).with_suffix(default_suffix(wished)).name))
         if name.is_absolute() or ".." in name.parts or name.parts[:1] == (BATCH_STATE_FOLDER,):
             raise UsageError(f"{where}: the output {name} is not below the output folder; give a path relative to it")
-        if "\0" in f"{clip}{name}{people}":
+        if "\0" in f"{clip}{name}{people}{wear}":
             raise UsageError(f"{where}: a file name contains a NUL character; remove it")
-        found.append(BatchItem(decodable_name(name.as_posix()), people, clip, out / name, wished, seen))
+        found.append(BatchItem(decodable_name(name.as_posix()), people, clip, out / name, wished, seen, wear=wear))
     if not found:
         raise UsageError(f"{file} is empty; give a line for each video")
     return found
@@ -191,76 +200,8 @@ def read_list_rows(file: Path) -> Iterator[Any]:
         raise UsageError(f"{file} cannot be read as {file.suffix[1:].upper()} ({error}); correct it") from None
 
 
-def default_suffix(drawing: RenderOptions | NovelViewOptions) -> str:
+def default_suffix(drawing: DrawingOptions) -> str:
     """The suffix of an output that the list does not name."""
-    if isinstance(drawing, NovelViewOptions) and drawing.azimuth:
+    if isinstance(drawing, DressOptions) or (isinstance(drawing, NovelViewOptions) and drawing.azimuth):
         return ".png"
     return ".mov" if drawing.background == "alpha" else ".mp4"
-
-
-def parse_row_options(
-    given: dict[str, Any], drawing: RenderOptions, looking: BaseEstimationOptions, where: str
-) -> tuple[RenderOptions, BaseEstimationOptions]:
-    """The command's options, overridden by those of a list line, which are parsed as on the command line."""
-    wished = row_option_values(given, [*vars(drawing), *vars(looking)], where)
-    parser, flat = row_parser(), Parameter(name="*")
-
-    @parser.default
-    def options(
-        *,
-        drawing: Annotated[RenderOptions, flat] = RenderOptions(),
-        looking: Annotated[BaseEstimationOptions, flat] = BaseEstimationOptions(),
-    ) -> tuple[RenderOptions, BaseEstimationOptions]:
-        return drawing, looking
-
-    own = parse_row_words(parser, wished, where)
-    drawn, seen = ({name: getattr(one, name) for name in wished if name in vars(one)} for one in own)
-    return replace(drawing, **drawn), replace(looking, **seen)
-
-
-def parse_view_options(
-    given: dict[str, Any], drawing: RenderOptions, looking: BaseEstimationOptions, where: str
-) -> NovelViewOptions:
-    """The options of `novel-view` of a list line; the command's own, where it has them, are the defaults."""
-    shared = {field.name: getattr(drawing, field.name) for field in fields(PersonOptions)}
-    default = NovelViewOptions(**shared, frame=drawing.frame, workers=1)
-    default = default if looking.size is None else replace(default, size=looking.size)
-    wished = row_option_values(given, [*vars(default)], where)
-    parser = row_parser()
-
-    @parser.default
-    def options(*, how: Annotated[NovelViewOptions, Parameter(name="*")] = NovelViewOptions()) -> NovelViewOptions:
-        return how
-
-    own = parse_row_words(parser, wished, where)
-    return replace(default, **{name: getattr(own, name) for name in wished})
-
-
-def row_option_values(given: dict[str, Any], known: Sequence[str], where: str) -> dict[str, Any]:
-    """The options of a list line by name. Raises UsageError for one that its task does not have."""
-    wished = {k.strip().replace("-", "_"): v for k, v in given.items() if k != "output"}
-    if unknown := [name for name in wished if name not in known]:
-        raise UsageError(f"{where}: there is no option {unknown[0]!r} for a line; choose from {', '.join(known)}")
-    return wished
-
-
-def row_parser() -> App:
-    """A parser of the options of a list line."""
-    return App(result_action="return_value", exit_on_error=False, print_error=False)
-
-
-def parse_row_words(parser: App, wished: dict[str, Any], where: str) -> Any:
-    """What the parser makes of the options of a list line."""
-    try:
-        return parser([word for name, value in wished.items() for word in option_as_arguments(name, value)])
-    except CycloptsError as error:
-        raise UsageError(f"{where}: {' '.join(str(error).split())}") from None
-
-
-def option_as_arguments(name: str, value: object) -> list[str]:
-    """An option in command-line form; a false flag is omitted."""
-    option = f"--{name.replace('_', '-')}"
-    if str(value).lower() in ("true", "false"):
-        return [option] if str(value).lower() == "true" else []
-    several = value if isinstance(value, list) else str(value).split() if name == "azimuth" else [value]
-    return [f"{option}={each}" for each in several]

@@ -12,6 +12,7 @@ from pipelines.batch.item import BatchItem
 from pipelines.batch.local_workers import default_local_workers, local_worker_pool
 from pipelines.batch.options import BatchOptions
 from pipelines.batch.outcome import ItemOutcome
+from pipelines.imitate.options import RenderOptions
 from pipelines.novel_view.command import frame_count
 from pipelines.novel_view.options import NovelViewOptions
 from pipelines.reporter import Reporter
@@ -24,8 +25,8 @@ def forecast_batch(items: list[BatchItem], how: BatchOptions, reporter: Reporter
     workers = max(1, min(how.workers or default_local_workers(), len(items)))
     sized: dict[tuple[int, int], list[tuple[BatchItem, int]]] = defaultdict(list)
     for item in items:
-        if isinstance(item.drawing, NovelViewOptions):
-            sized[0, item.drawing.size].append((item, frame_count(item.drawing)))
+        if not isinstance(item.drawing, RenderOptions):
+            sized[0, item.drawing.size].append((item, pictures_of(item)))
             continue
         assert item.clip is not None
         try:
@@ -42,6 +43,11 @@ def forecast_batch(items: list[BatchItem], how: BatchOptions, reporter: Reporter
     usual, start = (sum(values) / len(known) for values in zip(*known, strict=True))
     took = sum(count / (tried[size] or (usual,))[0] for size, some in sized.items() for _, count in some)
     return {"seconds": round(start + took / workers, 1), "frames": frames, "workers": workers}
+
+
+def pictures_of(item: BatchItem) -> int:
+    """How many frames or pictures an item without a clip makes."""
+    return frame_count(item.drawing) if isinstance(item.drawing, NovelViewOptions) else 1
 
 
 def measure_clip_pace(item: BatchItem, patience: float) -> tuple[float, float] | None:

@@ -11,15 +11,18 @@ from typing import TypeVar
 
 from motion_imitate.background.window import Padding
 from motion_imitate.weights import find_asset
+from pipelines.dress.options import DressOptions
 from pipelines.imitate.options import ImitateOptions, RenderOptions
 from pipelines.motion.options import BaseEstimationOptions, EstimationOptions
 from pipelines.novel_view.options import NovelViewOptions
-from pipelines.rendering.options import PersonOptions, allowed_suffixes
+from pipelines.rendering.clothes_options import NO_CLOTHES, ClothesOptions, split_clothes
+from pipelines.rendering.options import allowed_suffixes
 from pipelines.rendering.picture import picture_suffixes
 
-DrawingOptions = TypeVar("DrawingOptions", bound=PersonOptions)
+DrawingOptions = RenderOptions | NovelViewOptions | DressOptions
+AnyDrawing = TypeVar("AnyDrawing", bound=DrawingOptions)
 BACKGROUND_KEYWORDS = ("photo", "driving", "alpha")  # backgrounds that are not files
-IMITATE, NOVEL_VIEW = TASKS = ("imitate", "novel-view")  # what an item may be for
+IMITATE, NOVEL_VIEW, DRESS = TASKS = ("imitate", "novel-view", "dress")  # what an item may be for
 BATCH_STATE_FOLDER = ".batch"  # subfolder of the output folder
 
 
@@ -29,9 +32,9 @@ class BatchItem:
 
     id: str  # output path relative to the batch's folder
     photos: tuple[Path, ...]
-    clip: Path | None  # None for `NovelViewOptions`
+    clip: Path | None  # of `RenderOptions`
     out: Path
-    drawing: RenderOptions | NovelViewOptions
+    drawing: DrawingOptions
     looking: BaseEstimationOptions
     key: str = ""  # hash of everything that the output depends on
     motion: Path | None = None  # file of the clip's motion, shared by its items
@@ -40,16 +43,21 @@ class BatchItem:
         None  # of a segment, whose `motion` is retargeted already: first second of the whole video
     )
     continued: tuple[Padding, ...] = ()  # of a segment: how the photo was continued before it
+    wear: ClothesOptions = NO_CLOTHES  # of `DressOptions`
 
     @property
     def task(self) -> str:
         """The command that the item is for."""
+        if isinstance(self.drawing, DressOptions):
+            return DRESS
         return NOVEL_VIEW if isinstance(self.drawing, NovelViewOptions) else IMITATE
 
     @property
     def suffixes(self) -> tuple[str, ...]:
         """The suffixes that the output may have."""
-        if isinstance(self.drawing, NovelViewOptions) and self.drawing.azimuth:
+        if isinstance(self.drawing, DressOptions) or (
+            isinstance(self.drawing, NovelViewOptions) and self.drawing.azimuth
+        ):
             return picture_suffixes(self.drawing.background)
         return allowed_suffixes(self.drawing)
 
@@ -62,12 +70,20 @@ class BatchItem:
         return EstimationOptions(**vars(self.looking), workers=1, threads=1)
 
 
-def resolve_drawing_paths(drawing: DrawingOptions, here: Path) -> DrawingOptions:
+def resolve_drawing_paths(drawing: AnyDrawing, here: Path) -> AnyDrawing:
     """The options with file paths resolved against a folder."""
-    weights = drawing.weights and here / drawing.weights
     scene = here / drawing.background
     named = drawing.background not in BACKGROUND_KEYWORDS and is_existing_file(scene)
-    return replace(drawing, weights=weights, background=str(scene) if named else drawing.background)
+    drawing = replace(drawing, background=str(scene)) if named else drawing
+    if isinstance(drawing, DressOptions) or drawing.weights is None:
+        return drawing
+    return replace(drawing, weights=here / drawing.weights)
+
+
+def resolve_clothes_paths(wear: ClothesOptions, here: Path) -> ClothesOptions:
+    """The clothes with the paths of their photos resolved against a folder."""
+    given = [split_clothes(text) for text in wear.clothes]
+    return replace(wear, clothes=tuple(f"{part}={here / path}" if part else str(here / path) for part, path in given))
 
 
 def is_existing_file(path: Path) -> bool:
@@ -89,7 +105,10 @@ def with_cache_key(item: BatchItem, contents: Callable[[Path], str], motions: Pa
     behind = Path(item.drawing.background)
     photos = [contents(photo) for photo in item.photos]
     settings = {"drawing": asdict(item.drawing), "looking": asdict(item.looking)}
-    others = [contents(path) for path in (behind, item.drawing.weights) if path and path.is_file()]
+    settings |= {"wear": asdict(item.wear)} if item.wear.clothes else {}
+    weights = None if isinstance(item.drawing, DressOptions) else item.drawing.weights
+    named = (behind, weights, *item.wear.photos.values())
+    others = [contents(path) for path in named if path and path.is_file()]
     wishes = json.dumps(settings, sort_keys=True, default=str)
     key = digest_of_parts([version_with_weights(), clip, *photos, *others, wishes, item.out.suffix])
     motion = (

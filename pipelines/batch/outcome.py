@@ -40,8 +40,9 @@ def outcome_record_path(out: Path) -> Path:
 
 def outcome_record(item: BatchItem, outcome: ItemOutcome) -> dict[str, Any]:
     """The JSON record written beside an output."""
-    about = {"key": item.key, "task": item.task, "source": [str(path) for path in item.photos]}
+    about: dict[str, Any] = {"key": item.key, "task": item.task, "source": [str(path) for path in item.photos]}
     about |= {"driving": str(item.clip)} if item.clip else {}
+    about |= {"clothes": {part: str(path) for part, path in item.wear.photos.items()}} if item.wear.clothes else {}
     return about | {k: v for k, v in asdict(outcome).items() if k not in ("kind", "reason", "strip")}
 
 

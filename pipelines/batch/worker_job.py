@@ -28,6 +28,8 @@ from pipelines.batch.outcome import (
     outcome_record,
     outcome_record_path,
 )
+from pipelines.dress.command import DressedPicture, write_dressed
+from pipelines.dress.options import DressOptions
 from pipelines.errors import classify_error
 from pipelines.imitate.driver import ImitateJob
 from pipelines.imitate.render_video import RenderedVideo, render_video
@@ -99,9 +101,13 @@ class ItemRunner:
             )
         return outcome
 
-    def render_item(self, item: BatchItem, reporter: RecordingReporter) -> RenderedVideo | RenderedViews:
+    def render_item(
+        self, item: BatchItem, reporter: RecordingReporter
+    ) -> RenderedVideo | RenderedViews | DressedPicture:
         """Render the item's video or pictures."""
         item.out.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(item.drawing, DressOptions):
+            return write_dressed([*item.photos], item.out, item.wear, item.drawing, reporter, self.person)
         if isinstance(item.drawing, NovelViewOptions):
             return render_views([*item.photos], item.out, item.drawing, reporter, self.person, INLINE)
         how, estimation = item.imitate_options(), item.motion_options()

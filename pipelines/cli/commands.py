@@ -276,8 +276,10 @@ def evaluate(
         from pipelines.evaluate.stores import evaluate_store
         from pipelines.output_path import UsageError
 
-        if clips or how.pair or how.synthetic:
-            raise UsageError("--store is evaluated alone; leave out the clips, --pair and --synthetic")
+        if clips or how.pair or how.synthetic or how.turned or how.dressed:
+            raise UsageError(
+                "--store is evaluated alone; leave out the clips, --pair, --synthetic, --turned, --dressed"
+            )
         evaluate_store(on_store, how.system_weights, people.seed, estimation.threads, out, overwrite, reporter)
         return
     from pipelines.evaluate.clips import evaluate_clips

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 from motion_imitate.estimators.clip import NobodyInClip
@@ -38,6 +39,11 @@ from pipelines.reporter import Reporter
 
 FIT_LOOKAHEAD = 24  # frames estimated beyond the last one compared, for the fit
 CLIP_SHEET_COLUMNS = 6  # of a sheet
+SYNTHETIC_EVALUATORS = {  # by the name of the sheet: the option with the number of people, and module:function
+    "synthetic_people": ("synthetic", "pipelines.evaluate.synthetic_people:evaluate_synthetic_people"),
+    "turned_people": ("turned", "pipelines.evaluate.turned_people:evaluate_turned_people"),
+    "dressed_people": ("dressed", "pipelines.evaluate.dressed_people:evaluate_dressed_people"),
+}
 
 
 def evaluate_clips(
@@ -51,22 +57,23 @@ def evaluate_clips(
 ) -> None:
     """Evaluate every renderer on the clips, the pairs and synthetic people, and write the results."""
     jobs = [*((clip, clip) for clip in clips), *how.pair]
-    if not jobs and not how.synthetic:
+    made_up = {name: evaluator for name, (count, evaluator) in SYNTHETIC_EVALUATORS.items() if getattr(how, count)}
+    if not jobs and not made_up:
         raise UsageError(
-            "nothing to evaluate; give clips, two of one scene (--pair FIRST SECOND), or --synthetic COUNT"
+            "nothing to evaluate; give clips, two of one scene (--pair FIRST SECOND), --synthetic COUNT, "
+            "--turned COUNT or --dressed COUNT"
         )
     if how.renderer_weights is not None:
         load_trained_networks(how.renderer_weights)  # report unreadable weights first
-    pages = plan_sheet_paths(jobs, how.synthetic > 0, out, how.sheet, overwrite)
+    pages = plan_sheet_paths(jobs, list(made_up), out, how.sheet, overwrite)
     estimation = replace(estimation, size=estimation.size or COMPARED_SIZE)
     judges = load_metric_networks(estimation, reporter)
     rows: list[ScoreRow] = []
     for (first, second), page in zip(jobs, pages[: len(jobs)], strict=True):
         rows += compare_clip_pair(first, second, how, estimation, page, judges, reporter)
-    if how.synthetic:
-        from pipelines.evaluate.synthetic_people import evaluate_synthetic_people  # slow to import
-
-        rows += evaluate_synthetic_people(how, people, pages[-1], judges, reporter)
+    for evaluator, page in zip(made_up.values(), pages[len(jobs) :], strict=True):
+        module, _, function = evaluator.partition(":")
+        rows += getattr(import_module(module), function)(how, people, page, judges, reporter)
     write_evaluation(rows, how, out, reporter)
 
 

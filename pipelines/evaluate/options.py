@@ -32,6 +32,10 @@ class EvaluationOptions:
     """Compare at most this many frames of a clip."""
     synthetic: Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))] = 0
     """Also compare this many views of synthetic people, in clothes and poses left out of training."""
+    turned: Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))] = 0
+    """Also compare novel views of this many synthetic people, made from a photo from the front."""
+    dressed: Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))] = 0
+    """Also compare this many synthetic people dressed in the clothes of another's photo with themselves in these."""
     source_frame: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     """Number of the frame to use as the photo, from 0."""
     weights: Annotated[tuple[str, ...], Parameter(negative=())] = ()

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -22,7 +21,7 @@ from motion_imitate.types import Frames, Motion
 from pipelines.evaluate.compare import compared_renderers
 from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions
 from pipelines.evaluate.scores import FrameScores, MetricNetworks, appearance_scores
-from pipelines.evaluate.tables import ScoreRow, mean_scores, write_labelled_rows
+from pipelines.evaluate.tables import ScoreRow, mean_scores, picture_to_array, write_labelled_rows
 from pipelines.reporter import Reporter
 from pipelines.synthesize.people import training_sampling
 
@@ -69,11 +68,6 @@ def write_synthetic_sheet(views: Sequence[ScoredView], page: Path) -> None:
     """Write the pictures as a PNG: a row per method, a column per view."""
     rows = {name: [picture_to_array(view.pictures[name]) for view in views] for name in views[0].pictures}
     write_labelled_rows(rows, page)
-
-
-def picture_to_array(picture: Float[Tensor, "3 H W"]) -> np.ndarray:
-    """The picture as an array of bytes with channels last."""
-    return np.ascontiguousarray((picture * 255 + 0.5).clamp(0, 255).byte().permute(1, 2, 0).numpy())
 
 
 @torch.no_grad()

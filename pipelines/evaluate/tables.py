@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -35,6 +35,7 @@ SCORE_COLUMNS: ScoreColumns = {
     "outline": ("outline IoU", 1, 3),
     "pose_error": ("pose error, %", 100, 1),
     "found": ("found, %", 100, 0),
+    "shows_face": ("face seen, %", 100, 1),
     "flicker": ("flicker", 1, 1),
     "psnr": ("PSNR, dB", 1, 1),
     "ssim": ("SSIM", 1, 3),
@@ -54,9 +55,9 @@ class SheetTile:
 
 
 def plan_sheet_paths(
-    jobs: Sequence[tuple[Path, Path]], synthetic: bool, out: Path | None, folder: Path | None, overwrite: bool
+    jobs: Sequence[tuple[Path, Path]], others: Sequence[str], out: Path | None, folder: Path | None, overwrite: bool
 ) -> list[Path | None]:
-    """The path of each job's sheet, and last that of synthetic people; None without a folder.
+    """The path of each job's sheet, and last those of others by name; None without a folder.
 
     Refuses what may not, or cannot, be written.
     """
@@ -66,13 +67,13 @@ def plan_sheet_paths(
     if out is not None:
         check_output_path(out, [path for job in jobs for path in job], (".json",), overwrite)
     if folder is None:
-        return [None] * (len(jobs) + synthetic)
+        return [None] * (len(jobs) + len(others))
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; name one after --sheet, which may be new")
     if not folder.parent.is_dir():
         raise UsageError(f"there is no folder {folder.parent}; make it first, or name another after --sheet")
     pages = [folder / f"{i}_{'_'.join(dict.fromkeys(p.stem for p in job))}.png" for i, job in enumerate(jobs, 1)]
-    pages += [folder / "synthetic_people.png"] * synthetic
+    pages += [folder / f"{name}.png" for name in others]
     for page in pages if folder.is_dir() else []:
         check_output_path(page, (), (".png",), overwrite)
     return [*pages]
@@ -176,3 +177,8 @@ def join_sheet_tiles(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]
         for p in pictures
     ]
     return np.ascontiguousarray(np.concatenate(edged, 1), np.uint8)
+
+
+def picture_to_array(picture: Float[Tensor, "3 H W"]) -> NDArray[np.uint8]:
+    """The picture as an array of bytes with channels last."""
+    return np.ascontiguousarray((picture * 255 + 0.5).clamp(0, 255).byte().permute(1, 2, 0).numpy())

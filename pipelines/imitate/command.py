@@ -11,7 +11,7 @@ from pipelines.motion.confidence_report import report_confidence
 from pipelines.motion.options import EstimationOptions
 from pipelines.output_path import UsageError, check_output_path
 from pipelines.rendering.backdrop import check_background_option
-from pipelines.rendering.clothes import check_clothes_options, clothes_files
+from pipelines.rendering.clothes import check_clothes_options, check_clothes_photos, clothes_files
 from pipelines.rendering.clothes_options import ClothesOptions
 from pipelines.rendering.options import allowed_suffixes, option_files
 from pipelines.rendering.person import check_weights_option
@@ -34,6 +34,7 @@ def run_imitate(
     check_output_path(out, inputs, allowed_suffixes(how), overwrite)
     check_imitate_options(how, estimation)
     check_clothes_options(wear, how.renderer)
+    check_clothes_photos(wear)
     if wear.clothes and how.segments is not None:
         raise UsageError("--clothes cannot be worn in --segments; leave --segments out")
     begun = monotonic()

@@ -22,6 +22,10 @@ def check_clothes_options(wear: ClothesOptions, renderer: str) -> None:
         raise UsageError("the parts of --clothes are named already; leave --parts out")
     if wear.clothes and renderer not in (AUTO_RENDERER, AVATAR_RENDERER):
         raise UsageError(f"--clothes are worn by avatars only; leave out --renderer {renderer}")
+
+
+def check_clothes_photos(wear: ClothesOptions) -> None:
+    """Raise UsageError for photos of clothes that do not exist."""
     for path in wear.photos.values():
         if not path.is_file():
             raise UsageError(f"no file {path}; give --clothes the photo of a person")

@@ -90,10 +90,32 @@ def test_a_line_may_be_a_novel_view(folder):
     assert (item.id, item.drawing.azimuth, item.drawing.size) == ("anna.png", (0.0, 45.0), 320)
 
 
+def test_a_line_may_dress_someone(folder):
+    lines = ["task,source,driving,output,clothes,parts,background", "dress,anna.jpg,,,people/bob.png,,"]
+    lines += ["dress,anna.jpg,,two.jpg,people/bob.png,upper shoes,", "imitate,anna.jpg,clips/a.mp4,,,,"]
+    lines += ["dress,anna.jpg,,three.png,upper=people/bob.png;lower=people/carl.jpg,,alpha"]
+    Path("list.csv").write_text("\n".join(lines) + "\n")
+    one, two, clip, three = found("list.csv", looking=BaseEstimationOptions(size=320))
+    assert (one.id, one.task, one.clip, one.drawing.size) == ("anna.png", "dress", None, 320)
+    assert set(one.wear.photos.values()) == {folder / "people/bob.png"}
+    assert set(two.wear.photos) == {"upper", "shoes"}
+    assert three.wear.photos == {"upper": folder / "people/bob.png", "lower": folder / "people/carl.jpg"}
+    assert (three.suffixes, clip.wear.clothes) == ((".png",), ())
+    assert len({with_cache_key(item, str, folder).key for item in (one, two, clip, three)}) == 4
+    changed = with_cache_key(one, lambda path: "new" if path.name == "bob.png" else str(path), folder)
+    assert changed.key != with_cache_key(one, str, folder).key
+
+
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
-        ("list.csv", "task,source\ndance,anna.jpg\n", "no task 'dance'; choose from imitate, novel-view"),
+        ("list.csv", "task,source\ndance,anna.jpg\n", "no task 'dance'; choose from imitate, novel-view, dress"),
+        ("list.csv", "task,source\ndress,anna.jpg\n", "line 1 of .* name it in the column clothes"),
+        ("list.csv", "task,source,driving,clothes\ndress,anna.jpg,clips/a.mp4,a.jpg\n", "dress has no driving video"),
+        ("list.csv", "task,source,clothes,parts\ndress,anna.jpg,a.jpg,hat\n", "hat"),
+        ("list.csv", "task,source,clothes,turns\ndress,anna.jpg,a.jpg,2\n", "no option 'turns'"),
+        ("list.csv", "task,source,clothes,output\ndress,anna.jpg,a.jpg,a.mp4\n", "must be a .png"),
+        ("list.csv", "task,source,clothes,output\ndress,anna.jpg,out/b.png,b.png\n", "is also an input"),
         ("list.csv", "task,source,driving\nnovel-view,anna.jpg,clips/a.mp4\n", "novel-view has no driving video"),
         ("list.csv", "task,source,camera\nnovel-view,anna.jpg,source\n", "no option 'camera'"),
         ("list.csv", "task,source,azimuth\nnovel-view,anna.jpg,0 700\n", "700 is not an azimuth"),

@@ -1,0 +1,56 @@
+"""The colours of the trunk's back: no prints, and cloth up to the nape."""
+
+import numpy as np
+
+from motion_imitate.avatar.back_texture import find_head, find_print
+from motion_imitate.avatar.photo_layers import FACE, HAIR, LAYERS, SKIN, TRUNK, UPPER, PhotoLayers
+
+SIZE = (240, 160)
+COLLAR, LOW_NECK = 84, 110  # rows: the top of the collar at the neck's sides, and where the neckline ends in front
+
+
+def striped_cloth():
+    """A shirt of two colours in rows, all over the picture."""
+    image = np.full((*SIZE, 3), 0.8, np.float32)
+    image[(np.arange(SIZE[0]) // 8) % 2 == 0] = (0.1, 0.2, 0.6)
+    away = np.repeat(np.abs(np.arange(SIZE[1]) - 80.0)[None], SIZE[0], 0).astype(np.float32)
+    return image + np.random.default_rng(0).normal(0, 0.01, image.shape).astype(np.float32), away
+
+
+def test_a_print_is_found_and_stripes_are_none():
+    image, away = striped_cloth()
+    cloth = np.ones(SIZE, bool)
+    assert find_print(image, cloth, away).mean() < 0.01
+    image[60:110, 60:90] = (0.8, 0.1, 0.1)
+    found = find_print(image, cloth, away)
+    assert found[62:108, 62:88].mean() > 0.95
+    found[56:114, 56:94] = False
+    assert found.mean() < 0.01
+
+
+def test_too_little_cloth_has_no_print():
+    image, away = striped_cloth()
+    assert not find_print(image, np.zeros(SIZE, bool), away).any()
+
+
+def dressed_layers(collar):
+    """A head with a deep neckline; cloth beside the neck goes up to a row."""
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    head = (np.abs(x - 80) < 20) & (y > 20)
+    kind = np.zeros(SIZE, np.int64)
+    kind[(y >= 90) & (np.abs(x - 80) < 60)] = UPPER
+    kind[(y >= collar) & (np.abs(x - 80) < 60)] = UPPER
+    kind[head & (y < 40)] = HAIR
+    kind[head & (y >= 40) & (y < 80)] = FACE
+    kind[(np.abs(x - 80) < 12) & (y >= 80) & (y < LOW_NECK)] = SKIN
+    trunk = kind > 0
+    owner = np.where(trunk, TRUNK, -1)
+    region = np.stack([owner == layer for layer in LAYERS])
+    return PhotoLayers(220.0, trunk.astype(np.float32), owner, region, kind, np.zeros((2, *SIZE), bool), ())
+
+
+def test_the_head_ends_where_cloth_begins_beside_the_neck():
+    rows = np.nonzero(find_head(dressed_layers(COLLAR)).pixels.any(1))[0]
+    assert abs(rows[-1] - COLLAR) <= 2
+    lower = np.nonzero(find_head(dressed_layers(90)).pixels.any(1))[0]
+    assert abs(lower[-1] - 90) <= 2

@@ -1,0 +1,113 @@
+"""`motion-imitate evaluate --turned` and `--dressed`: synthetic people from behind, and in the clothes of others."""
+
+import json
+
+import cv2
+import pytest
+import torch
+from torch.testing import assert_close
+
+from motion_imitate.generators import AVATAR_RENDERER
+from motion_imitate.metrics.motion import mean_mask_iou
+from pipelines.cli.commands import main
+from pipelines.evaluate import standing_people
+from pipelines.evaluate.dressed_people import DRESSED, UNDRESSED, dress_synthetic_person
+from pipelines.evaluate.options import EvaluationPeopleOptions
+from pipelines.evaluate.scores import MetricNetworks
+from pipelines.evaluate.standing_people import StandingPeople, score_picture
+from pipelines.evaluate.turned_people import (
+    COMPARED_AZIMUTHS,
+    front_and_back,
+    front_for_back,
+    smear_outline,
+    turn_synthetic_person,
+)
+
+BLIND = MetricNetworks(eyes=None)
+BACK = COMPARED_AZIMUTHS.index(180)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """Photos that are fast to portray."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(standing_people, "PHOTO_HEIGHT", 192)
+        yield
+
+
+@pytest.fixture(scope="module")
+def crowd(small):
+    return StandingPeople(EvaluationPeopleOptions(part="all", seed=3))
+
+
+@pytest.fixture(scope="module")
+def turned(crowd):
+    return turn_synthetic_person(crowd, 0, BLIND)
+
+
+@pytest.fixture(scope="module")
+def avatar(crowd):
+    actor = crowd.make_actor(0, 0)
+    return crowd.portray(actor, crowd.sample_scene(actor, 0), 0).appearance.avatars[0]
+
+
+def test_all_methods_show_the_photos_view_alike(turned):
+    first, *others = (marks[0] for marks in turned.marks.values())
+    assert first["person_psnr"] > 25
+    assert first["outline"] > 0.9
+    assert all(other["person_psnr"] == pytest.approx(first["person_psnr"], abs=0.1) for other in others)
+
+
+def test_the_truth_has_no_fault(turned):
+    truth = turned.views["truth"]
+    assert score_picture(truth, truth, BACK, BLIND)["person_ssim"] == pytest.approx(1)
+
+
+def test_the_front_for_the_back_reads_what_the_front_reads(avatar):
+    front, back = front_and_back(avatar)
+    made = front_for_back(avatar)
+    assert torch.equal(made.photo[back], made.photo[front])
+    assert_close(made.source[made.faces[back]][:, [0, 2, 1]], made.source[made.faces[front]])
+
+
+def test_what_is_smeared_has_less_detail_than_the_front(avatar):
+    _, back = front_and_back(avatar)
+    made = smear_outline(avatar)
+    for page in avatar.photo[front_and_back(avatar)[0]].unique():
+        smeared = made.photo[back & (front_for_back(avatar).photo == page)].unique()
+        assert len(smeared) == 1
+        assert smeared >= len(avatar.photos)
+        pair = made.photos[[int(page), int(smeared)], ..., :3].float()
+        inside = avatar.photos[page, :, 1:, 3] > 250
+        own, spread = (picture.diff(dim=1).abs().mean(-1)[inside].mean() for picture in pair)
+        assert spread < own
+
+
+def test_the_clothes_change_and_the_person_stays(crowd):
+    own, dressed, other = (crowd.make_actor(*each) for each in ((4, 4), (4, 5), (5, 5)))
+    assert torch.equal(own.shape, dressed.shape)
+    assert not torch.equal(other.shape, dressed.shape)
+    scene = crowd.sample_scene(own, 4)
+    first, second = (crowd.render(actor, scene) for actor in (own, dressed))
+    head = slice(0, int(torch.nonzero(first.cover[0, 0].amax(1))[0]) + 12)
+    assert mean_mask_iou(first.cover[0, :, head] > 0.5, second.cover[0, :, head] > 0.5) > 0.95
+    assert (first.image - second.image)[:, :, head].abs().mean() < (first.image - second.image).abs().mean() / 3
+
+
+def test_whoever_is_dressed_is_nearer_than_who_is_not(crowd):
+    one = dress_synthetic_person(crowd, 0, BLIND)
+    assert one.marks[DRESSED]["person_psnr"] > one.marks[UNDRESSED]["person_psnr"]
+
+
+def test_a_table_and_sheets(tmp_path, capsys, unchecked_shapes):
+    out, folder = tmp_path / "out.json", tmp_path / "sheets"
+    arguments = ["evaluate", "--turned", "1", "--dressed", "1", "--part", "all", "--quiet", "--sheet", str(folder)]
+    assert main([*arguments, "-o", str(out)]) == 0
+    assert f"| seen from 180 degrees | {AVATAR_RENDERER} | 1 |" in capsys.readouterr().out
+    rows = json.loads(out.read_text())["rows"]
+    assert {row["row"] for row in rows} == {"smeared", "front for back", AVATAR_RENDERER, UNDRESSED, DRESSED}
+    assert next(row["shows_face"] for row in rows if row["row"] == AVATAR_RENDERER) is not None
+    assert cv2.imread(str(folder / "turned_people.png")).shape[0] >= 4 * 192
+    assert (folder / "dressed_people.png").exists()
+    assert main(arguments) == 2
+    assert "already exists" in capsys.readouterr().err
