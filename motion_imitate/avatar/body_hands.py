@@ -27,7 +27,8 @@ LEAST_SLEEVE = 0.15  # of the forearm that the photo must show
 SLEEVE_REACH = 0.07  # metres of forearm that come with a hand, under the sleeve
 SLEEVE_TAPER = 0.7  # of its thickness, that it loses there
 SLEEVE_BIAS = 0.04  # metres that the sleeve counts as nearer than the hand
-CUFF_REACH = 0.8  # of the way from the wrist to the hand's middle, to which a cuff may reach
+CUFF_REACH = 0.8  # of the way from the wrist to the middle of the hand, to which a cuff may reach
+CUFF_MARGIN = 0.15  # of that way, before the cuff's ragged end, where it is cut
 MOST_VERTICES = 800
 LEAST_SKIN = 30  # pixels of which a colour is taken
 LIT_SKIN = (0.4, 0.9)  # quantiles of the skin's brightness, between which its colour is taken
@@ -88,7 +89,7 @@ def find_arm_end(avatar: Avatar, layers: PhotoLayers, layer: int, hand: PhotoHan
 
 
 def find_cuff_end(along: NDArray[np.float64], bare: Mask) -> float:
-    """Where the fewest pixels are cloth beyond, or skin before, at most at `CUFF_REACH`; 0 if that is before the wrist.
+    """A little before where the fewest pixels are cloth beyond, or skin before; from the wrist to `CUFF_REACH`.
 
     `along`: of pixels of an arm, 0 at its wrist, 1 at the middle of its hand.
     """
@@ -96,7 +97,7 @@ def find_cuff_end(along: NDArray[np.float64], bare: Mask) -> float:
     order = along[near].argsort()
     beyond = np.concatenate([[0], np.where(bare[near][order], 1, -1).cumsum()])  # skin less cloth, before each place
     places = np.concatenate([[-1.0], along[near][order]])
-    return float(np.clip(places[beyond.argmin()], 0, CUFF_REACH))
+    return float(np.clip(places[beyond.argmin()] - CUFF_MARGIN, 0, CUFF_REACH))
 
 
 def hand_colour(image: Plane, layers: PhotoLayers, layer: int, hand: PhotoHand) -> Float[Tensor, "3"] | None:

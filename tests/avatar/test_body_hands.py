@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from motion_imitate.avatar.avatar import HAND_MOVES
 from motion_imitate.avatar.body_hands import (
+    CUFF_MARGIN,
     CUFF_REACH,
     DARKEST,
     SHADE_POWERS,
@@ -195,11 +196,11 @@ def test_one_of_both_hands_has_its_full_size_while_it_turns(photo, bare):
 
 def test_a_cuff_ends_where_skin_begins():
     along = np.linspace(-1.5, 2, 701)
-    assert find_cuff_end(along, along > 0.3) == pytest.approx(0.3, abs=0.01)
+    assert find_cuff_end(along, along > 0.3) == pytest.approx(0.3 - CUFF_MARGIN, abs=0.01)
     assert find_cuff_end(along, np.ones(701, bool)) == 0.0
     assert find_cuff_end(along, np.zeros(701, bool)) == CUFF_REACH
     speckled = (along > 0.3) ^ (np.arange(701) % 9 == 0)
-    assert find_cuff_end(along, speckled) == pytest.approx(0.3, abs=0.02)
+    assert find_cuff_end(along, speckled) == pytest.approx(0.3 - CUFF_MARGIN, abs=0.02)
 
 
 def test_hands_of_one_frame_do_not_depend_on_the_others(photo, avatars):
