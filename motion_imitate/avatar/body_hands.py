@@ -27,6 +27,7 @@ LEAST_SLEEVE = 0.15  # of the forearm that the photo must show
 SLEEVE_REACH = 0.07  # metres of forearm that come with a hand, under the sleeve
 SLEEVE_TAPER = 0.7  # of its thickness, that it loses there
 SLEEVE_BIAS = 0.04  # metres that the sleeve counts as nearer than the hand
+HAND_WEIGHT = 0.5  # skinning weight from which on a vertex belongs to a hidden hand
 CUFF_REACH = 0.8  # of the way from the wrist to the middle of the hand, to which a cuff may reach
 CUFF_MARGIN = 0.15  # of that way, before the cuff's ragged end, where it is cut
 MOST_VERTICES = 800
@@ -69,21 +70,25 @@ def add_body_hands(
     avatar = replace(avatar, photos=torch.cat([avatar.photos, page]))
     for row, (layer, end) in enumerate(ends.items()):
         mesh = hand_mesh(skin.model, shape, SIDES[ARM_LAYERS.index(layer)], end)
-        ends_arm = find_arm_end(avatar, layers, layer, hands[layer])
+        ends_arm = find_arm_end(avatar, skin.model, layers, layer, hands[layer])
         body_hand = BodyHand(*forearm_joints(skin.model, layer), end, layer not in layers.lost_hands)
         avatar = append_hand(avatar, skin.model, ends_arm, layer, body_hand, mesh, shade_row(row, len(ends)))
     return avatar
 
 
-def find_arm_end(avatar: Avatar, layers: PhotoLayers, layer: int, hand: PhotoHand) -> Bool[Tensor, " V"]:
-    """The vertices of an arm that go when the body's hand appears: what is beyond the wrist, or beyond its cuff."""
+def find_arm_end(
+    avatar: Avatar, model: BodyModel, layers: PhotoLayers, layer: int, hand: PhotoHand
+) -> Bool[Tensor, " V"]:
+    """The vertices of an arm that go when the body's hand appears: those beyond its cuff; of a hidden hand, those that
+    move with it."""
     chosen = torch.zeros(len(avatar.rest), dtype=torch.bool)
     chosen[avatar.faces[avatar.layer == layer]] = True
+    if layer in layers.lost_hands:
+        wrist = forearm_joints(model, layer)[1]
+        return chosen & ((avatar.weights * (avatar.joints == wrist)).sum(1) > HAND_WEIGHT)
     way = hand.way / max(float(hand.way @ hand.way), 1.0)
     row, column = np.nonzero(layers.seen(layer))
-    cuff = 0.0
-    if layer not in layers.lost_hands:
-        cuff = find_cuff_end((np.stack([column, row], 1) + 0.5 - hand.wrist) @ way, layers.kind[row, column] == SKIN)
+    cuff = find_cuff_end((np.stack([column, row], 1) + 0.5 - hand.wrist) @ way, layers.kind[row, column] == SKIN)
     at = texels_of_vertices(avatar, layers.kind.shape) + 0.5 - torch.from_numpy(hand.wrist)
     return chosen & (at @ torch.from_numpy(way) > cuff)
 

@@ -77,7 +77,7 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
         mesh = build_layer_mesh(layers, alphas, joined)
         focal = camera.focal[0] * torch.tensor([size[1] / 2, size[0] / 2])
         shape = shape_layers(mesh, layers, alphas, body, float(focal.mean()))
-        flanks = find_flanks(mesh, shape, layers, alphas, body, float(focal.mean()))
+        flanks = find_flanks(mesh, shape, image, layers, alphas, body, float(focal.mean()))
         colours_of_kinds, kinds = find_kind_colours(image, layers), find_layer_kinds(layers, alphas)
         photos, cleared = pages.result()
     avatar = assemble_avatar(mesh, shape, flanks, layers, body, aligned.pose[0], colours_of_kinds, photos, cleared)
