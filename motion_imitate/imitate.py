@@ -82,22 +82,29 @@ def imitate(
 
 
 def adapt_motion(
-    motion: Iterable[Motion], source: Source, model: BodyModel, how: Retarget = Retarget()
+    motion: Iterable[Motion],
+    source: Source,
+    model: BodyModel,
+    how: Retarget = Retarget(),
+    scan: Motion | None = None,
 ) -> Iterator[Motion]:
     """Smooth a driver's motion, turn it upright and retarget it to the person of the first photo, each shot for itself.
 
-    With the smooth camera a later shot starts near where the one before ended.
+    With the smooth camera a later shot starts near where the one before ended. A `scan` of the first shot shows which
+    way is up before the motion does.
     """
     turn_upright = UPRIGHT["off" if how.camera == "copy" else how.upright]
     body, camera = source.body[:1], source.camera[:1]
     for shot in iter_shots(motion):
-        upright, turned = turn_upright(smooth(shot, DRIVER_SMOOTHING), model)
+        ahead = None if scan is None else smooth([scan], DRIVER_SMOOTHING)
+        upright, turned = turn_upright(smooth(shot, DRIVER_SMOOTHING), model, ahead)
         lean = photo_lean(body, camera, model) if turned else None
         run = None
         for run in retarget(upright, body, camera, model, how, lean):
             yield run
         if run is not None and how.camera == "smooth" and how.scale == "keep":
             camera = move_camera_start(source.camera[:1], run.camera[-1:])
+        scan = None
 
 
 def move_camera_start(photo: Camera, last: Camera) -> Camera:

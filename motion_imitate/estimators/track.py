@@ -20,6 +20,7 @@ from motion_imitate.estimators.blazepose import (
 )
 from motion_imitate.estimators.roi import RgbImage, Roi, RoiFloats
 
+CLEARER_WAY_UP = 1.2  # how much clearer a person must be the other way up
 MASK_LANDMARKS = (*TORSO_LANDMARKS, 13, 14, 25, 26)  # joints that lie on the person's mask wherever they are visible
 
 PersonDetector = Callable[[RgbImage], list[PersonCandidate]]
@@ -199,7 +200,8 @@ def look_right_way_up(image: RgbImage, roi: Roi, glance: LandmarkDetector) -> Pe
     if math.cos(seen.next_roi().turn) > 0:
         return seen
     other = glance(image, replace(roi, turn=roi.turn + math.pi), ())
-    return max(seen, other, key=lambda look: look.score * look.visible.mean())
+    clearer = other.score * other.visible.mean() > CLEARER_WAY_UP * seen.score * seen.visible.mean()
+    return other if clearer else seen
 
 
 def rois_are_near(a: Roi, b: Roi) -> bool:

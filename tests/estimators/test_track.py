@@ -75,7 +75,7 @@ class Scene:
         mask = np.full((256, 256), -9, np.float32)
         mask[40:216, 64:192] = 9
         up = np.float32(1 if np.cos(roi.turn) > 0 else -1)
-        visible[25:] *= 1 if up > 0 else 0.5
+        visible[25:] *= 1 if up > 0 else 0.1
         return PersonLandmarks(roi, 0.99, up * FIGURE + at, np.zeros((33, 3), np.float32), visible, mask)
 
 
