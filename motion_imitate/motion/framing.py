@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motion_imitate.geometry.camera import aim_camera
-from motion_imitate.motion.outline import OutlineTrack, PersonOutline, find_person_outline, track_outline
+from motion_imitate.motion.outline import PersonOutline, find_person_outline, track_outline
 from motion_imitate.motion.windows import iter_motion_windows
 from motion_imitate.types import Batched, BodyModel, Camera, Motion, Source, cat_batched
 
@@ -21,6 +21,7 @@ class Framing:
     """How the window follows a motion."""
 
     ahead: float = 5.0  # seconds of the motion that are looked through before a frame is shown
+    near: float = 0.3  # the same where a scan shows what comes later
     ease: float = 2.5  # seconds in which the window changes
     lost: float = 0.02  # share of the person; a frame of which less is outside the photo asks for no change
     margin: float = 0.05  # free space round the person, as a fraction of their size
@@ -38,6 +39,7 @@ class WindowNeeds(Batched):
     low: Float[Tensor, "B 2"]  # left and top of what must be inside
     high: Float[Tensor, "B 2"]
     cut: Float[Tensor, " B"]  # below which the window must not reach
+    seconds: Float[Tensor, " B"]
 
 
 @dataclass(frozen=True)
@@ -49,29 +51,34 @@ class PictureWindow(Batched):
 
 
 def frame_motion(
-    runs: Iterable[Motion], source: Source, model: BodyModel, how: Framing = Framing()
+    runs: Iterable[Motion], source: Source, model: BodyModel, how: Framing = Framing(), scan: Motion | None = None
 ) -> Iterator[Motion]:
     """Aim the camera of each frame so that the person is in the picture, and where the photo cuts them off is not.
 
-    The motion is the person's own, as the photo's camera sees it.
+    The motion is the person's own, as the photo's camera sees it. A `scan` shows its beginning roughly beforehand.
     """
     outline = find_person_outline(source, model)
+    rough = [
+        window_needs(outline, run, how) for run in hold_places([scan] if scan else [], source.camera, outline, how)
+    ]
+    until = float(rough[0].seconds[-1]) if rough else -torch.inf
     needs: WindowNeeds | None = None
     kept: WindowNeeds | None = None
     goals: PictureWindow | None = None
     shown: PictureWindow | None = None
     begun: Float[Tensor, " M"] = torch.zeros(0, dtype=torch.float64)
-    measured = -torch.inf
-    for around, due in iter_motion_windows(hold_places(runs, source.camera, outline, how), how.ahead):
-        old = int((around.seconds <= measured).sum())
+    held = hold_places(runs, source.camera, outline, how)
+    for around, due in iter_motion_windows(held, how.ahead, until, how.near):
+        old = 0 if needs is None else int((around.seconds <= needs.seconds[-1]).sum())
         known = [] if needs is None else [needs[len(needs) - old :]]
         if old < len(around):
-            known.append(window_needs(track_outline(outline, around[old:]), how))
-        needs, measured = cat_batched(known), float(around.seconds[-1])
+            known.append(window_needs(outline, around[old:], how))
+        needs = cat_batched(known)
         windows = []
         for i in range(due.start, due.stop):
             now = float(around.seconds[i])
-            kept = widen_needs(needs, around.seconds.double() - now, i, kept, how)
+            told = continue_needs(needs, rough[0], now + how.near) if now + how.ahead <= until else needs
+            kept = widen_needs(told, i, kept, how)
             goal = fit_windows(kept, how)
             valid = int((begun[1:] <= now - how.ease).sum())
             begun = torch.cat([begun[valid:], begun.new_tensor([now])])
@@ -85,6 +92,11 @@ def frame_motion(
         )
 
 
+def continue_needs(needs: WindowNeeds, rough: WindowNeeds, second: float) -> WindowNeeds:
+    """The needs up to a second, then the rough ones."""
+    return cat_batched([needs[needs.seconds <= second], rough[rough.seconds > second]])
+
+
 def hold_places(runs: Iterable[Motion], camera: Camera, outline: PersonOutline, how: Framing) -> Iterator[Motion]:
     """Hold a person whom the photo cuts off at their place: where they went, their cut would show."""
     for run in runs:
@@ -96,8 +108,9 @@ def hold_places(runs: Iterable[Motion], camera: Camera, outline: PersonOutline, 
         yield replace(run, camera=replace(run.camera, place=place + how.sway * torch.tanh(away)))
 
 
-def window_needs(track: OutlineTrack, how: Framing) -> WindowNeeds:
+def window_needs(outline: PersonOutline, motion: Motion, how: Framing) -> WindowNeeds:
     """The body with free space round it; only what the photo shows of it while little is outside."""
+    track = track_outline(outline, motion)
     space = how.margin * (track.high - track.low)
     leaves = (track.lost > how.lost)[:, None]
     low = torch.where(leaves, track.low - space, track.low.clamp(-1, 1))
@@ -106,16 +119,15 @@ def window_needs(track: OutlineTrack, how: Framing) -> WindowNeeds:
     least = low.maximum(low.new_tensor([-how.calm, 1 - 2 * how.calm])).minimum(track.core_low)
     low = torch.where(cut, least, low)
     high = torch.where(cut, high.clamp(max=how.calm).maximum(track.core_high), high)
-    return WindowNeeds(low, high, track.cut - how.margin)
+    return WindowNeeds(low, high, track.cut - how.margin, motion.seconds.double())
 
 
-def widen_needs(
-    needs: WindowNeeds, away: Float[Tensor, " M"], i: int, kept: WindowNeeds | None, how: Framing
-) -> WindowNeeds:
+def widen_needs(needs: WindowNeeds, i: int, kept: WindowNeeds | None, how: Framing) -> WindowNeeds:
     """The needs of frame i and of as many frames after and before it as fit into a calm window, taken together.
 
-    `away` is the time from frame i in seconds; `kept` is what was returned for the frame before.
+    `kept` is what was returned for the frame before.
     """
+    away = needs.seconds - needs.seconds[i]
     coming = needs[i:][(away[i:] <= how.ahead)]
     whole = spread_needs(coming if kept is None else cat_batched([kept, coming]))[-1:]
     if fit_windows(whole, how).scale <= how.calm:
@@ -128,7 +140,9 @@ def widen_needs(
 
 def spread_needs(needs: WindowNeeds) -> WindowNeeds:
     """For each frame, the needs of it and all before it taken together."""
-    return WindowNeeds(needs.low.cummin(0).values, needs.high.cummax(0).values, needs.cut.cummin(0).values)
+    return WindowNeeds(
+        needs.low.cummin(0).values, needs.high.cummax(0).values, needs.cut.cummin(0).values, needs.seconds
+    )
 
 
 def largest_calm(spread: WindowNeeds, least: int, how: Framing) -> WindowNeeds:

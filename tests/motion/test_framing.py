@@ -40,9 +40,9 @@ def travel(source, *stops, seconds=2.0):
     return Motion(body, camera, torch.ones(len(place)), torch.arange(len(place), dtype=torch.float64) / RATE)
 
 
-def framed(source, motion, how=SOFT, run=16):
+def framed(source, motion, how=SOFT, run=16, scan=None):
     runs = [motion[k : k + run] for k in range(0, len(motion), run)]
-    return cat_batched(list(frame_motion(runs, source, painted.MODEL, how)))
+    return cat_batched(list(frame_motion(runs, source, painted.MODEL, how, scan)))
 
 
 def test_who_stays_in_the_photo_is_seen_through_its_camera(photo):
@@ -92,6 +92,29 @@ def test_frames_do_not_depend_on_runs(photo, half_photo, cut):
         assert torch.allclose(other.camera.focal, whole.camera.focal, rtol=1e-5)
         assert torch.allclose(other.camera.centre, whole.camera.centre, atol=1e-5)
         assert torch.equal(other.camera.place, whole.camera.place)
+
+
+def test_a_scan_shows_what_comes_as_the_motion_itself_does(photo):
+    motion = travel(photo, (0, 0, 0), (0.9, 0, 0), (-0.9, 0, 0), seconds=1.5)
+    whole = seen_window(photo.camera, framed(photo, motion).camera)
+    for every, off in ((1, 1e-6), (2, 0.02)):
+        scanned = seen_window(photo.camera, framed(photo, motion, scan=motion[::every]).camera)
+        for side, wanted in zip(scanned, whole, strict=True):
+            assert torch.allclose(side, wanted, rtol=0, atol=off)
+
+
+def test_with_a_scan_the_first_frames_come_before_the_last_are_known(photo):
+    motion, taken = travel(photo, (1.0, 0, 0), seconds=4.0), []
+
+    def runs():
+        for k in range(0, len(motion), 4):
+            taken.append(k)
+            yield motion[k : k + 4]
+
+    for scan, count in ((motion, SOFT.near), (None, SOFT.ahead)):
+        taken.clear()
+        next(frame_motion(runs(), photo, painted.MODEL, SOFT, scan))
+        assert len(taken) == pytest.approx(count * RATE / 4, abs=2)
 
 
 def test_a_window_never_jumps():
