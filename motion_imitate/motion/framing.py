@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate.geometry.camera import aim_camera
-from motion_imitate.motion.outline import PersonOutline, find_person_outline, track_outline
+from motion_imitate.geometry.camera import aim_camera, project_points
+from motion_imitate.motion.outline import PersonOutline, find_person_outline, pose_skin, track_outline
 from motion_imitate.motion.windows import iter_motion_windows
 from motion_imitate.types import Batched, BodyModel, Camera, Motion, Source, cat_batched
 
@@ -27,6 +27,7 @@ class Framing:
     margin: float = 0.05  # free space round the person, as a fraction of their size
     calm: float = 1.6  # up to this size, times the photo's, a window that stays is better than one that follows
     most: float = 2.5  # the largest window
+    reach: float = 0.5  # nothing of a person whom the photo cuts off is nearer the camera, as a fraction of their own
     sway: float = 0.1  # metres that a person whom the photo cuts off moves from their place
     fastest: float = 0.01  # the most that a side of the window moves between frames, as a fraction of its length
     lowest: float = 0.4  # image y above which the window's lower edge never is
@@ -58,17 +59,19 @@ def frame_motion(
     The motion is the person's own, as the photo's camera sees it. A `scan` shows its beginning roughly beforehand.
     """
     outline = find_person_outline(source, model)
-    rough = [
-        window_needs(outline, run, how) for run in hold_places([scan] if scan else [], source.camera, outline, how)
-    ]
-    until = float(rough[0].seconds[-1]) if rough else -torch.inf
+    if outline.is_cut:
+        photo = source.camera[:1]
+        scan = None if scan is None else hold_place(scan, photo, how)
+        runs = step_back((hold_place(run, photo, how) for run in runs), photo, outline, how, scan)
+        scan = None if scan is None else cat_batched(list(step_back([scan], photo, outline, how)))
+    rough = None if scan is None else window_needs(outline, scan, how)
+    until = -torch.inf if rough is None else float(rough.seconds[-1])
     needs: WindowNeeds | None = None
     kept: WindowNeeds | None = None
     goals: PictureWindow | None = None
     shown: PictureWindow | None = None
     begun: Float[Tensor, " M"] = torch.zeros(0, dtype=torch.float64)
-    held = hold_places(runs, source.camera, outline, how)
-    for around, due in iter_motion_windows(held, how.ahead, until, how.near):
+    for around, due in iter_motion_windows(runs, how.ahead, until, how.near):
         old = 0 if needs is None else int((around.seconds <= needs.seconds[-1]).sum())
         known = [] if needs is None else [needs[len(needs) - old :]]
         if old < len(around):
@@ -77,7 +80,9 @@ def frame_motion(
         windows = []
         for i in range(due.start, due.stop):
             now = float(around.seconds[i])
-            told = continue_needs(needs, rough[0], now + how.near) if now + how.ahead <= until else needs
+            told = needs
+            if rough is not None and now + how.ahead <= until:
+                told = continue_needs(needs, rough, now + how.near)
             kept = widen_needs(told, i, kept, how)
             goal = fit_windows(kept, how)
             valid = int((begun[1:] <= now - how.ease).sum())
@@ -97,15 +102,43 @@ def continue_needs(needs: WindowNeeds, rough: WindowNeeds, second: float) -> Win
     return cat_batched([needs[needs.seconds <= second], rough[rough.seconds > second]])
 
 
-def hold_places(runs: Iterable[Motion], camera: Camera, outline: PersonOutline, how: Framing) -> Iterator[Motion]:
+def hold_place(motion: Motion, photo: Camera, how: Framing) -> Motion:
     """Hold a person whom the photo cuts off at their place: where they went, their cut would show."""
-    for run in runs:
-        if not outline.is_cut:
-            yield run
-            continue
-        place = camera.place[:1].to(run.camera.place)
-        away = (run.camera.place - place) / how.sway
-        yield replace(run, camera=replace(run.camera, place=place + how.sway * torch.tanh(away)))
+    place = photo.place.to(motion.camera.place)
+    away = (motion.camera.place - place) / how.sway
+    return replace(motion, camera=replace(motion.camera, place=place + how.sway * torch.tanh(away)))
+
+
+def step_back(
+    runs: Iterable[Motion], photo: Camera, outline: PersonOutline, how: Framing, scan: Motion | None = None
+) -> Iterator[Motion]:
+    """Step back, with a longer lens, from a person who reaches towards a near camera: their hands look smaller."""
+    until = -torch.inf if scan is None else float(scan.seconds[-1])
+    distance, last = float(photo.place[0, 2]), None
+    for around, due in iter_motion_windows(runs, how.ease, until, how.near):
+        now = around.seconds[due][:, None]
+        known = (now + how.ease > until) | (around.seconds <= now + how.near)
+        back = distance_missing(outline, around, how.reach) * known
+        part = ((around.seconds - now).abs() / how.ease).clamp(max=1)
+        if scan is not None:
+            rough = distance_missing(outline, scan, how.reach).expand(len(now), -1)
+            back = torch.cat([back, rough], 1)
+            part = torch.cat([part, ((scan.seconds - now).abs() / how.ease).clamp(max=1)], 1)
+        steps = []
+        for wanted in (back * (1 - part * part * (3 - 2 * part))).amax(1).tolist():
+            most = how.fastest * (distance + (wanted if last is None else last))
+            last = wanted if last is None else min(max(wanted, last - most), last + most)
+            steps.append(last)
+        stepped, camera = photo.place.new_tensor(steps)[:, None], around.camera[due]
+        longer = camera.focal * (1 + stepped / distance)
+        farther = camera.place + stepped * stepped.new_tensor([0.0, 0, 1])
+        yield replace(around[due], camera=replace(camera, focal=longer, place=farther))
+
+
+def distance_missing(outline: PersonOutline, motion: Motion, reach: float) -> Float[Tensor, " B"]:
+    """How much farther away the camera must be for nothing of the body to be nearer than that share of its distance."""
+    nearest = project_points(pose_skin(outline.skin, motion.body), motion.camera)[:, outline.shown, 2].amin(1)
+    return ((reach * motion.camera.place[:, 2] - nearest) / (1 - reach)).clamp(min=0)
 
 
 def window_needs(outline: PersonOutline, motion: Motion, how: Framing) -> WindowNeeds:
