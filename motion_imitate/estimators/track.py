@@ -46,7 +46,7 @@ class Tracking:
     inside: float = 0.7  # share of a detection's mask on another person's, from which it may be a part of that person
     retry: int = 5  # looks between detector runs while a person is lost
     coast: int = 12  # looks after which a lost person is given up
-    moved: float = 0.05  # crop sides that landmarks move, on average, between looks before one is added in between
+    moved: float = 0.035  # crop sides that landmarks move, on average, between looks before one is added in between
     # new people must pass stricter thresholds
     new_score: float = 0.8
     new_torso: float = 0.8
@@ -195,13 +195,14 @@ def add_new_people(
 
 
 def look_right_way_up(image: RgbImage, roi: Roi, glance: LandmarkDetector) -> PersonLandmarks:
-    """Landmarks in a crop; those of a person who seems upside down are compared with the crop turned round."""
+    """Landmarks in a crop; of a person who seems upside down, those in the crop turned round if they are clearer."""
     seen = glance(image, roi, ())
     if math.cos(seen.next_roi().turn) > 0:
         return seen
-    other = glance(image, replace(roi, turn=roi.turn + math.pi), ())
-    clearer = other.score * other.visible.mean() > CLEARER_WAY_UP * seen.score * seen.visible.mean()
-    return other if clearer else seen
+    turned = glance(image, replace(roi, turn=roi.turn + math.pi), ())
+    again, other = (glance(image, one.next_roi(), ()) for one in (seen, turned))
+    clearness = [look.score * look.visible.mean() for look in (again, other)]
+    return other if clearness[1] > CLEARER_WAY_UP * clearness[0] else seen
 
 
 def rois_are_near(a: Roi, b: Roi) -> bool:

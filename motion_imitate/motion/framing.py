@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from motion_imitate.geometry.camera import aim_camera, project_points
@@ -41,6 +41,7 @@ class WindowNeeds(Batched):
     high: Float[Tensor, "B 2"]
     cut: Float[Tensor, " B"]  # below which the window must not reach
     seconds: Float[Tensor, " B"]
+    shot: Int[Tensor, " B"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def frame_motion(
     goals: PictureWindow | None = None
     shown: PictureWindow | None = None
     begun: Float[Tensor, " M"] = torch.zeros(0, dtype=torch.float64)
+    shot: Tensor | None = None
     for around, due in iter_motion_windows(runs, how.ahead, until, how.near):
         old = 0 if needs is None else int((around.seconds <= needs.seconds[-1]).sum())
         known = [] if needs is None else [needs[len(needs) - old :]]
@@ -85,6 +87,9 @@ def frame_motion(
                 told = continue_needs(needs, rough, now + how.near)
             kept = widen_needs(told, i, kept, how)
             goal = fit_windows(kept, how)
+            if shown is not None and needs.shot[i] != shot and not window_holds(shown, kept):
+                goals, shown, begun = None, None, begun[:0]  # where the driver's clip is cut, the window may jump
+            shot = needs.shot[i]
             valid = int((begun[1:] <= now - how.ease).sum())
             begun = torch.cat([begun[valid:], begun.new_tensor([now])])
             goals = goal if goals is None else cat_batched([goals[valid:], goal])
@@ -146,17 +151,21 @@ def window_needs(outline: PersonOutline, motion: Motion, how: Framing) -> Window
     track = track_outline(outline, motion)
     space = how.margin * (track.high - track.low)
     leaves = (track.lost > how.lost)[:, None]
-    low = torch.where(leaves, track.low - space, track.low.clamp(-1, 1))
-    high = torch.where(leaves, track.high + space, track.high.clamp(-1, 1))
+    widest = 2 * how.most  # a hand just before the camera would be wider
+    low = (track.low - space).maximum(track.core_high - widest).minimum(track.core_low)
+    high = (track.high + space).minimum(track.core_low + widest).maximum(track.core_high)
+    low = torch.where(leaves, low, track.low.clamp(-1, 1))
+    high = torch.where(leaves, high, track.high.clamp(-1, 1))
     cut = track.cut.isfinite()[:, None]  # so near the camera, arms would ask for more than looks well
     least = low.maximum(low.new_tensor([-how.calm, 1 - 2 * how.calm])).minimum(track.core_low)
     low = torch.where(cut, least, low)
     high = torch.where(cut, high.clamp(max=how.calm).maximum(track.core_high), high)
-    return WindowNeeds(low, high, track.cut - how.margin, motion.seconds.double())
+    return WindowNeeds(low, high, track.cut - how.margin, motion.seconds.double(), motion.shot)
 
 
 def widen_needs(needs: WindowNeeds, i: int, kept: WindowNeeds | None, how: Framing) -> WindowNeeds:
-    """The needs of frame i and of as many frames after and before it as fit into a calm window, taken together.
+    """The needs of frame i and of as many frames after and before it as fit into a calm window, taken together; those
+    of other shots only if all fit.
 
     `kept` is what was returned for the frame before.
     """
@@ -165,17 +174,17 @@ def widen_needs(needs: WindowNeeds, i: int, kept: WindowNeeds | None, how: Frami
     whole = spread_needs(coming if kept is None else cat_batched([kept, coming]))[-1:]
     if fit_windows(whole, how).scale <= how.calm:
         return whole
-    soon = int((away[i:] <= how.ease).sum())
-    after = largest_calm(spread_needs(coming), soon, how)
-    past = needs[:i][away[:i] >= -how.ahead]
+    here = needs.shot == needs.shot[i]
+    soon = int((here & (away <= how.ease))[i:].sum())
+    after = largest_calm(spread_needs(needs[i:][(here & (away <= how.ahead))[i:]]), soon, how)
+    past = needs[:i][(here & (away >= -how.ahead))[:i]]
     return largest_calm(spread_needs(cat_batched([after, past[torch.arange(len(past)).flip(0)]])), 1, how)
 
 
 def spread_needs(needs: WindowNeeds) -> WindowNeeds:
     """For each frame, the needs of it and all before it taken together."""
-    return WindowNeeds(
-        needs.low.cummin(0).values, needs.high.cummax(0).values, needs.cut.cummin(0).values, needs.seconds
-    )
+    low, high, cut = needs.low.cummin(0).values, needs.high.cummax(0).values, needs.cut.cummin(0).values
+    return WindowNeeds(low, high, cut, needs.seconds, needs.shot)
 
 
 def largest_calm(spread: WindowNeeds, least: int, how: Framing) -> WindowNeeds:
@@ -200,6 +209,11 @@ def fit_windows(needs: WindowNeeds, how: Framing) -> PictureWindow:
     middle = torch.where(half > reach, (high + needs.low) / 2, middle)
     middle[:, 1] = torch.where(cut, bottom - scale, middle[:, 1])
     return PictureWindow(middle, scale)
+
+
+def window_holds(window: PictureWindow, needs: WindowNeeds) -> bool:
+    """Whether all that is needed is in the window."""
+    return bool(((needs.low >= window.middle - window.scale) & (needs.high <= window.middle + window.scale)).all())
 
 
 def ease_windows(goals: PictureWindow, ages: Float[Tensor, " M"], ease: float) -> PictureWindow:

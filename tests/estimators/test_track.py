@@ -173,7 +173,7 @@ def looks_added(at: Callable[[int], tuple[float, float] | None]) -> list[int]:
 def test_more_looks_where_somebody_moves_fast():
     assert looks_added(lambda t: (300 + 0.5 * t, 240)) == [0, 8, 16]
     assert looks_added(lambda t: (300 + 10 * max(0, t - 8), 240)) == [0, *range(8, 17)]
-    assert looks_added(lambda t: (300 + 4 * t, 240)) == [0, 2, 4, 6, 8, 10, 12, 14, 16]
+    assert looks_added(lambda t: (300 + 3 * t, 240)) == [0, 2, 4, 6, 8, 10, 12, 14, 16]
 
 
 def test_no_look_is_added_that_shows_nobody():
