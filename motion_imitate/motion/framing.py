@@ -119,16 +119,16 @@ def step_back(
 ) -> Iterator[Motion]:
     """Step back, with a longer lens, from a person who reaches towards a near camera: their hands look smaller."""
     until = -torch.inf if scan is None else float(scan.seconds[-1])
-    distance, last = float(photo.place[0, 2]), None
-    for around, due in iter_motion_windows(runs, how.ease, until, how.near):
+    distance, last, ease = float(photo.place[0, 2]), None, min(how.ease, how.ahead)
+    for around, due in iter_motion_windows(runs, ease, until, how.near):
         now = around.seconds[due][:, None]
-        known = (now + how.ease > until) | (around.seconds <= now + how.near)
+        known = (now + ease > until) | (around.seconds <= now + how.near)
         back = distance_missing(outline, around, how.reach) * known
-        part = ((around.seconds - now).abs() / how.ease).clamp(max=1)
+        part = ((around.seconds - now).abs() / ease).clamp(max=1)
         if scan is not None:
             rough = distance_missing(outline, scan, how.reach).expand(len(now), -1)
             back = torch.cat([back, rough], 1)
-            part = torch.cat([part, ((scan.seconds - now).abs() / how.ease).clamp(max=1)], 1)
+            part = torch.cat([part, ((scan.seconds - now).abs() / ease).clamp(max=1)], 1)
         steps = []
         for wanted in (back * (1 - part * part * (3 - 2 * part))).amax(1).tolist():
             most = how.fastest * (distance + (wanted if last is None else last))

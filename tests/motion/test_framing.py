@@ -24,7 +24,7 @@ from tests.support.walk import about
 
 RATE = 24
 SOFT = Framing(ahead=3.0, ease=1.5)
-NEAR = Framing(ease=1.5, reach=0.6)
+NEAR = Framing(ease=1.5, reach=0.65)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_hands_that_reach_for_the_camera_do_not_grow_huge(half_photo):
     motion = travel(half_photo, (0, 0, 0), seconds=4.0)
     joint = painted.MODEL.controls["shoulder_left"][0]
     pose = motion.body.pose.clone()
-    pose[-RATE:, joint] = about(1, torch.tensor(-pi / 2))
+    pose[-RATE:, joint] = about(0, torch.tensor(-pi / 2))
     motion = replace(motion, body=replace(motion.body, pose=pose))
     outline = find_person_outline(half_photo, painted.MODEL)
     held = hold_place(motion, half_photo.camera, NEAR)
