@@ -14,13 +14,13 @@ import torch
 from motion_imitate.background.window import Padding
 from motion_imitate.estimators.clip import FollowPerson, OpenedClip, fit_motion, load_body_model, track_person
 from motion_imitate.estimators.scan import scan_motion
-from motion_imitate.imitate import adapt_motion
+from motion_imitate.imitate import adapt_motion, adapt_scan
 from motion_imitate.motion.framing import Framing, frame_motion
 from motion_imitate.motion.retarget import Retarget
 from motion_imitate.motion.view_path import Freeze, ViewPath, turn_view
 from motion_imitate.portray import Person
 from motion_imitate.runner import StreamRunner
-from motion_imitate.types import BodyModel, Motion, Sighting, cat_batched
+from motion_imitate.types import BodyModel, Motion, Sighting
 from pipelines.imitate.options import ImitateOptions
 from pipelines.motion.estimate import open_input_clip
 from pipelines.motion.options import EstimationOptions
@@ -157,9 +157,7 @@ def adapt_to_person(
     turned = turn_view(adapt_motion(motion, source, model, retarget, scan), path)
     if not is_framed(job.how):
         return turned
-    rough = None
-    if scan is not None and path.freeze is None:  # which would delay the motion
-        rough = cat_batched(list(turn_view(adapt_motion([scan], source, model, retarget), path)))
+    rough = adapt_scan(scan, source, model, retarget, path)
     return frame_motion(turned, source, model, choose_framing(job.how, job.estimation), rough)
 
 
