@@ -40,7 +40,7 @@ from motion_imitate.motion.view_path import ViewPath, turn_view
 from motion_imitate.motion.windows import iter_shots
 from motion_imitate.portray import AvatarAppearance, AvatarCorrections, Person
 from motion_imitate.runner import INLINE, StreamRunner
-from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Rasterizer, Source
+from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Rasterizer, Source, cat_batched
 
 SHOT_START_REACH = 0.5  # metres from the place in the photo at which the person may stand after a cut
 DRIVER_SMOOTHING = Smoothing(reach=0.1)  # light smoothing: the result must not lag behind the driver
@@ -67,37 +67,55 @@ def imitate(
     how: Retarget = Retarget(),
     framing: Framing | None = Framing(),
     view: ViewPath = ViewPath(),
+    scan: Motion | None = None,
 ) -> Generator[Frames]:
     """Yield frames of the person performing a motion, over the backdrop or the background of the first photo.
 
     Where the person would leave the picture, its window moves and widens; without `framing`, or where the driver's
     camera is copied, it stays the photo's. With a `view` the camera goes round the person. Frames come a few at a time,
-    so motions of any length fit in memory. Pass them to `video.write`.
+    so motions of any length fit in memory. Pass them to `video.write`. With a `scan` of a clip the first frame comes
+    sooner; see `scan_motion`.
     """
-    adapted = turn_view(adapt_motion(motion, person.source, person.model, how), view)
+    source, model = person.source, person.model
+    adapted = turn_view(adapt_motion(motion, source, model, how, scan), view)
     if framing is None or how.camera == "copy":
         return render_motion(person, adapted, backdrop, runner)
-    framed, floor = frame_motion(adapted, person.source, person.model, framing), no_floor if backdrop else photo_floor
+    rough = adapt_scan(scan, source, model, how, view)
+    framed, floor = frame_motion(adapted, source, model, framing, rough), no_floor if backdrop else photo_floor
     return render_motion(person, framed, backdrop or framed_backdrop(person), runner, floor)
 
 
 def adapt_motion(
-    motion: Iterable[Motion], source: Source, model: BodyModel, how: Retarget = Retarget()
+    motion: Iterable[Motion],
+    source: Source,
+    model: BodyModel,
+    how: Retarget = Retarget(),
+    scan: Motion | None = None,
 ) -> Iterator[Motion]:
     """Smooth a driver's motion, turn it upright and retarget it to the person of the first photo, each shot for itself.
 
-    With the smooth camera a later shot starts near where the one before ended.
+    With the smooth camera a later shot starts near where the one before ended. A `scan` of the first shot shows which
+    way is up before the motion does.
     """
     turn_upright = UPRIGHT["off" if how.camera == "copy" else how.upright]
     body, camera = source.body[:1], source.camera[:1]
     for shot in iter_shots(motion):
-        upright, turned = turn_upright(smooth(shot, DRIVER_SMOOTHING), model)
+        ahead = None if scan is None else smooth([scan], DRIVER_SMOOTHING)
+        upright, turned = turn_upright(smooth(shot, DRIVER_SMOOTHING), model, ahead)
         lean = photo_lean(body, camera, model) if turned else None
         run = None
         for run in retarget(upright, body, camera, model, how, lean):
             yield run
         if run is not None and how.camera == "smooth" and how.scale == "keep":
             camera = move_camera_start(source.camera[:1], run.camera[-1:])
+        scan = None
+
+
+def adapt_scan(scan: Motion | None, source: Source, model: BodyModel, how: Retarget, view: ViewPath) -> Motion | None:
+    """The scan of a driver's clip as the person of the first photo does it; None if they stop in between."""
+    if scan is None or view.freeze is not None:
+        return None
+    return cat_batched(list(turn_view(adapt_motion([scan], source, model, how), view)))
 
 
 def move_camera_start(photo: Camera, last: Camera) -> Camera:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from motion_imitate.estimators.nets import InferenceNet
 from motion_imitate.estimators.roi import RgbImage, Roi, RoiFloats, crop_roi, roi_around_circle
@@ -192,3 +193,20 @@ def landmark_similarity(a: PersonLandmarks, b: PersonLandmarks) -> float:
     distance = ((a.points[:LANDMARK_COUNT] - b.points[:LANDMARK_COUNT]) ** 2).sum(1)
     near = np.exp(-distance / (2 * (0.08 * a.roi.side) ** 2))
     return float((near * a.visible).sum() / (a.visible.sum() + 1e-6))
+
+
+def share_on_mask(seen: PersonLandmarks, other: PersonLandmarks) -> float:
+    """Share of a person's mask that lies on another's."""
+    step = LANDMARK_INPUT_SIZE // 32
+    pixels = np.argwhere(seen.mask[::step, ::step] > 0)[:, ::-1] * step + step / 2
+    if not len(pixels):
+        return 0.0
+    return float(points_on_mask(other, seen.roi.out(pixels.astype(np.float32), LANDMARK_INPUT_SIZE)).mean())
+
+
+def points_on_mask(seen: PersonLandmarks, points: RoiFloats) -> NDArray[np.bool_]:
+    """Which points lie on the mask of the person."""
+    matrix = seen.roi.matrix(LANDMARK_INPUT_SIZE)
+    pixel = np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).round().astype(int)
+    x, y = pixel.clip(0, LANDMARK_INPUT_SIZE - 1)
+    return np.asarray((seen.mask[y, x] > 0) & np.all((pixel >= 0) & (pixel < LANDMARK_INPUT_SIZE), axis=0))

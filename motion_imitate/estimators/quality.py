@@ -21,4 +21,4 @@ QUALITIES: dict[str, EstimationQuality] = {
     "default": EstimationQuality(Landmarking(), Fitting()),
     "best": EstimationQuality(Landmarking(mirror=True, rate=30.0), Fitting(every=2), FitWindows(rate=30.0)),
 }
-LIVE_FITTING = Fitting(limits=(20.0, 10.0), standing_steps=1, outline_steps=0, smooth=1.0)  # for `fit_live`
+LIVE_FITTING = Fitting(limits=(20.0, 10.0), standing_steps=0, outline_steps=1, smooth=1.0)  # for `fit_live`

@@ -1,24 +1,26 @@
 """Track the people of a run: each is looked for where the last look predicts; the detector finds new and lost
 people."""
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from motion_imitate.estimators.blazepose import (
     CENTRE_POINT,
-    LANDMARK_INPUT_SIZE,
     TORSO_LANDMARKS,
     PersonCandidate,
     PersonLandmarks,
     landmark_similarity,
+    points_on_mask,
     rois_match,
+    share_on_mask,
 )
 from motion_imitate.estimators.roi import RgbImage, Roi, RoiFloats
 
+CLEARER_WAY_UP = 1.2  # how much clearer a person must be the other way up
 MASK_LANDMARKS = (*TORSO_LANDMARKS, 13, 14, 25, 26)  # joints that lie on the person's mask wherever they are visible
 
 PersonDetector = Callable[[RgbImage], list[PersonCandidate]]
@@ -35,12 +37,16 @@ class Tracking:
     torso: float = 0.3  # least mean visibility of the shoulders and hips of a tracked person
     jump: float = 0.2  # crop sides that a person may move between looks, or
     speed: float = 3.0  # crop sides per second
+    turn: float = 1.0  # radians that a person may turn in the image between looks, or
+    turn_speed: float = 12.0  # radians per second
+    grown: float = 2.0  # largest change in size between looks, as a factor
     same: float = 0.5  # similarity above which two looks show one person
     mixed: float = 0.3  # similarity above which they show parts of one person
     double: float = 0.75  # similarity above which a detection is a duplicate
+    inside: float = 0.7  # share of a detection's mask on another person's, from which it may be a part of that person
     retry: int = 5  # looks between detector runs while a person is lost
     coast: int = 12  # looks after which a lost person is given up
-    moved: float = 0.05  # crop sides that landmarks move, on average, between looks before one is added in between
+    moved: float = 0.035  # crop sides that landmarks move, on average, between looks before one is added in between
     # new people must pass stricter thresholds
     new_score: float = 0.8
     new_torso: float = 0.8
@@ -139,7 +145,11 @@ def continues_track(seen: PersonLandmarks, before: PersonLandmarks, pause: float
     """Whether a look shows the same person as one taken `pause` seconds away."""
     moved = np.hypot(*(seen.points[CENTRE_POINT] - before.points[CENTRE_POINT]))
     near = moved < before.roi.side * max(how.jump, how.speed * abs(pause))
-    return bool(near and seen.score >= how.score and seen.visible[list(TORSO_LANDMARKS)].mean() >= how.torso)
+    now, then = seen.next_roi(), before.next_roi()
+    turned = abs(math.remainder(now.turn - then.turn, 2 * math.pi)) < max(how.turn, how.turn_speed * abs(pause))
+    alike = turned and 1 / how.grown < now.side / then.side < how.grown
+    torso = seen.visible[list(TORSO_LANDMARKS)].mean() >= how.torso
+    return bool(near and alike and seen.score >= how.score and torso)
 
 
 def matches_any_look(seen: PersonLandmarks, others: Sequence[PersonLandmarks], how: Tracking) -> bool:
@@ -158,8 +168,12 @@ def add_new_people(
             break
         if any(rois_match(seen.roi, candidate.roi) for seen in here):
             continue
-        first = glance(image, candidate.roi, ())
-        rivals = [seen for seen in here if landmark_similarity(first, seen) > how.mixed]
+        first = look_right_way_up(image, candidate.roi, glance)
+        rivals = [
+            seen
+            for seen in here
+            if landmark_similarity(first, seen) > how.mixed or share_on_mask(first, seen) > how.inside
+        ]
         if first.score < how.score or any(landmark_similarity(first, seen) > how.double for seen in rivals):
             continue
         if rivals:
@@ -178,6 +192,17 @@ def add_new_people(
         else:
             doubtful = True
     return doubtful
+
+
+def look_right_way_up(image: RgbImage, roi: Roi, glance: LandmarkDetector) -> PersonLandmarks:
+    """Landmarks in a crop; of a person who seems upside down, those in the crop turned round if they are clearer."""
+    seen = glance(image, roi, ())
+    if math.cos(seen.next_roi().turn) > 0:
+        return seen
+    turned = glance(image, replace(roi, turn=roi.turn + math.pi), ())
+    again, other = (glance(image, one.next_roi(), ()) for one in (seen, turned))
+    clearness = [look.score * look.visible.mean() for look in (again, other)]
+    return other if clearness[1] > CLEARER_WAY_UP * clearness[0] else seen
 
 
 def rois_are_near(a: Roi, b: Roi) -> bool:
@@ -205,14 +230,6 @@ def is_new_person(
     bare = ~np.any([points_on_mask(seen, joints) for seen in (again, *rivals)], axis=0)[inside]
     clear = torso >= how.new_torso and bare.sum() <= how.new_off_mask
     return bool(clear and stable and how.new_fill[0] < fill < how.new_fill[1])
-
-
-def points_on_mask(seen: PersonLandmarks, points: RoiFloats) -> NDArray[np.bool_]:
-    """Which points lie on the mask of the person."""
-    matrix = seen.roi.matrix(LANDMARK_INPUT_SIZE)
-    pixel = np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).round().astype(int)
-    x, y = pixel.clip(0, LANDMARK_INPUT_SIZE - 1)
-    return np.asarray((seen.mask[y, x] > 0) & np.all((pixel >= 0) & (pixel < LANDMARK_INPUT_SIZE), axis=0))
 
 
 def track_backwards(

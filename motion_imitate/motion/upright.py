@@ -67,21 +67,22 @@ class UpDirection:
 
 
 def stand_upright(
-    runs: Iterable[Motion], model: BodyModel, how: Standing = Standing()
+    runs: Iterable[Motion], model: BodyModel, scan: Iterable[Motion] | None = None, how: Standing = Standing()
 ) -> tuple[Iterable[Motion], bool]:
     """Turn a motion upright by one rotation; also returns whether there was enough standing to find it.
 
-    Reads on until `enough` seconds of standing or `ahead` seconds of motion are known.
+    Looks at the motion, or at a rough one that is known beforehand, until `enough` seconds of standing or `ahead`
+    seconds of motion are known.
     """
     legs, held, seen, settled = build_foot_skeleton(model), list[Motion](), list[Stances](), None
-    windows = iter_motion_windows(runs, how.contact.speed_reach)
+    windows = iter_motion_windows(runs if scan is None else scan, how.contact.speed_reach)
     for around, due in windows:
         held.append(around[due])
         seen.append(measure_stances(around, due, model, legs, how))
         settled = frames_until_settled(cat_batched(seen), how)
         if settled is not None:
             break
-    every = chain(held, (around[due] for around, due in windows))
+    every = chain(held, (around[due] for around, due in windows)) if scan is None else runs
     found = estimate_up(cat_batched(seen)[:settled], how) if seen else None
     if found is None or found.seconds < how.least:
         return every, False
@@ -90,7 +91,7 @@ def stand_upright(
 
 
 def stand_upright_live(
-    runs: Iterable[Motion], model: BodyModel, how: Standing = Standing()
+    runs: Iterable[Motion], model: BodyModel, _: Iterable[Motion] | None = None, how: Standing = Standing()
 ) -> tuple[Iterable[Motion], bool]:
     """Turn a motion upright as far as the frames so far show which way is up; the rotation changes slowly."""
     return follow_upright(runs, model, how), True
@@ -123,12 +124,15 @@ def follow_upright(runs: Iterable[Motion], model: BodyModel, how: Standing) -> I
         yield cat_batched(turned)
 
 
-def leave_tilted(runs: Iterable[Motion], _: BodyModel) -> tuple[Iterable[Motion], bool]:
+def leave_tilted(
+    runs: Iterable[Motion], _: BodyModel, __: Iterable[Motion] | None = None
+) -> tuple[Iterable[Motion], bool]:
     """The motion as it is."""
     return runs, False
 
 
-UPRIGHT: dict[str, Callable[[Iterable[Motion], BodyModel], tuple[Iterable[Motion], bool]]] = {
+TurnUpright = Callable[[Iterable[Motion], BodyModel, Iterable[Motion] | None], tuple[Iterable[Motion], bool]]
+UPRIGHT: dict[str, TurnUpright] = {
     "auto": stand_upright,
     "live": stand_upright_live,
     "off": leave_tilted,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby, pairwise
+from math import inf
 from typing import TypeVar
 
 import torch
@@ -30,9 +31,11 @@ def split_at_cuts(run: InShots) -> Iterator[InShots]:
         yield from (run[start:stop] for start, stop in pairwise(starts))
 
 
-def iter_motion_windows(runs: Iterable[Motion], reach: float) -> Iterator[tuple[Motion, slice]]:
+def iter_motion_windows(
+    runs: Iterable[Motion], reach: float, until: float = -inf, near: float = 0.0
+) -> Iterator[tuple[Motion, slice]]:
     """Yield windows and the slice of each that is due: due frames come in order, with all frames within `reach`
-    seconds.
+    seconds. If that is before the second `until`, those within `near` seconds suffice.
 
     Which frames are due at once depends on how the stream is divided into runs; the frames within `reach` of a frame
     don't. Only those are kept in memory.
@@ -40,7 +43,8 @@ def iter_motion_windows(runs: Iterable[Motion], reach: float) -> Iterator[tuple[
     held, done = None, 0
     for run in runs:
         held = run if held is None else cat_batched([held, run])
-        ready = int((held.seconds + reach < held.seconds[-1:]).sum()) if len(held) else 0
+        wait = torch.where(held.seconds + reach > until, reach, near)
+        ready = int((held.seconds + wait < held.seconds[-1:]).sum()) if len(held) else 0
         if ready > done:
             yield held, slice(done, ready)
             first = int((held.seconds < held.seconds[ready] - reach).sum())

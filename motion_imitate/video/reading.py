@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
+from math import inf
 from pathlib import Path
 
 import av
@@ -37,18 +38,25 @@ def read(
     size: tuple[int, int] | None = None,
     limits: Limits = Limits(),
     warn: Callable[[str], None] = ignore_warning,
+    rate: float = inf,
 ) -> Iterator[Frames]:
     """Yield the video in runs of `run` frames (the last may be shorter), scaled to `size` (height, width) if given.
+    Of more than `rate` frames per second, some are skipped.
 
     Frames are upright, deinterlaced, in BT.709 and have square pixels. `seconds` count from the first frame, in
     float64. `data` is a permuted view: `.permute(0, 2, 3, 1).numpy()` does not copy. Files that the header shows to be
     unusable are refused at the call, before the first run is requested.
     """
-    return read_frame_runs(open_video(path, limits), run, size, limits, warn_once(warn))
+    return read_frame_runs(open_video(path, limits), run, size, limits, warn_once(warn), rate)
 
 
 def read_frame_runs(
-    clip: OpenVideo, run: int, size: tuple[int, int] | None, limits: Limits, say: Callable[[str], None]
+    clip: OpenVideo,
+    run: int,
+    size: tuple[int, int] | None,
+    limits: Limits,
+    say: Callable[[str], None],
+    rate: float,
 ) -> Iterator[Frames]:
     """Generate the runs of an open video, and close it at the end."""
     tally = DecodeTally()
@@ -56,10 +64,20 @@ def read_frame_runs(
         for oddity in clip.oddities:
             say(oddity)
         whole = deinterlace_frames(decode_frames(clip, limits, tally), tally, say)
-        coming = convert_frames(assign_timestamps(whole, clip.rate, tally, say), clip, size, limits, tally, say)
+        timed = skip_frames(assign_timestamps(whole, clip.rate, tally, say), rate)
+        coming = convert_frames(timed, clip, size, limits, tally, say)
         for first in coming:
             yield stack_frame_run(chain([first], islice(coming, run - 1)), run)
         check_decode_result(clip, limits, tally, say)
+
+
+def skip_frames(frames: Iterable[tuple[float, VideoFrame]], rate: float) -> Iterator[tuple[float, VideoFrame]]:
+    """At most `rate` frames per second."""
+    last = -inf
+    for now, frame in frames:
+        if now - last > 0.99 / rate:
+            last = now
+            yield now, frame
 
 
 def stack_frame_run(some: Iterable[tuple[float, RgbPicture]], run: int) -> Frames:

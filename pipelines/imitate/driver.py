@@ -13,7 +13,8 @@ import torch
 
 from motion_imitate.background.window import Padding
 from motion_imitate.estimators.clip import FollowPerson, OpenedClip, fit_motion, load_body_model, track_person
-from motion_imitate.imitate import adapt_motion
+from motion_imitate.estimators.scan import scan_motion
+from motion_imitate.imitate import adapt_motion, adapt_scan
 from motion_imitate.motion.framing import Framing, frame_motion
 from motion_imitate.motion.retarget import Retarget
 from motion_imitate.motion.view_path import Freeze, ViewPath, turn_view
@@ -46,6 +47,9 @@ class DrivingMotion:
     frames: int | None
     opened: OpenedClip | None = None
     seen: deque[list[Sighting]] = field(default_factory=deque)  # runs of everybody, the driver first, if recorded
+    scan: Iterator[Motion | None] = field(
+        default_factory=lambda: iter(())
+    )  # the beginning of the motion, roughly, if it is looked at beforehand
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,14 @@ def open_driving_motion(
     if how.background == "driving":
         opened = replace(opened, follow=record_people(opened.follow, seen))
     motion = fit_motion(opened, track_person(opened), model)
-    return DrivingMotion(motion, model, opened.info.rate, opened.info.frames, opened, seen)
+    looks_ahead = not estimation.live and choose_retarget(how, False).camera != "copy"
+    scan = scan_later(opened, model) if looks_ahead else iter(())
+    return DrivingMotion(motion, model, opened.info.rate, opened.info.frames, opened, seen, scan)
+
+
+def scan_later(opened: OpenedClip, model: BodyModel) -> Iterator[Motion | None]:
+    """The rough motion of the clip's beginning, once it is asked for."""
+    yield scan_motion(opened, model)
 
 
 def open_segment_motion(job: ImitateJob) -> DrivingMotion:
@@ -127,15 +138,27 @@ def open_person_motion(
         else open_segment_motion(job)
     )
     path = choose_view_path(how, driver)
-    with closing(runner.prefetch(driver.motion)) as driven:  # starts while the person is prepared
+    with (
+        closing(runner.prefetch(driver.scan, 1)) as scanned,
+        closing(runner.prefetch(driver.motion)) as driven,  # both start while the person is prepared
+    ):
         motion: Iterator[Motion] = driven
         person = wear_clothes(load(job.photos, job.longest, how, reporter), job.wear, job.longest, how, reporter, load)
         if job.video_start is None:
-            motion = adapt_motion(motion, person.source, person.model, choose_retarget(how, estimation.live))
-            motion = turn_view(motion, path)
-            if is_framed(how):
-                motion = frame_motion(motion, person.source, person.model, choose_framing(how, estimation))
+            motion = adapt_to_person(job, person, motion, next(scanned, None), path)
         yield driver, person, motion
+
+
+def adapt_to_person(
+    job: ImitateJob, person: Person, motion: Iterator[Motion], scan: Motion | None, path: ViewPath
+) -> Iterator[Motion]:
+    """The motion of the person, seen from the path, through the picture's window."""
+    source, model, retarget = person.source, person.model, choose_retarget(job.how, job.estimation.live)
+    turned = turn_view(adapt_motion(motion, source, model, retarget, scan), path)
+    if not is_framed(job.how):
+        return turned
+    rough = adapt_scan(scan, source, model, retarget, path)
+    return frame_motion(turned, source, model, choose_framing(job.how, job.estimation), rough)
 
 
 def choose_view_path(how: ImitateOptions, driver: DrivingMotion) -> ViewPath:

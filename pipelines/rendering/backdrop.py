@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -88,7 +89,7 @@ def play_clean_plate(opened: OpenedClip, seen: deque[list[Sighting]]) -> Backdro
 
 def sample_masked_frames(opened: OpenedClip) -> Iterator[tuple[Frames, UInt8[Tensor, "1 h w"]]]:
     """Frames spread over the clip, each with the mask of all people in it."""
-    every = max(1, (opened.info.frames or 10 * PLATE_KEYFRAMES) // PLATE_KEYFRAMES)
+    every = ceil((opened.info.frames or 10 * PLATE_KEYFRAMES) / PLATE_KEYFRAMES)
     look = LandmarkEstimator(Landmarking(tracking=ANYBODY, device=opened.how.device, threads=opened.how.threads))
     for number, frame in enumerate(
         split_into_frames(read(opened.info.path, BACKDROP_RUN, opened.size, warn=opened.warn))

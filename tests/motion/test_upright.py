@@ -113,6 +113,17 @@ def test_without_legs_in_the_picture_nothing_is_turned(hidden):
     assert not list(stand_upright([], MODEL)[0])
 
 
+def test_a_scan_shows_which_way_is_up_before_a_frame_is_taken():
+    given = filmed(walked(), 15, 20)
+    left = iter([given])
+    scanned, turned = stand_upright(left, MODEL, [given])
+    assert turned
+    assert next(left) is given
+    assert not list(scanned)
+    whole, scanned = (stand_upright([given], MODEL, scan)[0] for scan in (None, [given]))
+    assert_close(cat_batched(list(scanned)).body.pose, cat_batched(list(whole)).body.pose)
+
+
 @pytest.mark.parametrize("mode", UPRIGHT)
 @pytest.mark.parametrize("sizes", [(1,), (7, 1, 30)])
 def test_cuts_between_runs_do_not_matter(mode, sizes):

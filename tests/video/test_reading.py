@@ -153,6 +153,13 @@ def test_a_thousand_frames_a_second(folder):
     assert probe(path).rate == 1000
 
 
+def test_of_too_many_frames_some_are_skipped(folder):
+    path = film(folder / "few.mp4", count=40)
+    images, seconds, _ = seen(path, rate=10.0)
+    assert [number(image) for image in images] == list(range(0, 40, 3))
+    np.testing.assert_allclose(seconds, np.arange(0, 40, 3) / RATE, atol=1e-3)
+
+
 def test_an_absurd_rate_is_told_and_replaced(folder):
     path = film(folder / "slow.mkv", count=3, rate=Fraction(1, 20), at=lambda i: i * 20, codec="ffv1", pixels="bgr0")
     _, seconds, warnings = seen(path)
