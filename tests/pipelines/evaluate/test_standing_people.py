@@ -1,6 +1,7 @@
 """`motion-imitate evaluate --turned` and `--dressed`: synthetic people from behind, and in the clothes of others."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -35,7 +36,8 @@ BACK = COMPARED_AZIMUTHS.index(180)
 def small():
     """Photos that are fast to portray."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(standing_people, "PHOTO_HEIGHT", 192)
+        patch.setattr(standing_people, "PHOTO_HEIGHT", 144)
+        patch.setattr(standing_people, "STANDING", replace(standing_people.STANDING, tried=4000))
         yield
 
 
@@ -57,7 +59,7 @@ def avatar(crowd):
 
 def test_all_methods_show_the_photos_view_alike(turned):
     first, *others = (marks[0] for marks in turned.marks.values())
-    assert first["person_psnr"] > 22
+    assert first["person_psnr"] > 20
     assert first["outline"] > 0.9
     assert all(other["person_psnr"] == pytest.approx(first["person_psnr"], abs=0.1) for other in others)
 
@@ -119,7 +121,7 @@ def test_a_table_and_sheets(turned, dressed, tmp_path, monkeypatch, capsys):
     assert len(rows) == len(COMPARED_AZIMUTHS) * len(COMPLETIONS) + 2
     assert rows[0]["person_psnr"] == pytest.approx(turned.marks["smeared"][0]["person_psnr"])
     high = [cv2.imread(str(folder / f"{name}_people.png")).shape[0] for name in ("turned", "dressed")]
-    assert min(high) >= 4 * 192
+    assert min(high) >= 4 * 144
     assert main(arguments) == 2
     assert "already exists" in capsys.readouterr().err
 
