@@ -12,6 +12,7 @@ from motion_imitate.avatar.layer_shape import (
     MOST_ARM_THICKNESS,
     MOST_THICKNESS,
     flatten_spikes,
+    hang_round,
     inflate_region,
     relax_membrane,
     shape_layers,
@@ -49,6 +50,17 @@ def test_a_region_rises_like_its_outline_is_round():
     np.testing.assert_allclose(height[24:56], np.sqrt(20**2 - x[24:56] ** 2), atol=1.6)
     assert (height[:18] == 0).all()
     assert (height[62:] == 0).all()
+
+
+def test_a_skirt_hangs_in_circles_below_its_top():
+    mask = np.zeros((300, 80), bool)
+    mask[100:260, 20:60] = True
+    height = hang_round(mask, 400.0)
+    x = np.arange(80) + 0.5 - 40
+    np.testing.assert_allclose(height[200], np.sqrt((20**2 - x**2).clip(0)), atol=0.3)
+    assert height[100].max() == 0
+    assert (np.diff(height[100:140, 40]) > 0).all()
+    assert not hang_round(np.zeros_like(mask), 400.0).any()
 
 
 def strip_mesh(columns=12, rows=8):
