@@ -19,7 +19,7 @@ from motion_imitate.avatar.body_surface import PhotoBody, place_body
 from motion_imitate.avatar.contact_shadow import CLEARED_LAYERS, clear_contact_shadow, find_contact_faces
 from motion_imitate.avatar.flank_texture import FlankPoints, find_flanks
 from motion_imitate.avatar.head_texture import paint_head
-from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas, pull_in_strays
+from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_order import COVERED_LEG, find_covered_legs, find_layer_bias
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
 from motion_imitate.avatar.layer_texture import DEEPEST_FOLD, layer_colours
@@ -200,7 +200,7 @@ def assemble_avatar(
     thick = torch.arange(len(faces)) < 2 * int(solid.sum())
     mixed = torch.einsum("vj,jab->vab", torch.from_numpy(shape.weights), body.moves.double())
     front, back = shape.middle - shape.thickness, shape.middle + shape.thickness
-    rest = [pull_in_strays(mesh, unpose_points(mesh, depth, mixed, body)) for depth in (front, back, front)]
+    rest = [unpose_points(mesh, depth, mixed, body) for depth in (front, back, front)]
     weights, joints = torch.from_numpy(np.tile(shape.weights, (3, 1))).topk(JOINTS_PER_VERTEX, dim=1)
     used, faces = np.unique(faces, return_inverse=True)
     kept = torch.from_numpy(used)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -45,8 +45,6 @@ SOLID_ALPHA = 0.93  # of a layer, from which on it has thickness
 SNAP_REACH = 0.55  # of a cell: vertices nearer to the outline are moved onto it
 HIP_REACH = 0.16  # of the height around a hip joint, where leg and trunk are one surface
 JOINED_MARGIN = 0.02  # of the height by which a layer stays opaque beyond its border with one that it is joined to
-MOST_EDGE = 0.15  # metres at rest between neighbours, of which most are a hundredth apart
-STRAY_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -189,24 +187,3 @@ def triangulate_cells(cells: Mask, number: Labels) -> Labels:
     first = np.where(even, np.stack([a, b, d], 1), np.stack([a, b, c], 1))
     second = np.where(even, np.stack([a, d, c], 1), np.stack([b, d, c], 1))
     return np.concatenate([first, second])
-
-
-def pull_in_strays(mesh: LayerMesh, rest: Float[Tensor, "V 3"]) -> Float[Tensor, "V 3"]:
-    """Places at rest; vertices far from most neighbours, as where joints turn against each other, go between the
-    others."""
-    a, b = mesh.pairs.T
-    for _ in range(STRAY_ROUNDS):
-        far = ((rest[a] - rest[b]).norm(dim=1) > MOST_EDGE).double()
-        count, long = (
-            torch.zeros(len(rest), dtype=torch.float64).index_add_(0, a, each).index_add_(0, b, each)
-            for each in (torch.ones_like(far), far)
-        )
-        stray = long > count / 2
-        if not stray.any():
-            break
-        near = (~stray).to(rest)[:, None]
-        sums, known = (
-            torch.zeros_like(each).index_add_(0, a, each[b]).index_add_(0, b, each[a]) for each in (rest * near, near)
-        )
-        rest = torch.where(stray[:, None] & (known > 0), sums / known.clamp(min=1), rest)
-    return rest

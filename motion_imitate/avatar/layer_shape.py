@@ -12,6 +12,7 @@ from motion_imitate.avatar.layer_mesh import LayerMesh, solid_of_layer
 from motion_imitate.avatar.masks import (
     Mask,
     Plane,
+    blur_plane,
     distance_to_edge,
     grow_mask,
     nearest_known_pixels,
@@ -32,9 +33,11 @@ from motion_imitate.geometry.mesh import solve_vertex_values
 from motion_imitate.geometry.raster_numba import compile_kernel
 
 Values = NDArray[np.float64]
-ROUNDNESS = {TRUNK: 0.5, SKIRT: 0.5} | dict.fromkeys(ARM_LAYERS, 0.35) | dict.fromkeys(LEG_LAYERS, 0.7)
+ROUNDNESS = {TRUNK: 0.5, SKIRT: 0.75} | dict.fromkeys(ARM_LAYERS, 0.35) | dict.fromkeys(LEG_LAYERS, 0.7)
 MOST_THICKNESS = 0.16  # metres, half of what a layer may be thick
 MOST_ARM_THICKNESS = 0.06
+MOST_LAYER_THICKNESS = {SKIRT: 0.35} | dict.fromkeys(ARM_LAYERS, MOST_ARM_THICKNESS)
+HANG_EVEN, HANG_BEGIN = 0.015, 0.1  # of the height: how even a skirt's outline is taken to be; to where it bulges less
 EDGE_WIDTH = 0.007  # of the height, over which thickness grows from the outline
 DEPTH_SPIKE = 0.012  # metres that a vertex may stand out from its neighbours
 SPIKE_ROUNDS = 12
@@ -109,9 +112,10 @@ def solve_depths(
     for layer in np.unique(mesh.owner):
         mine = mesh.owner == layer
         mask = thick_region(int(layer), layers, alphas)
-        height[mine] = sample_plane(inflate_region(mask, mesh.cell), mesh.points[mine])[:, 0] * ROUNDNESS[int(layer)]
+        rise = hang_round(layers.region[SKIRT], layers.unit) if layer == SKIRT else inflate_region(mask, mesh.cell)
+        height[mine] = sample_plane(rise, mesh.points[mine])[:, 0] * ROUNDNESS[int(layer)]
         edge[mine] = sample_plane(distance_to_edge(mask), mesh.points[mine])[:, 0] / (EDGE_WIDTH * layers.unit)
-        most[mine] = MOST_ARM_THICKNESS if layer in ARM_LAYERS else MOST_THICKNESS
+        most[mine] = MOST_LAYER_THICKNESS.get(int(layer), MOST_THICKNESS)
     most = np.where(below.joined, MOST_THICKNESS, most)
     edge = edge.clip(0, 1)
     thickness = np.maximum(half, height * middle / pixels_per_metre) * np.sqrt(edge * (2 - edge))
@@ -129,6 +133,19 @@ def thick_region(layer: int, layers: PhotoLayers, alphas: Plane) -> Mask:
         others = layers.region[SKIRT] | layers.region[LEG_LAYERS[0]] | layers.region[LEG_LAYERS[1]]
         return solid | ((others | grow_mask(np.asarray(layers.shoulders.any(0)), 0.02 * layers.unit)) & whole)
     return solid | (layers.region[TRUNK] & whole)
+
+
+def hang_round(mask: Mask, unit: float) -> Plane:
+    """How high a cloth rises that hangs in circles as wide as the mask's rows, in pixels; from its top on, more and
+    more."""
+    there = np.nonzero(mask.any(1))[0]
+    rows, x = np.arange(len(mask)), np.arange(mask.shape[1]) + 0.5
+    if not len(there):
+        return np.zeros(mask.shape, np.float32)
+    ends = (mask.argmax(1), mask.shape[1] - mask[:, ::-1].argmax(1))
+    low, high = (blur_plane(np.interp(rows, there, end[there])[:, None], HANG_EVEN * unit)[:, :1] for end in ends)
+    begun = smoothstep(rows.astype(np.float32), float(there[0]), float(there[0] + HANG_BEGIN * unit))[:, None]
+    return np.asarray(np.sqrt(((x - low) * (high - x)).clip(0)) * begun, np.float32)
 
 
 def inflate_region(mask: Mask, cell: float) -> Plane:

@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
-import torch
 
 from motion_imitate.avatar.body_surface import SIDES, joint_descendants
-from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas, pull_in_strays
+from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_shape import (
     DEPTH_SPIKE,
     JOINTS_PER_VERTEX,
     MOST_ARM_THICKNESS,
     MOST_THICKNESS,
     flatten_spikes,
+    hang_round,
     inflate_region,
     relax_membrane,
     shape_layers,
@@ -51,6 +51,17 @@ def test_a_region_rises_like_its_outline_is_round():
     assert (height[62:] == 0).all()
 
 
+def test_a_skirt_hangs_in_circles_below_its_top():
+    mask = np.zeros((300, 80), bool)
+    mask[100:260, 20:60] = True
+    height = hang_round(mask, 400.0)
+    x = np.arange(80) + 0.5 - 40
+    np.testing.assert_allclose(height[200], np.sqrt((20**2 - x**2).clip(0)), atol=0.3)
+    assert height[100].max() == 0
+    assert (np.diff(height[100:140, 40]) > 0).all()
+    assert not hang_round(np.zeros_like(mask), 400.0).any()
+
+
 def strip_mesh(columns=12, rows=8):
     """A rectangle of triangles."""
     number = np.arange((rows + 1) * (columns + 1)).reshape(rows + 1, columns + 1)
@@ -78,16 +89,6 @@ def test_spikes_are_flattened_and_slopes_are_not():
     assert abs(middle[spike] - middle[around].mean()) < 2 * DEPTH_SPIKE
     assert abs(middle[around].mean() - slope[around].mean()) < 4 * DEPTH_SPIKE
     assert thin[spike] < 0.13
-
-
-def test_strays_come_to_their_neighbours_and_others_stay():
-    mesh = strip_mesh()
-    rest = torch.from_numpy(np.concatenate([mesh.points * 0.01, np.ones((len(mesh.points), 1))], 1)).float()
-    assert torch.equal(pull_in_strays(mesh, rest), rest)
-    strays = np.isin(mesh.points, [[5, 4], [6, 4]]).all(1) & (mesh.points[:, 1] == 4)
-    flung = rest.clone()
-    flung[strays] += torch.tensor([1.0, -2.0, 0.5])
-    torch.testing.assert_close(pull_in_strays(mesh, flung), rest, atol=0.01, rtol=0)
 
 
 def test_unknown_values_are_filled_in_between_known_ones():

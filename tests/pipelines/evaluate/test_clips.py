@@ -105,12 +105,12 @@ def test_a_sheet_that_is_there_already_stays(capsys, folder):
     (folder / "sheets" / "1_clip.png").write_bytes(b"mine")
     (folder / "sheets" / "synthetic_people.png").write_bytes(b"of no concern")
     job = [(Path("clip.mp4"), Path("clip.mp4"))]
-    assert len(evaluated.plan_sheet_paths([], True, None, Path("new"), False)) == 1
+    assert len(evaluated.plan_sheet_paths([], ["synthetic_people"], None, Path("new"), False)) == 1
     with pytest.raises(UsageError, match="1_clip"):
-        evaluated.plan_sheet_paths(job, False, None, Path("sheets"), False)
+        evaluated.plan_sheet_paths(job, [], None, Path("sheets"), False)
     with pytest.raises(UsageError, match="synthetic_people"):
-        evaluated.plan_sheet_paths([], True, None, Path("sheets"), False)
-    assert evaluated.plan_sheet_paths([], False, None, Path("sheets"), False) == []
+        evaluated.plan_sheet_paths([], ["synthetic_people"], None, Path("sheets"), False)
+    assert evaluated.plan_sheet_paths([], [], None, Path("sheets"), False) == []
     assert "already exists" in refused(capsys, 2, "clip.mp4", "--sheet", "sheets")
     assert (folder / "sheets" / "1_clip.png").read_bytes() == b"mine"
 

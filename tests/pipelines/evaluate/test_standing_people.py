@@ -1,6 +1,8 @@
 """`motion-imitate evaluate --turned` and `--dressed`: synthetic people from behind, and in the clothes of others."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import pytest
@@ -9,16 +11,19 @@ from torch.testing import assert_close
 
 from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.metrics.motion import mean_mask_iou
+from motion_imitate.motion.turntable import turn_person
 from pipelines.cli.commands import main
-from pipelines.evaluate import standing_people
+from pipelines.evaluate import dressed_people, standing_people, turned_people
 from pipelines.evaluate.dressed_people import DRESSED, UNDRESSED, dress_synthetic_person
 from pipelines.evaluate.options import EvaluationPeopleOptions
 from pipelines.evaluate.scores import MetricNetworks
 from pipelines.evaluate.standing_people import StandingPeople, score_picture
 from pipelines.evaluate.turned_people import (
     COMPARED_AZIMUTHS,
+    COMPLETIONS,
     front_and_back,
     front_for_back,
+    shows_face,
     smear_outline,
     turn_synthetic_person,
 )
@@ -31,7 +36,8 @@ BACK = COMPARED_AZIMUTHS.index(180)
 def small():
     """Photos that are fast to portray."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(standing_people, "PHOTO_HEIGHT", 192)
+        patch.setattr(standing_people, "PHOTO_HEIGHT", 144)
+        patch.setattr(standing_people, "STANDING", replace(standing_people.STANDING, tried=4000))
         yield
 
 
@@ -53,7 +59,7 @@ def avatar(crowd):
 
 def test_all_methods_show_the_photos_view_alike(turned):
     first, *others = (marks[0] for marks in turned.marks.values())
-    assert first["person_psnr"] > 25
+    assert first["person_psnr"] > 20
     assert first["outline"] > 0.9
     assert all(other["person_psnr"] == pytest.approx(first["person_psnr"], abs=0.1) for other in others)
 
@@ -94,20 +100,38 @@ def test_the_clothes_change_and_the_person_stays(crowd):
     assert (first.image - second.image)[:, :, head].abs().mean() < (first.image - second.image).abs().mean() / 3
 
 
-def test_whoever_is_dressed_is_nearer_than_who_is_not(crowd):
-    one = dress_synthetic_person(crowd, 0, BLIND)
-    assert one.marks[DRESSED]["person_psnr"] > one.marks[UNDRESSED]["person_psnr"]
+@pytest.fixture(scope="module")
+def dressed(crowd):
+    return dress_synthetic_person(crowd, 0, BLIND)
 
 
-def test_a_table_and_sheets(tmp_path, capsys, unchecked_shapes):
+def test_whoever_is_dressed_is_nearer_than_who_is_not(dressed):
+    assert dressed.marks[DRESSED]["person_psnr"] > dressed.marks[UNDRESSED]["person_psnr"]
+
+
+def test_a_table_and_sheets(turned, dressed, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(turned_people, "turn_synthetic_person", lambda *_: turned)
+    monkeypatch.setattr(dressed_people, "dress_synthetic_person", lambda *_: dressed)
     out, folder = tmp_path / "out.json", tmp_path / "sheets"
-    arguments = ["evaluate", "--turned", "1", "--dressed", "1", "--part", "all", "--quiet", "--sheet", str(folder)]
+    arguments = ["evaluate", "--turned", "3", "--dressed", "2", "--part", "all", "--quiet", "--sheet", str(folder)]
     assert main([*arguments, "-o", str(out)]) == 0
-    assert f"| seen from 180 degrees | {AVATAR_RENDERER} | 1 |" in capsys.readouterr().out
+    assert f"| seen from 180 degrees | {AVATAR_RENDERER} | 3 |" in capsys.readouterr().out
     rows = json.loads(out.read_text())["rows"]
-    assert {row["row"] for row in rows} == {"smeared", "front for back", AVATAR_RENDERER, UNDRESSED, DRESSED}
-    assert next(row["shows_face"] for row in rows if row["row"] == AVATAR_RENDERER) is not None
-    assert cv2.imread(str(folder / "turned_people.png")).shape[0] >= 4 * 192
-    assert (folder / "dressed_people.png").exists()
+    assert {row["row"] for row in rows} == {*COMPLETIONS, UNDRESSED, DRESSED}
+    assert len(rows) == len(COMPARED_AZIMUTHS) * len(COMPLETIONS) + 2
+    assert rows[0]["person_psnr"] == pytest.approx(turned.marks["smeared"][0]["person_psnr"])
+    high = [cv2.imread(str(folder / f"{name}_people.png")).shape[0] for name in ("turned", "dressed")]
+    assert min(high) >= 4 * 144
     assert main(arguments) == 2
     assert "already exists" in capsys.readouterr().err
+
+
+def test_whether_a_face_is_seen(turned, crowd):
+    """With nets that always, or never, find a face."""
+    actor = crowd.make_actor(0, 0)
+    scene = crowd.sample_scene(actor, 0)
+    motion = next(turn_person(scene.body, scene.camera, [180.0]))
+    person = SimpleNamespace(model=crowd.body)
+    for found in (None, object()):
+        faces = SimpleNamespace(find=lambda image, points, found=found: found)
+        assert shows_face(turned.views["truth"].image[BACK], person, motion, faces) == (found is not None)
