@@ -57,8 +57,8 @@ def find_flanks(
     body: PhotoBody,
     pixels_per_metre: float,
 ) -> FlankPoints:
-    """The flanks of trunk, skirt and arms. Ears, fingers and legs look better stretched: a leg's front, repeated on its
-    sides, has the light of the front."""
+    """The flanks of trunk, skirt, arms and bare legs. Ears, fingers and trousers look better stretched: their front,
+    repeated on their sides, has the light of the front."""
     wide = FLANK_WIDTH * layers.unit
     solid = np.zeros(len(mesh.points), bool)
     solid[mesh.faces[mesh.solid]] = True
@@ -72,7 +72,8 @@ def find_flanks(
     ends = [body.model.controls[name][0] for name in UNTURNED]
     joints = [joint for end in ends for joint in joint_descendants(body.model, end)]
     flank = solid & (edge < wide) & (shape.weights[:, joints].sum(1) < UNTURNED_WEIGHT)
-    flank &= ~np.isin(mesh.owner, LEG_LAYERS)
+    kind = layers.kind[pixels_of_points(mesh.points, layers.kind.shape)]
+    flank &= ~np.isin(mesh.owner, LEG_LAYERS) | (kind == SKIN)
     inward = smooth_over_mesh(mesh, slope, np.where(flank, 0.3, 1e-5))
     inward /= np.maximum(np.linalg.norm(inward, axis=1, keepdims=True), 1e-6)
     start = mesh.points + inward * (wide - edge)[:, None]
