@@ -43,6 +43,9 @@ from motion_imitate.avatar.photo_layers import (
 from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
 
+STRIP_WIDTH = 2.0  # cells of a mesh: what is farther from any solid is no strip, but too thin to have one
+STRIP_ROUNDS = 2  # faces from there, within which nothing folds
+
 
 def build_avatars(source: Source, dressed: BodyModel, bare: BodyModel, net: ParsingNet) -> tuple[Avatar, ...]:
     """The avatars of a person, one per photo. `dressed` is the body in its clothes; `net` parses the photos."""
@@ -243,19 +246,24 @@ def assemble_avatar(
 
 
 def find_rim(mesh: LayerMesh, kept: Int[Tensor, " V"], rays: Float[Tensor, "V 3"]) -> RimVertices:
-    """The outer edges of flat strips. `kept` numbers the avatar's vertices: those of fronts, backs and strips."""
+    """The outer edges of flat strips; what is flat and wide does not fold. `kept` numbers the avatar's vertices, which
+    are those of fronts, backs and strips."""
     count = len(mesh.points)
     solid, flat = (np.isin(np.arange(count), mesh.faces[chosen]) for chosen in (mesh.solid, ~mesh.solid))
-    number = torch.full((3 * count,), -1)
-    number[kept] = torch.arange(len(kept))
-    edges, nearest = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    nearest, folds = np.zeros(count, np.int64), np.zeros(count, bool)
     for layer in LAYERS:
         outer, outline = (np.nonzero(flat & also & (mesh.owner == layer))[0] for also in (~solid, solid))
         if len(outer) and len(outline):
-            edges.append(outer)
             apart = torch.cdist(torch.from_numpy(mesh.points[outer]), torch.from_numpy(mesh.points[outline]))
-            nearest.append(outline[apart.argmin(1).numpy()])
-    found, there = (number[torch.from_numpy(np.concatenate(each)) + 2 * count] for each in (edges, nearest))
+            away, number = (each.numpy() for each in apart.min(1))
+            nearest[outer], folds[outer] = outline[number], away < STRIP_WIDTH * mesh.cell
+    faces = mesh.faces[~mesh.solid]
+    for _ in range(STRIP_ROUNDS):
+        folds[faces[(flat & ~solid & ~folds)[faces].any(1)]] = False
+    edges = np.nonzero(folds)[0]
+    place = torch.full((3 * count,), -1)
+    place[kept] = torch.arange(len(kept))
+    found, there = (place[torch.from_numpy(each) + 2 * count] for each in (edges, nearest[edges]))
     return RimVertices(found, there, rays[found])
 
 
