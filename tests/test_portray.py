@@ -27,6 +27,7 @@ def test_a_photo_is_inpainted_while_its_avatar_is_made(photos, seen):
     assert (person.source.background - photos.image).abs().amax() > 0.1
 
 
+@pytest.mark.slow
 def test_several_photos_are_inpainted_first(photos, seen):
     both = Photos(photos.image.repeat(2, 1, 1, 1), photos.alpha.repeat(2, 1, 1, 1))
     person = make_person_of_photos(both, [*seen, *seen])
