@@ -83,10 +83,11 @@ def make_person_of_photos(
     with fill_background(photos, mattes, how.margin) as (background, filled):
         source, model = fit_person(photos, seen, mattes, background, how)
         if len(seen) > 1 or renderer not in (AUTO_RENDERER, AVATAR_RENDERER):
-            filled.result()  # the background may be read or copied
+            filled.result()
+            return make_person(source, model, renderer, weights)
         person = make_person(source, model, renderer, weights)
         filled.result()
-    return person
+    return replace(person, source=replace(person.source, background=background))  # it may hold an earlier copy
 
 
 def cut_out_person(photos: Photos, seen: Sequence[Sighting]) -> Float[Tensor, "N 1 H W"]:

@@ -1,5 +1,8 @@
 """A person is the same whether or not the photos are inpainted while avatars are made."""
 
+from importlib import import_module
+from threading import Event
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -7,6 +10,8 @@ from torch.testing import assert_close
 from motion_imitate.photos.people import Photos, find_people, load_photos
 from motion_imitate.portray import make_person_of_photos, prepare_person
 from tests.support import DATA
+
+portray = import_module("motion_imitate.portray")  # the package has a function of that name
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +24,21 @@ def seen(photos):
     return find_people(photos.image[0], "the photo")[:1]
 
 
-def test_a_photo_is_inpainted_while_its_avatar_is_made(photos, seen):
+def test_a_photo_is_inpainted_while_its_avatar_is_made(photos, seen, monkeypatch):
     source, _ = prepare_person(photos, seen)
+    made, make, inpaint = Event(), portray.make_person, portray.inpaint_person
+
+    def make_first(*given):
+        person = make(*given)
+        made.set()
+        return person
+
+    def inpaint_last(*given):
+        assert made.wait(60)
+        return inpaint(*given)
+
+    monkeypatch.setattr(portray, "make_person", make_first)
+    monkeypatch.setattr(portray, "inpaint_person", inpaint_last)
     person = make_person_of_photos(photos, seen)
     assert person.choice.renderer == "avatar"
     assert_close(person.source.background, source.background, atol=0, rtol=0)
