@@ -9,8 +9,7 @@ from motion_imitate.geometry.rotations import interpolate_rotations
 from motion_imitate.types import BodyModel
 
 HIDDEN_REACH = (0.02, 0.09)  # metres of the wrist from its place in the photo, over which a hidden hand appears
-SEEN_REACH = (0.07, 0.1)  # the same, over which the body's hand replaces one that is seen, so that it does not come
-# back in passing
+SEEN_REACH = (0.07, 0.1)  # the same, over which the body's hand replaces one that the photo shows
 HAND_TURN = (18.0, 24.0)  # degrees of a hand from the photo's view, over which the body's replaces it
 
 
