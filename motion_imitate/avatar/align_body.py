@@ -1,12 +1,14 @@
 """Turn the fitted body's limbs so that they lie where the photo's parsing sees them."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.optim.adam import adam
 
 from motion_imitate.avatar.body_surface import ARM_LIMBS, LEG_LIMBS, SIDES, PhotoBody
 from motion_imitate.avatar.masks import Labels, Mask, distance_to_edge
@@ -26,6 +28,9 @@ RATE = 0.03  # radians
 TURN_SIGMA = 0.25  # radians: how much a joint may turn
 NEAR = 0.012  # of the height: distances are counted in this
 FAR = 4.0  # times that, from which on a distance counts no more
+adam_step = partial(  # without the class Adam, which imports all of torch's compiler: 1.5 seconds
+    adam, lr=RATE, amsgrad=False, beta1=0.9, beta2=0.999, weight_decay=0, eps=1e-8, maximize=False
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def align_body_to_layers(body: Body, bare: PhotoBody, owner: Labels) -> Body:
     rest, weights = rest[0, vertices], model.skin.weights[vertices]
     counts = [len(target.vertices) for target in targets]
     turn = torch.zeros(len(joints), 3, requires_grad=True)
-    learn = torch.optim.Adam([turn], lr=RATE)
+    average, square, steps = torch.zeros_like(turn), torch.zeros_like(turn), torch.zeros(())
     scale = NEAR * bare.stature
 
     def turned(by: Tensor) -> Tensor:
@@ -67,9 +72,9 @@ def align_body_to_layers(body: Body, bare: PhotoBody, owner: Labels) -> Body:
             loss = (turn / TURN_SIGMA).square().sum() / 8
             for target, at in zip(targets, pixels[0, :, :2].split(counts), strict=True):
                 loss = loss + limb_distance(target, at, scale)
-            learn.zero_grad()
-            loss.backward()
-            learn.step()
+            (slope,) = torch.autograd.grad(loss, turn)
+            with torch.no_grad():
+                adam_step([turn], [slope], [average], [square], [], [steps])
     return replace(body, pose=turned(turn.detach()))
 
 

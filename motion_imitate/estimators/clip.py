@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from itertools import chain, islice, repeat
 from math import inf
 from pathlib import Path
+from threading import Lock
 from typing import cast
 
 import torch
@@ -30,6 +31,7 @@ DETECTION_RUN = 32  # frames of a detection run; each run starts with a search o
 READ_PIECE = 4  # frames read at once
 FIRST_RUN_PIECES = (7, 5)  # pieces of the first two runs, which are processed in parallel and end together
 DETECTION_LONGEST = 960  # pixels of the longer side for detection: the network's input is 256 pixels square
+FITTER_LOCK = Lock()  # a thread that needs a fitter waits for the one that computes it
 
 
 class NobodyInClip(VideoError):
@@ -87,10 +89,16 @@ def load_body_model(name: str) -> BodyModel:
     return cast(BodyModel, bodies.load_body(name))  # mypy does not accept frozen fields for the protocol's attributes
 
 
-@lru_cache(maxsize=4)
 def load_fitter(name: str, how: Fitting) -> Fitter:
-    """The fitter of a body model, cached."""
-    return Fitter(load_body_model(name), how)
+    """A fitter of a body model; all fitters of one model share what takes long to compute."""
+    with FITTER_LOCK:
+        return default_fitter(name).with_settings(how)
+
+
+@lru_cache(maxsize=4)
+def default_fitter(name: str) -> Fitter:
+    """A fitter of a body model with the default settings, cached."""
+    return Fitter(load_body_model(name))
 
 
 def limit_size(size: tuple[int, int], longest: int | None) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Fit a body model to the landmarks and masks of some frames by Gauss-Newton steps."""
 
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -81,6 +82,12 @@ class Fitter:
         self.points = blazepose_points(self.rig)
         self.proxy = ProxyMesh(self.rig)
         self.shapes = len(self.points.arm_dirs)
+
+    def with_settings(self, how: Fitting) -> "Fitter":
+        """The same fitter with other settings."""
+        other = copy(self)
+        other.how = how
+        return other
 
     def place_at_landmarks(self, state: PoseState, seen: PoseEvidence, shape: Tensor) -> PoseState:
         """The same poses, moved to where the landmarks are: linear least squares."""
