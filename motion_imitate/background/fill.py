@@ -25,6 +25,10 @@ from motion_imitate.background.fill_numba import (
 )
 from motion_imitate.geometry.raster_numba import Floats
 
+GUIDE_BLUR = (3, 3)  # pixels at the ends of a hidden row over which colours are averaged
+GUIDE_BUSY = 7  # pixels around each end in which a pattern counts as a difference
+GUIDE_SIGMA = 0.2  # colours at the two ends of a hidden row that differ by more say little
+GUIDE_WEIGHT = 4.0  # of the guide's colour, relative to the mean square difference of patches
 PATCH_SQUARE = np.ones((2 * PATCH_REACH + 1, 2 * PATCH_REACH + 1), np.uint8)
 
 
@@ -107,6 +111,11 @@ class PyramidLevel:
         return cv2.erode(self.known.astype(np.uint8), PATCH_SQUARE, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
 
     @cached_property
+    def guide(self) -> Floats:
+        """The colour that each hidden pixel should have, and how surely, by what is known to its left and right."""
+        return interpolate_rows(self.image, self.known)
+
+    @cached_property
     def hidden(self) -> PatchField:
         """Rows and columns of unknown pixels."""
         return np.argwhere(~self.known).astype(np.int32)
@@ -121,6 +130,31 @@ class PyramidLevel:
         """Confidence, which falls with the distance from known pixels."""
         far = cv2.distanceTransform((~self.known).astype(np.uint8), cv2.DIST_L2, 3)
         return np.power(np.float32(1.2), -far)
+
+
+def interpolate_rows(image: Floats, known: Flags) -> Floats:
+    """Colours of hidden pixels between the nearest known ones in their row, and a weight: larger where those agree."""
+    height, width = known.shape
+    guide = np.zeros((height, width, 4), np.float32)
+    mean = mean_of_known(image, known, GUIDE_BLUR)
+    wide = GUIDE_BUSY, GUIDE_BUSY
+    busy = (mean_of_known(image * image, known, wide) - mean_of_known(image, known, wide) ** 2).sum(2)
+    for y in range(height):
+        there, missing = np.flatnonzero(known[y]), np.flatnonzero(~known[y])
+        if len(there) and len(missing):
+            after = np.searchsorted(there, missing)
+            left, right = there[np.maximum(after - 1, 0)], there[np.minimum(after, len(there) - 1)]
+            part = ((missing - left) / np.maximum(right - left, 1))[:, None]
+            guide[y, missing, :3] = mean[y, left] * (1 - part) + mean[y, right] * part
+            apart = np.square(mean[y, left] - mean[y, right]).sum(1) + busy[y, left] + busy[y, right]
+            guide[y, missing, 3] = GUIDE_WEIGHT * np.exp(-apart / GUIDE_SIGMA**2) * (right > left)
+    return guide
+
+
+def mean_of_known(image: Floats, known: Flags, size: tuple[int, int]) -> Floats:
+    """The mean of the known pixels in a box around each."""
+    share = cv2.boxFilter(known.astype(np.float32), -1, size)[..., None]
+    return np.asarray(cv2.boxFilter(image * known[..., None].astype(np.float32), -1, size) / np.maximum(share, 1e-6))
 
 
 def shrink_level(sight: PyramidLevel, times: int, share: float) -> PyramidLevel:
@@ -142,7 +176,7 @@ def match_patches(sizes: list[PyramidLevel], how: InpaintSettings) -> PatchField
     sight = sizes[-1]
     field = np.full((*sight.known.shape, 2), -1, np.int32)
     image = np.where(sight.known[..., None], sight.image, np.float32(np.nan))
-    fill_from_border(image, sight.usable, field)
+    fill_from_border(image, sight.guide, sight.usable, field)
     for depth in reversed(range(len(sizes))):
         if sight is not sizes[depth]:
             field, sight = upsample_field(field, sizes[depth]), sizes[depth]
@@ -152,10 +186,10 @@ def match_patches(sizes: list[PyramidLevel], how: InpaintSettings) -> PatchField
         if depth < len(sizes) - 1:
             vote_colours(image, sight.hidden, field, cost, sight.sure, 1.0)
         for sweep in range(1 + how.sweeps * depth):
-            improve_matches(image, sight.usable, sight.wanted, field, cost, 2, sweep)
+            improve_matches(image, sight.guide, sight.usable, sight.wanted, field, cost, 2, sweep)
             usual = np.percentile(cost[tuple(sight.wanted.T)], 75)
             vote_colours(image, sight.hidden, field, cost, sight.sure, max(usual / 4, 1e-5))
-    merge_patches(image, sight.usable, sight.wanted, field, 6)
+    merge_patches(image, sight.guide, sight.usable, sight.wanted, field, 6)
     return field
 
 

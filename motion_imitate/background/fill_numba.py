@@ -1,6 +1,7 @@
 """Compiled loops of `fill.inpaint_hidden`: patch matching, voting and blending.
 
-An image is float32 [H, W, 3], NaN where it is not known yet. A field [H, W, 2] holds, for the patch around each wanted
+An image is float32 [H, W, 3], NaN where it is not known yet. A guide [H, W, 4] is a colour that each pixel should have,
+and the weight of that. A field [H, W, 2] holds, for the patch around each wanted
 pixel, the row and column of the centre of the best matching patch, and -1 elsewhere. Only patches whose every pixel was
 known from the start are `usable`. Lists of pixels are [N, 2], rows and columns.
 """
@@ -21,10 +22,16 @@ PatchField = NDArray[np.int32]
 
 
 @compile_kernel
-def patch_distance(image: Floats, y: int, x: int, v: int, u: int, limit: float) -> float:
-    """Distance between the patches around (y, x) and (v, u), over known pixels of the first; infinite above `limit`."""
+def patch_distance(image: Floats, guide: Floats, y: int, x: int, v: int, u: int, limit: float) -> float:
+    """Distance between the patches around (y, x) and (v, u), over known pixels of the first; infinite above `limit`.
+
+    The colour at (v, u) should be that of the guide at (y, x).
+    """
     height, width, _ = image.shape
     stray = VERTICAL_COST * ((v - y) / height) ** 2 + HORIZONTAL_COST * ((u - x) / width) ** 2
+    if guide[y, x, 3] > 0:
+        for c in range(3):
+            stray += guide[y, x, 3] * (image[v, u, c] - guide[y, x, c]) ** 2
     top, bottom = max(-PATCH_REACH, -y), min(PATCH_REACH, height - 1 - y)
     left, right = max(-PATCH_REACH, -x), min(PATCH_REACH, width - 1 - x)
     most = (limit - stray) * (bottom - top + 1) * (right - left + 1)
@@ -57,7 +64,7 @@ def is_usable_patch(usable: Flags, v: int, u: int) -> bool:
 
 
 @compile_kernel
-def fill_from_border(image: Floats, usable: Flags, field: PatchField) -> None:
+def fill_from_border(image: Floats, guide: Floats, usable: Flags, field: PatchField) -> None:
     """Fill unknown pixels from the border inwards, each from the patch that best matches its surroundings."""
     height, width, _ = image.shape
     sources = np.argwhere(usable)
@@ -70,7 +77,7 @@ def fill_from_border(image: Floats, usable: Flags, field: PatchField) -> None:
                     continue
                 best, found = np.inf, 0
                 for k in range(len(sources)):
-                    cost = patch_distance(now, y, x, sources[k, 0], sources[k, 1], best)
+                    cost = patch_distance(now, guide, y, x, sources[k, 0], sources[k, 1], best)
                     if cost < best:
                         best, found = cost, k
                 field[y, x, 0], field[y, x, 1] = sources[found]
@@ -79,12 +86,12 @@ def fill_from_border(image: Floats, usable: Flags, field: PatchField) -> None:
 
 @compile_kernel
 def try_patch(
-    image: Floats, usable: Flags, field: PatchField, cost: Floats, pixel: tuple[int, int], v: int, u: int
+    image: Floats, guide: Floats, usable: Flags, field: PatchField, cost: Floats, pixel: tuple[int, int], v: int, u: int
 ) -> None:
     """Use (v, u) as the match of the pixel if it is better than the current one."""
     y, x = pixel
     if is_usable_patch(usable, v, u) and not (field[y, x, 0] == v and field[y, x, 1] == u):
-        found = patch_distance(image, y, x, v, u, cost[y, x])
+        found = patch_distance(image, guide, y, x, v, u, cost[y, x])
         if found < cost[y, x]:
             cost[y, x] = found
             field[y, x, 0], field[y, x, 1] = v, u
@@ -92,25 +99,32 @@ def try_patch(
 
 @compile_kernel
 def improve_matches(
-    image: Floats, usable: Flags, wanted: PatchField, field: PatchField, cost: Floats, rounds: int, seed: int
+    image: Floats,
+    guide: Floats,
+    usable: Flags,
+    wanted: PatchField,
+    field: PatchField,
+    cost: Floats,
+    rounds: int,
+    seed: int,
 ) -> None:
     """Improve the field with PatchMatch: propagate matches of neighbours, and search at random in shrinking windows."""
     dice = seed
     for y, x in wanted:
-        cost[y, x] = patch_distance(image, y, x, field[y, x, 0], field[y, x, 1], np.inf)
+        cost[y, x] = patch_distance(image, guide, y, x, field[y, x, 0], field[y, x, 1], np.inf)
     for turn in range(rounds):
         step = 1 - 2 * (turn % 2)
         for y, x in wanted[::step]:
             for i, j in ((-step, 0), (0, -step)):
                 v, u = neighbour_source(field, y, x, i, j)
-                try_patch(image, usable, field, cost, (y, x), v, u)
+                try_patch(image, guide, usable, field, cost, (y, x), v, u)
             radius = max(usable.shape)
             while radius >= 1:
                 dice = (dice * 1664525 + 1013904223) & 0xFFFFFFFF
                 v = field[y, x, 0] + (dice >> 8) % (2 * radius + 1) - radius
                 dice = (dice * 1664525 + 1013904223) & 0xFFFFFFFF
                 u = field[y, x, 1] + (dice >> 8) % (2 * radius + 1) - radius
-                try_patch(image, usable, field, cost, (y, x), v, u)
+                try_patch(image, guide, usable, field, cost, (y, x), v, u)
                 radius //= 2
 
 
@@ -154,16 +168,20 @@ def seam_cost(image: Floats, field: PatchField, y: int, x: int, v: int, u: int) 
 
 
 @compile_kernel
-def merge_patches(image: Floats, usable: Flags, wanted: PatchField, field: PatchField, rounds: int) -> None:
+def merge_patches(
+    image: Floats, guide: Floats, usable: Flags, wanted: PatchField, field: PatchField, rounds: int
+) -> None:
     """Let pixels adopt the source of a neighbour, so that copied pieces become larger and seams less visible."""
     for turn in range(rounds):
         for y, x in wanted[:: 1 - 2 * (turn % 2)]:
             v, u = field[y, x]
-            best = patch_distance(image, y, x, v, u, np.inf) + SEAM_WEIGHT * seam_cost(image, field, y, x, v, u)
+            best = patch_distance(image, guide, y, x, v, u, np.inf) + SEAM_WEIGHT * seam_cost(image, field, y, x, v, u)
             for i, j in zip(DOWN, ACROSS):  # noqa: B905
                 v, u = neighbour_source(field, y, x, i, j)
                 if is_usable_patch(usable, v, u) and not (field[y, x, 0] == v and field[y, x, 1] == u):
-                    energy = patch_distance(image, y, x, v, u, best) + SEAM_WEIGHT * seam_cost(image, field, y, x, v, u)
+                    energy = patch_distance(image, guide, y, x, v, u, best) + SEAM_WEIGHT * seam_cost(
+                        image, field, y, x, v, u
+                    )
                     if energy < best:
                         best = energy
                         field[y, x, 0], field[y, x, 1] = v, u

@@ -78,3 +78,11 @@ def test_colours_spread_to_the_far_end_of_a_long_image():
     image, known = torch.full((1, 3, 8, 100), 0.75), torch.zeros(1, 1, 8, 100)
     known[..., :10] = 1
     assert_close(diffuse_colours(image * known, known), image)
+
+
+def test_what_is_seen_on_both_sides_goes_on_between():
+    """A counter in a dark room, of which only strips as narrow as a patch are seen to the left and right."""
+    truth, hidden = torch.full((1, 3, *SIZE), 0.1), torch.zeros(1, 1, *SIZE)
+    truth[..., 60:100, 50:110], hidden[..., 20:115, 58:102] = 0.9, 1
+    made = inpaint_hidden(torch.where(hidden > 0, torch.full_like(truth, 0.5), truth), hidden)
+    assert (made - truth)[..., 20:115, 58:102].abs().mean() < 0.1
