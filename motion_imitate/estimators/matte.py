@@ -12,6 +12,9 @@ from torch import Tensor
 
 from motion_imitate.types import Sighting
 
+COLOUR_NOISE = 0.03  # standard deviation of a plain colour
+LEAST_SHARE = 0.02  # of a square, that shows what colours a mask has
+
 MatteBytes = NDArray[np.uint8]
 
 
@@ -22,6 +25,7 @@ class Matting:
     cut_at: int = 700  # pixels of the person's longer side at which GrabCut runs
     band: float = 0.025  # width of the band around the mask's edge that GrabCut decides, as a fraction of that side
     rounds: int = 4  # GrabCut iterations
+    sure: float = 0.75  # of the mask, above which what looks like the person around it is not cut off
     least: float = 0.8  # least IoU of GrabCut's result with the mask; below it the mask is used
     crumb: float = 0.02  # pieces smaller than this fraction of the largest are removed
     soft: float = 0.3  # radius of the guided filter, as a fraction of the band
@@ -73,8 +77,11 @@ def padded_mask_slices(where: NDArray[np.bool_], margin: float = 0.12) -> tuple[
 
 
 def refine_with_grabcut(picture: MatteBytes, mask: NDArray[np.float32], how: Matting) -> NDArray[np.float32]:
-    """A binary mask from GrabCut in a band around the mask's edge; the mask itself where GrabCut departs too far from
-    it."""
+    """A binary mask from GrabCut in a band around the mask's edge; the mask itself if GrabCut departs too far from it.
+
+    GrabCut compares with all colours of the person and of the rest. What is much more like the person nearby than like
+    the rest nearby, as a hat against a wall, stays.
+    """
     band = max(3, round(how.band * max(mask.shape)))
     square = np.ones((band, band), np.uint8)
     person = (mask > 0.5).astype(np.uint8)
@@ -83,12 +90,29 @@ def refine_with_grabcut(picture: MatteBytes, mask: NDArray[np.float32], how: Mat
     label[cv2.dilate(person, square) == 0] = cv2.GC_BGD
     if not ((label == cv2.GC_FGD).any() and (label == cv2.GC_BGD).any()):
         return person.astype(np.float32)
+    person_cost, rest_cost = (
+        local_colour_cost(picture, label == sure, 2 * band + 1) for sure in (cv2.GC_FGD, cv2.GC_BGD)
+    )
+    near_like_person = person_cost + 1 < rest_cost
     cv2.setRNGSeed(0)
     blue_first, back, front = np.ascontiguousarray(picture[..., ::-1]), np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(blue_first, label, (0, 0, 0, 0), back, front, how.rounds, cv2.GC_INIT_WITH_MASK)
-    cut = np.isin(label, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    cut = np.isin(label, (cv2.GC_FGD, cv2.GC_PR_FGD)) | (near_like_person & (mask > how.sure))
     kept = (cut & (person > 0)).sum() / max(1, (cut | (person > 0)).sum())
     return (cut if kept >= how.least else person).astype(np.float32)
+
+
+def local_colour_cost(picture: MatteBytes, where: NDArray[np.bool_], side: int) -> NDArray[np.float32]:
+    """Negative log likelihood, up to a constant, of each pixel's colour among those of a mask in a square around it;
+    infinite where the square has too few."""
+    colour, chosen = picture.astype(np.float32) / 255, where.astype(np.float32)
+    share = cv2.boxFilter(chosen, -1, (side, side))
+    total = np.maximum(share, 1e-6)[..., None]
+    mean = cv2.boxFilter(colour * chosen[..., None], -1, (side, side)) / total
+    square = cv2.boxFilter(colour * colour * chosen[..., None], -1, (side, side)) / total
+    spread = np.maximum(square - mean * mean, 0) + COLOUR_NOISE**2
+    cost = ((colour - mean) ** 2 / spread + np.log(spread)).sum(2)
+    return np.where(share > LEAST_SHARE, cost, np.inf).astype(np.float32)
 
 
 def remove_small_pieces(cut: NDArray[np.float32], least: float) -> NDArray[np.float32]:

@@ -41,6 +41,16 @@ def test_the_edge_is_the_pictures():
     assert (found != truth).float().mean() < 0.3 * (rough != truth).float().mean()
 
 
+def test_a_hat_in_the_colour_of_the_floor_stays():
+    person = disc(0.7, SIZE)
+    top, floor = torch.arange(SIZE[0])[:, None] < 60, torch.arange(SIZE[0])[:, None] > 120
+    red, violet, grey = torch.tensor([[0.8, 0.3, 0.2], [0.6, 0.5, 0.8], [0.65, 0.65, 0.7]])[..., None, None]
+    image = torch.where(person, torch.where(top, violet, red), torch.where(floor, violet, grey))
+    image = image + 0.06 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    found = estimate_matte(image.clamp(0, 1), seen((255 * disc(0.7, (128, 128)))[None].to(torch.uint8)))[0]
+    assert found[person & top].mean() > 0.87
+
+
 def test_colours_that_lead_astray_are_not_followed():
     mask = (255 * disc(0.7, (128, 128)))[None].to(torch.uint8)
     found = estimate_matte(torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(0)), seen(mask))[0] > 0.5
