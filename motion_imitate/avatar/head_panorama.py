@@ -92,8 +92,10 @@ def unroll_head(corners: Values, pixels_per_metre: float, most: tuple[int, int])
     radius = float(np.median(np.linalg.norm(corners - centre, axis=-1))) * pixels_per_metre
     scale = min(radius, MOST_COLUMNS / (2 * np.pi), most[1] / (2.4 * np.pi), most[0] / (np.pi / 2 - bottom))
     size = (int((np.pi / 2 - bottom) * scale), int(2 * np.pi * scale))
+    whole = np.ptp(across, 1) < MOST_SPAN
+    across = np.where(whole[:, None], across, across[:, :1])  # at the crown all directions have about one colour
     mapped = np.stack([(across + np.pi) * scale, (np.pi / 2 - up) * scale], -1)
-    return HeadMap(mapped, np.ptp(across, 1) < MOST_SPAN, size, radius)
+    return HeadMap(mapped, whole, size, radius)
 
 
 def view_head(

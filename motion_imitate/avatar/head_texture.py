@@ -50,7 +50,8 @@ def paint_head(avatar: Avatar, model: BodyModel, body: Body, camera: Camera, lay
     ids = chosen.nonzero()[:, 0]
     corners = avatar.rest[avatar.faces[ids]].double().numpy()
     mapped = unroll_head(corners, pixels_per_metre, (height, width))
-    front = mapped.whole & ((avatar.photo[ids] == TRUNK) & avatar.thick[ids]).numpy()
+    of_photo = ((avatar.photo[ids] == TRUNK) & avatar.thick[ids]).numpy()
+    front = of_photo & mapped.whole
     if front.sum() < LEAST_FACES:
         return avatar
     cosine = vertex_cosines(posed.double().numpy(), avatar.faces[ids[torch.from_numpy(front)]].numpy())
@@ -65,11 +66,11 @@ def paint_head(avatar: Avatar, model: BodyModel, body: Body, camera: Camera, lay
     usual = np.median(photo[hair], 0) if hair.sum() > LEAST_HAIR_PIXELS else None
     colours = complete_panorama(view, find_symmetry(view), usual, outline.long_hair)
     rim = sample_plane(distance_to_edge(layers.alpha > 0.5), places)[:, 0] < RIM_REACH * mapped.radius
-    fading = mapped.whole & ~(front & ~rim[faces].any(1))
-    page, source = lay_page(colours, mapped, fading, (height, width))
+    keeps_photo = of_photo & ~rim[faces].any(1)
+    page, source = lay_page(colours, mapped, ~keeps_photo, (height, width))
     ray = flip_camera_axes(posed[faces[:, 0]].mean(0))
     at_rest = avatar.photo_turns[joint].float().T @ ray
-    head = HeadFaces(ids[torch.from_numpy(fading)], source, len(avatar.photos), joint, at_rest, torch.zeros(()))
+    head = HeadFaces(ids[torch.from_numpy(~keeps_photo)], source, len(avatar.photos), joint, at_rest, torch.zeros(()))
     return replace(avatar, head=head, photos=torch.cat([avatar.photos, page]))
 
 

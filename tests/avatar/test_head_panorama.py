@@ -99,6 +99,7 @@ def test_faces_unroll_about_the_vertical_axis():
     assert abs(mapped.corners[0, :, 0].mean() - columns / 2) < 2
     assert np.ptp(mapped.corners[1, :, 0]) < columns / 8
     assert mapped.corners[2, :, 1].max() < mapped.corners[0, :, 1].min()
+    assert np.ptp(mapped.corners[2, :, 0]) == 0  # not across the whole panorama
 
 
 @pytest.mark.parametrize("shift", [0, 4, -5])

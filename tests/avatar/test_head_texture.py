@@ -53,6 +53,14 @@ def test_no_face_is_on_the_back_of_the_head(person):
     assert nearer.float().mean() > 0.9
 
 
+def test_no_face_of_the_crown_keeps_the_colours_of_the_back(person):
+    avatar = person.appearance.avatars[0]
+    top = avatar.rest[:, 1].topk(200).indices
+    crown = torch.isin(avatar.faces, top).all(1) & (avatar.photo != TRUNK)
+    assert crown.any()
+    assert torch.isin(crown.nonzero()[:, 0], avatar.head.faces).all()
+
+
 def test_a_portable_head_has_its_back_without_turning(person):
     avatar = person.appearance.avatars[0]
     portable = show_back_of_head(avatar)
