@@ -15,7 +15,7 @@ from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.avatar.build import build_avatars
 from motion_imitate.avatar.draft import DraftMaker
 from motion_imitate.avatar.parsing_net import load_parsing_net
-from motion_imitate.background.fill import dilate_mattes, inpaint_hidden
+from motion_imitate.background.fill import cover_contact_shadows, dilate_mattes, inpaint_hidden
 from motion_imitate.bodies.dress import dress_body, undress_body
 from motion_imitate.bodies.skinning import SkinnedBody
 from motion_imitate.estimators.clip import load_fitter
@@ -132,7 +132,7 @@ def inpaint_person(
 ) -> Float[Tensor, "N 3 H W"]:
     """Inpaint the person, with a margin, from their surroundings."""
     reach = max(3, round(margin * max(photos.shape[2:])))
-    return inpaint_hidden(photos, dilate_mattes((mattes > 0.02).to(mattes), reach))
+    return inpaint_hidden(photos, cover_contact_shadows(dilate_mattes((mattes > 0.02).to(mattes), reach)))
 
 
 @dataclass(frozen=True)

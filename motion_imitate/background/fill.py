@@ -29,6 +29,8 @@ GUIDE_BLUR = (3, 3)  # pixels at the ends of a hidden row over which colours are
 GUIDE_BUSY = 7  # pixels around each end in which a pattern counts as a difference
 GUIDE_SIGMA = 0.2  # colours at the two ends of a hidden row that differ by more say little
 GUIDE_WEIGHT = 4.0  # of the guide's colour, relative to the mean square difference of patches
+FEET = 0.06  # of the height, that feet take up
+SHADOW_REACH = (0.07, 0.028)  # of the height: how far from the feet, across and down, their shadow is dark
 PATCH_SQUARE = np.ones((2 * PATCH_REACH + 1, 2 * PATCH_REACH + 1), np.uint8)
 
 
@@ -50,6 +52,22 @@ def dilate_mattes(mattes: Float[Tensor, "N 1 H W"], reach: int) -> Float[Tensor,
     """Maximum over a square of `reach` pixels to each side."""
     square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     return torch.from_numpy(np.stack([cv2.dilate(each, square)[None] for each in mattes[:, 0].numpy()]))
+
+
+def cover_contact_shadows(mattes: Float[Tensor, "N 1 H W"]) -> Float[Tensor, "N 1 H W"]:
+    """The mattes, with the floor around the feet, where shadows are darkest. Feet that a photo cuts off have none."""
+    return torch.stack([torch.from_numpy(cover_shadow_of_feet(each[0].numpy()))[None] for each in mattes])
+
+
+def cover_shadow_of_feet(matte: Floats) -> Floats:
+    """One of the mattes of `cover_contact_shadows`."""
+    rows = np.flatnonzero((matte > 0.5).any(1))
+    if not len(rows) or rows[-1] >= len(matte) - 2:
+        return matte
+    tall = float(rows[-1] - rows[0])
+    feet = np.where(np.arange(len(matte))[:, None] > rows[-1] - FEET * tall, matte, np.float32(0))
+    wide, high = (2 * round(reach * tall) + 1 for reach in SHADOW_REACH)
+    return np.maximum(matte, cv2.dilate(feet, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, high))))
 
 
 @dataclass(frozen=True)

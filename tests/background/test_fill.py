@@ -3,7 +3,7 @@
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.background.fill import diffuse_colours, inpaint_hidden
+from motion_imitate.background.fill import cover_contact_shadows, diffuse_colours, inpaint_hidden
 
 SIZE = (120, 160)
 HOLE = (slice(40, 90), slice(60, 100))
@@ -86,3 +86,13 @@ def test_what_is_seen_on_both_sides_goes_on_between():
     truth[..., 60:100, 50:110], hidden[..., 20:115, 58:102] = 0.9, 1
     made = inpaint_hidden(torch.where(hidden > 0, torch.full_like(truth, 0.5), truth), hidden)
     assert (made - truth)[..., 20:115, 58:102].abs().mean() < 0.1
+
+
+def test_the_floor_around_feet_is_covered_where_a_photo_shows_them():
+    matte = torch.zeros(1, 1, *SIZE)
+    matte[..., 10:110, 70:90] = 1
+    more = cover_contact_shadows(matte) > matte
+    assert more[..., 106:110, 64:70].all()
+    assert not more[..., :100, :].any()
+    matte[..., 110:, 70:90] = 1
+    assert torch.equal(cover_contact_shadows(matte), matte)
