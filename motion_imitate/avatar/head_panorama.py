@@ -49,7 +49,7 @@ EAR = (0.3, 0.6)  # of a face's height below its hairline: where ears begin, and
 TEMPLE = (60.0, 85.0)  # degrees from the front, where hair begins at these heights
 TEMPLE_RIM = 8.0  # degrees
 OTHER_COLOUR = (0.15, 0.3)  # difference between colours, from which on they are others
-LEAST_RUN = 10  # pixels of a row
+LEAST_ROW = 0.1  # of the panorama's width, that a row must show to tell a colour: ears are taken for hair, too
 SHORT_RUN, LONG_RUN = 0.05, 0.15  # of the panorama's width: shorter runs of hair are not repeated
 DETAIL = 0.7  # of the contrast of hair that is repeated
 UNKNOWN = -1
@@ -270,12 +270,15 @@ def repeat_hair(colours: Plane, known: Mask, usual: Plane) -> Plane:
     their detail repeated along the rows, drawn out to strands."""
     columns = known.shape[1]
     core = find_core(known, RIM * columns)
+    usual = usual_of_rows(colours, core, usual)
+    alike = core & (np.abs(colours - usual).max(-1) < OTHER_COLOUR[1])
+    core = alike if alike.any() else core
     tiled, mask = np.tile(colours, (1, 3, 1)), np.tile(core, (1, 3))
     sigma = 0.02 * columns
     smooth = blur_plane(tiled * mask[..., None], sigma) / (blur_plane(mask, sigma)[..., None] + 1e-3)
     even = blur_plane(spread_colours(np.asarray(smooth, np.float32), mask), 2 * sigma)
     away = smoothstep(-distance_to_edge(mask), 0.0, EVEN_REACH * columns)[..., None]
-    even += EVENNESS * away * (usual_of_rows(colours, core, usual) - even)
+    even += EVENNESS * away * (usual - even)
     middle = slice(columns, 2 * columns)
     inside = DETAIL * smoothstep(distance_to_edge(core), 0.0, RIM * columns)[..., None]
     rest = np.asarray((colours - smooth[:, middle]) * inside, np.float32)
@@ -288,7 +291,7 @@ def repeat_hair(colours: Plane, known: Mask, usual: Plane) -> Plane:
 
 def usual_of_rows(colours: Plane, core: Mask, usual: Plane) -> Plane:
     """The usual colour [H, 1, 3], but in rows that show quite another one theirs: a hat that is taken for hair."""
-    there = np.nonzero(core.sum(1) > LEAST_RUN)[0]
+    there = np.nonzero(core.mean(1) > LEAST_ROW)[0]
     if not len(there):
         return usual[None, None]
     medians = np.stack([np.median(colours[row][core[row]], 0) for row in there])
