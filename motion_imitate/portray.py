@@ -102,7 +102,7 @@ def fill_background(
     """The photos without the person, empty until the future is done."""
     background = torch.empty_like(photos.image)
     with ThreadPoolExecutor(1) as pool:
-        yield background, pool.submit(lambda: background.copy_(inpaint_person(photos.image, mattes, margin)))
+        yield background, pool.submit(lambda: background.copy_(inpaint_person(photos, mattes, margin)))
 
 
 @torch.no_grad()
@@ -127,12 +127,11 @@ def fit_person(
 
 
 @torch.no_grad()
-def inpaint_person(
-    photos: Float[Tensor, "N 3 H W"], mattes: Float[Tensor, "N 1 H W"], margin: float
-) -> Float[Tensor, "N 3 H W"]:
+def inpaint_person(photos: Photos, mattes: Float[Tensor, "N 1 H W"], margin: float) -> Float[Tensor, "N 3 H W"]:
     """Inpaint the person, with a margin, from their surroundings."""
-    reach = max(3, round(margin * max(photos.shape[2:])))
-    return inpaint_hidden(photos, cover_contact_shadows(dilate_mattes((mattes > 0.02).to(mattes), reach)))
+    reach = max(3, round(margin * max(photos.size)))
+    hidden = cover_contact_shadows(dilate_mattes((mattes > 0.02).to(mattes), reach))
+    return inpaint_hidden(photos.image, hidden, foreign=photos.others)
 
 
 @dataclass(frozen=True)
@@ -252,6 +251,6 @@ def portray(
     nothing in the photo's view; a driver's motion fits better without.
     """
     given = load_photos(photos, size)
-    seen = [find_people(image, str(path), person)[0] for image, path in zip(given.image, photos, strict=True)]
+    people = [find_people(image, str(path), person) for image, path in zip(given.image, photos, strict=True)]
     how = PrepareSettings(stand_upright=stand_upright)
-    return make_person_of_photos(given, seen, how, renderer, weights)
+    return make_person_of_photos(given.mask_others(people), [each[0] for each in people], how, renderer, weights)

@@ -82,16 +82,21 @@ class InpaintSettings:
 
 
 def inpaint_hidden(
-    image: Float[Tensor, "B 3 H W"], hidden: Float[Tensor, "B 1 H W"], how: InpaintSettings = InpaintSettings()
+    image: Float[Tensor, "B 3 H W"],
+    hidden: Float[Tensor, "B 1 H W"],
+    how: InpaintSettings = InpaintSettings(),
+    foreign: Float[Tensor, "B 1 H W"] | None = None,
 ) -> Float[Tensor, "B 3 H W"]:
     """Fill hidden pixels (1) with patches from the rest of the image; the others are returned unchanged.
 
-    Falls back to a smooth fill if there are no patches to copy, and to grey if the whole image is hidden.
+    Nothing is taken from what is `foreign` (1), such as other people. Falls back to a smooth fill if there are no
+    patches to copy, and to grey if the whole image is hidden.
     """
-    known = (hidden <= 0).to(image)
+    unknown = hidden if foreign is None else hidden.maximum(foreign)
+    known = (unknown <= 0).to(image)
     smooth = diffuse_colours(torch.where(known.amax((1, 2, 3), True) > 0, image, 0.5), known)
     made = torch.stack(
-        [inpaint_photo(*one, how) for one in zip(smooth.cpu().float(), hidden[:, 0].cpu() > 0, strict=True)]
+        [inpaint_photo(*one, how) for one in zip(smooth.cpu().float(), unknown[:, 0].cpu() > 0, strict=True)]
     )
     return torch.where(hidden > 0, torch.lerp(image, made.to(image), hidden.clamp(0, 1)), image)
 

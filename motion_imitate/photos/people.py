@@ -13,12 +13,14 @@ from torch.nn.functional import pad
 from motion_imitate.background.fill import dilate_mattes
 from motion_imitate.estimators.follow import follow_person
 from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
+from motion_imitate.estimators.matte import warp_mask_to_image
 from motion_imitate.estimators.track import Tracking
 from motion_imitate.photos.headers import NotAPicture
 from motion_imitate.photos.read import read_photo
 from motion_imitate.types import Frames, Sighting
 
 CUTOUT_REACH = 0.03  # of the longer side; opaque pixels this close to the estimated matte belong to the person
+OTHERS_RIM = 0.006  # of the longer side, by which masks of other people are grown
 MIN_PHOTO_SIDE = 64  # pixels of a photo's longer side
 PHOTO_SEARCH = Landmarking(mirror=True, rate=1e6)
 CLOSE_UP_SEARCH = replace(PHOTO_SEARCH, tracking=Tracking(new_inside=1, new_side=2.0))  # for head and shoulders alone
@@ -39,6 +41,15 @@ class Photos:
 
     image: Float[Tensor, "N 3 H W"]  # composited on white where the photo is transparent
     alpha: Float[Tensor, "N 1 H W"]
+    others: Float[Tensor, "N 1 H W"] | None = None  # where people other than the chosen one are, see `mask_others`
+
+    def mask_others(self, people: Sequence[Sequence[Sighting]]) -> "Photos":
+        """The same photos, that know where all but the first of the people of each are."""
+        masks = torch.zeros_like(self.alpha)
+        for mask, (_, *others) in zip(masks, people, strict=True):
+            for other in others:
+                mask[0] = mask[0].maximum(torch.from_numpy(warp_mask_to_image(other, self.size)))
+        return replace(self, others=dilate_mattes((masks > 0.3).to(masks), max(1, round(OTHERS_RIM * max(self.size)))))
 
     def cut(self, mattes: Float[Tensor, "N 1 H W"]) -> Float[Tensor, "N 1 H W"]:
         """Replace mattes with the photo's alpha where the photo is a cut-out: alpha is more reliable than an estimated

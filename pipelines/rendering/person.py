@@ -39,16 +39,16 @@ def check_weights_option(how: PersonOptions) -> None:
 def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporter: Reporter) -> Person:
     """The person of the photos, ready to be rendered; warns about problems with the photos."""
     photos = load_photos(paths, longest)
-    seen = []
+    everybody = []
     for image, path in zip(photos.image, paths, strict=True):
         people = find_people(image, str(path), how.photo_person)
         for advice in photo_advice(people, photos.size, small=max(photos.size) < longest // 2 * 2) + sharpness_advice(
             image, people[0]
         ):
             reporter.warn(f"{path}: {advice}")
-        seen.append(people[0])
-    settings = PrepareSettings(stand_upright=how.stand_upright)
-    person = make_person_of_photos(photos, seen, settings, how.renderer, how.weights)
+        everybody.append(people)
+    settings, seen = PrepareSettings(stand_upright=how.stand_upright), [people[0] for people in everybody]
+    person = make_person_of_photos(photos.mask_others(everybody), seen, settings, how.renderer, how.weights)
     warn_of_renderer(paths, person, reporter)
     if isinstance(person.appearance, AvatarAppearance):
         reasons = person.choice.reasons or ("",) * len(paths)

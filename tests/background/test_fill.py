@@ -96,3 +96,20 @@ def test_the_floor_around_feet_is_covered_where_a_photo_shows_them():
     assert not more[..., :100, :].any()
     matte[..., 110:, 70:90] = 1
     assert torch.equal(cover_contact_shadows(matte), matte)
+
+
+def test_nothing_is_copied_from_what_is_foreign():
+    """Red people on both sides of the hole, whose colour it would take from its rows."""
+    image, hidden, foreign = torch.full((1, 3, *SIZE), 0.4), torch.zeros(1, 1, *SIZE), torch.zeros(1, 1, *SIZE)
+    image += 0.1 * torch.rand(image.shape, generator=torch.Generator().manual_seed(0))
+    red = torch.tensor([0.9, 0.1, 0.1])[:, None, None]
+    for side in (slice(40, 72), slice(100, 130)):
+        image[..., 30:110, side], foreign[..., 28:112, side] = red, 1
+    hidden[..., 30:110, 72:100] = 1
+    image = torch.where(hidden > 0, torch.ones_like(image), image)
+    reds = [
+        (inpaint_hidden(image, hidden, foreign=mask) - red).abs().amax(1)[hidden[:, 0] > 0].lt(0.2).float().mean()
+        for mask in (None, foreign)
+    ]
+    assert reds[0] > 0.9
+    assert reds[1] == 0

@@ -8,7 +8,7 @@ import torch
 from motion_imitate.estimators.landmarks import empty_sighting
 from motion_imitate.photos import people
 from motion_imitate.photos.headers import NotAPicture
-from motion_imitate.photos.people import PHOTO_SEARCHES, find_people
+from motion_imitate.photos.people import PHOTO_SEARCHES, Photos, find_people
 
 PHOTO = torch.rand(3, 96, 64)
 
@@ -44,3 +44,16 @@ def test_without_anybody_the_photo_is_refused_after_all_searches(searches):
     with pytest.raises(NotAPicture, match=r"nobody is seen in photo\.jpg; give a photo"):
         find_people(PHOTO, "photo.jpg")
     assert made == list(PHOTO_SEARCHES)
+
+
+def test_others_are_masked_and_the_chosen_person_is_not():
+    chosen = empty_sighting(torch.zeros(1))
+    half = torch.zeros_like(chosen.mask)
+    half[..., : half.shape[-1] // 2] = 255
+    photos = Photos(PHOTO[None], torch.ones(1, 1, 96, 64))
+    crop = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
+    people = [replace(chosen, mask=255 - half, crop=crop), replace(chosen, mask=half, crop=crop)]
+    assert photos.mask_others([people[:1]]).others.sum() == 0
+    others = photos.mask_others([people]).others[0, 0]
+    assert others[:, :30].all()
+    assert not others[:, 34:].any()
