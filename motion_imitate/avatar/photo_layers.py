@@ -225,7 +225,8 @@ def extend_hidden_regions(layers: PhotoLayers, bare: PhotoBody) -> PhotoLayers:
     front = nearer_leg(layers, bare)
     if front != NO_LAYER:
         back = LEG_LAYERS[1 - LEG_LAYERS.index(front)]
-        region[back] |= region[front] & grow_mask(region[back] & person, 2 * reach) & person
+        inner_person = distance_to_edge(person) > reach  # not beside a gap between the legs, where it would show
+        region[back] |= region[front] & grow_mask(region[back] & person, 2 * reach) & inner_person
     shoulders = np.asarray(layers.shoulders.any(0))
     armpits = grow_mask(shoulders, 0.02 * unit) & (distance_to_edge(layers.alpha > 0.5) > 0.01 * unit)
     region[TRUNK] |= arms & person & armpits
