@@ -31,6 +31,7 @@ GUIDE_SIGMA = 0.2  # colours at the two ends of a hidden row that differ by more
 GUIDE_WEIGHT = 4.0  # of the guide's colour, relative to the mean square difference of patches
 FEET = 0.06  # of the height, that feet take up
 SHADOW_REACH = (0.07, 0.028)  # of the height: how far from the feet, across and down, their shadow is dark
+LONE_SHARE = 0.1  # of the guide's weight, with which a single pixel counts
 PATCH_SQUARE = np.ones((2 * PATCH_REACH + 1, 2 * PATCH_REACH + 1), np.uint8)
 
 
@@ -156,9 +157,12 @@ class PyramidLevel:
 
 
 def interpolate_rows(image: Floats, known: Flags) -> Floats:
-    """Colours of hidden pixels between the nearest known ones in their row, and a weight: larger where those agree."""
+    """Colours of hidden pixels between the nearest known ones in their row, and a weight: larger where those agree.
+
+    Where a row is known on one side only, or nowhere, the nearest known pixel counts, with less weight.
+    """
     height, width = known.shape
-    guide = np.zeros((height, width, 4), np.float32)
+    guide, between = np.zeros((height, width, 4), np.float32), np.zeros((height, width), bool)
     mean = mean_of_known(image, known, GUIDE_BLUR)
     wide = GUIDE_BUSY, GUIDE_BUSY
     busy = (mean_of_known(image * image, known, wide) - mean_of_known(image, known, wide) ** 2).sum(2)
@@ -171,6 +175,17 @@ def interpolate_rows(image: Floats, known: Flags) -> Floats:
             guide[y, missing, :3] = mean[y, left] * (1 - part) + mean[y, right] * part
             apart = np.square(mean[y, left] - mean[y, right]).sum(1) + busy[y, left] + busy[y, right]
             guide[y, missing, 3] = GUIDE_WEIGHT * np.exp(-apart / GUIDE_SIGMA**2) * (right > left)
+            between[y, missing] = right > left
+    alone = ~known & (guide[..., 3] == 0) & ~between
+    if alone.any() and known.any():
+        _, label = cv2.distanceTransformWithLabels(
+            (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        places = np.zeros((label.max() + 1, 2), np.int64)
+        places[label[known]] = np.argwhere(known)
+        row, column = places[label[alone]].T
+        guide[alone, :3] = mean[row, column]
+        guide[alone, 3] = GUIDE_WEIGHT * LONE_SHARE * np.exp(-busy[row, column] / GUIDE_SIGMA**2)
     return guide
 
 

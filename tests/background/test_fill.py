@@ -113,3 +113,12 @@ def test_nothing_is_copied_from_what_is_foreign():
     ]
     assert reds[0] > 0.9
     assert reds[1] == 0
+
+
+def test_a_floor_goes_on_below_a_photo_without_what_stands_on_it():
+    image = 0.8 + 0.05 * torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(0))
+    image[..., 40:46, :], image[..., :40, :] = 0.1, 0.5
+    hidden = torch.zeros(1, 1, *SIZE)
+    hidden[..., 60:, :] = 1
+    made = inpaint_hidden(torch.where(hidden > 0, torch.zeros_like(image), image), hidden)
+    assert made[..., 60:, :].min() > 0.4
