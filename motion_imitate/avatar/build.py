@@ -35,10 +35,10 @@ from motion_imitate.avatar.photo_layers import (
     LEAST_ALPHA,
     TRUNK,
     PhotoLayers,
+    cover_of_person,
     crop_layers,
     cut_photo_layers,
     label_layers,
-    remove_matte_holes,
 )
 from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
@@ -65,7 +65,7 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     image = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
     skin = place_body(bare, source.body[:1], camera, size)
     parsed = parse_person(net, picture, matte, skin)
-    alpha = remove_matte_holes(matte[0].numpy(), parsed.alpha[0].numpy())
+    alpha = cover_of_person(matte[0].numpy(), parsed)
     owner = label_layers(parsed, alpha, skin.stature)
     with ThreadPoolExecutor(1) as pool:
         gap = pool.submit(find_leg_gap, image, alpha, owner, skin.stature)  # meanwhile, the body

@@ -40,6 +40,8 @@ HAIR, FACE, SKIN, UPPER = (KIND_NAMES.index(name) for name in ("hair", "face", "
 ONE_PIECE = KIND_NAMES.index("one_piece")
 LEAST_ALPHA = 0.02  # a pixel with less shows none of the person
 LABEL_ALPHA = 0.6  # of the matte, from which on a pixel's own label counts; the rim takes the nearest one
+HARD_EDGE = (0.2, 0.8)  # of the alpha of what is not hair: from the background to the person
+HAIR_BLUR = 3.0  # pixels around hair that may be strands
 HOLE_ALPHA = (0.10, 0.55)  # of the parsed alpha: below the first the matte has a hole, above the second it counts
 LEAST_SKIRT = 0.006  # of the squared height; smaller skirts are part of what is next to them
 LEAST_PIECE = 0.12  # of its layer's largest piece, that another one must have to move with it
@@ -85,7 +87,7 @@ def crop_layers(layers: PhotoLayers, box: Box) -> PhotoLayers:
 
 def cut_photo_layers(parsed: ParsedPhoto, matte: Plane, body: PhotoBody, bare: PhotoBody) -> PhotoLayers:
     """Cut the person. `body` is the fitted body in its clothes, `bare` without."""
-    alpha = remove_matte_holes(matte, parsed.alpha[0].numpy())
+    alpha = cover_of_person(matte, parsed)
     unit = bare.stature
     person = alpha > LEAST_ALPHA
     owner = label_layers(parsed, alpha, unit)
@@ -95,6 +97,13 @@ def cut_photo_layers(parsed: ParsedPhoto, matte: Plane, body: PhotoBody, bare: P
         unit, alpha, owner, np.stack([owner == layer for layer in LAYERS]), kind, find_shoulders(body, unit), lost
     )
     return extend_hidden_regions(layers, bare)
+
+
+def cover_of_person(matte: Plane, parsed: ParsedPhoto) -> Plane:
+    """The person's alpha: a matte without the holes that the parsing knows. Only hair fades out over many pixels."""
+    alpha = remove_matte_holes(matte, parsed.alpha[0].numpy())
+    hair = blur_plane(parsed.kind[HAIR].numpy(), HAIR_BLUR)
+    return np.asarray(alpha + (smoothstep(alpha, *HARD_EDGE) - alpha) * (1 - hair), np.float32)
 
 
 def remove_matte_holes(matte: Plane, parsed: Plane) -> Plane:

@@ -12,6 +12,7 @@ from motion_imitate.avatar.photo_layers import (
     ARM_LAYERS,
     ARM_LEFT,
     ARM_RIGHT,
+    HAIR,
     LAYERS,
     LEAST_SKIRT,
     LEG_LAYERS,
@@ -20,6 +21,8 @@ from motion_imitate.avatar.photo_layers import (
     NO_LAYER,
     SKIRT,
     TRUNK,
+    UPPER,
+    cover_of_person,
     cut_photo_layers,
     hand_is_lost,
     label_layers,
@@ -188,6 +191,16 @@ def test_the_matte_loses_what_the_parsing_knows_to_be_a_hole_and_nothing_else():
     kept = remove_matte_holes(matte, parsed)
     assert (kept[4:6, 4:6] == 0).all()
     assert (kept[parsed > 0.5] == np.float32(0.9)).all()
+
+
+def test_only_hair_fades_out():
+    matte = torch.linspace(0, 1, 40).expand(40, -1).numpy()
+    kind = torch.zeros(len(KIND_NAMES), 40, 40)
+    kind[HAIR, :20], kind[UPPER, 20:] = 1, 1
+    alpha = cover_of_person(matte, ParsedPhoto(torch.zeros(8, 40, 40), kind, torch.ones(1, 40, 40)))
+    assert np.abs(alpha[:8] - matte[:8]).max() < 0.01
+    assert alpha[32:][matte[32:] < 0.2].max() < 0.01
+    assert alpha[32:][matte[32:] > 0.8].min() > 0.99
 
 
 def test_a_fragment_of_a_layer_joins_the_layer_around_it_or_is_dropped():
