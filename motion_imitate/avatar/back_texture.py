@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from motion_imitate.avatar.body_surface import SIDES, PhotoBody
-from motion_imitate.avatar.layer_texture import fold_coordinates, read_pixels
+from motion_imitate.avatar.layer_texture import LEAST_DRESSED, fold_coordinates, read_pixels
 from motion_imitate.avatar.masks import (
     Mask,
     Plane,
@@ -109,6 +109,8 @@ def complete_back_cloth(front: Plane, alpha: Plane, layers: PhotoLayers, body: P
     cloth = layers.seen(TRUNK) & (layers.kind == shirt) & (layers.alpha > 0.95)
     end = float(np.percentile(np.nonzero(cloth)[0], 98)) if cloth.any() else 0.0
     singular = find_print(front, cloth & (y > top) & (y < low), np.asarray(np.abs(x - axis), np.float32))
+    if (layers.kind[chest] == shirt).mean() > LEAST_DRESSED:
+        cloth |= layers.hidden(TRUNK) & (y > head.chin) & (y < end)  # what arms hide goes on in cloth
     wanted = page & (middle | grow_mask(bare & layers.seen(TRUNK) | singular, 0.006 * unit)) & (y < end)
     good = open_mask(cloth & page & ~wanted, 2.0)
     if good.sum() < LEAST_CLOTH or good.sum() < 0.15 * page.sum():
