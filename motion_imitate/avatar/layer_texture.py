@@ -47,9 +47,7 @@ def layer_colours(image: Plane, layers: PhotoLayers, alphas: Plane, layer: int) 
     hidden = layers.hidden(layer) & ~own
     if layer in LEG_LAYERS:
         hidden &= np.isin(layers.owner, ARM_LAYERS)  # legs beneath a skirt are plain
-    clear = open_mask(
-        np.asarray((known > 0.6) & (apart > CONTACT_SHADOW * layers.unit)), CLEAR_RADIUS * layers.unit
-    )
+    clear = open_mask(np.asarray((known > 0.6) & (apart > CONTACT_SHADOW * layers.unit)), CLEAR_RADIUS * layers.unit)
     if hidden.any() and layer not in ARM_LAYERS and clear.sum() >= LEAST_CLEAR:
         laid = continue_layer(image, layers, layer, hidden, clear)
         share = blur_plane(hidden, max(0.8, 0.002 * layers.unit))[..., None] * hidden[..., None]
