@@ -53,7 +53,7 @@ def dress(person: Person, other: Person | Mapping[Garment, Person], parts: Seque
             key: max(some, key=lambda one: float(one.photo_view @ avatar.photo_view)) for key, some in moved.items()
         }
         clothes = {part: best[id(giver)] for part, giver in givers.items()}
-        dressed.append(dress_avatar(avatar, clothes, person.model))
+        dressed.append(dress_avatar(avatar, clothes, own))
     return replace(person, appearance=AvatarAppearance(tuple(dressed)))
 
 
@@ -83,7 +83,7 @@ def body_at_rest(person: Person) -> BodyAtRest:
     return cast(BodyModel, undress_body(cast(SkinnedBody, person.model))), person.source.body.shape[:1]
 
 
-def dress_avatar(wearer: Avatar, clothes: Mapping[Garment, Avatar], model: BodyModel) -> Avatar:
+def dress_avatar(wearer: Avatar, clothes: Mapping[Garment, Avatar], body: BodyAtRest) -> Avatar:
     """The wearer's avatar with garments of others, which stand on the wearer's body."""
     givers = [clothes.get(cast(Garment, region), wearer) for region in REGIONS]
     borders = [0, *(n for n in range(1, len(REGIONS)) if givers[n] is not givers[n - 1]), len(REGIONS)]
@@ -93,18 +93,19 @@ def dress_avatar(wearer: Avatar, clothes: Mapping[Garment, Avatar], model: BodyM
     for run in sorted(runs, key=lambda regions: "lower" in regions):  # last, what ends at the others' hems
         giver = givers[REGIONS.index(run[0])]
         if "lower" in run:
-            hems = Hems.of(pieces.get("upper"), pieces.get("shoes"), model)
-        pieces |= dict.fromkeys(run, cut_regions(giver, model, run, skin_gain(wearer, giver), hems))
+            hems = Hems.of(pieces.get("upper"), pieces.get("shoes"), body[0])
+        pieces |= dict.fromkeys(run, cut_regions(giver, body, run, skin_gain(wearer, giver), hems))
     return join_avatars(wearer, [pieces[run[0]] for run in runs], givers[REGIONS.index("upper")])
 
 
 def skin_gain(wearer: Avatar, other: Avatar) -> Float[Tensor, "3"]:
-    """What the other's skin is to be multiplied by to have the wearer's colour; 1 if either shows none."""
-    if other is wearer:
+    """What the other's skin is to be multiplied by to have the wearer's colour; 1 if either shows none.
+
+    The wearer's colour is the mean of face and hands, one of which alone may be made up or in the shade.
+    """
+    own, given = (avatar.kind_colours[[SKIN, FACE]].clamp(min=0.02) for avatar in (wearer, other))
+    given = given[0] if given[0].isfinite().all() else given[1]
+    known = own.isfinite().all(1)
+    if other is wearer or not known.any() or not given.isfinite().all():
         return torch.ones(3)
-    for kinds in ((SKIN, SKIN), (FACE, SKIN), (FACE, FACE), (SKIN, FACE)):
-        own, given = wearer.kind_colours[kinds[0]], other.kind_colours[kinds[1]]
-        if own.isfinite().all() and given.isfinite().all():
-            ratio = own.clamp(min=0.02) / given.clamp(min=0.02)
-            return ratio.clamp(1 / MOST_SKIN_GAIN, MOST_SKIN_GAIN)
-    return torch.ones(3)
+    return (own[known].log().mean(0).exp() / given).clamp(1 / MOST_SKIN_GAIN, MOST_SKIN_GAIN)

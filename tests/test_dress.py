@@ -8,17 +8,20 @@ import torch
 
 from motion_imitate import dress
 from motion_imitate.avatar.avatar import Avatar
+from motion_imitate.avatar.garments import HEM_BINS, HEM_REACH, Hems, shoulder_heights
+from motion_imitate.avatar.page_painter import PagePainter
 from motion_imitate.avatar.parsing_net import KIND_NAMES
+from motion_imitate.avatar.photo_layers import TRUNK
 from motion_imitate.avatar.reshape import fit_joint_maps, reshape_avatar
 from motion_imitate.bodies.skinning import rest_shape
-from motion_imitate.dress import NoGarment, body_at_rest, missing_garments
+from motion_imitate.dress import NoGarment, body_at_rest, missing_garments, skin_gain
 from motion_imitate.imitate import render_motion
 from motion_imitate.motion.turntable import turn_person
 from motion_imitate.portray import AvatarAppearance
 from motion_imitate.types import cat_batched
 from tests.support.demo_person import demo_person
 
-FACE, SKIN, UPPER, LOWER = (KIND_NAMES.index(name) for name in ("face", "skin", "upper", "lower"))
+HAIR, FACE, SKIN, UPPER, LOWER = (KIND_NAMES.index(name) for name in ("hair", "face", "skin", "upper", "lower"))
 SEAM = 0.1  # of the person's pixels, that may differ at the borders of what is changed
 
 
@@ -130,3 +133,56 @@ def test_an_avatar_follows_the_skin_of_another_body():
     assert (moved.rest[::20] - expected).norm(dim=1).mean() < 0.5 * stayed
     same = fit_joint_maps((model, shape), (model, shape))
     assert torch.allclose(same, torch.eye(3, 4).expand_as(same), atol=1e-4)
+
+
+def test_no_print_is_repeated_where_hair_was():
+    """A plain shirt with a red print, hair beside it."""
+    [avatar] = demo_person().appearance.avatars
+    colour = (avatar.kind_colours[UPPER] * 255).to(torch.uint8)
+    photos, kinds = avatar.photos.clone(), avatar.kinds.clone()
+    shirt = (kinds[0] == UPPER) & (photos[0, ..., 3] > 250)
+    photos[0][shirt, :3] = colour
+    rows, columns = shirt.nonzero().T
+    middle = int(rows.float().mean()), int(columns.float().mean())
+    size = (rows.max() - rows.min()) // 8
+    high = slice(middle[0] - size, middle[0] + size)
+    printed, hair = (high, slice(middle[1] - size, middle[1])), (high, slice(middle[1], middle[1] + size))
+    photos[0][(*printed, slice(0, 3))], photos[0][(*hair, slice(0, 3))] = torch.tensor([250, 0, 0]).byte(), 20
+    kinds[0][hair] = HAIR
+    whole = replace(avatar, photos=photos, kinds=kinds)
+    painter = PagePainter(whole, whole.layer)
+    painter.repaint((TRUNK,), (HAIR,), (UPPER,))
+    inside = painter.photos[0][hair][4:-4, 4:-4, :3].float()
+    assert (inside - colour).abs().max() < 12
+
+
+def test_a_hem_goes_evenly_from_strip_to_strip():
+    waist = torch.full((HEM_BINS,), torch.inf)
+    waist[10], waist[12] = 0.1, 0.2
+    places = ((torch.tensor([2.0, 10.0, 11.0, 12.0, 20.0]) + 0.5) / HEM_BINS * 2 - 1) * HEM_REACH
+    assert torch.allclose(Hems(waist=waist).waist_at(places), torch.tensor([0.1, 0.1, 0.15, 0.2, 0.2]), atol=1e-5)
+    assert Hems().waist_at(places).isinf().all()
+
+
+def test_shoulders_are_below_the_head_and_fall_to_the_sides():
+    body = body_at_rest(demo_person())
+    heights = shoulder_heights(body)
+    middle = HEM_BINS // 2
+    top = rest_shape(body[0].skin, body[1])[0][0, :, 1].max()
+    assert top - 0.4 < heights[middle] < top - 0.15
+    near, far = heights[[middle - 5, middle + 4]], heights[[middle - 9, middle + 8]]
+    assert (far < near).all()
+    assert (heights - heights.flip(0)).abs()[near.isfinite().all() & heights.isfinite()].max() < 0.05
+
+
+def test_skin_takes_the_mean_colour_of_face_and_hands():
+    [avatar] = demo_person().appearance.avatars
+    one, other = (replace(avatar, kind_colours=avatar.kind_colours.clone()) for _ in range(2))
+    one.kind_colours[FACE], one.kind_colours[SKIN] = 0.8, 0.2
+    other.kind_colours[SKIN] = 0.5
+    assert torch.allclose(skin_gain(one, other), torch.full((3,), 0.8))
+    one.kind_colours[SKIN] = torch.nan
+    assert torch.allclose(skin_gain(one, other), torch.full((3,), 1.6))
+    assert torch.equal(skin_gain(one, one), torch.ones(3))
+    other.kind_colours[[FACE, SKIN]] = torch.nan
+    assert torch.equal(skin_gain(one, other), torch.ones(3))

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from motion_imitate.avatar.body_surface import SIDES, PhotoBody
-from motion_imitate.avatar.layer_texture import fold_coordinates, read_pixels
+from motion_imitate.avatar.layer_texture import LEAST_DRESSED, fold_coordinates, read_pixels
 from motion_imitate.avatar.masks import (
     Mask,
     Plane,
@@ -34,6 +34,7 @@ BACK_INPAINTING = InpaintSettings(side=200)  # its patches are compared in few p
 PRINT_COLOURS, PRINT_LIGHT = 7, 0.6  # that cloth is sorted by; weight of lightness, which folds change
 PRINT_SIDES = 0.6  # share of the cloth that is not near its sides
 PRINT_RARE = 0.06  # of the sides, below which a colour is a print's
+STRAND_ALIKE = 0.7  # share of another distance of colours
 LEAST_CLOTH = 300  # pixels that must be known, to make more cloth from
 
 
@@ -43,7 +44,7 @@ def complete_back_colours(front: Plane, alpha: Plane, layers: PhotoLayers, body:
     if head is None:
         return front
     cloth = complete_back_cloth(front, alpha, layers, body, head)
-    return complete_back_hair(cloth, alpha, layers, head)
+    return complete_back_hair(cloth, front, alpha, layers, head)
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,9 @@ def complete_back_cloth(front: Plane, alpha: Plane, layers: PhotoLayers, body: P
     cloth = layers.seen(TRUNK) & (layers.kind == shirt) & (layers.alpha > 0.95)
     end = float(np.percentile(np.nonzero(cloth)[0], 98)) if cloth.any() else 0.0
     singular = find_print(front, cloth & (y > top) & (y < low), np.asarray(np.abs(x - axis), np.float32))
+    if (layers.kind[chest] == shirt).mean() > LEAST_DRESSED:
+        cloth |= layers.hidden(TRUNK) & (y > head.chin) & (y < end)  # what arms hide goes on in cloth
+    singular |= find_strands(front, cloth, head.hair)
     wanted = page & (middle | grow_mask(bare & layers.seen(TRUNK) | singular, 0.006 * unit)) & (y < end)
     good = open_mask(cloth & page & ~wanted, 2.0)
     if good.sum() < LEAST_CLOTH or good.sum() < 0.15 * page.sum():
@@ -143,8 +147,16 @@ def find_print(image: Plane, cloth: Mask, away: Plane) -> Mask:
     return open_mask(close_mask(none, 2.0), 2.0)
 
 
-def complete_back_hair(colours: Plane, alpha: Plane, layers: PhotoLayers, head: HeadOutline) -> Plane:
-    """Hair on the back of the head, and what lies below it: neck, or long hair."""
+def find_strands(image: Plane, cloth: Mask, hair: Mask) -> Mask:
+    """Where what counts as cloth has rather the colour of hair."""
+    if not cloth.any() or not hair.any():
+        return np.zeros_like(cloth)
+    own, other = (np.linalg.norm(image - np.median(image[mask], 0), axis=-1) for mask in (cloth, hair))
+    return np.asarray(cloth & (other < STRAND_ALIKE * own))
+
+
+def complete_back_hair(colours: Plane, front: Plane, alpha: Plane, layers: PhotoLayers, head: HeadOutline) -> Plane:
+    """Hair like the front's on the back of the head, and what lies below it: neck, or long hair."""
     unit, tall = layers.unit, head.chin - head.crown
     y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]].astype(np.float64)
     above = head.pixels & (y < head.chin)
@@ -160,10 +172,9 @@ def complete_back_hair(colours: Plane, alpha: Plane, layers: PhotoLayers, head: 
         region |= (alpha > 0.05) & (np.abs(x - head.middle) < width) & (y >= head.chin - 1) & (y < ragged)
     hat = layers.seen(TRUNK) & ~np.isin(layers.kind, (HAIR, FACE, SKIN)) & (y < head.chin)
     region &= ~hat
-    wanted = region & ~core
-    laid = read_pixels(colours, fold_coordinates(core, wanted))
-    laid = 0.6 * laid + 0.4 * blur_plane(laid, 0.008 * unit)
-    share = (blur_plane(region, 0.002 * unit) * wanted)[..., None]
+    laid = read_pixels(front, fold_coordinates(core, region))
+    laid += 0.4 * (blur_plane(laid, 0.008 * unit) - laid) * ~core[..., None]
+    share = (blur_plane(region, 0.002 * unit) * region)[..., None]
     back = np.asarray(colours + (laid - colours) * share, np.float32)
     return back if long_hair else lay_skin(back, layers, head, np.asarray(head.pixels & (y >= end) & ~head.hair))
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from motion_imitate.avatar.avatar import Avatar, ContactFaces
-from motion_imitate.avatar.layer_texture import DEEPEST_FOLD, fold_coordinates, read_pixels
+from motion_imitate.avatar.layer_texture import CLEAR_RADIUS, LEAST_CLEAR, continue_layer
 from motion_imitate.avatar.masks import Plane, distance_to_edge, open_mask, smoothstep
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, SKIRT, TRUNK, PhotoLayers
 from motion_imitate.avatar.pose import pose_avatar
@@ -17,7 +17,6 @@ from motion_imitate.types import Body, BodyModel, Camera
 
 CLEARED_LAYERS = (TRUNK, *LEG_LAYERS, SKIRT)
 SHADOW_REACH = (0.008, 0.018)  # of the height from an arm: up to the first, the shadow is removed; beyond, less of it
-LEAST_CLEAR = 200  # pixels without shadow, to take colours from
 
 
 def distance_to_arms(layers: PhotoLayers) -> Plane | None:
@@ -32,11 +31,12 @@ def clear_contact_shadow(image: Plane, colours: Plane, layers: PhotoLayers, laye
     if away is None:
         return None
     near, far = (reach * layers.unit for reach in SHADOW_REACH)
-    zone = (away < far) & layers.region[layer]
-    clear = open_mask(np.asarray(layers.seen(layer) & (layers.alpha > 0.95) & (away >= far)), 0.006 * layers.unit)
+    zone = np.asarray((away < far) & layers.region[layer])
+    seen = np.asarray(layers.seen(layer) & (layers.alpha > 0.95) & (away >= far))
+    clear = open_mask(seen, CLEAR_RADIUS * layers.unit)
     if not (zone & layers.seen(layer)).any() or clear.sum() < LEAST_CLEAR:
         return None
-    laid = read_pixels(image, fold_coordinates(clear, np.asarray(zone), DEEPEST_FOLD * layers.unit))
+    laid = continue_layer(image, layers, layer, zone, clear)
     share = ((1 - smoothstep(away, near, far)) * zone)[..., None]
     return np.asarray(colours + (laid - colours) * share, np.float32)
 

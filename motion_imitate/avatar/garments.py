@@ -25,6 +25,8 @@ from motion_imitate.avatar.photo_layers import (
     TRUNK,
     UPPER,
 )
+from motion_imitate.avatar.reshape import BodyAtRest
+from motion_imitate.bodies.skinning import rest_shape
 from motion_imitate.types import BodyModel
 
 LOWER, SHOES = (KIND_NAMES.index(name) for name in ("lower", "shoes"))
@@ -138,8 +140,8 @@ class Hems:
         known = self.waist.isfinite().nonzero()[:, 0]
         if not len(known):
             return torch.full_like(across, torch.inf)
-        nearest = (hem_bin(across)[:, None] - known).abs().argmin(1)
-        return self.waist[known[nearest]]
+        middles = ((known + 0.5) / HEM_BINS * 2 - 1) * HEM_REACH
+        return torch.from_numpy(np.interp(across, middles, self.waist[known])).to(across)
 
 
 def hem_bin(across: Float[Tensor, " F"]) -> Int[Tensor, " F"]:
@@ -148,12 +150,14 @@ def hem_bin(across: Float[Tensor, " F"]) -> Int[Tensor, " F"]:
 
 
 def cut_regions(
-    avatar: Avatar, model: BodyModel, regions: Sequence[str], gain: Float[Tensor, "3"], hems: Hems = Hems()
+    avatar: Avatar, body: BodyAtRest, regions: Sequence[str], gain: Float[Tensor, "3"], hems: Hems = Hems()
 ) -> AvatarPiece:
     """Regions that follow each other, as the avatar's faces in them with pages that end where they do.
 
-    Skin is multiplied by `gain`. Lower clothes go on up to the waist's hem, legs down to the shoes.
+    They stand on `body`. Skin is multiplied by `gain`. Lower clothes go on up to the waist's hem, legs down to the
+    shoes.
     """
+    model = body[0]
     facts = FaceFacts.of(avatar, model)
     everything = torch.ones(len(avatar.faces), dtype=torch.bool)
     nearer, pages = torch.zeros(len(everything)), PagePainter(avatar, facts.layer)
@@ -167,9 +171,10 @@ def cut_regions(
     if regions == ("head",):
         front_hair = hair & trunk & (avatar.photo == TRUNK)
         collar = trunk & (facts.neck > COLLAR_SHARE) & (facts.across.abs() < NECK_RADIUS)
+        collar &= ~of_head | (facts.high < chin_height(facts))
         chosen = (trunk & of_head) | bare_neck | front_hair | collar
         nearer = torch.where(of_head | front_hair, HEAD_NEARER, NECK_NEARER)
-        neck = pages.texels_of(collar & ~of_head)
+        neck = pages.texels_of(collar)
         pages.repaint((TRUNK,), (UPPER, ONE_PIECE), (SKIN, FACE), plain=True, only=neck)
         pages.cut((TRUNK,), (UPPER, ONE_PIECE, LOWER), beside=neck)
     if "upper" in regions:
@@ -181,7 +186,7 @@ def cut_regions(
             chosen |= skirt & upper_skirt
             pages.cut((TRUNK,), (LOWER,))
         if "head" not in regions:
-            beside = hair & (of_neck | ~over_trunk(avatar, facts))
+            beside = hair & (of_neck | ~over_trunk(avatar, facts, body))
             chosen &= ~((trunk & of_head) | (facts.all_of((FACE,)) & of_neck) | beside)
             nearer -= torch.where(bare_neck, UPPER_NEARER, 0.0)
             pages.repaint((TRUNK, *ARM_LAYERS), (HAIR,), GARMENT_KINDS["upper"])
@@ -210,12 +215,17 @@ def cut_regions(
     return AvatarPiece(painted, chosen, nearer)
 
 
-def over_trunk(avatar: Avatar, facts: FaceFacts) -> Bool[Tensor, " F"]:
-    """Faces that lie, as seen from the front, within the outline of what is clothes or skin of trunk and arms."""
+def chin_height(facts: FaceFacts) -> Float[Tensor, ""]:
+    """The height at rest below which there is no face."""
+    face = facts.low[facts.all_of((FACE,))]
+    return face.quantile(HEM_QUANTILE) if len(face) else torch.tensor(-torch.inf)
+
+
+def over_trunk(avatar: Avatar, facts: FaceFacts, body: BodyAtRest) -> Bool[Tensor, " F"]:
+    """Faces that lie, as seen from the front, beneath the body's shoulders and within the outline of what is clothes
+    or skin of trunk and arms."""
     middle = avatar.rest[avatar.faces].mean(1)[:, :2]
     known = ~facts.any_of((HAIR,)) & facts.of_layers(TRUNK, *ARM_LAYERS) & (facts.neck < NECK_SHARE)
-    if not known.any():
-        return known
     rows = (middle[:, 1] / HAIR_REACH).round().long()
     inside = torch.zeros(len(middle), dtype=torch.bool)
     for row in rows.unique():
@@ -223,7 +233,16 @@ def over_trunk(avatar: Avatar, facts: FaceFacts) -> Bool[Tensor, " F"]:
         x = middle[own & known, 0]
         if len(x):
             inside |= own & (middle[:, 0] > x.min() - HAIR_REACH) & (middle[:, 0] < x.max() + HAIR_REACH)
-    return inside
+    return inside & (middle[:, 1] < shoulder_heights(body)[hem_bin(middle[:, 0])] + HAIR_REACH)
+
+
+def shoulder_heights(body: BodyAtRest) -> Float[Tensor, " N"]:
+    """The height at rest of the body without head and neck in each of the `HEM_BINS` strips."""
+    model, shape = body
+    share = model.skin.weights[:, joint_descendants(model, model.controls["neck"][0])].sum(1)
+    points = rest_shape(model.skin, shape)[0][0][share < NECK_SHARE]
+    heights = torch.full((HEM_BINS,), -torch.inf)
+    return heights.scatter_reduce(0, hem_bin(points[:, 0]), points[:, 1], "amax")
 
 
 def release_arms(avatar: Avatar, parents: tuple[int, ...]) -> Avatar:

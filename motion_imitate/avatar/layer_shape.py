@@ -7,7 +7,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from motion_imitate.avatar.body_surface import SIDES, BodySurface, PhotoBody, joint_descendants
+from motion_imitate.avatar.body_surface import (
+    HEAD_LIMB,
+    LIMB_NUMBERS,
+    SIDES,
+    TORSO_LIMB,
+    BodySurface,
+    PhotoBody,
+    joint_descendants,
+)
 from motion_imitate.avatar.layer_mesh import LayerMesh, solid_of_layer
 from motion_imitate.avatar.masks import (
     Mask,
@@ -42,6 +50,7 @@ EDGE_WIDTH = 0.007  # of the height, over which thickness grows from the outline
 DEPTH_SPIKE = 0.012  # metres that a vertex may stand out from its neighbours
 SPIKE_ROUNDS = 12
 WEIGHT_STIFFNESS = 0.6
+LEAST_VOLUME, SHARPENING_ROUNDS = 0.2, 5  # of a blend of rotations, from which on its weights are sharpened
 JOINT_TRUST = 8.0  # weight of the body's own weights where layers are joined
 SKIRT_LEG = 0.18  # share of the way between the legs' axes, from each, over which a skirt follows one leg alone
 INFLATION_SWEEPS = 300
@@ -79,18 +88,20 @@ def shape_layers(
 
 
 def sample_body_surface(mesh: LayerMesh, layers: PhotoLayers, body: PhotoBody) -> SurfaceSamples:
-    """Read the body beneath each vertex: each layer's own limbs, in shoulders all of them."""
+    """Read the body beneath each vertex: each layer's own limbs, in shoulders the upper arm and the trunk."""
     row, column = pixels_of_points(mesh.points, body.size)
-    shoulder: Mask = np.asarray(layers.shoulders.any(0))[row, column] & np.isin(mesh.owner, (TRUNK, *ARM_LAYERS))
     count = len(mesh.points)
     front, back, known, deep = np.zeros(count), np.zeros(count), np.zeros(count, bool), np.zeros(count, bool)
-    weights = np.zeros((count, len(body.joints)))
-    surfaces: list[tuple[Mask, BodySurface]] = [
-        (np.asarray((mesh.owner == layer) & ~shoulder), surface_of_layer(layer, body))
-        for layer in LAYERS
-        if (mesh.owner == layer).any()
-    ]
-    for chosen, surface in (*surfaces, (shoulder, body.whole_surface)):
+    weights, shoulder = np.zeros((count, len(body.joints))), np.zeros(count, bool)
+    surfaces: list[tuple[Mask, BodySurface]] = []
+    for layer, side, zone in zip(ARM_LAYERS, SIDES, layers.shoulders, strict=True):
+        mine = zone[row, column] & np.isin(mesh.owner, (TRUNK, layer)) & ~shoulder
+        surfaces.append((mine, surface_of_shoulder(zone, side, body)))
+        shoulder |= mine
+    for layer in LAYERS:
+        if (mesh.owner == layer).any():
+            surfaces.append((np.asarray((mesh.owner == layer) & ~shoulder), surface_of_layer(layer, body)))
+    for chosen, surface in surfaces:
         edge = distance_to_edge(surface.covered)[row[chosen], column[chosen]]
         known[chosen], deep[chosen] = edge > 1, edge > 2
         below = surface if surface.covered.any() else body.whole_surface
@@ -98,6 +109,15 @@ def sample_body_surface(mesh: LayerMesh, layers: PhotoLayers, body: PhotoBody) -
         front[chosen], back[chosen] = below.front[r, c], below.back[r, c]
         weights[chosen] = body.joint_weights(below, r, c)
     return SurfaceSamples(front, back, known, deep, shoulder & known, weights)
+
+
+def surface_of_shoulder(zone: Mask, side: str, body: PhotoBody) -> BodySurface:
+    """The body's surface where an arm meets the trunk, without a forearm or the other arm before it."""
+    upper_arm = LIMB_NUMBERS[side]["upperarm"]
+    whole = body.whole_surface
+    if np.isin(body.limbs_of(whole)[zone], (0, upper_arm, HEAD_LIMB, TORSO_LIMB)).all():
+        return whole
+    return body.find_surface([upper_arm, HEAD_LIMB, TORSO_LIMB])
 
 
 def solve_depths(
@@ -209,7 +229,17 @@ def solve_weights(mesh: LayerMesh, layers: PhotoLayers, below: SurfaceSamples, b
     full = np.zeros_like(weights)
     full[:, used] = np.maximum(solved.numpy(), 0)
     np.put_along_axis(full, full.argpartition(-JOINTS_PER_VERTEX, 1)[:, :-JOINTS_PER_VERTEX], 0, 1)
-    return full / full.sum(1, keepdims=True)
+    return sharpen_weights(full / full.sum(1, keepdims=True), body.moves[:, :, :3].double().numpy())
+
+
+def sharpen_weights(weights: Values, turns: Values) -> Values:
+    """Weights whose blend of the joints' rotations shrinks nothing by much, so that it can be undone: across a fold,
+    as of an elbow, they change faster."""
+    for _ in range(SHARPENING_ROUNDS):
+        shrunk = np.linalg.det(np.tensordot(weights, turns, 1)) < LEAST_VOLUME
+        weights[shrunk] **= 2
+        weights[shrunk] /= weights[shrunk].sum(1, keepdims=True)
+    return weights
 
 
 def spread_skirt_weights(mesh: LayerMesh, layers: PhotoLayers, weights: Values, body: PhotoBody) -> Values:

@@ -12,11 +12,24 @@ from motion_imitate.avatar.masks import (
     open_mask,
     spread_colours,
 )
-from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, NO_LAYER, PhotoLayers
+from motion_imitate.avatar.photo_layers import (
+    ARM_LAYERS,
+    FACE,
+    HAIR,
+    LEG_LAYERS,
+    NO_LAYER,
+    SKIN,
+    TRUNK,
+    PhotoLayers,
+)
 from motion_imitate.geometry.raster_numba import Floats, compile_kernel
 
 CUT_MARGIN = 2.0  # pixels from a cut within which colours, mixed with the neighbouring layer's, are not continued
 DEEPEST_FOLD = 0.08  # of the height: cloth farther from a cut may be another piece
+CHIN = 98  # per cent of a face's rows
+CLEAR_RADIUS = 0.006  # of the height: narrower pieces of a layer are not continued
+LEAST_CLEAR = 200  # pixels to continue a layer from
+LEAST_DRESSED = 0.5  # of what is seen of the trunk: with more cloth, what an arm hides of it is cloth
 CONTACT_SHADOW = 0.010  # of the height from an arm, within which cloth behind it is darker
 
 
@@ -34,22 +47,27 @@ def layer_colours(image: Plane, layers: PhotoLayers, alphas: Plane, layer: int) 
     hidden = layers.hidden(layer) & ~own
     if layer in LEG_LAYERS:
         hidden &= np.isin(layers.owner, ARM_LAYERS)  # legs beneath a skirt are plain
-    if hidden.any() and layer not in ARM_LAYERS:
-        fold_hidden_colours(
-            colours, image, layers, hidden, np.asarray((known > 0.6) & (apart > CONTACT_SHADOW * layers.unit))
-        )
+    clear = open_mask(np.asarray((known > 0.6) & (apart > CONTACT_SHADOW * layers.unit)), CLEAR_RADIUS * layers.unit)
+    if hidden.any() and layer not in ARM_LAYERS and clear.sum() >= LEAST_CLEAR:
+        laid = continue_layer(image, layers, layer, hidden, clear)
+        share = blur_plane(hidden, max(0.8, 0.002 * layers.unit))[..., None] * hidden[..., None]
+        colours += (laid - colours) * share
     keep = (sure * own)[..., None]
     return np.asarray(colours + (image - colours) * keep, np.float32)
 
 
-def fold_hidden_colours(colours: Plane, image: Plane, layers: PhotoLayers, hidden: Mask, clear: Mask) -> None:
-    """Continue cloth beneath what hides it, by reflection about the nearest cloth, without the shadow beside it."""
-    clear = open_mask(clear, 0.006 * layers.unit)
-    if clear.sum() < 200:
-        return
-    laid = read_pixels(image, fold_coordinates(clear, hidden, DEEPEST_FOLD * layers.unit))
-    share = blur_plane(hidden, max(0.8, 0.002 * layers.unit))[..., None] * hidden[..., None]
-    colours += (laid - colours) * share
+def continue_layer(image: Plane, layers: PhotoLayers, layer: int, wanted: Mask, clear: Mask) -> Plane:
+    """The image with a layer's wanted pixels reflected about the nearest of its clear ones: where an arm hides a
+    dressed chest, about the nearest cloth."""
+    coordinates = fold_coordinates(clear, wanted, DEEPEST_FOLD * layers.unit)
+    bare = np.isin(layers.kind, (FACE, HAIR, SKIN))
+    face = np.nonzero(layers.kind == FACE)[0]
+    chest = np.arange(len(bare))[:, None] > (np.percentile(face, CHIN) if len(face) else -1)
+    cloth = clear & chest & ~bare
+    if layer == TRUNK and cloth.sum() > LEAST_DRESSED * (clear & chest).sum():
+        below = wanted & chest & ~(layers.seen(layer) & bare)
+        coordinates[below] = fold_coordinates(cloth, below, DEEPEST_FOLD * layers.unit)[below]
+    return read_pixels(image, coordinates)
 
 
 def read_pixels(image: Plane, coordinates: Floats) -> Plane:

@@ -31,6 +31,8 @@ KIND_MARGIN = 0.005  # of a page's height, within which colours of two kinds are
 LEAST_KNOWN = 200  # texels of a kind, to take colours from
 PLAIN_REACH = 0.02  # of a page's height, over which colours turn into the usual one
 ALIKE, ALIKE_REACH = 0.6, 0.06  # share of another distance of colours; of a page's height
+FOLD_BLUR, FOLD_RANGE = 0.006, (0.6, 1.3)  # of a page's height; of the usual light
+PRINT_DISTANCE, MOSTLY_PLAIN = 60.0, 0.6  # steps of 255 from the usual colour; share of cloth that is nearer
 CLOTHES_ABOVE = (UPPER, ONE_PIECE)
 CLOTHES = tuple(KIND_NAMES.index(name) for name in ("upper", "lower", "one_piece", "shoes"))
 
@@ -42,6 +44,14 @@ def drop_fragments(mask: Mask) -> Mask:
     large = area >= LEAST_PIECE * area[1:].max(initial=0)
     large[0] = False
     return np.asarray(large[pieces])
+
+
+def folds_of_cloth(colours: Floats, where: Mask) -> Floats:
+    """Light and shade of what a page shows somewhere, without its pattern, relative to the usual light there."""
+    sigma = FOLD_BLUR * len(where)
+    light = blur_plane(colours.mean(2) * where, sigma) / np.maximum(blur_plane(where, sigma), 1e-3)
+    usual = float(np.median(light[where])) if where.any() else 1.0
+    return np.asarray((light / max(usual, 1.0)).clip(*FOLD_RANGE)[..., None], np.float32)
 
 
 class PagePainter:
@@ -109,11 +119,15 @@ class PagePainter:
             known = open_mask(np.asarray(shown & opaque & ~where), KIND_MARGIN * unit)
             if known.sum() > LEAST_KNOWN:
                 old = self.photos[page, ..., :3].numpy().astype(np.float32)
+                unprinted = known & (self.distance_to(page, like) < PRINT_DISTANCE)
+                if not plain and unprinted.sum() > MOSTLY_PLAIN * known.sum():
+                    known = open_mask(unprinted, KIND_MARGIN * unit)
                 if plain:
                     new = spread_colours(old, known)
                     if self.layers[page] == TRUNK:
                         far = smoothstep(-distance_to_edge(known), 0.0, PLAIN_REACH * unit)[..., None]
-                        new += (np.median(self.usual_colour(like, old[known]), axis=0) - new) * far
+                        usual = np.median(self.usual_colour(like, old[known]), axis=0)
+                        new += (usual * folds_of_cloth(old, where & opaque) - new) * far
                 else:
                     new = read_pixels(old, fold_coordinates(known, where, DEEPEST_FOLD * unit))
                 share = blur_plane(where, BORDER_BLUR)[..., None]

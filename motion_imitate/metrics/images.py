@@ -5,7 +5,7 @@ from math import log2
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from kornia.filters import gaussian_blur2d
 from kornia.metrics import ssim as ssim_map
 from torch import Tensor
@@ -16,6 +16,7 @@ SSIM_WINDOW = 11  # pixels; Gaussian window with a sigma of 1.5 pixels
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # weights of the scales: full size, half, ... (Wang 2003)
 SSIM_EPSILON = 1e-4  # avoids 0 / 0 for two black pictures
 BACKBONE_SIDE = 320  # longer side of the person, in pixels, in the input of the backbone
+LEAST_CLASS = 0.003  # of an area, that a class must fill to count
 PERSON_MARGIN = 0.1  # margin around the person, as a fraction of their longer side
 
 
@@ -111,6 +112,19 @@ def crop_perceptual_distance(
     size = [max(1, round(n * BACKBONE_SIDE / max(high, wide))) for n in (high, wide)]
     seen, goal, counts = (F.interpolate(x, size, mode="bilinear", antialias=True) for x in parts)
     return perceptual_loss(features, seen, goal, counts)[0]
+
+
+def mean_class_iou(
+    classes: Int[Tensor, "H W"], truth: Int[Tensor, "H W"], where: Bool[Tensor, "H W"]
+) -> Float[Tensor, ""]:
+    """Mean intersection over union of the classes that fill some of the masked area; NaN if there are none."""
+    overlaps = []
+    for number in torch.cat([classes[where], truth[where]]).unique():
+        own, other = (classes == number) & where, (truth == number) & where
+        either = (own | other).sum()
+        if either > LEAST_CLASS * where.sum():
+            overlaps.append((own & other).sum() / either)
+    return torch.stack(overlaps).mean() if overlaps else torch.tensor(torch.nan)
 
 
 def face_distance(

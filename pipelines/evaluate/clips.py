@@ -17,6 +17,7 @@ from pipelines.evaluate.compare import (
     retarget_clip_motion,
 )
 from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions
+from pipelines.evaluate.people_evaluation import PeopleEvaluation
 from pipelines.evaluate.scores import (
     FrameScores,
     GroundTruthFrame,
@@ -73,7 +74,7 @@ def evaluate_clips(
         rows += compare_clip_pair(first, second, how, estimation, page, judges, reporter)
     for evaluator, page in zip(made_up.values(), pages[len(jobs) :], strict=True):
         module, _, function = evaluator.partition(":")
-        rows += getattr(import_module(module), function)(how, people, page, judges, reporter)
+        rows += getattr(import_module(module), function)(PeopleEvaluation(how, people, page, judges, reporter))
     write_evaluation(rows, how, out, reporter)
 
 

@@ -14,7 +14,7 @@ from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.imitate import FrameRenderer
-from motion_imitate.metrics.images import ms_ssim, psnr, ssim
+from motion_imitate.metrics.images import psnr, ssim
 from motion_imitate.metrics.motion import mean_mask_iou
 from motion_imitate.portray import Person, make_person
 from motion_imitate.synthesis.actor import Actor, pose_actor
@@ -115,7 +115,6 @@ def score_picture(made: PlainPictures, truth: PlainPictures, number: int, judges
     return {
         "person_psnr": float(psnr(picture, goal, person)),
         "person_ssim": float(ssim(picture, goal, person)),
-        "person_ms_ssim": float(ms_ssim(picture, goal, person)),
         "outline": mean_mask_iou(made.cover[number] > 0.5, person[0]),
         **appearance_scores(picture, goal, person, judges.features),
     }

@@ -1,7 +1,7 @@
 """Evaluate renderers on synthetic people: rendered from one view as others show them, with exact ground truth."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -19,10 +19,9 @@ from motion_imitate.synthesis.pairs import PeoplePool, SyntheticDataset
 from motion_imitate.training.samples import TrainingScene, make_training_scene
 from motion_imitate.types import Frames, Motion
 from pipelines.evaluate.compare import compared_renderers
-from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions
+from pipelines.evaluate.people_evaluation import PeopleEvaluation, ScoredPerson, mean_view_scores
 from pipelines.evaluate.scores import FrameScores, MetricNetworks, appearance_scores
-from pipelines.evaluate.tables import ScoreRow, mean_scores, picture_to_array, write_labelled_rows
-from pipelines.reporter import Reporter
+from pipelines.evaluate.tables import ScoreRow
 from pipelines.synthesize.people import training_sampling
 
 SYNTHETIC_VIEW_SIZE = 512  # pixels of the height
@@ -30,48 +29,22 @@ SYNTHETIC_SHEET_COLUMNS = 10  # of a sheet
 SYNTHETIC_CLIP_NAME = "synthetic people"
 
 
-@dataclass(frozen=True)
-class ScoredView:
-    """The rendered pictures of one view, and their scores."""
-
-    pictures: dict[str, Float[Tensor, "3 H W"]]  # including the photo and the ground truth
-    marks: dict[str, FrameScores]
-
-    def __len__(self) -> int:
-        return 1
-
-
-def evaluate_synthetic_people(
-    how: EvaluationOptions,
-    people: EvaluationPeopleOptions,
-    page: Path | None,
-    judges: MetricNetworks,
-    reporter: Reporter,
-) -> list[ScoreRow]:
+def evaluate_synthetic_people(job: PeopleEvaluation) -> list[ScoreRow]:
     """The scores of the unchanged photo and of each renderer, one row each."""
-    many = replace(training_sampling(people, SYNTHETIC_VIEW_SIZE), casting=PeoplePool(people=1, each=1))
-    pairs = SyntheticDataset(bodies.load_body(), many, people.seed)
+    many = replace(training_sampling(job.people, SYNTHETIC_VIEW_SIZE), casting=PeoplePool(people=1, each=1))
+    pairs, count = SyntheticDataset(bodies.load_body(), many, job.people.seed), job.how.synthetic
     coming = chain.from_iterable(
-        score_scene_views(make_training_scene(pairs, number), judges, how.renderer_weights)
-        for number in range(how.synthetic)
+        score_scene_views(make_training_scene(pairs, number), job.judges, job.how.renderer_weights)
+        for number in range(count)
     )
-    seen = list(reporter.track_progress(islice(coming, how.synthetic), SYNTHETIC_CLIP_NAME, how.synthetic))
-    if page is not None:
-        write_synthetic_sheet(seen[:: len(seen) // SYNTHETIC_SHEET_COLUMNS + 1], page)
-    return [
-        {"clip": SYNTHETIC_CLIP_NAME, "row": row} | mean_scores([view.marks[row] for view in seen], True)
-        for row in seen[0].marks
-    ]
-
-
-def write_synthetic_sheet(views: Sequence[ScoredView], page: Path) -> None:
-    """Write the pictures as a PNG: a row per method, a column per view."""
-    rows = {name: [picture_to_array(view.pictures[name]) for view in views] for name in views[0].pictures}
-    write_labelled_rows(rows, page)
+    marks = job.collect_scores(islice(coming, count), SYNTHETIC_CLIP_NAME, count, SYNTHETIC_SHEET_COLUMNS)
+    return mean_view_scores(SYNTHETIC_CLIP_NAME, marks)
 
 
 @torch.no_grad()
-def score_scene_views(one: TrainingScene, judges: MetricNetworks, weights: Path | None = None) -> Iterator[ScoredView]:
+def score_scene_views(
+    one: TrainingScene, judges: MetricNetworks, weights: Path | None = None
+) -> Iterator[ScoredPerson]:
     """Each view of a scene, rendered by every method and scored."""
     truth = one.truth
     photo, matte = one.source.image[:1], one.source.matte[:1]
@@ -80,11 +53,13 @@ def score_scene_views(one: TrainingScene, judges: MetricNetworks, weights: Path 
     for k in range(len(truth)):
         view = slice(k, k + 1)
         marks = {
-            row: score_synthetic_view(picture[view], cover[view], one, view, judges)
+            row: [score_synthetic_view(picture[view], cover[view], one, view, judges)]
             for row, (picture, cover) in made.items()
         }
-        pictures = {"photo": photo[0], "truth": truth.image[k]}
-        yield ScoredView(pictures | {row: picture[k] for row, (picture, _) in made.items() if row != "copy"}, marks)
+        pictures = {"photo": photo, "truth": truth.image[view]}
+        yield ScoredPerson(
+            pictures | {row: picture[view] for row, (picture, _) in made.items() if row != "copy"}, marks
+        )
 
 
 def render_scene_views(

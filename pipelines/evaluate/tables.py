@@ -31,6 +31,7 @@ SCORE_COLUMNS: ScoreColumns = {
     "aligned_ssim": ("person SSIM slid to fit", 1, 3),
     "perceptual": ("perceptual", 1, 3),
     "aligned": ("perceptual slid to fit", 1, 3),
+    "kinds": ("kinds IoU", 1, 3),
     "face": ("face", 1, 2),
     "outline": ("outline IoU", 1, 3),
     "pose_error": ("pose error, %", 100, 1),

@@ -1,97 +1,95 @@
 """Evaluate novel views on synthetic people: of a photo from the front, seen from the sides and from behind."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from math import nan
-from pathlib import Path
+from dataclasses import replace
+from itertools import chain
 from typing import cast
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from motion_imitate.avatar.avatar import Avatar, ContactFaces, HeadFaces, TurningVertices, find_solid_faces
+from motion_imitate.avatar.body_surface import place_body
+from motion_imitate.avatar.build import parse_person
 from motion_imitate.avatar.layer_order import COVERED_LEG
 from motion_imitate.avatar.masks import distance_to_edge, spread_colours
+from motion_imitate.avatar.parsing_net import load_parsing_net
+from motion_imitate.bodies.dress import undress_body
 from motion_imitate.bodies.skinning import SkinnedBody, posed_keypoints
 from motion_imitate.estimators.face import FaceNets
 from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image
+from motion_imitate.metrics.images import mean_class_iou
 from motion_imitate.motion.turntable import turn_person
 from motion_imitate.portray import AvatarAppearance, Person
-from motion_imitate.types import Motion
-from pipelines.evaluate.options import EvaluationOptions, EvaluationPeopleOptions
+from motion_imitate.types import BodyModel, Motion
+from pipelines.evaluate.people_evaluation import PeopleEvaluation, ScoredPerson, mean_view_scores
 from pipelines.evaluate.scores import FrameScores, MetricNetworks
 from pipelines.evaluate.standing_people import PlainPictures, StandingPeople, draw_plain, score_picture
-from pipelines.evaluate.tables import ScoreRow, mean_scores, picture_to_array, write_labelled_rows
-from pipelines.reporter import Reporter
+from pipelines.evaluate.tables import ScoreRow
 
 COMPARED_AZIMUTHS = (0.0, 90.0, 135.0, 180.0)  # degrees; 0 is the photo's view, 180 the back
 SMEARED_RIM = (1.5, 0.012)  # pixels, and share of the height, from the outline: colours that are smeared over the back
 TURNED_SHEET_PEOPLE = 5  # on a sheet
 
 
-@dataclass(frozen=True)
-class TurnedPerson:
-    """The views of one person by each method, the ground truth among them, and their scores."""
-
-    views: dict[str, PlainPictures]
-    marks: dict[str, list[FrameScores]]  # one per view
-
-    def __len__(self) -> int:
-        return 1
-
-
-def evaluate_turned_people(
-    how: EvaluationOptions,
-    people: EvaluationPeopleOptions,
-    page: Path | None,
-    judges: MetricNetworks,
-    reporter: Reporter,
-) -> list[ScoreRow]:
+def evaluate_turned_people(job: PeopleEvaluation) -> list[ScoreRow]:
     """The scores of each method at each azimuth, one row each."""
-    crowd = StandingPeople(people)
-    coming = (turn_synthetic_person(crowd, number, judges) for number in range(how.turned))
-    marks, shown = list[dict[str, list[FrameScores]]](), list[TurnedPerson]()
-    for number, one in enumerate(reporter.track_progress(coming, "turned people", how.turned)):
-        marks.append(one.marks)
-        if number % (how.turned // TURNED_SHEET_PEOPLE + 1) == 0:
-            shown.append(one)
-    if page is not None:
-        write_turned_sheet(shown, page)
-    return [
-        {"clip": f"seen from {azimuth:.0f} degrees", "row": row}
-        | mean_scores([each[row][view] for each in marks], True)
+    crowd = StandingPeople(job.people)
+    coming = (turn_synthetic_person(crowd, number, job.judges) for number in range(job.how.turned))
+    marks = job.collect_scores(coming, "turned people", job.how.turned, TURNED_SHEET_PEOPLE)
+    rows = [
+        mean_view_scores(f"seen from {azimuth:.0f} degrees", marks, view)
         for view, azimuth in enumerate(COMPARED_AZIMUTHS)
-        for row in COMPLETIONS
     ]
+    return [*chain.from_iterable(rows)]
 
 
 @torch.no_grad()
-def turn_synthetic_person(crowd: StandingPeople, number: int, judges: MetricNetworks) -> TurnedPerson:
+def turn_synthetic_person(crowd: StandingPeople, number: int, judges: MetricNetworks) -> ScoredPerson:
     """The views of a synthetic person, drawn from one photo, and their scores."""
     actor = crowd.make_actor(number, number)
     scene = crowd.sample_scene(actor, number)
     person = crowd.portray(actor, scene, number)
     motion = next(turn_person(scene.body, scene.camera, COMPARED_AZIMUTHS))
     truth = crowd.render(actor, replace(scene, body=motion.body))
-    views = {"truth": truth} | {row: draw_plain(change(person), motion) for row, change in COMPLETIONS.items()}
-    marks = {
-        row: [score_turned_view(made, truth, person, motion, view, judges) for view in range(len(motion))]
-        for row, made in views.items()
-        if row != "truth"
-    }
-    return TurnedPerson(views, marks)
+    kinds = parse_views(truth, person, motion)
+    made = {row: draw_plain(change(person), motion) for row, change in COMPLETIONS.items()}
+    marks = {row: score_turned_views(pictures, truth, kinds, person, motion, judges) for row, pictures in made.items()}
+    return ScoredPerson({row: pictures.image for row, pictures in ({"truth": truth} | made).items()}, marks)
 
 
-def score_turned_view(
-    made: PlainPictures, truth: PlainPictures, person: Person, motion: Motion, view: int, judges: MetricNetworks
-) -> FrameScores:
-    """The scores of a view; `shows_face` tells whether the face detector finds a face in it."""
-    shows = nan
-    if judges.faces is not None:
-        shows = float(shows_face(made.image[view], person, motion[view : view + 1], judges.faces))
-    return score_picture(made, truth, view, judges) | {"shows_face": shows}
+def score_turned_views(
+    made: PlainPictures,
+    truth: PlainPictures,
+    kinds: list[Int[Tensor, "H W"]],
+    person: Person,
+    motion: Motion,
+    judges: MetricNetworks,
+) -> list[FrameScores]:
+    """The scores of all views. `kinds` are the truth's, and compared where both show the person; `shows_face` tells
+    whether the face detector finds a face."""
+    marks = []
+    for view, own in enumerate(parse_views(made, person, motion)):
+        both = ((made.cover[view] > 0.5) & (truth.cover[view] > 0.5))[0]
+        extra = {"kinds": float(mean_class_iou(own, kinds[view], both))}
+        if judges.faces is not None:
+            extra["shows_face"] = float(shows_face(made.image[view], person, motion[view : view + 1], judges.faces))
+        marks.append(score_picture(made, truth, view, judges) | extra)
+    return marks
+
+
+def parse_views(pictures: PlainPictures, person: Person, motion: Motion) -> list[Int[Tensor, "H W"]]:
+    """The kind of thing that the parsing network sees in each pixel of each view: hair, face, skin or a garment."""
+    bare, net = undress_body(cast(SkinnedBody, person.model)), load_parsing_net()
+    size = (pictures.image.shape[2], pictures.image.shape[3])
+    seen = []
+    for view, (image, cover) in enumerate(zip(pictures.image, pictures.cover, strict=True)):
+        at = motion[view : view + 1]
+        parsed = parse_person(net, image, cover, place_body(cast(BodyModel, bare), at.body, at.camera, size))
+        seen.append(parsed.kind[1:].argmax(0))  # not the background
+    return seen
 
 
 def shows_face(picture: Tensor, person: Person, motion: Motion, faces: FaceNets) -> bool:
@@ -163,12 +161,3 @@ COMPLETIONS: dict[str, Callable[[Person], Person]] = {
     "front for back": repeat_front,
     AVATAR_RENDERER: lambda person: person,
 }  # how what the photo does not show is coloured
-
-
-def write_turned_sheet(people: list[TurnedPerson], page: Path) -> None:
-    """Write the pictures as a PNG: a row per method, the views of one person after the other."""
-    rows = {
-        name: [picture_to_array(picture) for one in people for picture in one.views[name].image]
-        for name in people[0].views
-    }
-    write_labelled_rows(rows, page)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from motion_imitate.avatar.back_texture import find_head, find_print
+from motion_imitate.avatar.back_texture import complete_back_hair, find_head, find_print, find_strands
 from motion_imitate.avatar.photo_layers import FACE, HAIR, LAYERS, SKIN, TRUNK, UPPER, PhotoLayers
 
 SIZE = (240, 160)
@@ -54,3 +54,24 @@ def test_the_head_ends_where_cloth_begins_beside_the_neck():
     assert abs(rows[-1] - COLLAR) <= 2
     lower = np.nonzero(find_head(dressed_layers(90)).pixels.any(1))[0]
     assert abs(lower[-1] - 90) <= 2
+
+
+def test_hair_in_the_shade_of_cloth_is_found_but_no_dark_shirt_is():
+    image = np.full((*SIZE, 3), 0.8, np.float32)
+    hair, cloth = np.zeros(SIZE, bool), np.zeros(SIZE, bool)
+    hair[:60], cloth[60:] = True, True
+    image[hair], image[100:110] = 0.1, 0.2
+    assert (find_strands(image, cloth, hair).any(1).nonzero()[0] == np.arange(100, 110)).all()
+    image[60:] = 0.12
+    assert not find_strands(image, cloth, hair).any()
+    assert not find_strands(image, cloth, np.zeros(SIZE, bool)).any()
+
+
+def test_long_hair_hangs_over_a_back_whose_cloth_was_made_before():
+    """Hair that hangs before the chest is gone from the cloth's page, but not from the back."""
+    layers = dressed_layers(COLLAR)
+    layers.kind[40:180, 65:95][layers.kind[40:180, 65:95] != FACE] = HAIR
+    front = np.where((layers.kind == HAIR)[..., None], np.float32(0.1), np.float32(0.8)).repeat(3, 2)
+    back = complete_back_hair(np.full_like(front, 0.8), front, layers.alpha, layers, find_head(layers))
+    assert (back[90:150, 72:88] < 0.2).all()
+    assert (back[190:] == np.float32(0.8)).all()

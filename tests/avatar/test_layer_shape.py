@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from motion_imitate.avatar.body_surface import SIDES, joint_descendants
+from motion_imitate.avatar.body_surface import LIMB_NUMBERS, SIDES, joint_descendants
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_shape import (
     DEPTH_SPIKE,
     JOINTS_PER_VERTEX,
+    LEAST_VOLUME,
     MOST_ARM_THICKNESS,
     MOST_THICKNESS,
     flatten_spikes,
@@ -15,7 +16,9 @@ from motion_imitate.avatar.layer_shape import (
     inflate_region,
     relax_membrane,
     shape_layers,
+    sharpen_weights,
     smooth_values,
+    surface_of_shoulder,
 )
 from motion_imitate.avatar.parsing_net import LAYER_NAMES
 from motion_imitate.avatar.photo_layers import (
@@ -60,6 +63,33 @@ def test_a_skirt_hangs_in_circles_below_its_top():
     assert height[100].max() == 0
     assert (np.diff(height[100:140, 40]) > 0).all()
     assert not hang_round(np.zeros_like(mask), 400.0).any()
+
+
+def test_weights_across_a_fold_can_be_undone_and_others_stay():
+    cosine, sine = np.cos(np.radians(170)), np.sin(np.radians(170))
+    turns = np.stack([np.eye(3), [[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]]])
+    share = np.linspace(0, 1, 41)
+    weights = np.stack([1 - share, share], 1)
+    sharp = sharpen_weights(weights.copy(), turns)
+    assert np.linalg.det(np.tensordot(weights, turns, 1)).min() < 0.01
+    volume = np.linalg.det(np.tensordot(np.delete(sharp, 20, 0), turns, 1))  # without the very middle
+    assert volume.min() >= LEAST_VOLUME
+    np.testing.assert_allclose(sharp.sum(1), 1)
+    far = np.abs(share - 0.5) > 0.3
+    np.testing.assert_array_equal(sharp[far], weights[far])
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_no_forearm_gives_a_shoulder_its_depth(side):
+    body = place(*painted.standing())
+    limbs = body.limbs_of(body.whole_surface)
+    torso, forearm = (limbs == LIMB_NUMBERS[side][group] for group in ("torso", "forearm"))
+    assert surface_of_shoulder(torso, side, body) is body.whole_surface
+    crossed = surface_of_shoulder(torso | forearm, side, body)
+    used = set(body.limbs_of(crossed).ravel().tolist())
+    assert LIMB_NUMBERS[side]["upperarm"] in used
+    other = SIDES[1 - SIDES.index(side)]
+    assert not used & {LIMB_NUMBERS[s][g] for s, g in ((side, "forearm"), (side, "hand"), (other, "upperarm"))}
 
 
 def strip_mesh(columns=12, rows=8):

@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 
 from motion_imitate.avatar.layer_mesh import find_joints, layer_alphas
-from motion_imitate.avatar.layer_texture import fold_coordinates, layer_colours, read_pixels
+from motion_imitate.avatar.layer_texture import continue_layer, fold_coordinates, layer_colours, read_pixels
 from motion_imitate.avatar.masks import distance_to_edge, grow_mask
-from motion_imitate.avatar.photo_layers import ARM_LAYERS, LAYERS, LEG_LAYERS, TRUNK, cut_photo_layers
+from motion_imitate.avatar.photo_layers import (
+    ARM_LAYERS,
+    FACE,
+    LAYERS,
+    LEG_LAYERS,
+    SKIN,
+    TRUNK,
+    UPPER,
+    PhotoLayers,
+    cut_photo_layers,
+)
 from tests.support import painted
 from tests.support.parsed_body import parse_body, place
 
@@ -96,3 +106,22 @@ def test_the_background_colours_no_layer(dressed):
         quiet, other = (layer_colours(photo, layers, alphas, layer) for photo in (image, loud))
         visible = alphas[layer] > 0.02
         np.testing.assert_allclose(quiet[visible], other[visible], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [UPPER, SKIN], ids=["dressed", "bare"])
+def test_beneath_an_arm_a_dressed_chest_is_cloth_though_bare_skin_is_nearer(kind):
+    size = (200, 120)
+    y, x = np.mgrid[: size[0], : size[1]]
+    neck, face, arm = (np.abs(x - 60) < 16) & (y < 80), (np.abs(x - 60) < 16) & (y < 40), (y >= 80) & (y < 100)
+    trunk = (np.abs(x - 60) < 50) & (y >= 50) | neck
+    kinds = np.where(face, FACE, np.where(neck, SKIN, np.where(trunk, kind, 0)))
+    owner = np.where(arm & trunk, ARM_LAYERS[0], np.where(trunk, TRUNK, -1))
+    region = np.stack([owner == layer for layer in LAYERS])
+    region[TRUNK] = trunk
+    layers = PhotoLayers(220.0, trunk.astype(np.float32), owner, region, kinds, np.zeros((2, *size), bool), ())
+    image = np.zeros((*size, 3), np.float32)
+    image[kinds == SKIN], image[kinds == UPPER] = (0.9, 0.6, 0.5), (0.1, 0.2, 0.8)
+    hidden, clear = layers.hidden(TRUNK), layers.seen(TRUNK)
+    made = continue_layer(image, layers, TRUNK, hidden, clear)[hidden]
+    blue = made[:, 2] > made[:, 0]
+    assert blue.all() if kind == UPPER else not blue.any()

@@ -12,6 +12,7 @@ from motion_imitate.metrics.images import (
     MS_SSIM_WEIGHTS,
     face_distance,
     flicker_error,
+    mean_class_iou,
     ms_ssim,
     perceptual_distance,
     pose_error,
@@ -173,6 +174,20 @@ def test_perceptual_distance_is_of_what_counts_at_one_size():
     twice = [x.repeat_interleave(2, 2).repeat_interleave(2, 3) for x in (inwards, truth, inside)]
     assert perceptual_distance(pyramid, *twice).item() == pytest.approx(apart[1].item(), rel=0.05)
     assert perceptual_distance(pyramid, truth, truth, inside & False).isnan().all()
+
+
+def test_classes_count_alike_whatever_their_size():
+    truth = torch.zeros(20, 50, dtype=torch.int64)
+    truth[:, 40:] = 3
+    where = torch.ones_like(truth, dtype=torch.bool)
+    assert mean_class_iou(truth, truth, where) == 1
+    made = truth.clone()
+    made[:, 45:] = 0
+    assert mean_class_iou(made, truth, where).item() == pytest.approx((0.5 + 40 / 45) / 2)
+    assert mean_class_iou(made, truth, truth == 0) == 1
+    made[0, 0] = 7  # too little to count
+    assert mean_class_iou(made, truth, truth == 0).item() == pytest.approx(799 / 800)
+    assert mean_class_iou(made, truth, where & False).isnan()
 
 
 def test_face_distance_is_that_of_the_numbers():

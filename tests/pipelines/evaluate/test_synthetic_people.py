@@ -42,8 +42,8 @@ def test_who_is_drawn_is_nearer_than_who_stays(one):
     first, second = score_scene_views(one, MetricNetworks(eyes=None))
     assert set(first.marks) == {"copy", AVATAR_RENDERER}
     for view in (first, second):
-        assert view.marks[AVATAR_RENDERER]["outline"] > view.marks["copy"]["outline"]
-        assert view.marks[AVATAR_RENDERER]["outline"] > 0.5
+        [[drawn], [copied]] = view.marks[AVATAR_RENDERER], view.marks["copy"]
+        assert drawn["outline"] > max(copied["outline"], 0.5)
     assert not torch.equal(first.pictures[AVATAR_RENDERER], second.pictures[AVATAR_RENDERER])
 
 
