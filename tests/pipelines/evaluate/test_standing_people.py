@@ -76,9 +76,9 @@ def test_the_truth_has_no_fault(crowd):
     assert marks["person_ssim"] == pytest.approx(1)
 
 
-def test_the_front_on_the_back_is_less_like_the_truth_in_kind(turned):
-    front, own = (turned.marks[row][BACK]["kinds"] for row in ("front for back", AVATAR_RENDERER))
-    assert 0.2 < front < own < 1
+def test_the_back_is_less_like_the_truth_in_kind_than_what_the_photo_shows(turned):
+    for marks in turned.marks.values():
+        assert 0.2 < marks[BACK]["kinds"] < marks[0]["kinds"] - 0.05
 
 
 def test_the_front_for_the_back_reads_what_the_front_reads(avatar):
