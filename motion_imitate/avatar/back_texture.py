@@ -30,7 +30,7 @@ NAPE = 0.12  # of the head's height above the chin, to which short hair reaches
 COLLAR_REACH = 1.3  # of half the face's width from its middle, up to which clothes are a collar
 BAND_SHARE = 0.42  # of half the shoulders' width: the middle of a shirt, with its buttons and prints, is made anew
 MOST_BAND, LEAST_BAND = 0.08, 0.02  # of the height
-BACK_INPAINTING = InpaintSettings(side=200)  # its patches are compared in few pixels, and copied in all
+BACK_INPAINTING = InpaintSettings(side=200, guide=0.0)  # its patches are compared in few pixels, and copied in all
 PRINT_COLOURS, PRINT_LIGHT = 7, 0.6  # that cloth is sorted by; weight of lightness, which folds change
 PRINT_SIDES = 0.6  # share of the cloth that is not near its sides
 PRINT_RARE = 0.06  # of the sides, below which a colour is a print's

@@ -28,10 +28,9 @@ from motion_imitate.geometry.raster_numba import Floats
 GUIDE_BLUR = (3, 3)  # pixels at the ends of a hidden row over which colours are averaged
 GUIDE_BUSY = 7  # pixels around each end in which a pattern counts as a difference
 GUIDE_SIGMA = 0.2  # colours at the two ends of a hidden row that differ by more say little
-GUIDE_WEIGHT = 4.0  # of the guide's colour, relative to the mean square difference of patches
 FEET = 0.06  # of the height, that feet take up
 SHADOW_REACH = (0.07, 0.028)  # of the height: how far from the feet, across and down, their shadow is dark
-LONE_SHARE = 0.1  # of the guide's weight, with which a single pixel counts
+LONE_SHARE = 0.1  # of the guide's weight, with which a single end counts
 PATCH_SQUARE = np.ones((2 * PATCH_REACH + 1, 2 * PATCH_REACH + 1), np.uint8)
 
 
@@ -79,6 +78,7 @@ class InpaintSettings:
     least: int = 28  # minimum shorter side, in pixels, of the coarsest level
     choice: int = 60  # minimum number of usable patches at the coarsest level
     sweeps: int = 2  # extra match-and-vote iterations per coarser level; the finest has one
+    guide: float = 4.0  # weight of the colours between the known ends of a row, relative to differences of patches
     hold: float = 0.01  # how strongly copied pixels keep their own brightness
 
 
@@ -136,7 +136,8 @@ class PyramidLevel:
 
     @cached_property
     def guide(self) -> Floats:
-        """The colour that each hidden pixel should have, and how surely, by what is known to its left and right."""
+        """The colour that each hidden pixel should have, and how surely, 0 to 1, by what is known to its left and
+        right."""
         return interpolate_rows(self.image, self.known)
 
     @cached_property
@@ -157,7 +158,7 @@ class PyramidLevel:
 
 
 def interpolate_rows(image: Floats, known: Flags) -> Floats:
-    """Colours of hidden pixels between the nearest known ones in their row, and a weight: larger where those agree.
+    """Colours of hidden pixels between the nearest known ones in their row, and a weight: 1 where those agree.
 
     Where a row is known on one side only, or nowhere, the nearest known pixel counts, with less weight.
     """
@@ -174,7 +175,7 @@ def interpolate_rows(image: Floats, known: Flags) -> Floats:
             part = ((missing - left) / np.maximum(right - left, 1))[:, None]
             guide[y, missing, :3] = mean[y, left] * (1 - part) + mean[y, right] * part
             apart = np.square(mean[y, left] - mean[y, right]).sum(1) + busy[y, left] + busy[y, right]
-            guide[y, missing, 3] = GUIDE_WEIGHT * np.exp(-apart / GUIDE_SIGMA**2) * (right > left)
+            guide[y, missing, 3] = np.exp(-apart / GUIDE_SIGMA**2) * (right > left)
             between[y, missing] = right > left
     alone = ~known & (guide[..., 3] == 0) & ~between
     if alone.any() and known.any():
@@ -185,7 +186,7 @@ def interpolate_rows(image: Floats, known: Flags) -> Floats:
         places[label[known]] = np.argwhere(known)
         row, column = places[label[alone]].T
         guide[alone, :3] = mean[row, column]
-        guide[alone, 3] = GUIDE_WEIGHT * LONE_SHARE * np.exp(-busy[row, column] / GUIDE_SIGMA**2)
+        guide[alone, 3] = LONE_SHARE * np.exp(-busy[row, column] / GUIDE_SIGMA**2)
     return guide
 
 
@@ -212,22 +213,24 @@ def match_patches(sizes: list[PyramidLevel], how: InpaintSettings) -> PatchField
     """For each pixel near a hidden one, the best matching patch at the finest level. `sizes` runs from fine to
     coarse."""
     sight = sizes[-1]
+    weight = np.array([1, 1, 1, how.guide], np.float32)
+    guide = sight.guide * weight
     field = np.full((*sight.known.shape, 2), -1, np.int32)
     image = np.where(sight.known[..., None], sight.image, np.float32(np.nan))
-    fill_from_border(image, sight.guide, sight.usable, field)
+    fill_from_border(image, guide, sight.usable, field)
     for depth in reversed(range(len(sizes))):
         if sight is not sizes[depth]:
             field, sight = upsample_field(field, sizes[depth]), sizes[depth]
-            image = sight.image.copy()
+            image, guide = sight.image.copy(), sight.guide * weight
         field = fill_field_gaps(field, sight)
         cost = np.zeros(sight.known.shape, np.float32)
         if depth < len(sizes) - 1:
             vote_colours(image, sight.hidden, field, cost, sight.sure, 1.0)
         for sweep in range(1 + how.sweeps * depth):
-            improve_matches(image, sight.guide, sight.usable, sight.wanted, field, cost, 2, sweep)
+            improve_matches(image, guide, sight.usable, sight.wanted, field, cost, 2, sweep)
             usual = np.percentile(cost[tuple(sight.wanted.T)], 75)
             vote_colours(image, sight.hidden, field, cost, sight.sure, max(usual / 4, 1e-5))
-    merge_patches(image, sight.guide, sight.usable, sight.wanted, field, 6)
+    merge_patches(image, guide, sight.usable, sight.wanted, field, 6)
     return field
 
 
