@@ -38,9 +38,9 @@ DARKEST, BRIGHTEST = 0.55, 1.1  # of the shades of skin
 SHADE_POWERS = (0.8, 1.1, 1.15)  # of red, green and blue: shaded skin is redder
 SHADE_SPAN = 0.9  # of the page's width, that the shades read
 LIGHT = (0.0, 0.8, 0.6)  # direction in body space at rest, where the palms face down
-PALM_SHADE = 0.45  # of the shades, between the back of a hand and its palm
-CREASE_REACH = 0.025  # metres within which other parts of a hand shade it
-CREASE_SHADE = 2.4
+PALM_SHADE = 0.55  # of the shades, between the back of a hand and its palm
+CREASE_REACH = 0.018  # metres within which other parts of a hand shade it
+CREASE_SHADE = 4.0
 
 
 @dataclass(frozen=True)
