@@ -101,7 +101,7 @@ class WebStore:
 
     def jobs_of(self, owner: str) -> list[Any]:
         """The rows of a visitor's jobs, the newest first."""
-        mine = "select * from requests join items using (id) where owner = ? order by created desc, rowid desc"
+        mine = "select * from requests join items using (id) where owner = ? order by created desc, requests.rowid desc"
         return self.manifest.table.execute(mine, (owner,)).fetchall()
 
     def waiting_jobs(self) -> list[str]:
