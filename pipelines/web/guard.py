@@ -13,9 +13,11 @@ from pipelines.web.options import is_loopback_name
 TOKEN_COOKIE, VISITOR_COOKIE = "motion_imitate_token", "motion_imitate_visitor"
 OPEN_PATHS = ("/", "/api/session")  # without the token; and what the page consists of
 OPEN_FOLDER = "/static/"
+VIEWER_STYLE = "'sha256-PXtZZkJMMyc18o/DN1ZEFOJ2qEGq95IQbVaJFMOXOb0='"  # the style sheet within the avatar's viewer
 CONTENT_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
-    "connect-src 'self' blob:; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' {VIEWER_STYLE}; "
+    "img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self' blob:; worker-src 'self' blob:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 SAFETY_HEADERS = {
     "content-security-policy": CONTENT_POLICY,

@@ -206,8 +206,12 @@ def result_suffix(item: BatchItem) -> str:
 
 
 def check_item(item: BatchItem) -> None:
-    """Raise UsageError for options that cannot work together."""
+    """Raise UsageError for options that cannot work together. Files are not opened: all were looked at before."""
+    if item.drawing.background not in BACKGROUND_KEYWORDS:
+        item = replace(item, drawing=replace(item.drawing, background="#000000"))
     if isinstance(item.drawing, DressOptions):
+        if not item.wear.clothes:
+            raise UsageError("choose a photo of the clothes")
         check_dress_options(item.wear, item.drawing)
     elif isinstance(item.drawing, NovelViewOptions):
         check_novel_view_options(item.drawing)

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from dataclasses import MISSING, fields
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from motion_imitate.generators import RENDERERS
+from motion_imitate.generators import AUTO_RENDERER, AVATAR_RENDERER, RENDERERS
+from motion_imitate.generators.load import shipped_weights
 from pipelines.avatar.options import AvatarOptions
 from pipelines.batch.item import DRESS, IMITATE, NOVEL_VIEW
 from pipelines.dress.options import DressOptions
@@ -30,6 +32,7 @@ TASK_OPTIONS: dict[str, tuple[type, ...]] = {
 }
 GIVEN_OTHERWISE = ("weights", "motion", "clothes", "preview", "side_by_side", "live", "device", "workers", "body")
 JSON_TYPES: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+NEEDS_WEIGHTS = re.compile(", which needs? --weights")  # said of renderers that have some already
 BOUNDS = {"gte": "minimum", "gt": "exclusiveMinimum", "lte": "maximum", "lt": "exclusiveMaximum"}
 
 
@@ -51,11 +54,17 @@ def option_schemas(group: type) -> dict[str, dict[str, Any]]:
             continue
         schema = type_schema(hints[each.name]) | {"description": helps.get(each.name, "")}
         if each.name == "renderer":
-            schema |= {"enum": list(RENDERERS), "description": "; ".join(f"{k}: {v}" for k, v in RENDERERS.items())}
+            ready = {name: NEEDS_WEIGHTS.sub("", text) for name, text in RENDERERS.items() if is_ready(name)}
+            schema |= {"enum": list(ready), "description": "; ".join(f"{k}: {v}" for k, v in ready.items())}
         if each.default is not MISSING:
             schema["default"] = each.default
         found[each.name] = schema
     return found
+
+
+def is_ready(renderer: str) -> bool:
+    """Whether a renderer works without weights of the user's own."""
+    return renderer in (AUTO_RENDERER, AVATAR_RENDERER) or shipped_weights(renderer) is not None
 
 
 def type_schema(hint: Any) -> dict[str, Any]:

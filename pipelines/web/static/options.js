@@ -13,17 +13,29 @@ const NAMES = {
   background: "Background",
   photo_person: "Person in the photo",
   person: "Person in the clip",
+  upright: "Stand upright",
+  view: "View from, in degrees",
+  orbit: "Camera goes round, degrees per second",
+  freeze: "Freeze at second",
+  sweep: "Degrees round the frozen person",
+  sweep_seconds: "Seconds of the freeze",
+  frame: "Picture’s window",
+  scale: "Size of the person",
+  camera: "Place of the person",
+  azimuth: "Pictures from these degrees instead",
+  elevation: "Camera looks down, in degrees",
   quality: "Accuracy",
   seconds: "Seconds",
   turns: "Turns",
   parts: "Clothes to take",
-  size: "Size",
+  size: "Size, in pixels",
   fov: "Field of view",
 };
 const CHOICES = {
   quality: { fast: "Fast", default: "Good", best: "Best, takes twice as long" },
   parts: { all: "All", upper: "Upper clothes", lower: "Lower clothes", shoes: "Shoes" },
 };
+const PEOPLE = [1, 2, 3, 4, 5, 6];
 const BACKGROUNDS = { photo: "The photo’s own", driving: "The clip, without its person", colour: "A colour", file: "A picture or video of mine", alpha: "None, transparent" };
 
 export class OptionForm {
@@ -33,7 +45,7 @@ export class OptionForm {
 
   show(task) {
     this.task = task;
-    const names = Object.keys(this.schemas[task]);
+    const names = Object.keys(this.schemas[task]).filter((name) => name !== "parts" || task === "dress");
     const field = (name) => this.field(name, this.schemas[task][name]);
     this.plain.replaceChildren(...PLAIN[task].map(field));
     this.rest.replaceChildren(...names.filter((name) => !PLAIN[task].includes(name)).map(field));
@@ -68,11 +80,12 @@ export class OptionForm {
       tick.addEventListener("change", () => this.set(name, tick.checked, schema));
       return tick;
     }
-    const choices = schema.enum ?? (schema.type === "array" ? schema.items.enum : undefined);
+    const someone = schema.anyOf ? [...schema.anyOf.flatMap((one) => one.enum ?? []), ...PEOPLE] : undefined;
+    const choices = schema.enum ?? someone ?? (schema.type === "array" ? schema.items.enum : undefined);
     if (choices) {
       const chosen = Array.isArray(now) ? now[0] : now;
       const empty = schema.default == null ? [make("option", { value: "" }, "Automatic")] : [];
-      const named = choices.map((one) => make("option", { value: one, selected: one === chosen }, CHOICES[name]?.[one] ?? labelOf(one)));
+      const named = choices.map((one) => make("option", { value: one, selected: String(one) === String(chosen) }, CHOICES[name]?.[one] ?? labelOf(String(one))));
       const select = make("select", { id }, ...empty, ...named);
       select.addEventListener("change", () => this.set(name, schema.type === "array" ? [select.value] : select.value, schema));
       return select;

@@ -102,7 +102,8 @@ function drawHistory() {
     open.setAttribute("aria-current", job.id === wanted);
     if (find(".state", row).textContent !== state) find(".state", row).textContent = state;
     find(".what", row).textContent = titleOf(job);
-    if (job.strip && !find("img", row)) find(".strip", row).replaceWith(make("img", { class: "strip", src: job.strip, alt: "" }));
+    const picture = job.strip ?? `/api/uploads/${job.request.photos[0]}/picture`;
+    if (find("img", row).getAttribute("src") !== picture) find("img", row).src = picture;
     const active = job.state === "queued" || job.state === "running";
     row.lastChild.setAttribute("aria-label", `${active ? "Cancel" : "Delete"} ${titleOf(job)}`);
   }
@@ -116,7 +117,7 @@ function drawHistory() {
 function historyRow(id) {
   const job = () => jobs.find((one) => one.id === id);
   const open = make("button", { type: "button", on: { click: () => ((wanted = id), stage.show(job()), drawHistory(), find("#stage").focus({ preventScroll: false })) } },
-    make("span", { class: "strip" }), make("span", {}, make("span", { class: "what" }), make("br"), make("span", { class: "state" })));
+    make("img", { class: "strip", alt: "" }), make("span", {}, make("span", { class: "what" }), make("br"), make("span", { class: "state" })));
   return make("li", { class: "job", "data-id": id }, open, make("button", { type: "button", class: "round", on: { click: () => forget(job()) } }, "×"));
 }
 
