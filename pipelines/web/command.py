@@ -11,6 +11,7 @@ from pipelines.batch.manifest import open_manifest
 from pipelines.output_path import UsageError, create_folder
 from pipelines.reporter import Reporter
 from pipelines.web.app import create_app
+from pipelines.web.live_routes import LARGEST_PICTURE
 from pipelines.web.options import WebOptions
 from pipelines.web.queue import InspectionPool, Inspector, JobPool, JobQueue
 from pipelines.web.store import WebStore
@@ -31,7 +32,12 @@ def run_web(how: WebOptions, reporter: Reporter) -> None:
             pool.warm_up()
         app = create_app(JobQueue(WebStore.of(manifest), jobs, how), Inspector(looks))
         settings = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=GOODBYE_SECONDS, server_header=False
+            app,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=GOODBYE_SECONDS,
+            server_header=False,
+            ws_max_size=LARGEST_PICTURE,
         )
         url = page_url(how, listener)
         reporter.result({"url": url, "work": str(folder)}, f"{url}  (Ctrl-C ends it)")

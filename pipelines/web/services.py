@@ -1,6 +1,6 @@
 """What the routes work with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
@@ -20,6 +20,7 @@ class WebServices:
     queue: JobQueue
     inspector: Inspector
     how: WebOptions
+    live: list[str] = field(default_factory=list)  # photos in the live mirror, of which there is one
 
 
 def find_services(connection: HTTPConnection) -> WebServices:

@@ -12,7 +12,7 @@ from pipelines.web.worker import WebItemRunner, inspect_upload
 
 
 def test_a_small_turn_is_rendered_with_progress(tmp_path, unchecked_shapes):
-    views = NovelViewOptions(seconds=0.4, rate=10, size=128)
+    views = NovelViewOptions(seconds=0.4, rate=10, size=160)
     photo = find_asset("demo/photo.jpg")
     item = BatchItem("a", (photo,), None, tmp_path / "a" / "result.mp4", views, BaseEstimationOptions())
     outcome = WebItemRunner()(item)
