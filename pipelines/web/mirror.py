@@ -6,6 +6,7 @@ saw it, on a clock of the sender's.
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from os import getppid
 from pathlib import Path
