@@ -1,5 +1,6 @@
 """Routes of jobs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,7 +39,8 @@ async def start_job(request: JobRequest, services: Services, visitor: Visitor) -
 @job_router.get("/jobs")
 async def list_jobs(services: Services, visitor: Visitor) -> list[dict[str, Any]]:
     """The jobs of this browser, the newest first."""
-    return [describe_job(row, services) for row in services.store.jobs_of(visitor)]
+    waiting = services.store.waiting_jobs()
+    return [describe_job(row, services, waiting) for row in services.store.jobs_of(visitor)]
 
 
 @job_router.get("/jobs/{id}")
@@ -107,8 +109,8 @@ def finished_job(id: str, services: Services) -> Any:
     return row
 
 
-def describe_job(row: Any, services: Services) -> dict[str, Any]:
-    """A job as the page shows it."""
+def describe_job(row: Any, services: Services, waiting: Sequence[str] | None = None) -> dict[str, Any]:
+    """A job as the page shows it; `waiting` are the ids of the queue, if they are known."""
     request, id = JobRequest.model_validate_json(row["request"]), row["id"]
     job: dict[str, Any] = {
         "id": id,
@@ -123,7 +125,8 @@ def describe_job(row: Any, services: Services) -> dict[str, Any]:
     if is_running(row):
         job["progress"] = services.queue.read_progress(id)
     elif row["state"] == "queued":
-        job["ahead"] = services.store.waiting_jobs().index(id) if id in services.store.waiting_jobs() else 0
+        waiting = services.store.waiting_jobs() if waiting is None else waiting
+        job["ahead"] = waiting.index(id) if id in waiting else 0
     elif is_done(row):
         job |= {"frames": row["frames"], "seconds": row["seconds"], "result": f"/api/jobs/{id}/result"}
         job["media"] = MEDIA_TYPES[Path(row["output"]).suffix]

@@ -18,6 +18,7 @@ from pipelines.batch.manifest import QUEUED, RUNNING, Manifest, utc_timestamp
 from pipelines.batch.outcome import DONE
 
 CANCELLED = "cancelled"
+LISTED_JOBS = 100  # of a visitor, the newest
 WEB_SCHEMA = """
 create table if not exists uploads (
     id text primary key, owner text, kind text, name text, about text, created real, used real
@@ -100,9 +101,9 @@ class WebStore:
         return self.manifest.table.execute(both, (id,)).fetchone()
 
     def jobs_of(self, owner: str) -> list[Any]:
-        """The rows of a visitor's jobs, the newest first."""
+        """The rows of a visitor's newest jobs, the newest first."""
         mine = "select * from requests join items using (id) where owner = ? order by created desc, requests.rowid desc"
-        return self.manifest.table.execute(mine, (owner,)).fetchall()
+        return self.manifest.table.execute(f"{mine} limit {LISTED_JOBS}", (owner,)).fetchall()
 
     def waiting_jobs(self) -> list[str]:
         """The ids of the queued jobs, the first one first."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -88,7 +89,7 @@ def write_camera_file(file):
         for number, frame in enumerate(clip.decode(video=0)):
             if number % 2 == 0:
                 small = frame.reformat(360, 640, "yuv420p")
-                small.pts, small.time_base = number // 2, track.codec_context.time_base
+                small.pts, small.time_base = number // 2, Fraction(1, 30)
                 out.mux(track.encode(small))
         out.mux(track.encode(None))
     return file

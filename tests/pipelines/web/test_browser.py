@@ -18,6 +18,9 @@ SHIFTS = """() => {
     for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifts += one.value;
   }).observe({ type: "layout-shift", buffered: true });
 }"""
+UNNAMED = """() => [...document.querySelectorAll("button, input, select, video, canvas")]
+  .filter((one) => one.checkVisibility() && !(one.ariaLabel || one.labels?.length || one.textContent.trim()))
+  .map((one) => one.outerHTML)"""
 PICTURES = Path(os.environ["WEB_PICTURES"]) if "WEB_PICTURES" in os.environ else None  # where screenshots are kept
 
 
@@ -189,10 +192,7 @@ def test_the_page_fits_does_not_jump_and_has_names(open_page, width, scheme):
     for task in ("Turn around", "Change clothes", "3D avatar", "Follow a clip"):
         page.click(f".segments >> text={task}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        unnamed = page.evaluate(
-            """[...document.querySelectorAll('button, input, select, video, canvas')].filter((one) => one.checkVisibility()
-               && !(one.ariaLabel || one.labels?.length || one.textContent.trim())).map((one) => one.outerHTML)"""
-        )
+        unnamed = page.evaluate(UNNAMED)
         assert unnamed == []
     page.click("summary")
     keep_picture(page, f"options_{width}_{scheme}")
