@@ -44,6 +44,7 @@ HOMES = {
     "fastapi": ("pipelines/web/",),
     "starlette": ("pipelines/web/",),
     "uvicorn": ("pipelines/web/",),
+    "pydantic": ("pipelines/web/",),
     "safetensors": ("motion_imitate/weights.py",),
     "pickle": ("pipelines/build_assets/smpl.py",),
     "torchvision": (),

@@ -1,5 +1,6 @@
 """The server's application: uploads, jobs and results over HTTP. It renders nothing itself."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from pipelines.web.guard import VISITOR_COOKIE, RequestGuard, read_cookie
 from pipelines.web.job_routes import job_router
 from pipelines.web.live_routes import live_router
 from pipelines.web.queue import Inspector, JobQueue
-from pipelines.web.refusal import Refusal
+from pipelines.web.refusal import FULL_DISK, Refusal
 from pipelines.web.services import WebServices
 from pipelines.web.session_routes import session_router
 from pipelines.web.store import random_name
@@ -61,7 +62,7 @@ def create_app(queue: JobQueue, inspector: Inspector) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", serve_page, include_in_schema=False)
     app.add_exception_handler(Exception, answer_error)
-    for kind in (Refusal, UsageError, HTTPException, RequestValidationError):
+    for kind in (Refusal, UsageError, HTTPException, RequestValidationError, sqlite3.OperationalError):
         app.add_exception_handler(kind, answer_error)
     app.add_middleware(RequestGuard, token=how.token, loopback=how.is_loopback)
     return app
@@ -79,6 +80,8 @@ async def answer_error(_: Request, error: Exception) -> JSONResponse:
     """One sentence for whatever went wrong."""
     if isinstance(error, Refusal):
         return JSONResponse({"error": error.sentence}, error.status)
+    if isinstance(error, sqlite3.OperationalError):  # nothing can be written down
+        return JSONResponse({"error": FULL_DISK}, 507)
     if isinstance(error, UsageError):
         return JSONResponse({"error": str(error)}, 422)
     if isinstance(error, RequestValidationError):

@@ -13,6 +13,7 @@ from pipelines.web.options import is_loopback_name
 TOKEN_COOKIE, VISITOR_COOKIE = "motion_imitate_token", "motion_imitate_visitor"
 OPEN_PATHS = ("/", "/api/session")  # without the token; and what the page consists of
 OPEN_FOLDER = "/static/"
+UPLOAD_PATH, LARGEST_REQUEST = "/api/uploads", 1_000_000  # bytes of any other request
 VIEWER_STYLE = "'sha256-PXtZZkJMMyc18o/DN1ZEFOJ2qEGq95IQbVaJFMOXOb0='"  # the style sheet within the avatar's viewer
 CONTENT_POLICY = (
     f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' {VIEWER_STYLE}; "
@@ -45,6 +46,7 @@ class RequestGuard:
                 return
             await JSONResponse({"error": refused[1]}, refused[0])(scope, receive, with_safety_headers(scope, send))
             return
+        receive = receive if scope["path"] == UPLOAD_PATH else limit_body(receive)
         await self.app(scope, receive, with_safety_headers(scope, send))
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
@@ -83,6 +85,22 @@ def read_cookie(headers: Headers, name: str) -> str:
     except CookieError:
         return ""
     return "" if found is None else found.value
+
+
+def limit_body(receive: Receive) -> Receive:
+    """Receive a request as long as it is not too large."""
+    done = 0
+
+    async def receive_some() -> Message:
+        nonlocal done
+        message = await receive()
+        if message["type"] == "http.request":
+            done += len(message.get("body", b""))
+            if done > LARGEST_REQUEST:
+                raise ValueError("the request is too large")
+        return message
+
+    return receive_some
 
 
 def with_safety_headers(scope: Scope, send: Send) -> Send:

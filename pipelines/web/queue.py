@@ -1,6 +1,7 @@
 """The queue of jobs: it survives a restart, and its jobs run in worker processes."""
 
 import json
+import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from pipelines.web.store import CANCELLED, WebStore
 from pipelines.web.work import PROGRESS_FILE, AvatarItem, Inspected, InspectUpload, WebItem, hide_paths
 
 POLL_SECONDS = 0.2  # between looks at the queue
+FULL_DISK_SECONDS = 2.0  # until the queue goes on after an error of the disk
 SWEEP_SECONDS = 60.0  # between deletions of what is old
 MAX_RUNS = 2  # of a job whose worker process is lost
 PATIENCE, FRAME_PATIENCE = 600.0, 2.0  # seconds that a job may take, and more per frame
@@ -47,15 +49,19 @@ class JobQueue:
         """Run jobs until the queue is stopped; those that run then are queued again."""
         swept = -SWEEP_SECONDS
         try:
+            self.store.manifest.requeue_running()
             while not self.stopped.is_set():
-                with suppress(OSError):  # a full disk: what was noted is tried again
+                try:
                     if self.clock() - swept > SWEEP_SECONDS:
                         swept = self.clock()
                         self.store.delete_older(self.how.keep_hours * 3600)
                     self.step()
+                except (OSError, sqlite3.OperationalError):  # a full disk, which may have room again later
+                    self.stopped.wait(FULL_DISK_SECONDS)
         finally:
             self.pool.kill_workers()
-            self.store.manifest.requeue_running()
+            with suppress(sqlite3.OperationalError):  # done at the next start as well
+                self.store.manifest.requeue_running()
 
     def step(self) -> None:
         """Start what can be started, and record what has ended."""

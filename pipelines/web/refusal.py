@@ -1,5 +1,7 @@
 """What a visitor is told when something cannot be done."""
 
+FULL_DISK = "the server's disk is full; delete old results, or ask who runs it to free some space"
+
 
 class Refusal(Exception):
     """An HTTP status, and one sentence."""

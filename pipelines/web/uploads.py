@@ -12,7 +12,7 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 
 from pipelines.web.queue import Inspector
-from pipelines.web.refusal import Refusal
+from pipelines.web.refusal import FULL_DISK, Refusal
 from pipelines.web.store import Upload, WebStore, random_name
 from pipelines.web.work import InspectUpload, UploadKind, hide_paths
 
@@ -89,9 +89,7 @@ def refuse_full_disk() -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise Refusal(
-            507, "the server's disk is full; delete old results, or ask who runs it to free some space"
-        ) from None
+        raise Refusal(507, FULL_DISK) from None
 
 
 def clean_name(name: str) -> str:

@@ -94,7 +94,7 @@ export class OptionForm {
     const about = number ? { type: "number", min: schema.minimum, max: schema.maximum, step: schema.type === "integer" ? 1 : "any" } : { type: "text" };
     const several = schema.type === "array";
     const shown = several ? (now ?? []).join(" ") : now;
-    const field = make("input", { ...about, id, value: shown ?? "", placeholder: schema.default == null ? "Automatic" : null });
+    const field = make("input", { ...about, id, value: shown ?? "", placeholder: schema.default != null ? null : schema.description.includes("Default") ? "Automatic" : "None" });
     field.addEventListener("change", () => {
       const words = field.value.trim();
       this.set(name, several ? words.split(/[\s,]+/).filter(Boolean).map(Number) : number ? (words ? Number(words) : "") : words, schema);

@@ -117,5 +117,6 @@ def test_errors_are_one_sentence(browser):
         (browser.put("/api/jobs"), 405),
         (browser.post("/api/jobs", content=b"{"), 422),
         (browser.post("/api/jobs", content=b"[" * 100_000), 422),
+        (browser.post("/api/jobs", content=b" " * 1_100_000), 400),
     ):
         assert (answer.status_code, list(answer.json())) == (status, ["error"])

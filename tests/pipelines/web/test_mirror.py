@@ -10,7 +10,6 @@ from starlette.websockets import WebSocketDisconnect
 from pipelines.web.mirror import MOST_CAMERA_SIDE, NewestFrame, decode_packet
 from tests.support.web_app import HERE, open_browser
 
-
 PATH = "/api/live?photo=x"
 
 

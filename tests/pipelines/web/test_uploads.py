@@ -1,6 +1,8 @@
 """Uploads: limited, looked at, stored under random names; nothing is left of what is refused."""
 
 import asyncio
+import sqlite3
+import time
 import zipfile
 from collections import namedtuple
 from io import BytesIO
@@ -8,7 +10,7 @@ from io import BytesIO
 import pytest
 
 from motion_imitate.weights import find_asset
-from pipelines.web import uploads
+from pipelines.web import queue, uploads
 from pipelines.web.options import WebOptions
 from pipelines.web.worker import inspect_upload
 from tests.support.web_app import open_browser
@@ -64,6 +66,22 @@ def test_a_full_disk_is_said_and_leaves_nothing(browser, monkeypatch):
     monkeypatch.setattr(uploads.shutil, "disk_usage", lambda _: Disk(free=1000))
     assert "the server's disk is full" in browser.give(status=507)
     assert left(browser) == []
+
+
+def test_a_full_disk_under_the_queue_is_said_and_the_queue_goes_on(browser, monkeypatch):
+    photo = browser.give()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(browser.store), "add_job", refuse_to_write)
+        assert "the server's disk is full" in browser.ask(507, photos=[photo])
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "FULL_DISK_SECONDS", 0.01)
+        patch.setattr(queue.JobQueue, "step", refuse_to_write)
+        time.sleep(0.3)
+    browser.until(browser.ask(photos=[photo]), "done")
+
+
+def refuse_to_write(*_):
+    raise sqlite3.OperationalError("database or disk is full")
 
 
 def test_an_upload_that_stops_is_given_up(browser, monkeypatch):
