@@ -2,7 +2,7 @@
 
 from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -53,7 +53,7 @@ class RequestGuard:
         """The status and the sentence for a request that is refused."""
         headers, path = Headers(scope=scope), scope["path"]
         host = headers.get("host", "")
-        if self.loopback and not is_loopback_name(urlsplit(f"//{host}").hostname or ""):
+        if self.loopback and not is_loopback_name(split_place(f"//{host}").hostname or ""):
             return 400, "this server answers only at 127.0.0.1 and localhost; open it there"
         if is_foreign(headers, host, scope.get("method", ""), path):
             return 403, "requests from other sites are refused; open the page of this server itself"
@@ -68,8 +68,16 @@ def is_foreign(headers: Headers, host: str, method: str, path: str) -> bool:
     """Whether a browser sends the request for a page of another site; following a link to the page is none."""
     origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
     if origin is not None:
-        return urlsplit(origin).netloc != host
+        return split_place(origin).netloc != host
     return site not in ("none", "same-origin") and not (method == "GET" and path == "/")
+
+
+def split_place(url: str) -> SplitResult:
+    """The parts of an address; empty ones for what is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def given_token(headers: Headers) -> str:

@@ -1,7 +1,7 @@
 // The live mirror: camera in, person out. Pictures that there is no time for are dropped, so that it never lags behind.
 import { openCamera } from "./camera.js";
 import { find, make } from "./dom.js";
-import { sentence } from "./pick.js";
+import { sentence } from "./names.js";
 
 const LONGEST = 480, SENDS = 30, QUALITY = 0.8, BACKLOG = 60_000; // pixels, pictures a second, JPEG quality, bytes
 const WINDOW = 2; // seconds over which rate and delay are measured

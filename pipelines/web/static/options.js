@@ -1,35 +1,13 @@
 // The options of a task, from the schema that the server reads off the command line's dataclasses.
 import { upload } from "./api.js";
 import { make } from "./dom.js";
-import { labelOf, sentence } from "./pick.js";
+import { labelOf, plainly } from "./names.js";
 
 const PLAIN = {
   imitate: ["background", "quality"],
   "novel-view": ["background", "seconds", "turns"],
   dress: ["background", "parts"],
   avatar: [],
-};
-const NAMES = {
-  background: "Background",
-  photo_person: "Person in the photo",
-  person: "Person in the clip",
-  upright: "Stand upright",
-  view: "View from, in degrees",
-  orbit: "Camera goes round, degrees per second",
-  freeze: "Freeze at second",
-  sweep: "Degrees round the frozen person",
-  sweep_seconds: "Seconds of the freeze",
-  frame: "Picture’s window",
-  scale: "Size of the person",
-  camera: "Place of the person",
-  azimuth: "Pictures from these degrees instead",
-  elevation: "Camera looks down, in degrees",
-  quality: "Accuracy",
-  seconds: "Seconds",
-  turns: "Turns",
-  parts: "Clothes to take",
-  size: "Size, in pixels",
-  fov: "Field of view",
 };
 const CHOICES = {
   quality: { fast: "Fast", default: "Good", best: "Best, takes twice as long" },
@@ -62,8 +40,8 @@ export class OptionForm {
   }
 
   field(name, schema) {
-    const id = `option-${name}`, title = NAMES[name] ?? labelOf(name);
-    const help = make("p", { class: "help", id: `${id}-help` }, name === "background" ? "" : sentence(withoutDashes(schema.description)));
+    const id = `option-${name}`, title = labelOf(name);
+    const help = make("p", { class: "help", id: `${id}-help` }, name === "background" ? "" : plainly(schema.description));
     const label = make("label", { for: id }, title);
     if (name === "background") return make("div", { class: "option" }, label, this.background(id, schema), this.backgroundExtra);
     const input = this.input(name, schema, id);
@@ -135,8 +113,4 @@ export class OptionForm {
     if (kind === "file") this.given.background = now;
     return select;
   }
-}
-
-function withoutDashes(text) {
-  return text.replace(/--([a-z-]+)/g, (_, name) => `“${NAMES[name.replaceAll("-", "_")] ?? labelOf(name)}”`);
 }

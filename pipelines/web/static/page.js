@@ -3,7 +3,8 @@ import { ask } from "./api.js";
 import { find, lasting, make, say } from "./dom.js";
 import { openMirror } from "./live.js";
 import { OptionForm } from "./options.js";
-import { Picker, plainly, sentence } from "./pick.js";
+import { plainly, sentence } from "./names.js";
+import { Picker } from "./pick.js";
 import { Stage, stateOf, titleOf } from "./stage.js";
 
 const POLL = { busy: 500, idle: 4000, away: 3000 }; // milliseconds

@@ -2,6 +2,7 @@
 import { ask, upload } from "./api.js";
 import { lasting, make, find, say } from "./dom.js";
 import { recordClip } from "./camera.js";
+import { plainly, sentence } from "./names.js";
 
 const ACCEPT = {
   photo: "image/*,.heic,.heif,.avif",
@@ -128,19 +129,4 @@ function factsOf(found) {
   const long = found.seconds ? lasting(found.seconds) : null;
   const rate = found.rate ? `${Math.round(found.rate)} frames/s` : null;
   return [size, long, rate, found.sound ? "sound" : null].filter(Boolean).join(" · ");
-}
-
-// The command line's advice names its options; the page has them below their own names.
-export function plainly(text) {
-  const rest = text.replace(/^[^:]{1,130}\.[a-z0-9]{2,4}: /i, "");
-  return sentence(rest.replace(/--([a-z-]+)( N\|left\|right\|largest(, N counted from the left[^;]*)?)?/g, (_, name) => `“${labelOf(name)}” below`));
-}
-
-export function labelOf(name) {
-  const words = name.replaceAll("_", "-").split("-").join(" ");
-  return words[0].toUpperCase() + words.slice(1);
-}
-
-export function sentence(text) {
-  return text ? text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".") : "";
 }

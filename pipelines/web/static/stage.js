@@ -1,7 +1,7 @@
 // What a job looks like: waiting, at work, done, or refused.
 import { ask } from "./api.js";
 import { lasting, make, find } from "./dom.js";
-import { plainly, sentence } from "./pick.js";
+import { plainly, sentence } from "./names.js";
 import { showResult } from "./player.js";
 
 const TASKS = { imitate: "Follow a clip", "novel-view": "Turn around", dress: "Change clothes", avatar: "3D avatar" };

@@ -25,7 +25,7 @@ def guarded(tmp_path):
         yield opened
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.7:8765", ""])
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.7:8765", "[", ""])
 def test_a_local_server_answers_no_other_host(browser, host):
     assert browser.get("/api/about", headers={"host": host}).status_code == 400
 
@@ -40,6 +40,7 @@ def test_a_local_server_answers_to_its_names(browser, host):
     [
         {"origin": "http://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"origin": "http://127.0.0.1:9999"},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
