@@ -72,7 +72,7 @@ async def serve_page(request: Request) -> Response:
     """The page; a new visitor gets a name of their own, by which their jobs are found again."""
     page = FileResponse(STATIC / "index.html")
     if not read_cookie(request.headers, VISITOR_COOKIE):
-        page.set_cookie(VISITOR_COOKIE, random_name(), COOKIE_SECONDS, httponly=True, samesite="strict")
+        page.set_cookie(VISITOR_COOKIE, random_name(), COOKIE_SECONDS, httponly=True, samesite="lax")
     return page
 
 

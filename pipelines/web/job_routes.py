@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, Response
 
 from pipelines.batch.item import BatchItem
 from pipelines.web.job_request import JobRequest, plan_job
-from pipelines.web.queue import is_running
+from pipelines.web.queue import is_running, is_waiting
 from pipelines.web.refusal import Refusal
 from pipelines.web.services import Services, Visitor
 from pipelines.web.store import is_done, random_name
@@ -60,8 +60,8 @@ async def cancel_job(id: str, services: Services) -> dict[str, Any]:
 async def delete_job(id: str, services: Services) -> None:
     """Delete a job with its results."""
     row = known_job(id, services)
-    if is_running(row):
-        raise Refusal(409, "this job is running; cancel it first")
+    if is_running(row) or is_waiting(row):
+        raise Refusal(409, "this job waits or runs; cancel it first")
     services.store.forget_job(row["id"])
 
 
@@ -124,7 +124,7 @@ def describe_job(row: Any, services: Services, waiting: Sequence[str] | None = N
     }
     if is_running(row):
         job["progress"] = services.queue.read_progress(id)
-    elif row["state"] == "queued":
+    elif is_waiting(row):
         waiting = services.store.waiting_jobs() if waiting is None else waiting
         job["ahead"] = waiting.index(id) if id in waiting else 0
     elif is_done(row):

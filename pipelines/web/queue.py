@@ -1,6 +1,7 @@
 """The queue of jobs: it survives a restart, and its jobs run in worker processes."""
 
 import json
+import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import Any
 from motion_imitate.files import remove_stale_parts
 from pipelines.batch.item import BatchItem
 from pipelines.batch.local_workers import LocalWorkerPool, WorkerLost
-from pipelines.batch.manifest import RUNNING, utc_timestamp
+from pipelines.batch.manifest import QUEUED, RUNNING, utc_timestamp
 from pipelines.batch.outcome import INPUT_FAULT, SYSTEM_FAULT, ItemOutcome
 from pipelines.errors import classify_error
 from pipelines.novel_view.command import frame_count
@@ -23,7 +24,7 @@ from pipelines.web.store import CANCELLED, WebStore
 from pipelines.web.work import PROGRESS_FILE, AvatarItem, Inspected, InspectUpload, WebItem, hide_paths
 
 POLL_SECONDS = 0.2  # between looks at the queue
-FULL_DISK_SECONDS = 2.0  # until the queue goes on after an error of the disk
+FAULT_SECONDS = 2.0  # until the queue goes on after an error
 SWEEP_SECONDS = 60.0  # between deletions of what is old
 MAX_RUNS = 2  # of a job whose worker process is lost
 PATIENCE, FRAME_PATIENCE = 600.0, 2.0  # seconds that a job may take, and more per frame
@@ -56,8 +57,9 @@ class JobQueue:
                         swept = self.clock()
                         self.store.delete_older(self.how.keep_hours * 3600)
                     self.step()
-                except (OSError, sqlite3.OperationalError):  # a full disk, which may have room again later
-                    self.stopped.wait(FULL_DISK_SECONDS)
+                except Exception:  # such as a full disk, which may have room again later
+                    logging.getLogger(__name__).exception("the queue goes on after an error")
+                    self.stopped.wait(FAULT_SECONDS)
         finally:
             self.pool.kill_workers()
             with suppress(sqlite3.OperationalError):  # done at the next start as well
@@ -119,8 +121,8 @@ class JobQueue:
 
     def cancel(self, id: str) -> None:
         """Stop a job that waits or runs; the latter soon."""
-        if not self.store.cancel_waiting(id):
-            self.unwanted.add(id)
+        self.store.cancel_waiting(id)
+        self.unwanted.add(id)  # it may be starting now
 
     def end_unwanted(self) -> None:
         """Stop the running jobs that were cancelled."""
@@ -181,3 +183,8 @@ class Inspector:
 def is_running(row: Any) -> bool:
     """Whether a job runs."""
     return bool(row["state"] == RUNNING)
+
+
+def is_waiting(row: Any) -> bool:
+    """Whether a job waits."""
+    return bool(row["state"] == QUEUED)

@@ -110,10 +110,10 @@ class WebStore:
         queued = "select id from requests join items using (id) where state = ? order by created, requests.rowid"
         return [row["id"] for row in self.manifest.table.execute(queued, (QUEUED,))]
 
-    def cancel_waiting(self, id: str) -> bool:
-        """Cancel a job that is queued; False if it is not."""
+    def cancel_waiting(self, id: str) -> None:
+        """Cancel a job if it is queued."""
         change = "update items set state = ?, finished = ? where id = ? and state = ?"
-        return self.manifest.table.execute(change, (CANCELLED, utc_timestamp(), id, QUEUED)).rowcount == 1
+        self.manifest.table.execute(change, (CANCELLED, utc_timestamp(), id, QUEUED))
 
     def forget_job(self, id: str) -> None:
         """Delete a job that does not run, with its results."""

@@ -74,7 +74,7 @@ def test_a_full_disk_under_the_queue_is_said_and_the_queue_goes_on(browser, monk
         patch.setattr(type(browser.store), "add_job", refuse_to_write)
         assert "the server's disk is full" in browser.ask(507, photos=[photo])
     with monkeypatch.context() as patch:
-        patch.setattr(queue, "FULL_DISK_SECONDS", 0.01)
+        patch.setattr(queue, "FAULT_SECONDS", 0.01)
         patch.setattr(queue.JobQueue, "step", refuse_to_write)
         time.sleep(0.3)
     browser.until(browser.ask(photos=[photo]), "done")
