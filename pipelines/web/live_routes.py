@@ -16,6 +16,7 @@ from pipelines.web.services import Services, WebServices
 live_router = APIRouter()
 POLL_SECONDS = 0.5  # between looks whether the visitor is still there
 IDLE_SECONDS = 30.0  # without a picture, after which the mirror is closed
+PREPARATION_SECONDS = 600.0  # until the person is ready; pictures come only then
 LARGEST_PICTURE = 2_000_000  # bytes
 
 
@@ -66,9 +67,15 @@ async def run_mirror(socket: WebSocket, photos: list[Path], services: WebService
 
 async def forward_camera(socket: WebSocket, pipe: Connection) -> str:
     """Send the visitor's pictures to the process; the sentence with which that ends."""
+    came = False
     with suppress(WebSocketDisconnect, OSError, KeyError, RuntimeError):
         while True:
-            packet = await asyncio.wait_for(socket.receive_bytes(), IDLE_SECONDS)
+            patience = IDLE_SECONDS if came else PREPARATION_SECONDS
+            try:
+                packet = await asyncio.wait_for(socket.receive_bytes(), patience)
+            except TimeoutError:
+                return "no pictures came from the camera; start the mirror again"
+            came = True
             if len(packet) > LARGEST_PICTURE:
                 return "the camera's pictures are too large"
             await asyncio.to_thread(pipe.send_bytes, packet)
