@@ -17,6 +17,7 @@ live_router = APIRouter()
 POLL_SECONDS = 0.5  # between looks whether the visitor is still there
 IDLE_SECONDS = 30.0  # without a picture, after which the mirror is closed
 PREPARATION_SECONDS = 600.0  # until the person is ready; pictures come only then
+MIRROR_GONE = "the live mirror has stopped; start it again"
 LARGEST_PICTURE = 2_000_000  # bytes
 
 
@@ -68,7 +69,7 @@ async def run_mirror(socket: WebSocket, photos: list[Path], services: WebService
 async def forward_camera(socket: WebSocket, pipe: Connection) -> str:
     """Send the visitor's pictures to the process; the sentence with which that ends."""
     came = False
-    with suppress(WebSocketDisconnect, OSError, KeyError, RuntimeError):
+    with suppress(WebSocketDisconnect, KeyError, RuntimeError):
         while True:
             patience = IDLE_SECONDS if came else PREPARATION_SECONDS
             try:
@@ -78,7 +79,10 @@ async def forward_camera(socket: WebSocket, pipe: Connection) -> str:
             came = True
             if len(packet) > LARGEST_PICTURE:
                 return "the camera's pictures are too large"
-            await asyncio.to_thread(pipe.send_bytes, packet)
+            try:
+                await asyncio.to_thread(pipe.send_bytes, packet)
+            except OSError:
+                return MIRROR_GONE
     return ""
 
 
@@ -95,7 +99,7 @@ async def forward_person(socket: WebSocket, pipe: Connection) -> str:
                 elif packet[:1] == PICTURE:
                     await socket.send_bytes(packet[1:])
         except (EOFError, OSError):
-            return "the live mirror has stopped; start it again"
+            return MIRROR_GONE
     return ""
 
 

@@ -47,7 +47,7 @@ async function runMirror(place, photo, told, stopped) {
   const socket = new WebSocket(`${location.protocol.replace("http", "ws")}//${location.host}/api/live?photo=${photo}`);
   socket.binaryType = "arraybuffer";
   told.textContent = "Preparing the person …";
-  let timer, why = "", ready = false;
+  let timer, why = "", ready = false, asked = false;
   const seen = [];
   const stop = () => {
     clearInterval(timer);
@@ -55,7 +55,7 @@ async function runMirror(place, photo, told, stopped) {
     if (socket.readyState < 2) socket.close();
     views.remove();
     figures.remove();
-    stopped(why);
+    stopped(why || (asked ? "" : "The mirror has ended; start it again."));
   };
   const send = async () => {
     if (!ready || socket.readyState !== 1 || socket.bufferedAmount > BACKLOG) return;
@@ -87,7 +87,7 @@ async function runMirror(place, photo, told, stopped) {
   };
   socket.onclose = stop;
   timer = setInterval(send, 1000 / SENDS);
-  return { stop };
+  return { stop: () => ((asked = true), stop()) };
 }
 
 function box(title, inside) {
