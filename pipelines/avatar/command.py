@@ -14,7 +14,7 @@ from pipelines.avatar.options import AvatarOptions
 from pipelines.motion.stored import stream_stored_motion
 from pipelines.output_path import check_output_path
 from pipelines.rendering.options import PersonOptions
-from pipelines.rendering.person import load_person
+from pipelines.rendering.person import PersonLoader, load_person
 from pipelines.reporter import Reporter
 
 
@@ -25,16 +25,23 @@ def run_avatar(photos: list[Path], out: Path, how: AvatarOptions, overwrite: boo
         reporter.warn(f"only the first photo, {photos[0]}, is exported; for another one give it first")
     begun = monotonic()
     torch.set_num_threads(1)
+    frames = write_avatar(photos[0], out, how, reporter)
+    size = out.stat().st_size
+    record = {"output": str(out), "frames": frames, "bytes": size, "seconds": round(monotonic() - begun, 2)}
+    reporter.result(record, f"{out}: {size / 1e6:.1f} MB, {frames} frames")
+
+
+def write_avatar(
+    photo: Path, out: Path, how: AvatarOptions, reporter: Reporter, load: PersonLoader = load_person
+) -> int:
+    """Make the person and write the file; return the number of frames of their motion."""
     driver = None if how.motion is None else stream_stored_motion(how.motion)
     options = PersonOptions(photo_person=how.photo_person, renderer=AVATAR_RENDERER)
-    person = load_person(photos[:1], how.size, options, reporter)
+    person = load([photo], how.size, options, reporter)
     motion = None
     if driver is not None:
         runs, _, _, count = driver
         adapted = adapt_motion(runs, person.source, person.model)
         motion = cat_batched(list(reporter.track_progress(adapted, "avatar", count)))
-    made = encode_avatar(person, motion, photos[0].stem)
-    write_bytes_atomically(out, made)
-    frames = 0 if motion is None else len(motion)
-    record = {"output": str(out), "frames": frames, "bytes": len(made), "seconds": round(monotonic() - begun, 2)}
-    reporter.result(record, f"{out}: {len(made) / 1e6:.1f} MB, {frames} frames")
+    write_bytes_atomically(out, encode_avatar(person, motion, photo.stem))
+    return 0 if motion is None else len(motion)

@@ -6,7 +6,7 @@ Not pebble.ProcessPool: it fails for good when a worker is killed while none is 
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -15,12 +15,15 @@ from multiprocessing.process import BaseProcess
 from signal import SIG_IGN, SIGINT, Signals, signal
 from threading import Thread
 from time import sleep
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from pipelines.batch.item import BatchItem
 from pipelines.batch.outcome import ItemOutcome
 from pipelines.streaming.memory import return_freed_memory
 
+WorkT = TypeVar("WorkT")
+ResultT = TypeVar("ResultT")
+ServeWork = Callable[[Connection, int], None]  # runs in a worker process: its pipe, and the id of the parent process
 WORKER_MEMORY_GIB = 1.5  # memory of a worker process
 PARENT_POLL_SECONDS = 0.5  # between checks that the parent process is alive
 
@@ -52,35 +55,41 @@ class WorkerPool(Protocol):
 
 
 @dataclass
-class LocalWorker:
+class LocalWorker(Generic[WorkT]):
     """A worker process, its pipe and its current item."""
 
     process: BaseProcess
     pipe: Connection
-    item: BatchItem | None = None
+    item: WorkT | None = None
 
 
-class LocalWorkerPool:
-    """A `WorkerPool` of processes on this machine."""
+class LocalWorkerPool(Generic[WorkT, ResultT]):
+    """Processes on this machine that turn items into results; of batch items, a `WorkerPool`."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, serve: ServeWork | None = None) -> None:
         self.workers = workers
+        self.serve = serve or serve_batch_items
         self.context = get_context("spawn")
-        self.members: list[LocalWorker] = []
+        self.members: list[LocalWorker[WorkT]] = []
 
-    def start_worker(self) -> LocalWorker:
+    def start_worker(self) -> LocalWorker[WorkT]:
         """Start a worker process."""
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=serve_batch_items, args=(theirs, os.getpid()), daemon=True)
+        process = self.context.Process(target=self.serve, args=(theirs, os.getpid()), daemon=True)
         with blocked_interrupts():  # inherited: Ctrl-C is for the parent, also while the worker still imports
             process.start()
         theirs.close()
         return LocalWorker(process, ours)
 
+    def warm_up(self) -> None:
+        """Start all worker processes now, before the first item."""
+        while len(self.members) < self.workers:
+            self.members.append(self.start_worker())
+
     def idle_workers(self) -> int:
         return self.workers - sum(worker.item is not None for worker in self.members)
 
-    def start(self, item: BatchItem) -> str:
+    def start(self, item: WorkT) -> str:
         idle = [worker for worker in self.members if worker.item is None]
         worker = idle[0] if idle else self.start_worker()
         if not idle:
@@ -90,9 +99,11 @@ class LocalWorkerPool:
             worker.pipe.send(item)
         return socket.gethostname()
 
-    def wait(self, seconds: float) -> list[tuple[BatchItem, ItemOutcome | WorkerLost]]:
-        busy: dict[Any, LocalWorker] = {worker.pipe: worker for worker in self.members if worker.item is not None}
-        ended: list[tuple[BatchItem, ItemOutcome | WorkerLost]] = []
+    def wait(self, seconds: float) -> list[tuple[WorkT, ResultT | WorkerLost]]:
+        busy: dict[Any, LocalWorker[WorkT]] = {
+            worker.pipe: worker for worker in self.members if worker.item is not None
+        }
+        ended: list[tuple[WorkT, ResultT | WorkerLost]] = []
         for pipe in wait(list(busy), seconds):
             worker = busy[pipe]
             item, worker.item = worker.item, None
@@ -105,16 +116,21 @@ class LocalWorkerPool:
                 self.kill_worker(worker)
         return ended
 
-    def end(self, item: BatchItem) -> None:
+    def end(self, item: WorkT) -> None:
         for worker in [worker for worker in self.members if worker.item is item]:
             self.kill_worker(worker)
 
-    def kill_worker(self, worker: LocalWorker) -> None:
+    def kill_worker(self, worker: LocalWorker[WorkT]) -> None:
         """Kill a worker and remove it from the pool."""
         self.members.remove(worker)
         worker.process.kill()
         worker.process.join()
         worker.pipe.close()
+
+    def kill_workers(self) -> None:
+        """Kill all workers."""
+        for worker in list(self.members):
+            self.kill_worker(worker)
 
 
 def describe_worker_exit(code: int | None) -> str:
@@ -125,14 +141,13 @@ def describe_worker_exit(code: int | None) -> str:
 
 
 @contextmanager
-def local_worker_pool(workers: int | None, items: int) -> Iterator[LocalWorkerPool]:
+def local_worker_pool(workers: int | None, items: int) -> Iterator[LocalWorkerPool[BatchItem, ItemOutcome]]:
     """A pool of at most as many workers as items; its workers are killed on exit."""
-    pool = LocalWorkerPool(max(1, min(workers or default_local_workers(), items)))
+    pool = LocalWorkerPool[BatchItem, ItemOutcome](max(1, min(workers or default_local_workers(), items)))
     try:
         yield pool
     finally:
-        for worker in list(pool.members):
-            pool.kill_worker(worker)
+        pool.kill_workers()
 
 
 def default_local_workers() -> int:
@@ -163,12 +178,21 @@ def blocked_interrupts() -> Iterator[None]:
 
 def serve_batch_items(pipe: Connection, parent: int) -> None:
     """Run in the worker process: receive items and send outcomes until the pipe closes."""
+
+    def make_item_runner() -> Callable[[BatchItem], ItemOutcome]:
+        from pipelines.batch.worker_job import ItemRunner
+
+        return ItemRunner()
+
+    serve_work(pipe, parent, make_item_runner)
+
+
+def serve_work(pipe: Connection, parent: int, make: Callable[[], Callable[[Any], Any]]) -> None:
+    """Run in a worker process: receive items and send what make() returns for each, until the pipe closes."""
     signal(SIGINT, SIG_IGN)  # the parent handles Ctrl-C and ends this process
     Thread(target=exit_with_parent, args=(parent,), daemon=True).start()
     return_freed_memory()
-    from pipelines.batch.worker_job import ItemRunner
-
-    perform = ItemRunner()
+    perform = make()
     with suppress(EOFError, OSError):
         while True:
             pipe.send(perform(pipe.recv()))

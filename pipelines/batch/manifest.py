@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from motion_imitate.files import write_bytes_atomically
 from motion_imitate.weights import file_sha256
@@ -30,6 +30,14 @@ create table if not exists items (
 );
 create table if not exists files (path text primary key, size integer, changed integer, sha256 text);
 """
+
+
+class Identified(Protocol):
+    """What has a row in the manifest."""
+
+    @property
+    def id(self) -> str:
+        """The key of its row."""
 
 
 @dataclass(frozen=True)
@@ -111,16 +119,16 @@ class Manifest:
         """The rows of the items, in order."""
         yield from (self.row(item.id) for item in items)
 
-    def begin(self, item: BatchItem, node: str) -> None:
+    def begin(self, item: Identified, node: str) -> None:
         """Record that an item has started; this counts as an attempt."""
         self.change(item, state=RUNNING, node=node, started=utc_timestamp(), attempts=self.row(item.id)["attempts"] + 1)
 
-    def back(self, item: BatchItem, reason: str, counted: bool) -> None:
+    def back(self, item: Identified, reason: str, counted: bool) -> None:
         """Queue an item for another attempt; the last attempt is only counted if `counted`."""
         attempts = self.row(item.id)["attempts"] - (not counted)
         self.change(item, state=QUEUED, kind="system", reason=reason, attempts=attempts)
 
-    def end(self, item: BatchItem, outcome: ItemOutcome) -> None:
+    def end(self, item: Identified, outcome: ItemOutcome) -> None:
         """Record an item's final outcome."""
         done = outcome.kind == DONE
         self.change(
@@ -137,7 +145,7 @@ class Manifest:
             strip=outcome.strip or None,
         )
 
-    def change(self, item: BatchItem, **values: Any) -> None:
+    def change(self, item: Identified, **values: Any) -> None:
         """Update some columns of an item's row."""
         names = ", ".join(f"{name} = ?" for name in values)
         self.table.execute(f"update items set {names} where id = ?", (*values.values(), item.id))
@@ -162,7 +170,7 @@ def open_manifest(folder: Path) -> Iterator[Manifest]:
         raise UsageError(f"the folder {folder} cannot be created ({error.strerror}); choose another") from None
     with hold_batch_lock(folder / BATCH_STATE_FOLDER):
         try:
-            table = sqlite3.connect(folder / MANIFEST_FILE, isolation_level=None)  # autocommit
+            table = sqlite3.connect(folder / MANIFEST_FILE, isolation_level=None, check_same_thread=False)  # autocommit
             table.row_factory = sqlite3.Row
             table.execute("pragma journal_mode = wal")
             table.executescript(MANIFEST_SCHEMA)

@@ -3,7 +3,7 @@
 import json
 import socket
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from motion_imitate.files import write_bytes_atomically
 from motion_imitate.portray import Person
-from motion_imitate.runner import INLINE
+from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import Frames
 from pipelines.batch.item import BatchItem
 from pipelines.batch.outcome import (
@@ -70,11 +70,16 @@ class RecordingReporter(Reporter):
 class ItemRunner:
     """Renders items one after the other; prepared people are cached between items."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        runner: StreamRunner = INLINE,
+        make_reporter: Callable[[BatchItem], RecordingReporter] = lambda _: RecordingReporter(),
+    ) -> None:
+        self.runner, self.make_reporter = runner, make_reporter
         self.people: OrderedDict[Any, Person] = OrderedDict()
 
     def __call__(self, item: BatchItem) -> ItemOutcome:
-        begun, reporter = monotonic(), RecordingReporter()
+        begun, reporter = monotonic(), self.make_reporter(item)
         reset_peak_memory()
         try:
             made = self.render_item(item, reporter)
@@ -109,18 +114,19 @@ class ItemRunner:
         if isinstance(item.drawing, DressOptions):
             return write_dressed([*item.photos], item.out, item.wear, item.drawing, reporter, self.person)
         if isinstance(item.drawing, NovelViewOptions):
-            return render_views([*item.photos], item.out, item.drawing, reporter, self.person, INLINE)
+            return render_views([*item.photos], item.out, item.drawing, reporter, self.person, self.runner)
         how, estimation = item.imitate_options(), item.motion_options()
         job = ImitateJob(item.photos, item.clip, item.out, how, estimation, limit=item.limit)
         if item.video_start is not None:
             job = replace(job, clip=None, how=replace(how, motion=item.motion), video_start=item.video_start)
             job = replace(job, continued=item.continued)
         elif item.motion is not None:
-            assert item.clip is not None
             if not item.motion.exists():
-                write_extracted_motion(item.clip, item.motion, replace(estimation, size=job.longest), reporter, INLINE)
+                assert item.clip is not None
+                seen = replace(estimation, size=job.longest)
+                write_extracted_motion(item.clip, item.motion, seen, reporter, self.runner)
             job = replace(job, how=replace(how, motion=item.motion))
-        return render_video(job, reporter, self.person, INLINE)
+        return render_video(job, reporter, self.person, self.runner)
 
     def person(self, photos: Sequence[Path], longest: int, how: PersonOptions, reporter: Reporter) -> Person:
         """The person of these photos, cached until a photo or the weights change."""

@@ -29,6 +29,7 @@ from pipelines.streaming.memory import return_freed_memory
 from pipelines.synthesize.options import SynthesizeOptions
 from pipelines.synthesize.people_store_options import PeopleStoreOptions
 from pipelines.train.options import CorrectionOptions, LiquidWarpingOptions, StoreTrainingOptions
+from pipelines.web.options import WebOptions
 
 ClipArgument = Annotated[Path, Parameter(help="Video file.")]
 MotionFileArgument = Annotated[Path, Parameter(help="Motion file (.npz), from `motion-imitate motion extract`.")]
@@ -249,6 +250,14 @@ def batch(
     from pipelines.batch.command import run_batch
 
     return run_batch(given, out, how, drawing, looking, overwrite, reporter)
+
+
+@app.command
+def web(*, how: Annotated[WebOptions, FLATTENED] = WebOptions(), reporter: InjectedReporter = DEFAULT_REPORTER) -> None:
+    """Serve a page for the browser, on this machine unless told otherwise (extra [web])."""
+    from pipelines.web.command import run_web
+
+    run_web(how, reporter)
 
 
 @app.command

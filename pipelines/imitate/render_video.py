@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from math import inf
+from math import ceil, inf
 
 from torch import Tensor
 
@@ -120,8 +120,10 @@ def open_job_backdrop(job: ImitateJob, person: Person, driver: DrivingMotion, re
 
 def count_frames(driver: DrivingMotion, how: ImitateOptions) -> int | None:
     """How many frames the video will have; None if that is not known."""
-    if driver.frames is None or how.preview:
+    if driver.frames is None:
         return None
+    if how.preview:
+        return min(driver.frames, ceil(PREVIEW_SECONDS * driver.rate))
     freeze = choose_freeze(how, driver.rate)
     return driver.frames + (0 if freeze is None else freeze.frames)
 

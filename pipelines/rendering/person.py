@@ -3,6 +3,9 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from jaxtyping import Float
+from torch import Tensor
+
 from motion_imitate.generators import AUTO_RENDERER, AVATAR_RENDERER, RENDERERS
 from motion_imitate.generators.load import (
     check_weights_renderer,
@@ -13,6 +16,7 @@ from motion_imitate.generators.load import (
 from motion_imitate.photos.people import find_people, load_photos
 from motion_imitate.portray import AvatarAppearance, Person, PrepareSettings, make_person_of_photos
 from motion_imitate.renderer_chain import PAINTERS
+from motion_imitate.types import Sighting
 from pipelines.motion.advice import photo_advice, sharpness_advice
 from pipelines.output_path import UsageError
 from pipelines.rendering.options import PersonOptions
@@ -42,9 +46,7 @@ def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporte
     everybody = []
     for image, path in zip(photos.image, paths, strict=True):
         people = find_people(image, str(path), how.photo_person)
-        for advice in photo_advice(people, photos.size, small=max(photos.size) < longest // 2 * 2) + sharpness_advice(
-            image, people[0]
-        ):
+        for advice in advise_on_photo(image, people, longest):
             reporter.warn(f"{path}: {advice}")
         everybody.append(people)
     settings, seen = PrepareSettings(stand_upright=how.stand_upright), [people[0] for people in everybody]
@@ -57,6 +59,12 @@ def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporte
             for fault in avatar.faults:
                 reporter.warn(f"{path}: {fault}")
     return person
+
+
+def advise_on_photo(image: Float[Tensor, "3 H W"], people: Sequence[Sighting], longest: int) -> list[str]:
+    """Warnings about a photo, read at `longest` pixels at most, and the people in it, the one to use first."""
+    size = (image.shape[1], image.shape[2])
+    return photo_advice(people, size, small=max(size) < longest // 2 * 2) + sharpness_advice(image, people[0])
 
 
 def warn_of_renderer(paths: Sequence[Path], person: Person, reporter: Reporter) -> None:

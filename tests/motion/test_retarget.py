@@ -18,7 +18,7 @@ from motion_imitate.geometry.rotations import (
 )
 from motion_imitate.motion.feet import build_foot_skeleton, leg_length, sole_points
 from motion_imitate.motion.leg_ik import solve_legs
-from motion_imitate.motion.retarget import Retarget, retarget
+from motion_imitate.motion.retarget import Retarget, retarget, retarget_live
 from motion_imitate.motion.smooth import smooth, smooth_live
 from motion_imitate.motion.windows import resample_motion
 from motion_imitate.types import Body, Camera, Motion, cat_batched
@@ -256,6 +256,18 @@ def test_who_sways_with_the_source_camera_keeps_his_feet():
         worn = cat_batched(list(retarget([driver], own, driver.camera[:1], MODEL, how)))
         fixed = cat_batched(list(retarget([driver], own, driver.camera[:1], MODEL, replace(how, ground=False))))
         assert sliding(worn, stands).mean() < 0.02 < 0.15 < sliding(fixed, stands).mean()
+
+
+def test_live_the_lower_foot_is_on_the_floor_and_no_later_frame_is_needed():
+    driver, _ = walk(torch.arange(60) / 30)
+    own, frames = body(TALLER_LEGS), [driver[k : k + 1] for k in range(60)]
+    worn = cat_batched(list(retarget_live(frames, own, camera(), MODEL)))
+    photo = walk(torch.zeros(1))[0]
+    floor = seen(replace(photo, body=own, camera=camera()))[..., 1].max()
+    assert_close(seen(worn)[..., 1].amax(1), floor.expand(60), atol=1e-5, rtol=0)
+    assert (worn.camera.place[:, [0, 2]] - camera().place[:, [0, 2]]).abs().max() < 1e-6
+    early = cat_batched(list(retarget_live(frames[:7], own, camera(), MODEL)))
+    assert torch.equal(early.camera.place, worn.camera.place[:7])
 
 
 def test_the_source_stands_where_the_photo_has_him():
