@@ -26,6 +26,8 @@ def look_live(frames: Iterable[Frames], estimator: LandmarkEstimator) -> Iterato
                 trail = next(iter(estimator.track([image], [now], [0])), None)
             before = now
             size = (frame.data.shape[2], frame.data.shape[3])
-            yield empty_sighting(frame.seconds) if trail is None else sighting_from_track(
-                trail, [0], [0], frame.seconds, size
+            yield (
+                empty_sighting(frame.seconds)
+                if trail is None
+                else sighting_from_track(trail, [0], [0], frame.seconds, size)
             )
