@@ -58,7 +58,7 @@ def kinds_in_photo():
     return (avatar.kinds * alone).amax(0)
 
 
-@pytest.mark.parametrize("parts", [("upper", "lower", "shoes"), ("upper",)])
+@pytest.mark.parametrize("parts", [("upper", "lower", "shoes"), pytest.param(("upper",), marks=pytest.mark.slow)])
 def test_own_clothes_change_little(parts):
     own, person = front(demo_person()), demo_person()
     again = with_avatar(person)

@@ -86,7 +86,9 @@ SCENES = {  # what is seen, and how near it must come back, in decibels
 }
 
 
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "panning, light drifts")) for name in SCENES]
+)
 def test_what_was_hidden_comes_back(name):
     make, enough = SCENES[name]
     truths = make()

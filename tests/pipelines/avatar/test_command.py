@@ -19,6 +19,7 @@ def photo(monkeypatch):
     return str(find_asset("demo/photo.jpg"))
 
 
+@pytest.mark.slow
 def test_a_motion_becomes_an_animation(tmp_path, capsys, photo):
     out = tmp_path / "anna.glb"
     words = ["--motion", str(store(tmp_path / "stand.npz", 6)), "--json", "--quiet"]

@@ -71,6 +71,7 @@ def job(tmp_path_factory):
     return BenchJob(find_asset("demo/photo.jpg"), folder / "clip.mp4", folder / "out.mp4", 240)
 
 
+@pytest.mark.slow
 def test_a_run_is_the_commands_own_and_each_of_its_frames_counts(job):
     loop = measure_pace(job, make_bare_person, runner=INLINE)
     pace = measure_pace(job, make_bare_person)

@@ -34,6 +34,7 @@ def test_a_small_picture_is_softer_and_as_large(monkeypatch):
     assert made["at 24 pixels"].std() < 0.5 * truth.std()
 
 
+@pytest.mark.slow
 def test_floors_of_the_demo_clip(monkeypatch):
     monkeypatch.setattr(bench_floors, "FLOOR_FRAMES", FLOOR_FRAMES[:1])
     monkeypatch.setattr(backbones, "LITE0_PACKAGE", "no_such_package_at_all")

@@ -12,7 +12,8 @@ from tests.support.batches import PHOTO
 from tests.support.fake_workers import in_process_pool
 
 
-@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("real", [False, True])
 def test_every_way_is_paced_in_one_run(tmp_path, monkeypatch, unchecked_shapes, real):
     """A batch by workers of this process, and by processes."""
     if not real:

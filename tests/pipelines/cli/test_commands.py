@@ -298,7 +298,7 @@ def test_names_that_look_like_options_or_addresses_are_names(capsys, folder):
     assert json.loads(ask(capsys, "--json", "info", "--", "-x.mp4")[1])["kind"] == "clip"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_who_is_told_to_end_leaves_nothing_half_done(tmp_path, how):
     clip, stored = film(tmp_path / "long.mp4", count=900), store(tmp_path / "long.npz", 900)
     out = tmp_path / "results" / "out.mp4"

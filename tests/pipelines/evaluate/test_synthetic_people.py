@@ -58,6 +58,7 @@ def test_an_avatar_in_the_photos_own_pose_is_the_photo(people):
     assert mean_mask_iou(cover[0] > 0.5, still.truth.matte[0] > 0.5) > 0.9
 
 
+@pytest.mark.slow
 def test_a_table_and_a_sheet_of_people_who_are_made_up(tmp_path, capsys, unchecked_shapes):
     out, folder = tmp_path / "out.json", tmp_path / "sheets"
     assert main([*HELD, "-o", str(out), "--sheet", str(folder)]) == 0

@@ -153,6 +153,7 @@ def test_the_discriminator_learns_and_is_learnt_against_from_its_step_on(some, s
     assert told["loss"] == pytest.approx(sum(getattr(against.weights, k) * v for k, v in parts.items()), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_discriminator_comes_to_tell_true_from_made(some, subject):
     against = replace(subject, weights=CorrectionLossWeights(adversarial=1.0))
     learner = fresh(against, rate=0, critic_rate=2e-5, warm=10)
@@ -270,6 +271,7 @@ def test_so_does_one_against_a_discriminator(tmp_path, capsys):
     assert "too small for a discriminator" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_trial_learns_or_says_that_it_did_not(tmp_path, capsys, monkeypatch, unchecked_shapes):
     words = ["train", "corrections", "--smoke", "--size", str(SIDE), "--people", "1", "--quiet", "-o"]
     assert main([*words, str(tmp_path / "run")]) == 0

@@ -183,6 +183,7 @@ def test_a_run_goes_on_where_it_was_to_the_bit(tmp_path, small, unchecked_shapes
     assert (tmp_path / "once" / LOG_FILE).read_text().count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_trial_learns_with_options_from_a_file(tmp_path, small, capsys, unchecked_shapes):
     (tmp_path / "options.toml").write_text(
         f"[train.liquid-warping]\nsize = {SIDE}\nsmoke = true\npeople = 1\nphotos = 2\n"
