@@ -13,6 +13,7 @@ from torch import Tensor
 from motion_imitate.types import Sighting
 
 COLOUR_NOISE = 0.03  # standard deviation of a plain colour
+LIKENESS = 1.0  # log likelihood by which a colour must be more like the person's nearby, to stay
 LEAST_SHARE = 0.02  # of a square, that shows what colours a mask has
 
 MatteBytes = NDArray[np.uint8]
@@ -93,7 +94,7 @@ def refine_with_grabcut(picture: MatteBytes, mask: NDArray[np.float32], how: Mat
     person_cost, rest_cost = (
         local_colour_cost(picture, label == sure, 2 * band + 1) for sure in (cv2.GC_FGD, cv2.GC_BGD)
     )
-    near_like_person = person_cost + 1 < rest_cost
+    near_like_person = person_cost + LIKENESS < rest_cost
     cv2.setRNGSeed(0)
     blue_first, back, front = np.ascontiguousarray(picture[..., ::-1]), np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(blue_first, label, (0, 0, 0, 0), back, front, how.rounds, cv2.GC_INIT_WITH_MASK)

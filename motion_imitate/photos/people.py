@@ -45,6 +45,8 @@ class Photos:
 
     def mask_others(self, people: Sequence[Sequence[Sighting]]) -> "Photos":
         """The same photos, that know where all but the first of the people of each are."""
+        if all(len(each) == 1 for each in people):
+            return self
         masks = torch.zeros_like(self.alpha)
         for mask, (_, *others) in zip(masks, people, strict=True):
             for other in others:
