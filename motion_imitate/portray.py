@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float
@@ -64,10 +64,9 @@ def prepare_person(
 ) -> tuple[Source, BodyModel]:
     """Fit the shipped body to the person, detected once per photo, and return the source and the body model in their
     clothes."""
-    mattes = cut_out_person(photos, seen)
-    with fill_background(photos, mattes, how.margin) as (background, filled):
-        source, model = fit_person(photos, seen, mattes, background, how)
-        filled.result()
+    with cut_out_person(photos, seen, how.margin) as cut:
+        source, model = fit_person(photos, seen, cut, how)
+        cut.filled.result()
     return source, model
 
 
@@ -79,39 +78,42 @@ def make_person_of_photos(
     weights: Path | None = None,
 ) -> "Person":
     """`make_person` of what `prepare_person` returns; an only photo is inpainted while its avatar is made."""
-    mattes = cut_out_person(photos, seen)
-    with fill_background(photos, mattes, how.margin) as (background, filled):
-        source, model = fit_person(photos, seen, mattes, background, how)
+    with cut_out_person(photos, seen, how.margin) as cut:
+        source, model = fit_person(photos, seen, cut, how)
         if len(seen) > 1 or renderer not in (AUTO_RENDERER, AVATAR_RENDERER):
-            filled.result()
+            cut.filled.result()
             return make_person(source, model, renderer, weights)
         person = make_person(source, model, renderer, weights)
-        filled.result()
-    return replace(person, source=replace(person.source, background=background))  # it may hold an earlier copy
+        cut.filled.result()
+    return replace(person, source=replace(person.source, background=cut.background))  # it may hold an earlier copy
 
 
-def cut_out_person(photos: Photos, seen: Sequence[Sighting]) -> Float[Tensor, "N 1 H W"]:
-    """The mattes of the person."""
-    return photos.cut(torch.stack([matte_of(photo, one) for photo, one in zip(photos.image, seen, strict=True)]))
+class PersonCut(NamedTuple):
+    """A person being cut out of photos in another thread."""
+
+    mattes: Future[Float[Tensor, "N 1 H W"]]
+    background: Float[Tensor, "N 3 H W"]  # without the person; empty until `filled` is done
+    filled: Future[Tensor]
 
 
 @contextmanager
-def fill_background(
-    photos: Photos, mattes: Float[Tensor, "N 1 H W"], margin: float
-) -> Iterator[tuple[Float[Tensor, "N 3 H W"], Future[Tensor]]]:
-    """The photos without the person, empty until the future is done."""
+def cut_out_person(photos: Photos, seen: Sequence[Sighting], margin: float) -> Iterator[PersonCut]:
+    """Cut the person out, and inpaint them with a margin, meanwhile."""
+
+    def cut() -> Tensor:
+        return photos.cut(torch.stack([matte_of(photo, one) for photo, one in zip(photos.image, seen, strict=True)]))
+
     background = torch.empty_like(photos.image)
     with ThreadPoolExecutor(1) as pool:
-        yield background, pool.submit(lambda: background.copy_(inpaint_person(photos, mattes, margin)))
+        mattes = pool.submit(cut)
+        yield PersonCut(
+            mattes, background, pool.submit(lambda: background.copy_(inpaint_person(photos, mattes.result(), margin)))
+        )
 
 
 @torch.no_grad()
 def fit_person(
-    photos: Photos,
-    seen: Sequence[Sighting],
-    mattes: Float[Tensor, "N 1 H W"],
-    background: Float[Tensor, "N 3 H W"],
-    how: PrepareSettings,
+    photos: Photos, seen: Sequence[Sighting], cut: PersonCut, how: PrepareSettings
 ) -> tuple[Source, BodyModel]:
     """Fit the body, and dress it until its outline is the mattes'."""
     size, fitter = photos.size, load_fitter("anny", PHOTO_FITTING)
@@ -120,10 +122,11 @@ def fit_person(
     bare, camera = cast(SkinnedBody, fitter.rig.model), found.camera
     if how.stand_upright:
         bare, body, camera = stand_in_photos(bare, body, camera)
+    mattes = cut.mattes.result()
     model = cast(BodyModel, dress_body(bare, body, camera, mattes))
     scale = min(1.0, how.view / max(size))
     view = view_of_body(model, rasterize, body, camera, (round(size[0] * scale), round(size[1] * scale)))
-    return Source(photos.image, mattes, background, body, camera, view), model
+    return Source(photos.image, mattes, cut.background, body, camera, view), model
 
 
 @torch.no_grad()

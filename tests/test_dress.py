@@ -81,7 +81,7 @@ def check_consistent(avatar: Avatar):
     assert len(avatar.joints) == len(avatar.weights) == len(avatar.source) == count
     for faces in (avatar.contacts.faces, avatar.head.faces):
         assert (faces < len(avatar.faces)).all()
-    for vertices in (avatar.contacts.arm, avatar.contacts.vertices, avatar.flanks.vertices):
+    for vertices in (avatar.contacts.other, avatar.contacts.vertices, avatar.flanks.vertices):
         assert (vertices < count).all()
     assert (avatar.contacts.photo < pages).all()
     assert avatar.head.photo < pages

@@ -76,13 +76,14 @@ class RimVertices:
 
 @dataclass(frozen=True)
 class ContactFaces:
-    """Faces that an arm touches in the photo, which lose its shadow when it leaves them."""
+    """Faces that show more than themselves in the photo, such as an arm's shadow, hair, or a strap beside a leg. They
+    lose it when what touches them leaves, or the person turns."""
 
     faces: Int[Tensor, " K"]
     vertices: Int[Tensor, " K"]  # a corner of each
-    arm: Int[Tensor, " K"]  # the arm's vertex that is nearest in the photo
+    other: Int[Tensor, " K"]  # the nearest vertex in the photo of what touches them: an arm, or the trunk an arm
     distance: Float[Tensor, " K"]  # metres between the two in the photo
-    photo: Int[Tensor, " K"]  # the photo that colours the face without the shadow
+    photo: Int[Tensor, " K"]  # the photo that colours the face without it
     lift: Float[Tensor, " K"]  # how much of that photo is shown, 0 to 1
 
     @classmethod

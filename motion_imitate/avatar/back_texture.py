@@ -14,6 +14,7 @@ from motion_imitate.avatar.masks import (
     Plane,
     blur_plane,
     close_mask,
+    colour_distance,
     distance_to_edge,
     grow_mask,
     open_mask,
@@ -35,16 +36,8 @@ PRINT_COLOURS, PRINT_LIGHT = 7, 0.6  # that cloth is sorted by; weight of lightn
 PRINT_SIDES = 0.6  # share of the cloth that is not near its sides
 PRINT_RARE = 0.06  # of the sides, below which a colour is a print's
 STRAND_ALIKE = 0.7  # share of another distance of colours
-LEAST_CLOTH = 300  # pixels that must be known, to make more cloth from
-
-
-def complete_back_colours(front: Plane, alpha: Plane, layers: PhotoLayers, body: PhotoBody) -> Plane:
-    """The colours of the trunk's back; the front's where nothing shows that they are wrong there."""
-    head = find_head(layers)
-    if head is None:
-        return front
-    cloth = complete_back_cloth(front, alpha, layers, body, head)
-    return complete_back_hair(cloth, front, alpha, layers, head)
+PLAIN_RANGE = 0.2  # of colours around the usual one, which plain cloth has
+LEAST_CLOTH, LEAST_SHARE = 300, 0.05  # pixels that must be known, to make more cloth from, and share of all
 
 
 @dataclass(frozen=True)
@@ -93,8 +86,11 @@ def cloth_beside_neck(layers: PhotoLayers, middle: float, half: float) -> Mask:
     return open_mask(cloth & (np.abs(x - middle) < COLLAR_REACH * half), 1.0)
 
 
-def complete_back_cloth(front: Plane, alpha: Plane, layers: PhotoLayers, body: PhotoBody, head: HeadOutline) -> Plane:
-    """Cloth instead of the neckline and of what is in the middle of the chest."""
+def complete_back_cloth(
+    front: Plane, alpha: Plane, layers: PhotoLayers, body: PhotoBody, head: HeadOutline, covered: Plane
+) -> Plane:
+    """Cloth instead of the neckline, of hair that hangs before it, and of what is in the middle of the chest; `covered`
+    are the sides of which the photo shows none."""
     unit = layers.unit
     y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]].astype(np.float64)
     hips, shoulders = (np.stack([body.joint_pixel(f"{c}_{side}") for side in SIDES]) for c in ("hip", "shoulder"))
@@ -104,7 +100,7 @@ def complete_back_cloth(front: Plane, alpha: Plane, layers: PhotoLayers, body: P
     band = np.clip(BAND_SHARE * abs(shoulders[0, 0] - shoulders[1, 0]) / 2, LEAST_BAND * unit, MOST_BAND * unit)
     middle = np.abs(x - axis) < band * (1 - smoothstep(y, low - 0.02 * unit, low + 0.06 * unit))
     page = (alpha > 0.05) & (y < low + 0.06 * unit) & ~head.pixels
-    bare = np.isin(layers.kind, (FACE, SKIN, HAIR)) & (y < (top + low) / 2)
+    bare = (np.isin(layers.kind, (FACE, SKIN)) & (y < (top + low) / 2)) | (layers.kind == HAIR)
     chest = layers.seen(TRUNK) & (y > top) & (y < (top + low) / 2)
     shirt = max((UPPER, ONE_PIECE), key=lambda kind: int((layers.kind[chest] == kind).sum()))
     cloth = layers.seen(TRUNK) & (layers.kind == shirt) & (layers.alpha > 0.95)
@@ -112,10 +108,15 @@ def complete_back_cloth(front: Plane, alpha: Plane, layers: PhotoLayers, body: P
     singular = find_print(front, cloth & (y > top) & (y < low), np.asarray(np.abs(x - axis), np.float32))
     if (layers.kind[chest] == shirt).mean() > LEAST_DRESSED:
         cloth |= layers.hidden(TRUNK) & (y > head.chin) & (y < end)  # what arms hide goes on in cloth
-    singular |= find_strands(front, cloth, head.hair)
-    wanted = page & (middle | grow_mask(bare & layers.seen(TRUNK) | singular, 0.006 * unit)) & (y < end)
-    good = open_mask(cloth & page & ~wanted, 2.0)
-    if good.sum() < LEAST_CLOTH or good.sum() < 0.15 * page.sum():
+    singular |= find_strands(front, cloth, head.hair) | (covered > 0)
+    wrong = page & grow_mask(bare & layers.seen(TRUNK) | singular, 0.006 * unit) & (y < end)
+    unusual = colour_distance(front, np.median(front[cloth & ~wrong], 0)) > PLAIN_RANGE
+    for more in (middle, grow_mask(unusual, 0.006 * unit), np.zeros_like(wrong)):
+        wanted = wrong | page & more & (y < end)
+        good = open_mask(cloth & page & ~wanted, 2.0)
+        if good.sum() >= max(LEAST_CLOTH, LEAST_SHARE * page.sum()):
+            break
+    else:
         return front
     rows, columns = (np.nonzero((wanted | good).any(k))[0] for k in (1, 0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -11,16 +12,18 @@ from torch import Tensor
 
 from motion_imitate.avatar.align_body import align_body_to_layers
 from motion_imitate.avatar.avatar import Avatar, RimVertices, TurningVertices, find_solid_faces
-from motion_imitate.avatar.back_texture import complete_back_colours
+from motion_imitate.avatar.back_texture import complete_back_cloth, complete_back_hair, find_head
 from motion_imitate.avatar.best_photo import trunk_view
 from motion_imitate.avatar.body_hands import add_body_hands, skin_colour
 from motion_imitate.avatar.body_limbs import add_body_limbs, drop_layers, find_body_limbs
-from motion_imitate.avatar.body_surface import PhotoBody, place_body
+from motion_imitate.avatar.body_surface import SIDES, PhotoBody, place_body
 from motion_imitate.avatar.contact_shadow import CLEARED_LAYERS, clear_contact_shadow, find_contact_faces
 from motion_imitate.avatar.flank_texture import FlankPoints, find_flanks
+from motion_imitate.avatar.hanging_hair import claim_strands, find_covered_sides, remove_hair, uncover_sides
 from motion_imitate.avatar.head_texture import paint_head
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_order import COVERED_LEG, find_covered_legs, find_layer_bias
+from motion_imitate.avatar.layer_rim import clean_layer_rim
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
 from motion_imitate.avatar.layer_texture import DEEPEST_FOLD, layer_colours
 from motion_imitate.avatar.leg_gap import find_leg_gap
@@ -66,6 +69,7 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     skin = place_body(bare, source.body[:1], camera, size)
     parsed = parse_person(net, picture, matte, skin)
     alpha = cover_of_person(matte[0].numpy(), parsed)
+    parsed = claim_strands(parsed, image, alpha, skin.stature)
     owner = label_layers(parsed, alpha, skin.stature)
     with ThreadPoolExecutor(1) as pool:
         gap = pool.submit(find_leg_gap, image, alpha, owner, skin.stature)  # meanwhile, the body
@@ -76,11 +80,13 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
         layers = drop_layers(whole, plain)
         joined = find_joints(layers, body)
         alphas = layer_alphas(layers, joined)
-        pages = pool.submit(paint_textures, image, layers, alphas, body)  # meanwhile, meshes
+        shoulder = np.mean([body.joint_pixel(f"shoulder_{side}")[1] for side in SIDES])
+        covered = find_covered_sides(image, layers, float(shoulder))
+        pages = pool.submit(paint_textures, image, layers, alphas, body, covered)  # meanwhile, meshes
         mesh = build_layer_mesh(layers, alphas, joined)
         focal = camera.focal[0] * torch.tensor([size[1] / 2, size[0] / 2])
         shape = shape_layers(mesh, layers, alphas, body, float(focal.mean()))
-        flanks = find_flanks(mesh, shape, image, layers, alphas, body, float(focal.mean()))
+        flanks = find_flanks(mesh, shape, uncover_sides(layers, covered), alphas, body, float(focal.mean()))
         colours_of_kinds, kinds = find_kind_colours(image, layers), find_layer_kinds(layers, alphas)
         photos, cleared = pages.result()
     avatar = assemble_avatar(mesh, shape, flanks, layers, body, aligned.pose[0], colours_of_kinds, photos, cleared)
@@ -147,9 +153,10 @@ def parse_person(
 
 @torch.no_grad()
 def paint_textures(
-    image: Plane, layers: PhotoLayers, alphas: Plane, body: PhotoBody
+    image: Plane, layers: PhotoLayers, alphas: Plane, body: PhotoBody, covered: Plane
 ) -> tuple[UInt8[Tensor, "P H W 4"], dict[int, int]]:
-    """The layers' textures, the trunk's seen from the back, and layers without contact shadows: which page each has."""
+    """The layers' textures, the trunk's seen from the back, and layers without contact shadows and without hair where
+    it covers the trunk's sides: which page each has."""
     colours, clear = [], {}
     for layer in LAYERS:
         box = mask_box(alphas[layer] > 0, DEEPEST_FOLD * layers.unit)
@@ -161,22 +168,33 @@ def paint_textures(
         colours.append(paste_plane(image, seen, box))
         if layer in CLEARED_LAYERS:
             cleared = clear_contact_shadow(image[box], seen, part, layer)
-            clear[layer] = None if cleared is None else paste_plane(image, cleared, box)
-    front = clear[TRUNK]
-    back = complete_back_colours(colours[TRUNK] if front is None else front, alphas[TRUNK], layers, body)
+        else:
+            cleared = remove_hair(seen, alphas[layer][box], part, layer)
+        if layer != TRUNK:
+            cleaned = clean_layer_rim(seen if cleared is None else cleared, part, alphas[layer][box], layer)
+            cleared = cleared if cleaned is None else cleaned
+        if cleared is not None:
+            clear[layer] = paste_plane(image, cleared, box)
+    front = clear.get(TRUNK, colours[TRUNK])
+    head = find_head(layers)
+    back = front
+    if head is not None:
+        cloth = complete_back_cloth(front, alphas[TRUNK], layers, body, head, covered)
+        back = complete_back_hair(cloth, front, alphas[TRUNK], layers, head)
+        if covered.any():
+            clear[TRUNK] = np.asarray(front + (cloth - front) * covered[..., None], np.float32)
     pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
     numbers = {}
     for layer, plane in clear.items():
-        if plane is not None:
-            numbers[layer] = len(pages)
-            pages.append(pack_texture(plane, alphas[layer]))
+        numbers[layer] = len(pages)
+        pages.append(pack_texture(plane, alphas[layer]))
     return torch.stack(pages), numbers
 
 
 def pack_texture(colours: Plane, alpha: Plane) -> Tensor:
     """RGB and alpha as bytes."""
-    both = np.concatenate([colours, alpha[..., None]], -1)
-    return torch.from_numpy((both * 255 + 0.5).clip(0, 255).astype(np.uint8))
+    red, green, blue = cv2.split(cv2.convertScaleAbs(np.maximum(colours, 0), alpha=255))
+    return torch.from_numpy(cv2.merge([red, green, blue, cv2.convertScaleAbs(alpha, alpha=255)]))
 
 
 def assemble_avatar(

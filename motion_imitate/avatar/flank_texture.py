@@ -15,7 +15,6 @@ from motion_imitate.avatar.body_surface import PhotoBody, joint_descendants
 from motion_imitate.avatar.layer_mesh import LayerMesh
 from motion_imitate.avatar.layer_shape import LayerShape, thick_region
 from motion_imitate.avatar.masks import (
-    Labels,
     Mask,
     Plane,
     blur_plane,
@@ -23,7 +22,7 @@ from motion_imitate.avatar.masks import (
     pixels_of_points,
     sample_plane,
 )
-from motion_imitate.avatar.photo_layers import FACE, HAIR, LEG_LAYERS, ONE_PIECE, SKIN, TRUNK, UPPER, PhotoLayers
+from motion_imitate.avatar.photo_layers import FACE, HAIR, LEG_LAYERS, SKIN, PhotoLayers
 from motion_imitate.geometry.mesh import solve_vertex_values
 
 FLANK_WIDTH = 0.009  # of the height, in the photo
@@ -31,9 +30,6 @@ SKIN_REACH = 0.006  # of the height: how far from a flank's edge skin and hair a
 MOST_REACH = 0.25  # of the height
 UNTURNED = ("head", "wrist_left", "wrist_right")  # what has no flanks
 UNTURNED_WEIGHT = 0.3  # skinning weight from which on a vertex belongs to these
-HAIR_MARGIN = 0.005  # of the height, within which cloth shows shadows and strands of hair
-PLAIN_RANGE = 0.2  # of colours around the usual one, that are not a print's
-PLAIN_CORE = 0.7  # of how far plain cloth is from prints and seams, at most
 REACH_SHARE = 0.95  # of the way to where another kind of thing begins
 
 Values = NDArray[np.float64]
@@ -51,7 +47,6 @@ class FlankPoints:
 def find_flanks(
     mesh: LayerMesh,
     shape: LayerShape,
-    image: Plane,
     layers: PhotoLayers,
     alphas: Plane,
     body: PhotoBody,
@@ -89,28 +84,7 @@ def find_flanks(
     drop = ((whole - tall) / np.maximum(whole, 1e-3)).clip(0, 1)
     points = start + inward * (reach * drop)[:, None]
     chosen = np.nonzero(flank)[0]
-    points[chosen] = leave_hair(points[chosen], start[chosen], mesh.owner[chosen], image, layers)
     return FlankPoints(chosen, points[chosen], whole[chosen] / wide)
-
-
-def leave_hair(points: Values, start: Values, owner: Labels, image: Plane, layers: PhotoLayers) -> Values:
-    """Points of the trunk's flanks, where hair hangs before it: on its plainest cloth, the nearest to either side."""
-    row, column = pixels_of_points(start, layers.kind.shape)
-    hair = (owner == TRUNK) & (layers.kind[row, column] == HAIR)
-    cloth = layers.seen(TRUNK) & np.isin(layers.kind, (UPPER, ONE_PIECE)) & (layers.alpha > 0.95)
-    cloth &= distance_to_edge(layers.kind == HAIR) < -HAIR_MARGIN * layers.unit
-    if not hair.any() or not cloth.any():
-        return points
-    cloth &= np.abs(image - np.median(image[cloth], 0)).max(-1) < PLAIN_RANGE
-    depth = distance_to_edge(cloth)
-    rows, columns = np.nonzero(depth > PLAIN_CORE * depth.max())
-    middle, moved = np.median(columns), points.copy()
-    for side in (column < middle, column >= middle):
-        if len(rows) and (hair & side).any():
-            at = start[hair & side].mean(0)
-            nearest = np.hypot(columns - at[0], rows - at[1]).argmin()
-            moved[hair & side] = columns[nearest] + 0.5, rows[nearest] + 0.5
-    return moved
 
 
 def slope_of_plane(plane: Plane, points: Values) -> Values:

@@ -18,6 +18,7 @@ from motion_imitate.avatar.masks import (
     Plane,
     blur_plane,
     close_mask,
+    colour_distance,
     distance_to_edge,
     grow_mask,
     open_mask,
@@ -271,7 +272,7 @@ def repeat_hair(colours: Plane, known: Mask, usual: Plane) -> Plane:
     columns = known.shape[1]
     core = find_core(known, RIM * columns)
     usual = usual_of_rows(colours, core, usual)
-    alike = core & (np.abs(colours - usual).max(-1) < OTHER_COLOUR[1])
+    alike = core & (colour_distance(colours, usual) < OTHER_COLOUR[1])
     core = alike if alike.any() else core
     tiled, mask = np.tile(colours, (1, 3, 1)), np.tile(core, (1, 3))
     sigma = 0.02 * columns

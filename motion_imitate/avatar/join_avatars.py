@@ -27,7 +27,7 @@ def take_faces(piece: AvatarPiece) -> Avatar:
     contacts, head, flanks, rim = avatar.contacts, avatar.head, avatar.flanks, avatar.rim
     touched = torch.zeros(len(avatar.rest), dtype=torch.bool)
     touched[avatar.faces[chosen]] = True
-    held = chosen[contacts.faces] & touched[contacts.arm]
+    held = chosen[contacts.faces] & touched[contacts.other]
     shown = chosen[head.faces]
     aside = touched[flanks.vertices]
     folding = touched[rim.vertices] & touched[rim.outline]
@@ -61,7 +61,7 @@ def take_faces(piece: AvatarPiece) -> Avatar:
             contacts,
             faces=number[contacts.faces[held]],
             vertices=place[contacts.vertices[held]],
-            arm=place[contacts.arm[held]],
+            other=place[contacts.other[held]],
             distance=contacts.distance[held],
             photo=page[contacts.photo[held]],
             lift=contacts.lift[held],
@@ -115,7 +115,7 @@ def join_avatars(wearer: Avatar, pieces: Sequence[AvatarPiece], arms: Avatar) ->
             contacts,
             faces=join("contacts.faces", faces),
             vertices=join("contacts.vertices", vertices),
-            arm=join("contacts.arm", vertices),
+            other=join("contacts.other", vertices),
             distance=join("contacts.distance"),
             photo=join("contacts.photo", pages),
             lift=join("contacts.lift"),

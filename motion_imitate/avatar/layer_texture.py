@@ -8,6 +8,7 @@ from motion_imitate.avatar.masks import (
     Plane,
     blur_plane,
     distance_to_edge,
+    grow_mask,
     nearest_known_pixels,
     open_mask,
     spread_colours,
@@ -16,10 +17,14 @@ from motion_imitate.avatar.photo_layers import (
     ARM_LAYERS,
     FACE,
     HAIR,
+    LABEL_ALPHA,
     LEG_LAYERS,
     NO_LAYER,
+    ONE_PIECE,
+    SHOULDER_REACH,
     SKIN,
     TRUNK,
+    UPPER,
     PhotoLayers,
 )
 from motion_imitate.geometry.raster_numba import Floats, compile_kernel
@@ -29,6 +34,7 @@ DEEPEST_FOLD = 0.08  # of the height: cloth farther from a cut may be another pi
 CHIN = 98  # per cent of a face's rows
 CLEAR_RADIUS = 0.006  # of the height: narrower pieces of a layer are not continued
 LEAST_CLEAR = 200  # pixels to continue a layer from
+SAME_CLOTH = 0.15  # of the usual colours of two pieces of it
 LEAST_DRESSED = 0.5  # of what is seen of the trunk: with more cloth, what an arm hides of it is cloth
 CONTACT_SHADOW = 0.010  # of the height from an arm, within which cloth behind it is darker
 
@@ -38,6 +44,8 @@ def layer_colours(image: Plane, layers: PhotoLayers, alphas: Plane, layer: int) 
     sure = ((layers.alpha - 0.5) / 0.45).clip(0, 1)
     seen = layers.seen(layer)
     own = seen | ((alphas[layer] > 0.5) & ~layers.hidden(layer))  # joined layers are opaque beyond the border
+    if layer == TRUNK:
+        own |= layers.hidden(TRUNK) & find_sleeve_tops(image, layers)
     other = (layers.owner != NO_LAYER) & ~own
     apart = -distance_to_edge(other) if other.any() else np.full(image.shape[:2], 1e4, np.float32)
     known = sure * own * (apart > CUT_MARGIN)
@@ -54,6 +62,18 @@ def layer_colours(image: Plane, layers: PhotoLayers, alphas: Plane, layer: int) 
         colours += (laid - colours) * share
     keep = (sure * own)[..., None]
     return np.asarray(colours + (image - colours) * keep, np.float32)
+
+
+def find_sleeve_tops(image: Plane, layers: PhotoLayers) -> Mask:
+    """Where the shoulders' cloth is seen, if the trunk has the same; arms and trunk have it in common."""
+    cloth = np.isin(layers.kind, (UPPER, ONE_PIECE)) & (layers.alpha > LABEL_ALPHA)
+    tops = cloth & np.isin(layers.owner, ARM_LAYERS)
+    tops &= grow_mask(np.asarray(layers.shoulders.any(0)), SHOULDER_REACH * layers.unit)
+    of_trunk = cloth & layers.seen(TRUNK)
+    if not tops.any() or not of_trunk.any():
+        return np.zeros_like(tops)
+    apart = np.abs(np.median(image[tops], 0) - np.median(image[of_trunk], 0)).max()
+    return np.asarray(tops & (apart < SAME_CLOTH))
 
 
 def continue_layer(image: Plane, layers: PhotoLayers, layer: int, wanted: Mask, clear: Mask) -> Plane:

@@ -67,6 +67,12 @@ def blur_plane(plane: NDArray[np.generic], sigma: float) -> Plane:
     return np.asarray(cv2.GaussianBlur(plane.astype(np.float32), (0, 0), sigma), np.float32)
 
 
+def colour_distance(one: Plane, other: NDArray[np.floating]) -> Plane:
+    """The largest difference of any channel."""
+    apart = np.abs(one - other)
+    return np.maximum(np.maximum(apart[..., 0], apart[..., 1]), apart[..., 2])  # many times as fast as max(-1)
+
+
 def distance_to_edge(mask: Mask) -> Plane:
     """Pixels to the mask's edge, positive inside. What lies outside the image is outside the mask."""
     if not mask.any():

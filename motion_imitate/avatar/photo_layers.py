@@ -48,6 +48,7 @@ LEAST_PIECE = 0.12  # of its layer's largest piece, that another one must have t
 OVERLAP = 0.004  # of the height by which a layer goes on beneath those in front of it
 HAND_REACH = 0.05  # of the height around the body's hand, within which the photo's hand may be
 LEAST_HAND = 20  # pixels of the body's hand; a smaller one is outside the photo
+SHOULDER_REACH = 0.02  # of the height around where an arm and the trunk are one surface
 LOST_HAND_SKIN = 0.1  # pixels of the arm's skin for each of the body's hand, below which the photo does not show it
 
 
@@ -91,7 +92,7 @@ def cut_photo_layers(parsed: ParsedPhoto, matte: Plane, body: PhotoBody, bare: P
     unit = bare.stature
     person = alpha > LEAST_ALPHA
     owner = label_layers(parsed, alpha, unit)
-    kind = np.where(person, spread_labels(parsed.kind[1:].argmax(0).numpy() + 1, alpha > LABEL_ALPHA), 0)
+    kind = np.where(person, spread_labels(parsed.kind[1:].numpy().argmax(0) + 1, alpha > LABEL_ALPHA), 0)
     lost = tuple(layer for layer in ARM_LAYERS if hand_is_lost(layer, kind, owner, body))
     layers = PhotoLayers(
         unit, alpha, owner, np.stack([owner == layer for layer in LAYERS]), kind, find_shoulders(body, unit), lost
@@ -237,7 +238,7 @@ def extend_hidden_regions(layers: PhotoLayers, bare: PhotoBody) -> PhotoLayers:
         inner_person = distance_to_edge(person) > reach  # not beside a gap between the legs, where it would show
         region[back] |= region[front] & grow_mask(region[back] & person, 2 * reach) & inner_person
     shoulders = np.asarray(layers.shoulders.any(0))
-    armpits = grow_mask(shoulders, 0.02 * unit) & (distance_to_edge(layers.alpha > 0.5) > 0.01 * unit)
+    armpits = grow_mask(shoulders, SHOULDER_REACH * unit) & (distance_to_edge(layers.alpha > 0.5) > 0.01 * unit)
     region[TRUNK] |= arms & person & armpits
     return replace(layers, region=region, front_leg=front)
 

@@ -68,7 +68,7 @@ def avatar_moves(avatar: Avatar, model: BodyModel, body: Body) -> Float[Tensor, 
 def lift_contacts(avatar: Avatar, vertices: Float[Tensor, "B V 3"]) -> Float[Tensor, "B K"]:
     """How far arms have left the faces that they touch in the photo, 0 to 1."""
     contacts = avatar.contacts
-    distance = (vertices[:, contacts.vertices] - vertices[:, contacts.arm]).norm(dim=-1)
+    distance = (vertices[:, contacts.vertices] - vertices[:, contacts.other]).norm(dim=-1)
     return smooth_ramp(distance - contacts.distance, *LIFT_DISTANCE)
 
 

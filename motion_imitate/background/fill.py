@@ -62,9 +62,15 @@ def cover_shadow_of_feet(matte: Floats) -> Floats:
     if not len(rows) or rows[-1] >= len(matte) - 2:
         return matte
     tall = float(rows[-1] - rows[0])
-    feet = np.where(np.arange(len(matte))[:, None] > rows[-1] - FEET * tall, matte, np.float32(0))
     wide, high = (2 * round(reach * tall) + 1 for reach in SHADOW_REACH)
-    return np.maximum(matte, cv2.dilate(feet, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, high))))
+    ankle = max(0, int(rows[-1] - FEET * tall) + 1)
+    near = slice(max(0, ankle - high), rows[-1] + high + 1)
+    feet = matte[near].copy()
+    feet[: ankle - near.start] = 0
+    covered = matte.copy()
+    spread = cv2.dilate(feet, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, high)))
+    covered[near] = np.maximum(covered[near], spread)
+    return covered
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def build(photo, parsed_kind):
     mesh = build_layer_mesh(layers, alphas, joined)
     focal = float(body.camera.focal[0, 1]) * body.size[0] / 2
     shape = shape_layers(mesh, layers, alphas, body, focal)
-    flanks = find_flanks(mesh, shape, image, layers, alphas, body, focal)
+    flanks = find_flanks(mesh, shape, layers, alphas, body, focal)
     pages = torch.stack([pack_texture(image, alphas[layer]) for layer in (*LAYERS, TRUNK)])
     without = assemble_avatar(
         mesh, shape, flanks, layers, body, photo[0].pose[0], find_kind_colours(image, layers), pages, {}

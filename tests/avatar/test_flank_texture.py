@@ -10,14 +10,11 @@ from torch.testing import assert_close
 
 from motion_imitate.avatar.avatar import THICK_ALPHA, points_to_texels
 from motion_imitate.avatar.draw import draw_avatar
-from motion_imitate.avatar.flank_texture import leave_hair
-from motion_imitate.avatar.photo_layers import ARM_LAYERS, HAIR, LEG_LAYERS, TRUNK, UPPER, cut_photo_layers
+from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, TRUNK
 from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.geometry.camera import camera_to_image
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
-from tests.support import painted
 from tests.support.demo_person import demo_person
-from tests.support.parsed_body import parse_body, place
 
 
 @pytest.fixture(scope="module")
@@ -89,22 +86,3 @@ def test_stripes_go_on_round_the_side(person):
         return across.mean()
 
     assert spread(posed(person, 1.2).source[0]) > 1.1 * spread(person.appearance.avatars[0].source)
-
-
-def test_flanks_behind_hair_show_plain_cloth():
-    body = place(*painted.standing(0.0))
-    layers = cut_photo_layers(*parse_body(body), body, body)
-    rows, columns = np.nonzero(layers.seen(TRUNK) & (layers.kind == UPPER) & (layers.alpha > 0.95))
-    row = int(np.median(rows))
-    row_columns = np.sort(columns[rows == row])
-    kind = layers.kind.copy()
-    strand = slice(row_columns[0], row_columns[0] + 12)
-    kind[row - 20 : row + 20, strand] = HAIR
-    image = np.full((*kind.shape, 3), (0.8, 0.3, 0.4), np.float32)
-    image[row, : strand.stop + 10] = (0.1, 0.9, 0.1)  # a print
-    start = np.array([[strand.start + 3.5, row + 0.5], [row_columns[-1] - 3.5, row + 0.5]])
-    moved = leave_hair(start, start, np.array([TRUNK, TRUNK]), image, replace(layers, kind=kind))
-
-    assert moved[0, 0] >= strand.stop
-    assert tuple(image[int(moved[0, 1]), int(moved[0, 0])]) == tuple(np.float32((0.8, 0.3, 0.4)))
-    np.testing.assert_array_equal(moved[1], start[1])

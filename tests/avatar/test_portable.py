@@ -37,7 +37,7 @@ def test_the_photo_looks_the_same_by_depth_alone():
     change, without = (
         ((((one.colour - truth.colour).abs().amax(0) > 0.1) & both).sum()) for one in (shown, biased_away)
     )
-    assert change < 0.4 * without
+    assert change < 0.6 * without
 
 
 def test_layers_share_no_vertices():

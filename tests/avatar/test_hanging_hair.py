@@ -1,0 +1,88 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motion_imitate.avatar.hanging_hair import claim_strands, find_covered_sides, remove_hair, uncover_sides
+from motion_imitate.avatar.masks import distance_to_edge, grow_mask
+from motion_imitate.avatar.photo_layers import ARM_LEFT, HAIR, SKIN, TRUNK, UPPER, cut_photo_layers
+from tests.support import painted
+from tests.support.parsed_body import parse_body, place
+
+CLOTH, STRANDS = np.float32((0.9, 0.6, 0.7)), np.float32((0.1, 0.05, 0.05))
+
+
+@pytest.fixture(scope="module")
+def cut():
+    body = place(*painted.standing(0.0))
+    parsed, matte = parse_body(body)
+    return body, parsed, cut_photo_layers(parsed, matte, body, body)
+
+
+def hang_hair(layers):
+    """Layers and image of a person in one cloth, with hair along the left side of the trunk."""
+    rows, columns = np.nonzero(layers.seen(TRUNK) & (layers.kind == UPPER))
+    top, low = np.quantile(rows, (0.1, 0.8)).astype(int)
+    kind = layers.kind.copy()
+    for row in range(top, low):
+        mine = columns[rows == row]
+        kind[row, mine[mine > np.quantile(mine, 0.75)]] = HAIR
+    image = np.where((kind == HAIR)[..., None], STRANDS, CLOTH).astype(np.float32)
+    return replace(layers, kind=kind), image, top, low
+
+
+def test_hair_before_an_arm_is_found_by_its_colour(cut):
+    body, parsed, layers = cut
+    hanging, image, top, low = hang_hair(layers)
+    hair = (hanging.kind == HAIR) & (np.arange(len(image))[:, None] >= top) & (np.arange(len(image))[:, None] < low)
+    kinds = parsed.kind.clone()
+    kinds[:, hair], kinds[HAIR, hair] = 0, 1
+    strip = layers.seen(ARM_LEFT) & grow_mask(hair, 3.0) & ~hair
+    assert strip.sum() > 20
+    image[strip] = STRANDS
+    found = claim_strands(replace(parsed, kind=kinds), image, layers.alpha, body.stature).kind.argmax(0).numpy()
+
+    assert (found[strip] == HAIR).mean() > 0.9
+    changed = found != kinds.argmax(0).numpy()
+    assert not (changed & ~grow_mask(strip, 1.5)).any()
+
+
+def test_sleeves_of_the_hairs_colour_stay_sleeves(cut):
+    body, parsed, layers = cut
+    image = np.full((*layers.kind.shape, 3), STRANDS)
+    found = claim_strands(parsed, image, layers.alpha, body.stature)
+    assert (found.kind == parsed.kind).all()
+
+
+def test_the_sides_behind_hair_are_covered_and_their_front_is_not(cut):
+    layers = cut[-1]
+    hanging, image, top, low = hang_hair(layers)
+    covered = find_covered_sides(image, hanging, float(top))
+    seen = hanging.seen(TRUNK) & (hanging.kind == HAIR)
+    edge = distance_to_edge(hanging.region[TRUNK])
+    rows = np.zeros_like(seen)
+    rows[top + 10 : low - 10] = True
+    assert covered[seen & rows & (edge < 3)].min() > 0.9
+    assert covered[seen & (edge > 0.45 * hanging.region[TRUNK].sum(1, keepdims=True) / 2)].max(initial=0) == 0
+    assert covered[: top - 10][hanging.seen(TRUNK)[: top - 10]].max() == 0
+    assert not find_covered_sides(image, layers, 1e4).any()
+
+    beneath = uncover_sides(hanging, covered)
+    assert (beneath.kind[seen & (covered > 0.5)] == UPPER).all()
+    np.testing.assert_array_equal(beneath.kind[covered < 0.5], hanging.kind[covered < 0.5])
+
+
+def test_a_shoulder_loses_the_hair_that_lies_on_it(cut):
+    layers = cut[-1]
+    rows = np.nonzero((layers.seen(ARM_LEFT) & (layers.kind != SKIN)).any(1))[0]
+    kind = layers.kind.copy()
+    lock = np.zeros(kind.shape, bool)
+    lock[rows.min() : rows.min() + 12] = True
+    lock &= layers.seen(ARM_LEFT)
+    kind[lock] = HAIR
+    image = np.where(lock[..., None], STRANDS, CLOTH).astype(np.float32)
+    alpha = layers.region[ARM_LEFT].astype(np.float32)
+    cleared = remove_hair(image, alpha, replace(layers, kind=kind), ARM_LEFT)
+    np.testing.assert_allclose(cleared[lock], np.broadcast_to(CLOTH, cleared[lock].shape), atol=0.05)
+    bald = np.where(layers.kind == HAIR, UPPER, layers.kind)
+    assert remove_hair(image, alpha, replace(layers, kind=bald), ARM_LEFT) is None
