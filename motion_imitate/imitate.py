@@ -257,7 +257,8 @@ class FrameRenderer:
         small = draft_size(window, own.drafts.how.size)
         view = view_of_vertices(body, joints, part, self.person.model, self.rasterize, small)
         small_view = camera_to_image(vertices[None], part)
-        posed = PosedAvatar(small_view, avatar.source[None], avatar.contacts.lift[None], avatar.head.lift[None])
+        lifts = (avatar.contacts.lift, avatar.head.lift, avatar.cuffs.gone)
+        posed = PosedAvatar(small_view, avatar.source[None], *(lift[None] for lift in lifts))
         draft = own.drafts.draw(posed, view)
         change = own.networks.correct(own.features, own.frame, draft)[0]
         draw_changed_into(picture, avatar, seen, window, change)

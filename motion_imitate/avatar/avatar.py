@@ -98,6 +98,26 @@ class ContactFaces:
 
 
 @dataclass(frozen=True)
+class CuffFaces:
+    """Faces of arms beyond their cuffs, whose texture ends there once the body's hand has appeared."""
+
+    faces: Int[Tensor, " K"]
+    hand: Int[Tensor, " K"]  # the number of the body's hand
+    photo: Int[Tensor, " K"]  # the photo that ends at the cuff
+    gone: Float[Tensor, " N"]  # how much of the photo's hand has gone, for each hand of the body, 0 to 1
+
+    @classmethod
+    def none(cls) -> "CuffFaces":
+        """No faces."""
+        whole = torch.zeros(0, dtype=torch.int64)
+        return cls(whole, whole, whole, torch.zeros(0))
+
+    def to(self, device: torch.device | str) -> "CuffFaces":
+        """Move every tensor to a device."""
+        return CuffFaces(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+@dataclass(frozen=True)
 class HeadFaces:
     """Faces of the head that the photo shows poorly or not, which fade to a texture of the head all round when it
     turns."""
@@ -148,6 +168,7 @@ class Avatar:
     rim: "RimVertices" = field(default_factory=lambda: RimVertices.none())
     contacts: "ContactFaces" = field(default_factory=lambda: ContactFaces.none())
     head: "HeadFaces" = field(default_factory=lambda: HeadFaces.none())
+    cuffs: "CuffFaces" = field(default_factory=lambda: CuffFaces.none())
     body_hands: tuple[BodyHand, ...] = ()  # `joints` counts their `HAND_MOVES` after those of the body
     kinds: UInt8[Tensor, "_ _ _"] = field(default_factory=lambda: torch.zeros(0, 1, 1, dtype=torch.uint8))
     # [L, H, W] of things that the pages of layers show, see `parsing_net.KIND_NAMES`; none once dressed

@@ -87,10 +87,10 @@ def cloth_beside_neck(layers: PhotoLayers, middle: float, half: float) -> Mask:
 
 
 def complete_back_cloth(
-    front: Plane, alpha: Plane, layers: PhotoLayers, body: PhotoBody, head: HeadOutline, covered: Plane
+    front: Plane, alpha: Plane, layers: PhotoLayers, body: PhotoBody, head: HeadOutline, covered: Mask
 ) -> Plane:
     """Cloth instead of the neckline, of hair that hangs before it, and of what is in the middle of the chest; `covered`
-    are the sides of which the photo shows none."""
+    is more of which the photo shows none."""
     unit = layers.unit
     y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]].astype(np.float64)
     hips, shoulders = (np.stack([body.joint_pixel(f"{c}_{side}") for side in SIDES]) for c in ("hip", "shoulder"))
@@ -108,7 +108,7 @@ def complete_back_cloth(
     singular = find_print(front, cloth & (y > top) & (y < low), np.asarray(np.abs(x - axis), np.float32))
     if (layers.kind[chest] == shirt).mean() > LEAST_DRESSED:
         cloth |= layers.hidden(TRUNK) & (y > head.chin) & (y < end)  # what arms hide goes on in cloth
-    singular |= find_strands(front, cloth, head.hair) | (covered > 0)
+    singular |= find_strands(front, cloth, head.hair) | covered
     wrong = page & grow_mask(bare & layers.seen(TRUNK) | singular, 0.006 * unit) & (y < end)
     unusual = colour_distance(front, np.median(front[cloth & ~wrong], 0)) > PLAIN_RANGE
     for more in (middle, grow_mask(unusual, 0.006 * unit), np.zeros_like(wrong)):

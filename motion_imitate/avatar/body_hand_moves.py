@@ -1,5 +1,7 @@
 """Show the body's hand instead of the photo's, once the hand has turned or the wrist has left its place."""
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,17 +15,24 @@ SEEN_REACH = (0.07, 0.1)  # the same, over which the body's hand replaces one th
 HAND_TURN = (18.0, 24.0)  # degrees of a hand from the photo's view, over which the body's replaces it
 
 
+class AvatarMoves(NamedTuple):
+    """How an avatar moves in B poses."""
+
+    joints: Float[Tensor, "B M 3 4"]  # of the body, then `HAND_MOVES` for each of its hands
+    gone: Float[Tensor, "B N"]  # how much of the photo's hand has gone, where the body's takes its place
+
+
 def append_hand_moves(
     avatar: Avatar,
     model: BodyModel,
     moves: Float[Tensor, "B J 3 4"],
     held: Float[Tensor, "B J 3 4"],
     places: Float[Tensor, "B J 3"],
-) -> Float[Tensor, "B M 3 4"]:
+) -> AvatarMoves:
     """The joints' movements `held`, then `HAND_MOVES` for each hand of the body, which grows out of its sleeve or out
     of the photo's hand, while what the photo shows beyond the wrist shrinks into it. Meanwhile the body's hand turns
     from `held` to `moves`."""
-    every = [held]
+    every, left = [held], [held.new_zeros(len(held), 0)]
     for body_hand in avatar.body_hands:
         away = wrist_distance(avatar, model, moves, places, body_hand.wrist)
         if body_hand.seen:
@@ -40,7 +49,8 @@ def append_hand_moves(
             scale_about(hand, elbow.lerp(wrist, body_hand.end), shown[:, None]),
             scale_about(held[:, ends], wrist, 1 - gone[:, None]),
         ]
-    return torch.cat(every, 1)
+        left.append(gone[:, None])
+    return AvatarMoves(torch.cat(every, 1), torch.cat(left, 1))
 
 
 def turn_between(

@@ -2,18 +2,18 @@
 photo shows one side of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import HAND_MOVES, Avatar, BodyHand
+from motion_imitate.avatar.avatar import HAND_MOVES, Avatar, BodyHand, CuffFaces, TurningVertices
 from motion_imitate.avatar.body_surface import LIMB_NUMBERS, SIDES, PhotoBody, rigid_hand_weights
 from motion_imitate.avatar.contact_shadow import texels_of_vertices
-from motion_imitate.avatar.masks import Mask, Plane
+from motion_imitate.avatar.cuffs import beyond_cuff, cut_cuff, find_cuff
+from motion_imitate.avatar.masks import Plane
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, FACE, SKIN, PhotoHand, PhotoLayers
 from motion_imitate.bodies.coarse import coarsen_mesh
 from motion_imitate.bodies.parts import PART_LIMBS
@@ -28,8 +28,6 @@ SLEEVE_REACH = 0.07  # metres of forearm that come with a hand, under the sleeve
 SLEEVE_TAPER = 0.7  # of its thickness, that it loses there
 SLEEVE_BIAS = 0.04  # metres that the sleeve counts as nearer than the hand
 HAND_WEIGHT = 0.5  # skinning weight from which on a vertex belongs to a hidden hand
-CUFF_REACH = 0.8  # of the way from the wrist to the middle of the hand, to which a cuff may reach
-CUFF_MARGIN = 0.15  # of that way, before the cuff's ragged end, where it is cut
 MOST_VERTICES = 800
 LEAST_SKIN = 30  # pixels of which a colour is taken
 LIT_SKIN = (0.4, 0.9)  # quantiles of the skin's brightness, between which its colour is taken
@@ -54,9 +52,15 @@ class HandMesh:
 
 
 def add_body_hands(
-    avatar: Avatar, layers: PhotoLayers, skin: PhotoBody, shape: Float[Tensor, "1 S"], image: Plane
+    avatar: Avatar,
+    layers: PhotoLayers,
+    skin: PhotoBody,
+    shape: Float[Tensor, "1 S"],
+    image: Plane,
+    cleared: dict[int, int],
 ) -> Avatar:
-    """Add the body's hands to the arms that the photo shows. `skin` is the bare body of that shape in the photo."""
+    """Add the body's hands to the arms that the photo shows. `skin` is the bare body of that shape in the photo,
+    and `cleared` names the second textures of layers."""
     hands = {layer: PhotoHand.of(layer, skin) for layer in ARM_LAYERS if layers.region[layer].any()}
     ends = {  # where the photo ends, an arm ends, too
         layer: sleeve_end(avatar, skin.model, shape, layer) for layer, hand in hands.items() if hand.inside
@@ -67,42 +71,52 @@ def add_body_hands(
     if not known:
         return avatar
     page = paint_skin_shades([known[0] if colour is None else colour for colour in colours.values()], avatar.photos)
+    skins = len(avatar.photos)
     avatar = replace(avatar, photos=torch.cat([avatar.photos, page]))
     for row, (layer, end) in enumerate(ends.items()):
+        hand, seen = hands[layer], layer not in layers.lost_hands
+        if seen:
+            cuff = find_cuff(image, layers, layer, hand)
+            page = cut_cuff(avatar.photos[cleared.get(layer, layer)], hand, cuff)
+            at = texels_of_vertices(avatar, layers.kind.shape).numpy() + 0.5
+            avatar, gone = cut_arm(avatar, layer, torch.from_numpy(beyond_cuff(at, hand, cuff)), page)
+        else:
+            gone = find_hidden_hand(avatar, skin.model, layer)
         mesh = hand_mesh(skin.model, shape, SIDES[ARM_LAYERS.index(layer)], end)
-        ends_arm = find_arm_end(avatar, skin.model, layers, layer, hands[layer])
-        body_hand = BodyHand(*forearm_joints(skin.model, layer), end, layer not in layers.lost_hands)
-        avatar = append_hand(avatar, skin.model, ends_arm, layer, body_hand, mesh, shade_row(row, len(ends)))
+        body_hand = BodyHand(*forearm_joints(skin.model, layer), end, seen)
+        avatar = append_hand(avatar, skin.model, gone, layer, body_hand, mesh, shade_row(row, len(ends)), skins)
     return avatar
 
 
-def find_arm_end(
-    avatar: Avatar, model: BodyModel, layers: PhotoLayers, layer: int, hand: PhotoHand
-) -> Bool[Tensor, " V"]:
-    """The vertices of an arm that go when the body's hand appears: those beyond its cuff; of a hidden hand, those that
-    move with it."""
+def cut_arm(
+    avatar: Avatar, layer: int, beyond: Bool[Tensor, " V"], page: UInt8[Tensor, "H W 4"]
+) -> tuple[Avatar, Bool[Tensor, " V"]]:
+    """The avatar with a texture that ends at an arm's cuff, for when the body's next hand has appeared, and which of
+    the arm's vertices are only of faces beyond."""
+    across = (avatar.layer == layer) & beyond[avatar.faces].any(1)
+    whole, outer = (torch.zeros_like(beyond) for _ in range(2))
+    whole[avatar.faces[across]] = True
+    outer[avatar.faces[across & ~beyond[avatar.faces].all(1)]] = True
+    faces, cuffs, flanks = across.nonzero()[:, 0], avatar.cuffs, avatar.flanks
+    number, photo = torch.full_like(faces, len(avatar.body_hands)), torch.full_like(faces, len(avatar.photos))
+    cut = CuffFaces(
+        torch.cat([cuffs.faces, faces]),
+        torch.cat([cuffs.hand, number]),
+        torch.cat([cuffs.photo, photo]),
+        torch.zeros(len(avatar.body_hands) + 1),
+    )
+    still = ~whole[flanks.vertices]  # flanks that turn would show what is not at the cuff
+    kept = TurningVertices(*(getattr(flanks, each.name)[still] for each in fields(flanks)))
+    photos = torch.cat([avatar.photos, page[None]])
+    return replace(avatar, cuffs=cut, flanks=kept, solid=avatar.solid & ~across, photos=photos), whole & ~outer
+
+
+def find_hidden_hand(avatar: Avatar, model: BodyModel, layer: int) -> Bool[Tensor, " V"]:
+    """The vertices of an arm that move with its hand."""
     chosen = torch.zeros(len(avatar.rest), dtype=torch.bool)
     chosen[avatar.faces[avatar.layer == layer]] = True
-    if layer in layers.lost_hands:
-        wrist = forearm_joints(model, layer)[1]
-        return chosen & ((avatar.weights * (avatar.joints == wrist)).sum(1) > HAND_WEIGHT)
-    way = hand.way / max(float(hand.way @ hand.way), 1.0)
-    row, column = np.nonzero(layers.seen(layer))
-    cuff = find_cuff_end((np.stack([column, row], 1) + 0.5 - hand.wrist) @ way, layers.kind[row, column] == SKIN)
-    at = texels_of_vertices(avatar, layers.kind.shape) + 0.5 - torch.from_numpy(hand.wrist)
-    return chosen & (at @ torch.from_numpy(way) > cuff)
-
-
-def find_cuff_end(along: NDArray[np.float64], bare: Mask) -> float:
-    """A little before where the fewest pixels are cloth beyond, or skin before; from the wrist to `CUFF_REACH`.
-
-    `along`: of pixels of an arm, 0 at its wrist, 1 at the middle of its hand.
-    """
-    near = np.abs(along) < 1
-    order = along[near].argsort()
-    beyond = np.concatenate([[0], np.where(bare[near][order], 1, -1).cumsum()])  # skin less cloth, before each place
-    places = np.concatenate([[-1.0], along[near][order]])
-    return float(np.clip(places[beyond.argmin()] - CUFF_MARGIN, 0, CUFF_REACH))
+    wrist = forearm_joints(model, layer)[1]
+    return chosen & ((avatar.weights * (avatar.joints == wrist)).sum(1) > HAND_WEIGHT)
 
 
 def hand_colour(image: Plane, layers: PhotoLayers, layer: int, hand: PhotoHand) -> Float[Tensor, "3"] | None:
@@ -211,17 +225,18 @@ def shade_hand(at: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], chosen: Int[
 def append_hand(
     avatar: Avatar,
     model: BodyModel,
-    ends_arm: Bool[Tensor, " V"],
+    gone: Bool[Tensor, " V"],
     layer: int,
     body_hand: BodyHand,
     hand: HandMesh,
     row: float,
+    page: int,
 ) -> Avatar:
-    """Add a hand that is coloured by a row of the last page, and let its arm's end shrink when it appears."""
+    """Add a hand that is coloured by a row of a page, and let its arm's end shrink when it appears."""
     first = len(model.skin.parents) + HAND_MOVES * len(avatar.body_hands)
     moved = avatar.joints.clone()
     for number, joint in list(enumerate(body_hand.carriers(model.skin.parents)))[2:]:
-        moved[ends_arm[:, None] & (avatar.joints == joint)] = first + number
+        moved[gone[:, None] & (avatar.joints == joint)] = first + number
     count, width = len(hand.at), avatar.joints.shape[1]
     joints = torch.full((count, width), first)
     joints[:, 1] = first + 1
@@ -236,7 +251,7 @@ def append_hand(
         weights=torch.cat([avatar.weights, weights]),
         source=torch.cat([avatar.source, shades]),
         faces=torch.cat([avatar.faces, hand.faces + len(avatar.rest)]),
-        photo=torch.cat([avatar.photo, some * (len(avatar.photos) - 1)]),
+        photo=torch.cat([avatar.photo, some * page]),
         layer=torch.cat([avatar.layer, some * len(avatar.bias)]),
         bias=torch.cat([avatar.bias, avatar.bias[layer, None] - SLEEVE_BIAS]),
         thick=torch.cat([avatar.thick, some]),

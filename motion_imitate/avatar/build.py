@@ -19,7 +19,13 @@ from motion_imitate.avatar.body_limbs import add_body_limbs, drop_layers, find_b
 from motion_imitate.avatar.body_surface import SIDES, PhotoBody, place_body
 from motion_imitate.avatar.contact_shadow import CLEARED_LAYERS, clear_contact_shadow, find_contact_faces
 from motion_imitate.avatar.flank_texture import FlankPoints, find_flanks
-from motion_imitate.avatar.hanging_hair import claim_strands, find_covered_sides, remove_hair, uncover_sides
+from motion_imitate.avatar.hanging_hair import (
+    HairBeforeTrunk,
+    claim_strands,
+    find_hair_before_trunk,
+    remove_hair,
+    uncover_sides,
+)
 from motion_imitate.avatar.head_texture import paint_head
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_order import COVERED_LEG, find_covered_legs, find_layer_bias
@@ -81,18 +87,18 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
         joined = find_joints(layers, body)
         alphas = layer_alphas(layers, joined)
         shoulder = np.mean([body.joint_pixel(f"shoulder_{side}")[1] for side in SIDES])
-        covered = find_covered_sides(image, layers, float(shoulder))
-        pages = pool.submit(paint_textures, image, layers, alphas, body, covered)  # meanwhile, meshes
+        hair = find_hair_before_trunk(image, layers, float(shoulder))
+        pages = pool.submit(paint_textures, image, layers, alphas, body, hair)  # meanwhile, meshes
         mesh = build_layer_mesh(layers, alphas, joined)
         focal = camera.focal[0] * torch.tensor([size[1] / 2, size[0] / 2])
         shape = shape_layers(mesh, layers, alphas, body, float(focal.mean()))
-        flanks = find_flanks(mesh, shape, uncover_sides(layers, covered), alphas, body, float(focal.mean()))
+        flanks = find_flanks(mesh, shape, uncover_sides(layers, hair.sides), alphas, body, float(focal.mean()))
         colours_of_kinds, kinds = find_kind_colours(image, layers), find_layer_kinds(layers, alphas)
         photos, cleared = pages.result()
     avatar = assemble_avatar(mesh, shape, flanks, layers, body, aligned.pose[0], colours_of_kinds, photos, cleared)
     contacts = find_contact_faces(avatar, dressed, aligned, camera, layers, cleared)
     avatar = paint_head(replace(avatar, contacts=contacts), dressed, aligned, camera, layers)
-    avatar = add_body_hands(avatar, layers, skin, source.body.shape[:1], image)
+    avatar = add_body_hands(avatar, layers, skin, source.body.shape[:1], image, cleared)
     avatar = add_body_limbs(avatar, plain, layers, body, source.body.shape[:1], image, skin_colour(image, layers))
     faults = find_photo_faults(layers, body, plain, avatar.body_hands, alone)
     return place_in_photo(replace(avatar, kinds=kinds, faults=faults), window, photo_size)
@@ -153,7 +159,11 @@ def parse_person(
 
 @torch.no_grad()
 def paint_textures(
-    image: Plane, layers: PhotoLayers, alphas: Plane, body: PhotoBody, covered: Plane
+    image: Plane,
+    layers: PhotoLayers,
+    alphas: Plane,
+    body: PhotoBody,
+    hair: HairBeforeTrunk,
 ) -> tuple[UInt8[Tensor, "P H W 4"], dict[int, int]]:
     """The layers' textures, the trunk's seen from the back, and layers without contact shadows and without hair where
     it covers the trunk's sides: which page each has."""
@@ -179,10 +189,12 @@ def paint_textures(
     head = find_head(layers)
     back = front
     if head is not None:
-        cloth = complete_back_cloth(front, alphas[TRUNK], layers, body, head, covered)
+        cloth = complete_back_cloth(front, alphas[TRUNK], layers, body, head, hair.beyond | (hair.sides > 0))
         back = complete_back_hair(cloth, front, alphas[TRUNK], layers, head)
-        if covered.any():
-            clear[TRUNK] = np.asarray(front + (cloth - front) * covered[..., None], np.float32)
+        for plane in (colours[TRUNK], front):
+            plane[hair.beyond] = cloth[hair.beyond]
+        if hair.sides.any():
+            clear[TRUNK] = np.asarray(front + (cloth - front) * hair.sides[..., None], np.float32)
     pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
     numbers = {}
     for layer, plane in clear.items():

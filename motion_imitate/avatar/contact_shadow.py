@@ -14,7 +14,7 @@ from torch import Tensor
 from motion_imitate.avatar.avatar import Avatar, ContactFaces
 from motion_imitate.avatar.layer_texture import CLEAR_RADIUS, LEAST_CLEAR, continue_layer, find_sleeve_tops
 from motion_imitate.avatar.masks import Mask, Plane, distance_to_edge, grow_mask, open_mask, smoothstep
-from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, SKIRT, TRUNK, PhotoLayers
+from motion_imitate.avatar.photo_layers import ARM_LAYERS, HAIR, LEG_LAYERS, SKIRT, TRUNK, PhotoLayers
 from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.types import Body, BodyModel, Camera
 
@@ -70,7 +70,8 @@ def find_contact_faces(
     if away is None or not len(faces):
         return found
     beside = torch.from_numpy(away < SHADOW_REACH[1] * layers.unit)[at[vertices, 1], at[vertices, 0]]
-    beside |= avatar.layer[faces] == TRUNK
+    hair = torch.from_numpy(layers.kind == HAIR)[at[:, 1], at[:, 0]][avatar.faces[faces]].any(1)
+    beside &= ~hair  # which stays where it hangs, until the person turns
     of_arm = torch.isin(avatar.layer, torch.tensor(ARM_LAYERS))
     posed = pose_avatar(avatar, model, body, camera).vertices[0]
     for mine, others in ((of_arm[faces], ~of_arm), (~of_arm[faces] & beside, of_arm)):

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import Avatar, ContactFaces
+from motion_imitate.avatar.avatar import Avatar, ContactFaces, CuffFaces
 from motion_imitate.avatar.body_surface import SIDES, joint_descendants
 from motion_imitate.avatar.join_avatars import AvatarPiece
 from motion_imitate.avatar.layer_order import COVERED_LEG
@@ -255,5 +255,6 @@ def release_arms(avatar: Avatar, parents: tuple[int, ...]) -> Avatar:
         photo=photo,
         joints=torch.tensor(table)[avatar.joints],
         contacts=ContactFaces.none(),
+        cuffs=CuffFaces.none(),
         body_hands=(),
     )

@@ -2,6 +2,7 @@
 the trunk's sides show cloth instead."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from motion_imitate.avatar.layer_texture import find_sleeve_tops
 from motion_imitate.avatar.masks import (
+    Mask,
     Plane,
     blur_plane,
     distance_to_edge,
@@ -57,21 +59,28 @@ def claim_strands(parsed: ParsedPhoto, image: Plane, alpha: Plane, unit: float) 
     return replace(parsed, kind=kinds)
 
 
-def find_covered_sides(image: Plane, layers: PhotoLayers, top: float) -> Plane:
-    """Where the trunk's sides are behind hair, or so near to it that the cloth beside them is not seen; 0 to 1. `top`
-    is the row of the shoulders."""
+class HairBeforeTrunk(NamedTuple):
+    """What hair hides of the trunk's cloth."""
+
+    sides: Plane  # where it hangs before the sides, below the shoulders; 0 to 1
+    beyond: Mask  # what arms hide, to which hair is nearer than any cloth that is seen
+
+
+def find_hair_before_trunk(image: Plane, layers: PhotoLayers, top: float) -> HairBeforeTrunk:
+    """What hair hides of the trunk; `top` is the row of the shoulders."""
     trunk = layers.region[TRUNK]
     y = np.arange(len(trunk), dtype=np.float64)[:, None]
     hair = layers.seen(TRUNK) & (layers.kind == HAIR)
     if not (hair & (y > top)).any():
-        return np.zeros(trunk.shape, np.float32)
+        return HairBeforeTrunk(np.zeros(trunk.shape, np.float32), np.zeros_like(trunk))
     cloth = layers.seen(TRUNK) & (layers.kind != HAIR)
-    blind = layers.hidden(TRUNK) & ~find_sleeve_tops(image, layers) & (distance_to_edge(hair) > distance_to_edge(cloth))
+    beyond = layers.hidden(TRUNK) & ~find_sleeve_tops(image, layers)
+    beyond &= distance_to_edge(hair) > distance_to_edge(cloth)
     below = smoothstep(y, top - COVER_MARGIN * layers.unit, top + COVER_MARGIN * layers.unit)
     half = np.maximum(trunk.sum(1, keepdims=True) / 2, 1)
     side = smoothstep(1 - distance_to_edge(trunk) / half, *SIDE_SHARE)
     covered = blur_plane(grow_mask(hair, COVER_MARGIN * layers.unit), COVER_MARGIN * layers.unit / 3)
-    return np.asarray(np.maximum(side * covered * below, blind), np.float32)
+    return HairBeforeTrunk(np.asarray(side * covered * below, np.float32), beyond)
 
 
 def remove_hair(colours: Plane, alpha: Plane, layers: PhotoLayers, layer: int) -> Plane | None:
@@ -84,10 +93,10 @@ def remove_hair(colours: Plane, alpha: Plane, layers: PhotoLayers, layer: int) -
     return np.asarray(colours + (spread_colours(colours, known) - colours) * share, np.float32)
 
 
-def uncover_sides(layers: PhotoLayers, covered: Plane) -> PhotoLayers:
-    """The layers with cloth where their sides are covered with hair."""
+def uncover_sides(layers: PhotoLayers, sides: Plane) -> PhotoLayers:
+    """The layers with cloth where hair hangs before the trunk's sides."""
     cloth = layers.seen(TRUNK) & np.isin(layers.kind, (UPPER, ONE_PIECE))
-    behind = (covered > 0.5) & (layers.kind == HAIR)
+    behind = (sides > 0.5) & (layers.kind == HAIR)
     if not behind.any():
         return layers
     return replace(layers, kind=np.where(behind, spread_labels(layers.kind, cloth), layers.kind))

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import Avatar, RimVertices, find_solid_faces
+from motion_imitate.avatar.avatar import Avatar, CuffFaces, RimVertices, find_solid_faces
 
 
 class AvatarPiece(NamedTuple):
@@ -28,11 +28,18 @@ def take_faces(piece: AvatarPiece) -> Avatar:
     touched = torch.zeros(len(avatar.rest), dtype=torch.bool)
     touched[avatar.faces[chosen]] = True
     held = chosen[contacts.faces] & touched[contacts.other]
-    shown = chosen[head.faces]
+    shown, ending = chosen[head.faces], chosen[avatar.cuffs.faces]
     aside = touched[flanks.vertices]
     folding = touched[rim.vertices] & touched[rim.outline]
     number, place = chosen.cumsum(0) - 1, touched.cumsum(0) - 1
-    pages = torch.cat([avatar.photo[chosen], contacts.photo[held], torch.tensor([head.photo] * bool(shown.any()))])
+    pages = torch.cat(
+        [
+            avatar.photo[chosen],
+            contacts.photo[held],
+            avatar.cuffs.photo[ending],
+            torch.tensor([head.photo] * bool(shown.any())),
+        ]
+    )
     used = pages.long().unique()
     page = torch.zeros(len(avatar.photos), dtype=torch.int64)
     page[used] = torch.arange(len(used))
@@ -65,6 +72,12 @@ def take_faces(piece: AvatarPiece) -> Avatar:
             distance=contacts.distance[held],
             photo=page[contacts.photo[held]],
             lift=contacts.lift[held],
+        ),
+        cuffs=CuffFaces(
+            number[avatar.cuffs.faces[ending]],
+            avatar.cuffs.hand[ending],
+            page[avatar.cuffs.photo[ending]],
+            avatar.cuffs.gone,
         ),
         head=replace(head, faces=number[head.faces[shown]], source=head.source[shown], photo=int(page[head.photo])),
     )
@@ -120,6 +133,7 @@ def join_avatars(wearer: Avatar, pieces: Sequence[AvatarPiece], arms: Avatar) ->
             photo=join("contacts.photo", pages),
             lift=join("contacts.lift"),
         ),
+        cuffs=CuffFaces(join("cuffs.faces", faces), join("cuffs.hand"), join("cuffs.photo", pages), arms.cuffs.gone),
     )
     shown = [n for n, part in enumerate(parts) if len(part.head.faces)]
     if shown:
@@ -153,4 +167,6 @@ def find_solid_again(avatar: Avatar) -> Bool[Tensor, " F"]:
     aside = avatar.source.clone()
     aside[avatar.flanks.vertices] = avatar.flanks.source
     points = torch.stack([avatar.source, aside])
-    return find_solid_faces(points, avatar.faces, avatar.photo, avatar.thick, avatar.photos)
+    solid = find_solid_faces(points, avatar.faces, avatar.photo, avatar.thick, avatar.photos)
+    solid[avatar.cuffs.faces] = False
+    return solid

@@ -41,15 +41,25 @@ def clean_layer_rim(colours: Plane, layers: PhotoLayers, alpha: Plane, layer: in
     y = np.arange(len(core))[:, None]
     hidden = layers.hidden(layer) & (y <= np.nonzero(core.any(1))[0][-1])
     rim = (cloth | hidden) & (alpha > 0) & (depth <= wide)
-    around = blur_plane(colours * core[..., None], wide) / np.maximum(blur_plane(core, wide), 1e-3)[..., None]
+    unlike = find_unlike(colours, core, wide) * rim
+    unlike *= ~find_stripes(unlike > 0.5, core, colours)
+    return replace_unlike(colours, unlike, core, layers.unit)
+
+
+def find_unlike(colours: Plane, core: Mask, reach: float) -> Plane:
+    """How far colours are unlike those of the core nearby, and outside its pattern; 0 to 1."""
+    around = blur_plane(colours * core[..., None], reach) / np.maximum(blur_plane(core, reach), 1e-3)[..., None]
     pattern = np.quantile(colour_distance(colours, around)[core], PATTERN_QUANTILE)
     usual = spread_colours(np.asarray(around, np.float32), core)
-    unlike = smoothstep(colour_distance(colours, usual) - pattern, *CONTRAST) * rim
-    unlike *= ~find_stripes(unlike > 0.5, core, colours)
+    return smoothstep(colour_distance(colours, usual) - pattern, *CONTRAST)
+
+
+def replace_unlike(colours: Plane, unlike: Plane, core: Mask, unit: float) -> Plane | None:
+    """The colours with those of the core, reflected, where they are unlike it; None if they are nowhere."""
     if not unlike.any():
         return None
-    share = blur_plane(cv2.dilate(unlike, ellipse_kernel(SOFT_EDGE * layers.unit)), SOFT_EDGE * layers.unit) * ~core
-    laid = read_pixels(colours, fold_coordinates(core, share > 0, DEEPEST_FOLD * layers.unit))
+    share = blur_plane(cv2.dilate(unlike, ellipse_kernel(SOFT_EDGE * unit)), SOFT_EDGE * unit) * ~core
+    laid = read_pixels(colours, fold_coordinates(core, share > 0, DEEPEST_FOLD * unit))
     return np.asarray(colours + (laid - colours) * share[..., None], np.float32)
 
 

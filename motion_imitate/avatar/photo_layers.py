@@ -48,6 +48,7 @@ LEAST_PIECE = 0.12  # of its layer's largest piece, that another one must have t
 OVERLAP = 0.004  # of the height by which a layer goes on beneath those in front of it
 HAND_REACH = 0.05  # of the height around the body's hand, within which the photo's hand may be
 LEAST_HAND = 20  # pixels of the body's hand; a smaller one is outside the photo
+GAP_TAPER = 0.25  # of the distance to a gap between the legs, by which one goes on beneath the other
 SHOULDER_REACH = 0.02  # of the height around where an arm and the trunk are one surface
 LOST_HAND_SKIN = 0.1  # pixels of the arm's skin for each of the body's hand, below which the photo does not show it
 
@@ -164,6 +165,10 @@ class PhotoHand:
         pixels = np.argwhere(covered)
         return cls(covered, wrist, pixels.mean(0)[::-1] + 0.5 - wrist if len(pixels) else np.zeros(2))
 
+    def along(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Where pixel positions [N, 2] are along the hand: 0 at the wrist, 1 at the middle of the hand."""
+        return np.asarray((points - self.wrist) @ self.way / max(float(self.way @ self.way), 1.0))
+
     @property
     def inside(self) -> bool:
         """Whether the photo has it."""
@@ -235,8 +240,8 @@ def extend_hidden_regions(layers: PhotoLayers, bare: PhotoBody) -> PhotoLayers:
     front = nearer_leg(layers, bare)
     if front != NO_LAYER:
         back = LEG_LAYERS[1 - LEG_LAYERS.index(front)]
-        inner_person = distance_to_edge(person) > reach  # not beside a gap between the legs, where it would show
-        region[back] |= region[front] & grow_mask(region[back] & person, 2 * reach) & inner_person
+        far = (distance_to_edge(person) - reach) * GAP_TAPER  # less beside a gap between the legs, where it would show
+        region[back] |= region[front] & (-distance_to_edge(region[back] & person) < np.minimum(far, 2 * reach))
     shoulders = np.asarray(layers.shoulders.any(0))
     armpits = grow_mask(shoulders, SHOULDER_REACH * unit) & (distance_to_edge(layers.alpha > 0.5) > 0.01 * unit)
     region[TRUNK] |= arms & person & armpits

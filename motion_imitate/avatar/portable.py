@@ -43,7 +43,7 @@ def make_portable(avatar: Avatar, model: BodyModel, body: Body, camera: Camera, 
     seen = camera_to_image(pose_avatar(avatar, model, body, camera).vertices, camera)[0, :, :2]
     still = replace(turn_back_flanks(avatar, seen), contacts=ContactFaces.none(), rim=RimVertices.none())
     avatar, layer = split_layers(drop_covered_legs(show_back_of_head(still)))
-    moves = avatar_moves(avatar, model, body)[0].double()
+    moves = avatar_moves(avatar, model, body).joints[0].double()
     placed = body_to_camera(place_points(avatar, avatar.rest.double(), moves)[None], camera)[0]
     placed = order_layers(avatar, layer, placed, camera, size)
     weights, order = avatar.weights.topk(FEW_JOINTS, dim=1)

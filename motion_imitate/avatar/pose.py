@@ -10,7 +10,7 @@ from torch import Tensor
 
 from motion_imitate.avatar.arm_twist import undo_arm_twist
 from motion_imitate.avatar.avatar import Avatar
-from motion_imitate.avatar.body_hand_moves import append_hand_moves, smooth_ramp
+from motion_imitate.avatar.body_hand_moves import AvatarMoves, append_hand_moves, smooth_ramp
 from motion_imitate.bodies.skinning import joint_moves, joint_places, local_to_global, rest_shape
 from motion_imitate.geometry.camera import body_to_camera, flip_camera_axes
 from motion_imitate.types import Body, BodyModel, Camera
@@ -19,6 +19,7 @@ FLANK_TURN = (0.7, 2.0)  # how many times wider than in the photo a flank is see
 RIM_TURN = (0.3, 0.7)  # sines to the photo's direction, over which flat strips fold
 LIFT_DISTANCE = (0.01, 0.05)  # metres that an arm leaves a face by, while its shadow goes
 LIFT_TURN = (15.0, 40.0)  # degrees that the trunk turns by, while all shadows of arms go
+CUT_GONE = 0.5  # of the photo's hand, from which on its arm is cut at the cuff
 HEAD_TURN = (3.0, 15.0)  # degrees that the head turns by, while it takes the colours of the head all round
 
 
@@ -29,17 +30,21 @@ class PosedAvatar(NamedTuple):
     source: Float[Tensor, "B V 2"]  # image points of the photo that they show
     lift: Float[Tensor, "B K"]  # of the contact faces
     head_lift: Float[Tensor, " B"]  # of the head's faces
+    gone: Float[Tensor, "B N"]  # how much of the photo's hands has gone
 
     def dress(self, avatar: Avatar, number: int = 0) -> Avatar:
         """The avatar with the colours of one of the poses."""
         contacts = replace(avatar.contacts, lift=self.lift[number])
         head = replace(avatar.head, lift=self.head_lift[number])
-        return replace(avatar, source=self.source[number], contacts=contacts, head=head)
+        photo, cuffs = avatar.photo.clone(), replace(avatar.cuffs, gone=self.gone[number])
+        cut = cuffs.gone[cuffs.hand] > CUT_GONE
+        photo[cuffs.faces[cut]] = cuffs.photo[cut]
+        return replace(avatar, source=self.source[number], photo=photo, contacts=contacts, head=head, cuffs=cuffs)
 
 
 def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) -> PosedAvatar:
     """Vertices by linear blend skinning."""
-    moves = avatar_moves(avatar, model, body)
+    moves, gone = avatar_moves(avatar, model, body)
     table = moves.transpose(0, 1).flatten(1)  # [J, B 3 4]
     mixed = F.embedding_bag(avatar.joints, table, per_sample_weights=avatar.weights, mode="sum")
     mixed = mixed.view(len(avatar.rest), len(moves), 3, 4).transpose(0, 1)
@@ -48,10 +53,10 @@ def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) ->
     trunk = view_turn(avatar.photo_view, moves[:, model.controls["spine_high"][0]], vertices, avatar.contacts.vertices)
     head = view_turn(avatar.head.ray, moves[:, avatar.head.joint], vertices, avatar.faces[avatar.head.faces, 0])
     lift = lift_contacts(avatar, vertices).maximum(smooth_ramp(trunk, *LIFT_TURN)[:, None])
-    return PosedAvatar(vertices, turn_flanks(avatar, mixed, vertices), lift, smooth_ramp(head, *HEAD_TURN))
+    return PosedAvatar(vertices, turn_flanks(avatar, mixed, vertices), lift, smooth_ramp(head, *HEAD_TURN), gone)
 
 
-def avatar_moves(avatar: Avatar, model: BodyModel, body: Body) -> Float[Tensor, "B M 3 4"]:
+def avatar_moves(avatar: Avatar, model: BodyModel, body: Body) -> AvatarMoves:
     """How the joints that the avatar's vertices move with have moved from rest; see `undo_arm_twist` for forearms and
     hands, and `append_hand_moves` for the body's hands.
 

@@ -109,7 +109,7 @@ def place_skeleton(
     ground: Float[Tensor, "3"],
 ) -> NodeTracks:
     """Where the joints are in poses, relative to their parents."""
-    moves = avatar_moves(avatar, model, body).double()
+    moves = avatar_moves(avatar, model, body).joints.double()
     places = (moves[..., :3] @ skeleton.rest.double()[:, :, None])[..., 0] + moves[..., 3]
     scale = torch.ones(moves.shape[:2], dtype=moves.dtype)
     hands = slice(len(model.skin.parents), None)

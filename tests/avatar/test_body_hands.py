@@ -1,7 +1,5 @@
 """The body's hands: unseen in the photo's own pose, there once a hand turns, or comes out of its sleeve."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -9,12 +7,9 @@ from torch.testing import assert_close
 
 from motion_imitate.avatar.avatar import HAND_MOVES
 from motion_imitate.avatar.body_hands import (
-    CUFF_MARGIN,
-    CUFF_REACH,
     DARKEST,
     SHADE_POWERS,
     add_body_hands,
-    find_cuff_end,
     hand_mesh,
     skin_colour,
 )
@@ -65,7 +60,7 @@ def build(photo, parsed_kind):
         mesh, shape, flanks, layers, body, photo[0].pose[0], find_kind_colours(image, layers), pages, {}
     )
     assert_close(skin_colour(image, layers), torch.tensor(SKIN_TONE))
-    return (without, add_body_hands(without, layers, body, photo[0].shape, image)), layers
+    return (without, add_body_hands(without, layers, body, photo[0].shape, image, {})), layers
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +103,7 @@ def turn_hands(body, angle):
 def draw(avatar, body, camera, render=render_numba):
     posed = pose_avatar(avatar, MODEL, body, camera)
     points = camera_to_image(posed.vertices, camera)[0]
-    return render(replace(avatar, source=posed.source[0]), points, painted.SIZE)
+    return render(posed.dress(avatar), points, painted.SIZE)
 
 
 def hand_pixels(drawn):
@@ -181,26 +176,28 @@ def test_a_turned_hand_is_the_bodys_own(photo, bare, angle):
         assert (posed[gone] - wrist).norm(dim=1).max() < 0.01
 
 
+def test_an_arm_ends_at_its_cuff_once_its_hand_has_turned(photo, bare):
+    body, camera = photo
+    having = bare[1]
+    still, turned = (pose_avatar(having, MODEL, turn_hands(body, angle), camera).dress(having) for angle in (0.0, 1.6))
+    assert torch.equal(still.photo, having.photo)
+    assert set(having.cuffs.hand.tolist()) == {0, 1}
+    assert torch.equal(turned.photo[having.cuffs.faces], having.cuffs.photo)
+    assert (having.photos[having.cuffs.photo.unique(), ..., 3] < having.photos[list(ARM_LAYERS), ..., 3]).any()
+    assert not having.solid[having.cuffs.faces].any()
+
+
 def test_one_of_both_hands_has_its_full_size_while_it_turns(photo, bare):
     body, having = photo[0], bare[1]
     parents = MODEL.skin.parents
     sizes = []
     for angle in np.linspace(0.2, 1.0, 9):
-        moves = avatar_moves(having, MODEL, turn_hands(body, float(angle)))[0, len(parents) :, :, :3]
+        moves = avatar_moves(having, MODEL, turn_hands(body, float(angle))).joints[0, len(parents) :, :, :3]
         sizes.append(torch.linalg.det(moves).clamp(min=0) ** (1 / 3))
     own, photos = torch.stack(sizes)[:, 0], torch.stack(sizes)[:, 2]
     assert_close(torch.maximum(own, photos), torch.ones(len(own)), atol=1e-3, rtol=0)
     assert own[0] < 0.1 < 0.9 < own[-1]
     assert photos[-1] < 0.1 < 0.9 < photos[0]
-
-
-def test_a_cuff_ends_where_skin_begins():
-    along = np.linspace(-1.5, 2, 701)
-    assert find_cuff_end(along, along > 0.3) == pytest.approx(0.3 - CUFF_MARGIN, abs=0.01)
-    assert find_cuff_end(along, np.ones(701, bool)) == 0.0
-    assert find_cuff_end(along, np.zeros(701, bool)) == CUFF_REACH
-    speckled = (along > 0.3) ^ (np.arange(701) % 9 == 0)
-    assert find_cuff_end(along, speckled) == pytest.approx(0.3 - CUFF_MARGIN, abs=0.02)
 
 
 def test_hands_of_one_frame_do_not_depend_on_the_others(photo, avatars):

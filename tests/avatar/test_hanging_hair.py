@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motion_imitate.avatar.hanging_hair import claim_strands, find_covered_sides, remove_hair, uncover_sides
+from motion_imitate.avatar.hanging_hair import claim_strands, find_hair_before_trunk, remove_hair, uncover_sides
 from motion_imitate.avatar.masks import distance_to_edge, grow_mask
 from motion_imitate.avatar.photo_layers import ARM_LEFT, HAIR, SKIN, TRUNK, UPPER, cut_photo_layers
 from tests.support import painted
@@ -57,7 +57,7 @@ def test_sleeves_of_the_hairs_colour_stay_sleeves(cut):
 def test_the_sides_behind_hair_are_covered_and_their_front_is_not(cut):
     layers = cut[-1]
     hanging, image, top, low = hang_hair(layers)
-    covered = find_covered_sides(image, hanging, float(top))
+    covered, beyond = find_hair_before_trunk(image, hanging, float(top))
     seen = hanging.seen(TRUNK) & (hanging.kind == HAIR)
     edge = distance_to_edge(hanging.region[TRUNK])
     rows = np.zeros_like(seen)
@@ -65,7 +65,8 @@ def test_the_sides_behind_hair_are_covered_and_their_front_is_not(cut):
     assert covered[seen & rows & (edge < 3)].min() > 0.9
     assert covered[seen & (edge > 0.45 * hanging.region[TRUNK].sum(1, keepdims=True) / 2)].max(initial=0) == 0
     assert covered[: top - 10][hanging.seen(TRUNK)[: top - 10]].max() == 0
-    assert not find_covered_sides(image, layers, 1e4).any()
+    assert not find_hair_before_trunk(image, layers, 1e4).sides.any()
+    assert not (beyond & ~hanging.hidden(TRUNK)).any()
 
     beneath = uncover_sides(hanging, covered)
     assert (beneath.kind[seen & (covered > 0.5)] == UPPER).all()

@@ -110,7 +110,7 @@ def primitives_of(avatar):
 def test_joints_move_as_the_avatars_do_body_hands_too(frame):
     person, document, buffer = exported()
     motion = swinging()[frame : frame + 1]
-    moves = avatar_moves(person.appearance.avatars[0], person.model, motion.body)
+    moves = avatar_moves(person.appearance.avatars[0], person.model, motion.body).joints
     points = torch.tensor([[0.1, 0.2, 0.3], [-0.4, 0.1, 0.2]])
     truth = world_of(
         person,
