@@ -43,7 +43,7 @@ class BatchItem:
         None  # of a segment, whose `motion` is retargeted already: first second of the whole video
     )
     continued: tuple[Padding, ...] = ()  # of a segment: how the photo was continued before it
-    wear: ClothesOptions = NO_CLOTHES  # of `DressOptions`
+    wear: ClothesOptions = NO_CLOTHES
 
     @property
     def task(self) -> str:

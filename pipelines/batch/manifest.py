@@ -201,7 +201,7 @@ def hold_batch_lock(inside: Path) -> Iterator[None]:
 
 
 def acquire_batch_lock(inside: Path, owner_file: Path) -> sqlite3.Connection:
-    """Lock the folder; refuse it if another batch holds the lock."""
+    """Lock the folder; refuse it if another run holds the lock."""
     try:
         lock = sqlite3.connect(inside / "lock.sqlite", timeout=0, isolation_level=None)
         lock.execute("begin exclusive")
@@ -215,9 +215,9 @@ def acquire_batch_lock(inside: Path, owner_file: Path) -> sqlite3.Connection:
 
 
 def describe_lock_owner(owner_file: Path) -> str:
-    """The batch that holds the lock, for an error message."""
+    """The run that holds the lock, for an error message."""
     try:
         about = json.loads(owner_file.read_text())
-        return f"another batch (process {about['pid']} on {about['host']}, since {about['since']})"
+        return f"another run (process {about['pid']} on {about['host']}, since {about['since']})"
     except (OSError, ValueError, KeyError):
-        return "another batch"
+        return "another run"

@@ -116,7 +116,7 @@ class ItemRunner:
         if isinstance(item.drawing, NovelViewOptions):
             return render_views([*item.photos], item.out, item.drawing, reporter, self.person, self.runner)
         how, estimation = item.imitate_options(), item.motion_options()
-        job = ImitateJob(item.photos, item.clip, item.out, how, estimation, limit=item.limit)
+        job = ImitateJob(item.photos, item.clip, item.out, how, estimation, item.wear, limit=item.limit)
         if item.video_start is not None:
             job = replace(job, clip=None, how=replace(how, motion=item.motion), video_start=item.video_start)
             job = replace(job, continued=item.continued)

@@ -94,4 +94,6 @@ async def answer_error(_: Request, error: Exception) -> JSONResponse:
 def validation_sentence(fault: dict[str, Any]) -> str:
     """The first thing that is wrong with a request."""
     where = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path"))
+    if where.startswith("options."):
+        return f"{'.'.join(where.split('.')[:2])}: give a number, words, true or false, or a list of numbers or words"
     return f"{where or 'the request'}: {fault['msg']}"

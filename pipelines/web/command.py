@@ -1,5 +1,6 @@
 """`motion-imitate web`: serve the page."""
 
+import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +27,7 @@ def run_web(how: WebOptions, reporter: Reporter) -> None:
     if not how.is_loopback and how.token is None:
         raise UsageError(f"{how.host} can be reached by others; add --token SECRET, or leave --host out")
     folder = how.work or create_folder(user_data_folder()) / "web"
-    with open_listener(how) as listener, open_manifest(create_folder(Path(folder))) as manifest:
+    with open_listener(how) as listener, open_manifest(Path(folder)) as manifest:
         jobs, looks = JobPool(how.workers, serve_web_items), InspectionPool(1, serve_inspections)
         for pool in (jobs, looks):
             pool.warm_up()
@@ -52,7 +53,7 @@ def open_listener(how: WebOptions) -> socket.socket:
             (how.host, how.port), family=socket.AF_INET6 if ":" in how.host else socket.AF_INET, backlog=LISTEN_BACKLOG
         )
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise UsageError(f"cannot listen on {how.host} port {how.port} ({reason}); give another --port") from None
 
 

@@ -91,9 +91,8 @@ def plan_job(id: str, request: JobRequest, store: WebStore, device: str) -> WebI
     wear, drawing = NO_CLOTHES, RenderOptions()
     clothes = clothes_words(request, find)
     if request.task == "imitate":
-        parts = given.pop("parts", ("all",))
+        wear = parse_clothes(clothes, given.pop("parts", "all"))
         drawing, looking = parse_row_options(given, drawing, looking, "options")
-        wear = ClothesOptions(clothes, tuple(parts) if isinstance(parts, list | tuple) else (str(parts),))  # type: ignore[arg-type]
         clip, motion = driver_files(request, find)
         made: DrawingOptions = replace(drawing, preview=request.preview)
         check_clothes_options(wear, drawing.renderer)
@@ -155,6 +154,18 @@ def clothes_words(request: JobRequest, find: Callable[[str, tuple[str, ...], str
     if "all" in files and len(files) > 1:
         raise UsageError("give one photo for all clothes, or one for each part")
     return tuple(str(file) if part == "all" else f"{part}={file}" for part, file in files.items())
+
+
+def parse_clothes(photos: tuple[str, ...], parts: object) -> ClothesOptions:
+    """The clothes that are worn while the person moves."""
+    parser = row_parser()
+
+    @parser.default
+    def options(*, wear: Annotated[ClothesOptions, Parameter(name="*")] = NO_CLOTHES) -> ClothesOptions:
+        return wear
+
+    wear: ClothesOptions = parse_row_words(parser, {"clothes": list(photos), "parts": parts}, "options")
+    return wear
 
 
 def driver_files(

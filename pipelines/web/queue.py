@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -42,6 +43,7 @@ class JobQueue:
     pool: JobPool
     how: WebOptions
     running: dict[str, tuple[WebItem, float]] = field(default_factory=dict)  # with the time when patience ends
+    ended: list[tuple[WebItem, ItemOutcome | WorkerLost]] = field(default_factory=list)  # but not recorded yet
     unwanted: set[str] = field(default_factory=set)
     stopped: Event = field(default_factory=Event)
     clock: Callable[[], float] = monotonic
@@ -66,20 +68,21 @@ class JobQueue:
                 self.store.manifest.requeue_running()
 
     def step(self) -> None:
-        """Start what can be started, and record what has ended."""
+        """Start what can be started, and record what has ended. What cannot be written down is tried again."""
         self.end_unwanted()
         while self.pool.idle_workers() and (waiting := self.store.waiting_jobs()):
             self.start_job(waiting[0])
         if not self.running:
             self.stopped.wait(POLL_SECONDS)
             return
-        for item, result in self.pool.wait(POLL_SECONDS):
-            del self.running[item.id]
-            self.record_result(item, result)
+        self.ended += self.pool.wait(POLL_SECONDS)
+        while self.ended:
+            self.record_result(*self.ended[0])
+            del self.running[self.ended.pop(0)[0].id]
         for item, deadline in [*self.running.values()]:
             if self.clock() > deadline:
-                self.stop_job(item)
                 self.store.manifest.end(item, ItemOutcome(SYSTEM_FAULT, "the job took too long and was stopped"))
+                self.stop_job(item)
 
     def start_job(self, id: str) -> None:
         """Give a waiting job to a worker process, or record why that cannot be done."""
@@ -90,7 +93,8 @@ class JobQueue:
         except Exception as error:  # its files were deleted, or the options are those of another version
             self.store.manifest.change(Named(id), state="failed", kind=INPUT_FAULT, reason=classify_error(error)[1])
             return
-        self.store.manifest.begin(item, self.pool.start(item))
+        self.store.manifest.begin(item, socket.gethostname())
+        self.pool.start(item)
         self.running[id] = (item, self.clock() + PATIENCE + FRAME_PATIENCE * self.count_frames(item, request))
 
     def count_frames(self, item: WebItem, request: JobRequest) -> int:
@@ -117,7 +121,8 @@ class JobQueue:
         """What the visitor calls the files of a job."""
         request = JobRequest.model_validate_json(self.store.find_job(id)["request"])
         uploads = filter(None, map(self.store.find_upload, request.upload_ids))
-        return {upload.file: upload.name for upload in uploads} | {self.store.job_folder(id): "the result"}
+        own = {self.store.job_folder(id): "the result", self.store.motions: "the motion"}
+        return {upload.file: upload.name for upload in uploads} | own
 
     def cancel(self, id: str) -> None:
         """Stop a job that waits or runs; the latter soon."""
@@ -126,11 +131,11 @@ class JobQueue:
 
     def end_unwanted(self) -> None:
         """Stop the running jobs that were cancelled."""
-        while self.unwanted:
-            id = self.unwanted.pop()
+        for id in [*self.unwanted]:
             if id in self.running:
-                self.stop_job(self.running[id][0])
                 self.store.manifest.change(Named(id), state=CANCELLED, finished=utc_timestamp())
+                self.stop_job(self.running[id][0])
+            self.unwanted.discard(id)
 
     def stop_job(self, item: WebItem) -> None:
         """Kill the process that runs a job, and remove what it left."""

@@ -1,5 +1,6 @@
 """What worker processes are asked to do."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -49,7 +50,8 @@ WebItem = BatchItem | AvatarItem
 
 
 def hide_paths(sentence: str, names: dict[Path, str]) -> str:
-    """The sentence with the visitors' own names in the place of paths."""
+    """The sentence with the visitors' own names in the place of paths, and without a file's name before it."""
     for path, name in names.items():
-        sentence = sentence.replace(str(path), name)
+        inside = re.compile(re.escape(str(path)) + r"(/[\w.]*\w)*")
+        sentence = inside.sub(lambda _, name=name: name, sentence).removeprefix(f"{path.name}: ")
     return sentence

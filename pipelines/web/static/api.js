@@ -1,5 +1,6 @@
 // Requests to the server. What it refuses is an Error with its one sentence.
 import { find } from "./dom.js";
+import { sentence } from "./names.js";
 
 const GONE = "the server does not answer; see whether it still runs";
 
@@ -48,19 +49,25 @@ function askForToken() {
 async function openTokenDialog() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   history.replaceState(null, "", location.pathname);
-  if (given && (await ask("session", "POST", { token: given }).then(() => true, () => false))) return;
-  const dialog = find("#token"), form = find("form", dialog);
-  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  const dialog = find("#token"), form = find("form", dialog), told = find(".notice", form);
+  if (given) {
+    try {
+      return await ask("session", "POST", { token: given });
+    } catch (error) {
+      told.textContent = sentence(error.message);
+    }
+  }
+  dialog.onclose = () => dialog.showModal();
   dialog.showModal();
   await new Promise((done) => {
     form.onsubmit = async (event) => {
       event.preventDefault();
       try {
         await ask("session", "POST", { token: find("input", form).value });
+        dialog.onclose = done;
         dialog.close();
-        done();
       } catch (error) {
-        find(".notice", form).textContent = error.message;
+        told.textContent = sentence(error.message);
       }
     };
   });

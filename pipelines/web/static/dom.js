@@ -17,12 +17,18 @@ export function say(sentence) {
   find("#said").textContent = sentence;
 }
 
+export function warn(sentence) {
+  const place = find("#warning");
+  place.textContent = sentence;
+  place.hidden = !sentence;
+}
+
 export function clock(seconds) {
   const whole = Math.max(0, seconds);
   return `${Math.floor(whole / 60)}:${String(Math.floor(whole % 60)).padStart(2, "0")}`;
 }
 
 export function lasting(seconds) {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Number((seconds / 3600).toFixed(1))} h`;
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))}\u00a0s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)}\u00a0min` : `${Number((seconds / 3600).toFixed(1))}\u00a0h`;
 }

@@ -9,12 +9,13 @@ const WINDOW = 2; // seconds over which rate and delay are measured
 export function openMirror(place, photos) {
   const start = make("button", { type: "button" }, "Start the mirror");
   const told = make("p", { class: "hint", role: "status" }, "");
-  let mirror;
+  let mirror, opening = false;
   start.addEventListener("click", async () => {
+    if (opening) return;
     if (mirror) return mirror.stop();
     const [photo] = photos();
     if (!photo) return (told.textContent = "Choose a photo of a person first.");
-    start.disabled = true;
+    opening = true;
     try {
       mirror = await runMirror(place, photo, told, (why) => {
         mirror = null;
@@ -25,7 +26,7 @@ export function openMirror(place, photos) {
     } catch (error) {
       told.textContent = sentence(error.message);
     }
-    start.disabled = false;
+    opening = false;
   });
   place.replaceChildren(make("div", { class: "row" }, start, told));
 }

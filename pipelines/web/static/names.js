@@ -32,7 +32,10 @@ export function labelOf(name) {
 
 // Advice names options, which the page has under names of its own, and may begin with the name of a file.
 export function plainly(text) {
-  const rest = text.replace(/^[^:]{1,130}\.[a-z0-9]{2,4}: /i, "");
+  const rest = text
+    .replace(/^options: Invalid value "[^"]*" for (--[a-z-]+)\. Must/, "$1 must")
+    .replace(/^[^:]{1,130}\.[a-z0-9]{2,4}: /i, "")
+    .replace(/--background driving/g, "the clip as background");
   const named = rest.replace(/--([a-z-]+)( N\|left\|right\|largest(, N counted from the left[^;]*)?)?/g, (_, name) => `“${labelOf(name)}”`);
   return sentence(named);
 }

@@ -1,6 +1,6 @@
 // The page: what is chosen, the jobs of this visitor, and the one that is shown.
 import { ask } from "./api.js";
-import { find, lasting, make, say } from "./dom.js";
+import { find, lasting, make, say, warn } from "./dom.js";
 import { openMirror } from "./live.js";
 import { OptionForm } from "./options.js";
 import { plainly, sentence } from "./names.js";
@@ -8,11 +8,11 @@ import { Picker } from "./pick.js";
 import { Stage, stateOf, titleOf } from "./stage.js";
 
 const POLL = { busy: 500, idle: 4000, away: 3000 }; // milliseconds
-const form = find("#setup"), notice = find("#notice");
+const form = find("#setup"), notice = find("#notice"), wear = find("#wear");
 const sections = [...document.querySelectorAll(".pick")];
 const [photos, driver, clothes] = sections.map((section) => new Picker(section, refresh));
 const stage = new Stage(find("#show"), { cancel, start, avatar: (job) => start({ task: "avatar", photos: job.request.photos.slice(0, 1) }) });
-let options, jobs = [], wanted = null, timer;
+let options, jobs = [], wanted = null, gone = false, timer;
 
 const taskNow = () => new FormData(form).get("task");
 const keep = (name, value) => sessionStorage.setItem(name, JSON.stringify(value));
@@ -21,6 +21,9 @@ const kept = (name) => JSON.parse(sessionStorage.getItem(name) ?? "null");
 function refresh() {
   const task = taskNow();
   for (const section of sections) section.hidden = section.dataset.tasks ? !section.dataset.tasks.split(" ").includes(task) : false;
+  wear.hidden = task !== "imitate" && task !== "dress";
+  find("summary", wear).hidden = task === "dress";
+  if (task === "dress") wear.open = true;
   find("#preview").hidden = task === "avatar";
   const whole = find("#whole");
   whole.textContent = { imitate: "Render whole", "novel-view": "Render whole", dress: "Make the picture", avatar: "Make the avatar" }[task];
@@ -28,12 +31,18 @@ function refresh() {
   whole.classList.toggle("alone", task === "avatar");
   whole.classList.toggle("primary", task === "avatar");
   notice.textContent = "";
-  keep("chosen", { task, photos: photos.ids, driver: driver.ids, clothes: clothes.ids });
+  keep("chosen", { task, photos: photos.ids, driver: driver.ids, clothes: clothes.ids, options: options?.given });
 }
 
 function requestNow(preview) {
   const task = taskNow();
-  if ([photos, driver, clothes].some((one) => one.busy && !one.section.hidden)) throw new Error("a file is still being looked at; wait a moment");
+  const wrong = find("input:invalid", form);
+  if (wrong) {
+    wrong.closest("details")?.setAttribute("open", "");
+    wrong.focus();
+    throw new Error(`${wrong.labels[0].textContent}: ${wrong.validationMessage}`);
+  }
+  if ([photos, driver, clothes].some((one) => one.busy)) throw new Error("a file is still being looked at; wait a moment");
   if (!photos.ids.length) throw new Error("choose a photo of a person first");
   const request = { task, photos: photos.ids, preview, options: options.values };
   if (task === "imitate") {
@@ -41,10 +50,9 @@ function requestNow(preview) {
     if (!one) throw new Error("choose a clip to follow first");
     request[one.kind] = one.id;
   }
-  if (task === "dress") {
-    if (!clothes.ids.length) throw new Error("choose a photo of the clothes first");
-    request.clothes = { all: clothes.ids[0] };
-  }
+  if (task === "dress" && !clothes.ids.length) throw new Error("choose a photo of the clothes first");
+  if (!wear.hidden && clothes.ids.length) request.clothes = { all: clothes.ids[0] };
+  else delete request.options.parts;
   return request;
 }
 
@@ -62,17 +70,18 @@ async function start(request) {
 }
 
 async function cancel(job) {
-  await ask(`jobs/${job.id}/cancel`, "POST").catch((error) => say(error.message));
+  await ask(`jobs/${job.id}/cancel`, "POST").then(() => warn(""), (error) => warn(sentence(error.message)));
   await poll();
 }
 
 async function forget(job) {
   const active = job.state === "queued" || job.state === "running";
   if (active) return cancel(job);
-  await ask(`jobs/${job.id}`, "DELETE").catch((error) => say(error.message));
+  await ask(`jobs/${job.id}`, "DELETE").then(() => warn(""), (error) => warn(sentence(error.message)));
   if (wanted === job.id) wanted = null;
   stage.showNothing();
   await poll();
+  find("#history").focus({ preventScroll: true });
   find("#history-title").scrollIntoView({ block: "nearest" });
 }
 
@@ -81,6 +90,8 @@ async function poll() {
   try {
     const before = new Map(jobs.map((job) => [job.id, job.state]));
     jobs = await ask("jobs");
+    if (gone) warn("");
+    gone = false;
     for (const job of jobs) if (before.has(job.id) && before.get(job.id) !== job.state) say(`${titleOf(job)}: ${stateOf(job)}`);
     const active = jobs.find((job) => job.state === "running") ?? jobs.find((job) => job.state === "queued");
     const shown = jobs.find((job) => job.id === wanted) ?? active ?? jobs[0];
@@ -89,7 +100,8 @@ async function poll() {
     drawHistory();
     timer = setTimeout(poll, active ? POLL.busy : POLL.idle);
   } catch (error) {
-    say(error.message);
+    gone = true;
+    warn(sentence(error.message));
     timer = setTimeout(poll, POLL.away);
   }
 }
@@ -123,8 +135,10 @@ function historyRow(id) {
 }
 
 form.addEventListener("change", (event) => {
-  if (event.target.name !== "task") return;
-  options.show(taskNow());
+  if (event.target.name === "task") {
+    options.show(taskNow());
+    wear.open = clothes.files.length > 0;
+  }
   refresh();
 });
 form.addEventListener("submit", (event) => {
@@ -138,10 +152,11 @@ form.addEventListener("submit", (event) => {
 
 const about = await ask("about");
 const before = kept("chosen");
-options = new OptionForm(find("#plain"), find("#rest"), about.options);
+options = new OptionForm(find("#plain"), find("#rest"), find("#parts"), about.options, before?.options ?? {});
 find("#keep").textContent = `Photos, clips and results are deleted after ${lasting(about.keep_hours * 3600)}.`;
 if (before?.task) find(`[name=task][value=${before.task}]`).checked = true;
 options.show(taskNow());
+wear.open = Boolean(before?.clothes?.length);
 refresh();
 for (const [picker, ids] of [[photos, before?.photos], [driver, before?.driver], [clothes, before?.clothes]]) {
   for (const id of ids ?? []) ask(`uploads/${id}`).then((found) => picker.restore(found), () => {});

@@ -2,7 +2,7 @@
 import { ask, upload } from "./api.js";
 import { lasting, make, find, say } from "./dom.js";
 import { recordClip } from "./camera.js";
-import { plainly, sentence } from "./names.js";
+import { plainly } from "./names.js";
 
 const ACCEPT = {
   photo: "image/*,.heic,.heif,.avif",
@@ -31,7 +31,7 @@ export class Picker {
   }
 
   get busy() {
-    return this.files.some((one) => !one.found && !one.refused);
+    return this.files.some((one) => !one.found && !one.refused) && !this.section.closest("[hidden]");
   }
 
   build(sample, camera) {
@@ -42,9 +42,9 @@ export class Picker {
     const choose = find(".choose", this.section);
     choose.append(open, input);
     choose.after(make("p", { class: "hint or" }, this.many > 1 ? "or drop photos here" : "or drop a file here"));
-    if (sample) choose.append(make("button", { type: "button", class: "plainly", on: { click: () => this.useSample(sample) } }, "Sample"));
+    if (sample) choose.append(make("button", { type: "button", class: "plainly", "aria-label": `Sample ${this.title}`, on: { click: () => this.useSample(sample) } }, "Sample"));
     if (camera && navigator.mediaDevices?.getUserMedia) {
-      choose.append(make("button", { type: "button", class: "plainly", on: { click: () => this.record() } }, "Record 10 s"));
+      choose.append(make("button", { type: "button", class: "plainly", on: { click: (event) => this.record(event.target) } }, "Record 10 s"));
     }
     for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
       this.place.addEventListener(name, (event) => {
@@ -55,14 +55,28 @@ export class Picker {
     }
   }
 
-  async record() {
-    const file = await recordClip(this.place).catch((error) => say(error.message));
-    if (file) this.take([file]);
+  async record(button) {
+    if (button.ariaDisabled) return;
+    button.ariaDisabled = "true";
+    try {
+      this.take([await recordClip(this.place)]);
+    } catch (error) {
+      this.refuse("camera", error.message);
+    }
+    button.ariaDisabled = null;
+  }
+
+  refuse(name, why) {
+    this.add(name, async () => {
+      throw new Error(why);
+    });
   }
 
   take(files) {
     if (this.many === 1) this.clear();
-    for (const file of files.slice(0, this.many - this.files.length)) {
+    const room = this.many - this.files.filter((one) => !one.refused).length, more = files.length - room;
+    if (more > 0) this.refuse(more === 1 ? files.at(-1).name : `${more} files`, `no more than ${this.many} can be used; left out`);
+    for (const file of files.slice(0, room)) {
       const kind = this.also && file.name.toLowerCase().endsWith(".npz") ? this.also : this.kind;
       this.add(file.name, (one) => upload(file, kind, (share) => (one.bar.value = share), (abort) => (one.abort = abort)), file);
     }
@@ -93,16 +107,18 @@ export class Picker {
       this.drawRow(one, one.found.name, one.found.picture, [make("span", { class: "facts" }, factsOf(one.found)), told]);
       say(`${one.found.name} is ready. ${advice.map(plainly).join(" ")}`);
     } catch (error) {
+      const why = error.message.startsWith(`${name} is `) ? `this file${error.message.slice(name.length)}` : error.message;
       one.refused = true;
       one.row.classList.add("refused");
-      this.drawRow(one, name, shown, [make("div", { class: "advice" }, make("p", {}, sentence(plainly(error.message))))]);
-      say(error.message);
+      this.drawRow(one, name, shown, [make("div", { class: "advice" }, make("p", {}, plainly(why)))]);
+      say(`${name}: ${error.message}`);
     }
     this.changed();
   }
 
   drawRow(one, name, picture, told) {
-    const thumb = picture ? make("img", { class: "thumb", src: picture, alt: "" }) : make("div", { class: "thumb" });
+    const empty = make("div", { class: "thumb" });
+    const thumb = picture ? make("img", { class: "thumb", src: picture, alt: "", on: { error: () => thumb.replaceWith(empty) } }) : empty;
     const remove = make("button", { type: "button", class: "round", "aria-label": `Remove ${name}`, on: { click: () => this.remove(one) } }, "×");
     one.row.replaceChildren(thumb, make("div", {}, make("p", { class: "name" }, name), ...told), remove);
   }

@@ -4,7 +4,7 @@ import { clock, make } from "./dom.js";
 const APART = 0.09; // seconds that the driver may be away from the result while both play
 const STEP = 1 / 30;
 
-export function showResult(job, photo, driver, transparent) {
+export function showResult(job, photo, clothes, driver, transparent) {
   const video = job.media.startsWith("video/");
   const result = video
     ? make("video", { src: job.result, playsinline: true, loop: true, preload: "auto", "aria-label": "Result" })
@@ -13,11 +13,15 @@ export function showResult(job, photo, driver, transparent) {
   if (other) other.muted = true;
   const views = [
     photo ? view("Photo", make("img", { src: photo.picture, alt: "Photo" })) : null,
+    clothes ? view("Clothes", make("img", { src: clothes.picture, alt: "Clothes" })) : null,
     other ? view("Clip", other) : null,
     view("Result", result, transparent ? "result clear" : "result"),
   ].filter(Boolean);
   const grid = make("div", { class: `views ${["", "one", "two", ""][views.length]}` }, ...views);
-  other?.addEventListener("error", () => other.replaceWith(make("img", { src: driver.picture, alt: "First frame of the clip, which this browser cannot play" })));
+  other?.addEventListener("error", () => {
+    other.parentElement.nextSibling.textContent = "Clip, its first frame: this browser cannot play it";
+    other.replaceWith(make("img", { src: driver.picture, alt: "First frame of the clip" }));
+  });
   return video ? [grid, controls(result, other)] : [grid];
 }
 

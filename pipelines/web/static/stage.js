@@ -23,9 +23,15 @@ export class Stage {
     this.showNothing();
   }
 
+  draw(...parts) {
+    const focused = this.place.contains(document.activeElement);
+    this.place.replaceChildren(...parts);
+    if (focused) this.place.parentElement.focus({ preventScroll: true });
+  }
+
   showNothing() {
     this.shown = null;
-    this.place.replaceChildren(make("div", { class: "empty" }, make("p", {}, "The result will be here."), make("p", { class: "hint" }, "Start with a preview: it takes a few seconds.")));
+    this.draw(make("div", { class: "empty" }, make("p", {}, "The result will be here."), make("p", { class: "hint" }, "Start with a preview: the first one takes longest.")));
   }
 
   async show(job) {
@@ -35,7 +41,7 @@ export class Stage {
     if (same) return this.drawProgress(job);
     if (job.state === "done") return this.showDone(job);
     if (job.state === "queued" || job.state === "running") return this.showWork(job);
-    this.place.replaceChildren(this.title(job), make("div", { class: "working" }, make("p", { class: "sentence" }, stateOf(job)), this.again(job)));
+    this.draw(this.title(job), make("div", { class: "working" }, make("p", { class: "sentence" }, stateOf(job)), this.again(job)));
   }
 
   title(job) {
@@ -50,7 +56,7 @@ export class Stage {
     this.left = make("span", {});
     const stop = make("button", { type: "button", on: { click: () => this.act.cancel(job) } }, "Cancel");
     const figures = make("div", { class: "figures" }, this.pace, this.left);
-    this.place.replaceChildren(this.title(job), make("div", { class: "working" }, this.what, this.bar, figures, make("div", {}, stop)));
+    this.draw(this.title(job), make("div", { class: "working" }, this.what, this.bar, figures, make("div", {}, stop)));
     this.drawProgress(job);
   }
 
@@ -65,19 +71,20 @@ export class Stage {
 
   async showDone(job) {
     const seen = (id) => (id ? ask(`uploads/${id}`).catch(() => null) : null);
-    const [photo, clip] = await Promise.all([seen(job.request.photos[0]), seen(job.request.clip)]);
+    const worn = job.task === "dress" ? Object.values(job.request.clothes)[0] : null;
+    const [photo, clothes, clip] = await Promise.all([job.request.photos[0], worn, job.request.clip].map(seen));
     if (this.shown?.id !== job.id) return;
     if (clip) clip.file = `/api/uploads/${clip.id}/file`;
-    const views = job.task === "avatar" ? [await avatarView(job)] : showResult(job, photo, clip, job.request.options.background === "alpha");
+    const views = job.task === "avatar" ? await avatarView(job) : showResult(job, photo, clothes, clip, job.request.options.background === "alpha");
     const warnings = job.warnings.length ? make("ul", { class: "said" }, ...[...new Set(job.warnings)].map((text) => make("li", {}, plainly(text)))) : null;
-    this.place.replaceChildren(this.title(job), ...views, this.links(job), warnings ?? "");
+    this.draw(this.title(job), ...views, this.links(job), warnings ?? "");
     this.place.dispatchEvent(new CustomEvent("shown"));
   }
 
   links(job) {
     const name = job.task === "avatar" ? "Download the avatar (.glb)" : job.media.startsWith("video/") ? "Download the video" : "Download the picture";
-    const whole = make("button", { type: "button", class: "primary", on: { click: () => this.act.start({ ...job.request, preview: false }) } }, "Render the whole");
-    const avatar = make("button", { type: "button", on: { click: () => this.act.avatar(job) } }, "Turn the 3D avatar");
+    const whole = make("button", { type: "button", class: "primary", on: { click: () => this.act.start({ ...job.request, preview: false }) } }, job.media.startsWith("video/") ? "Render the whole" : "Make it in full size");
+    const avatar = make("button", { type: "button", on: { click: () => this.act.avatar(job) } }, "Make the 3D avatar");
     return make(
       "div", { class: "row" },
       job.preview ? whole : null,
@@ -96,11 +103,12 @@ async function avatarView(job) {
   try {
     await import("./vendor/model-viewer.min.js");
   } catch {
-    return make("p", { class: "sentence" }, "This browser cannot show the avatar; download it instead.");
+    return [make("p", { class: "sentence" }, "This browser cannot show the avatar; download it instead.")];
   }
-  return make("model-viewer", {
+  const viewer = make("model-viewer", {
     src: job.result, "camera-controls": true, autoplay: true, "touch-action": "pan-y", "camera-orbit": "0deg 85deg 105%", "interaction-prompt": "none",
     "min-camera-orbit": "auto 20deg auto", "max-camera-orbit": "auto 150deg auto",
     "a11y": JSON.stringify({ "interaction-prompt": "Use the mouse, touch or arrow keys to turn the person" }), alt: "The person as a 3D avatar",
   });
+  return [viewer, make("p", { class: "hint" }, "Drag, or press the arrow keys, to turn the person.")];
 }
