@@ -15,6 +15,7 @@ BENCHMARKS = {  # module:function of (data: Path | None) -> Iterator[str]; impor
     "floors": "pipelines.bench.metric_floors:measure_metric_floors",
     "flatness": "pipelines.bench.imitate:measure_imitate_growth",
     "run": "pipelines.bench.runners:measure_runners",
+    "web-load": "pipelines.bench.web_load:measure_web_load",
     "batch-flatness": "pipelines.bench.runners:measure_batch_growth",
 }
 

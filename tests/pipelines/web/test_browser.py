@@ -1,6 +1,7 @@
 """The page in a real browser, with real jobs."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from motion_imitate.motion.file import load_motion
 from motion_imitate.video import probe
+from motion_imitate.weights import find_asset
 from tests.support.chromium import open_chromium, serve_page, write_camera_file
 
 pytestmark = pytest.mark.slow
@@ -18,9 +20,7 @@ SHIFTS = """() => {
     for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifts += one.value;
   }).observe({ type: "layout-shift", buffered: true });
 }"""
-UNNAMED = """() => [...document.querySelectorAll("button, input, select, video, canvas")]
-  .filter((one) => one.checkVisibility() && !(one.ariaLabel || one.labels?.length || one.textContent.trim()))
-  .map((one) => one.outerHTML)"""
+NAMED_ROLES = {"button", "link", "textbox", "spinbutton", "combobox", "checkbox", "radio", "slider", "Video", "image"}
 PICTURES = Path(os.environ["WEB_PICTURES"]) if "WEB_PICTURES" in os.environ else None  # where screenshots are kept
 
 
@@ -72,9 +72,35 @@ def use_samples(page):
     page.wait_for_selector(".pick[data-kind=clip] .facts:has-text('frames/s')")
 
 
+def start_preview(page):
+    use_samples(page)
+    page.click("#preview")
+    page.wait_for_selector("text=Preparing the person")
+
+
 def keep_picture(page, name):
     if PICTURES is not None:
         page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+
+def unnamed_parts(page):
+    """What a screen reader is shown without a name."""
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    shown = [node for node in tree if not node["ignored"] and node["role"]["value"] in NAMED_ROLES]
+    assert len(shown) > 10
+    return [node for node in shown if not node.get("name", {}).get("value", "").strip()]
+
+
+def focused(page):
+    return page.evaluate("document.activeElement.textContent.trim() || document.activeElement.ariaLabel")
+
+
+def press_until(page, key, name):
+    for _ in range(60):
+        if focused(page) == name:
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"{name} is not reached")
 
 
 def wait_until(said):
@@ -86,9 +112,7 @@ def wait_until(said):
 
 def test_sample_preview_whole_play_and_downloads(open_page, tmp_path):
     page = open_page()
-    use_samples(page)
-    page.click("#preview")
-    page.wait_for_selector("text=Preparing the person")
+    start_preview(page)
     page.wait_for_selector("#stage >> text=Render the whole")
     keep_picture(page, "preview")
     page.click("#stage >> text=Render the whole")
@@ -115,11 +139,11 @@ def test_sample_preview_whole_play_and_downloads(open_page, tmp_path):
 
 def test_a_job_is_still_there_after_a_reload_and_can_be_cancelled(open_page):
     page = open_page()
-    use_samples(page)
-    page.click("#whole")
-    page.wait_for_selector("text=Preparing the person")
+    page.select_option("#option-quality", "fast")
+    start_preview(page)
     page.reload()
     page.wait_for_selector("#stage >> text=Cancel")
+    assert page.input_value("#option-quality") == "fast"
     page.wait_for_selector(".file .name:has-text('sample photo')")
     page.click("#stage >> text=Cancel")
     page.wait_for_selector("#stage >> text=Cancelled")
@@ -127,16 +151,21 @@ def test_a_job_is_still_there_after_a_reload_and_can_be_cancelled(open_page):
     page.wait_for_selector("#stage >> text=Cancel")
     page.click("#stage >> text=Cancel")
     page.wait_for_selector("#stage >> text=Cancelled")
+    assert page.evaluate("document.activeElement.id") == "stage"
+    page.get_by_role("button", name="Delete Follow a clip").first.click()
+    wait_until(lambda: page.locator("#jobs .job").count() == 1)
+    assert page.evaluate("document.activeElement.id") == "history"
 
 
-def test_a_job_goes_on_after_a_restart_of_the_server(open_page, server):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_job_goes_on_after_a_restart_of_the_server(open_page, server, how):
     page = open_page()
-    use_samples(page)
-    page.click("#preview")
-    page.wait_for_selector("text=Preparing the person")
-    server.stop()
+    start_preview(page)
+    server.stop(how)
+    page.wait_for_selector("#warning:has-text('The server does not answer')")
     server.start()
     page.wait_for_selector("#stage >> text=Render the whole")
+    assert page.locator("#warning").is_hidden()
 
 
 def test_wrong_files_are_refused_beside_their_name(open_page, tmp_path):
@@ -150,6 +179,35 @@ def test_wrong_files_are_refused_beside_their_name(open_page, tmp_path):
     assert "is not a PNG" in page.inner_text(".refused .advice")
     page.get_by_role("button", name="Remove <b>notes.jpg").click()
     assert page.locator(".file").count() == 0
+    page.set_input_files(".pick[data-kind=photo] input >> nth=0", [find_asset("demo/photo.jpg")] * 10)
+    page.wait_for_selector(".refused >> text=No more than 8 can be used")
+    page.select_option("#option-background", "file")
+    page.set_input_files("#plain input[type=file]", tmp_path / "<b>notes.jpg")
+    page.wait_for_selector("#plain >> text=is not")
+    page.click("text=Turn around")
+    page.wait_for_selector(".file progress", state="detached")
+    page.select_option("#option-background", "file")
+    page.click("#preview")
+    assert page.inner_text("#notice") == "Choose a picture or a video for the background first."
+    page.select_option("#option-background", "photo")
+    page.fill("#option-turns", "1000")
+    page.click("#preview")
+    assert page.inner_text("#notice").startswith("Turns: ")
+    assert page.evaluate("document.activeElement.id") == "option-turns"
+    assert page.locator("#jobs .job").count() == 0
+
+
+def test_a_clip_is_followed_in_the_clothes_of_another(open_page):
+    page = open_page()
+    use_samples(page)
+    page.click("text=In the clothes of")
+    page.set_input_files(".pick[data-role=clothes] input", find_asset("demo/photo.jpg"))
+    page.wait_for_selector(".pick[data-role=clothes] .advice.good")
+    page.select_option("#option-parts", "lower")
+    page.click("#preview")
+    page.wait_for_selector("#stage >> text=Render the whole")
+    request = page.evaluate("fetch('/api/jobs').then((answer) => answer.json())")[0]["request"]
+    assert (list(request["clothes"]), request["options"]) == (["all"], {"parts": ["lower"]})
 
 
 def test_two_visitors_wait_for_each_other_and_see_their_own_jobs(open_page):
@@ -192,25 +250,35 @@ def test_the_page_fits_does_not_jump_and_has_names(open_page, width, scheme):
     for task in ("Turn around", "Change clothes", "3D avatar", "Follow a clip"):
         page.click(f".segments >> text={task}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        unnamed = page.evaluate(UNNAMED)
-        assert unnamed == []
+        assert unnamed_parts(page) == []
     page.click("summary")
     keep_picture(page, f"options_{width}_{scheme}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("window.shifts") < 0.1
 
 
-def test_the_keyboard_alone_starts_a_preview(open_page):
+def test_the_keyboard_alone_makes_and_plays_a_preview(open_page):
     page = open_page()
-    reached = set()
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        name = page.evaluate("document.activeElement.textContent.trim() || document.activeElement.value")
-        if name == "Sample" and name not in reached:
-            page.keyboard.press("Enter")
-        reached.add(name)
-    assert {"Choose photos", "Sample", "Preview 3 s", "Render whole", "More options"} <= reached
+    for name in ("Choose photos", "Sample"):
+        press_until(page, "Tab", name)
+    page.keyboard.press("Enter")
     page.wait_for_selector(".advice.good")
+    for name in ("Choose a file", "Sample"):
+        press_until(page, "Tab", name)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".pick[data-kind=clip] .facts:has-text('frames/s')")
+    for name in ("More options", "Preview 3 s"):
+        press_until(page, "Tab", name)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#stage >> text=Render the whole")
+    press_until(page, "Tab", "Play")
+    page.keyboard.press("Enter")
+    wait_until(lambda: page.evaluate("document.querySelector('.result video').currentTime > 0.2"))
+    page.keyboard.press("Enter")
+    press_until(page, "Tab", "Position")
+    page.keyboard.press("Home")
+    wait_until(lambda: page.evaluate("document.querySelector('.result video').currentTime") == 0)
+    assert unnamed_parts(page) == []
 
 
 def test_ten_seconds_of_the_camera_become_a_clip(open_page):
@@ -239,7 +307,10 @@ def test_the_live_mirror_draws_what_the_camera_sees(open_page):
 def test_a_token_is_asked_for_once(browser, tmp_path):
     with serve_page(tmp_path, "--host", "0.0.0.0", "--token", "correcthorsebattery") as guarded:
         page = browser.new_context().new_page()
-        page.goto(guarded.url)
+        page.goto(f"{guarded.url}#token=of-another-server")
+        page.wait_for_selector("text=that is not the token")
+        for _ in range(2):
+            page.keyboard.press("Escape")
         page.fill("#token-field", "wrong")
         page.click("#token button")
         page.wait_for_selector("text=that is not the token")

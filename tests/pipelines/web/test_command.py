@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from pipelines.batch.manifest import open_manifest
 from pipelines.cli.commands import main
 from pipelines.reporter import USAGE
 
@@ -27,4 +28,13 @@ def test_a_port_in_use_is_said(tmp_path, capsys):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert main(["web", "--work", str(tmp_path), "--port", str(port)]) == USAGE
-    assert "give another --port" in capsys.readouterr().err
+    assert "(Address already in use); give another --port" in capsys.readouterr().err
+
+
+def test_a_work_folder_that_is_in_use_or_none_is_said(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["web", "--work", str(tmp_path / "file"), "--port", "0"]) == USAGE
+    assert "cannot be created" in capsys.readouterr().err
+    with open_manifest(tmp_path / "work"):
+        assert main(["web", "--work", str(tmp_path / "work"), "--port", "0"]) == USAGE
+    assert "another run (process" in capsys.readouterr().err

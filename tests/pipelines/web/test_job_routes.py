@@ -1,11 +1,13 @@
 """Jobs: asked for with the command line's options, queued, run elsewhere, and fetched."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from pipelines.batch.outcome import ItemOutcome
 from pipelines.web.options import WebOptions
+from pipelines.web.work import hide_paths
 from tests.support.web_app import LOST, open_browser, write_result
 
 
@@ -56,6 +58,7 @@ def test_workers_get_the_command_lines_own_options(browser):
         ({"options": {"speed": 2}}, "novel-view has no option 'speed' here"),
         ({"options": {"weights": "x.safetensors"}}, "no option 'weights'"),
         ({"options": {"turns": 1e6}}, "Must be <= 100"),
+        ({"options": {"azimuth": [0, None]}}, "options.azimuth: give a number, words"),
         ({"options": {"pose": "handstand"}}, "handstand"),
         ({"task": "imitate"}, "choose a clip or a stored motion"),
         ({"task": "dress"}, "clothes"),
@@ -79,6 +82,17 @@ def test_options_that_exclude_each_other_are_refused_before_the_queue(browser):
     )
     assert "--sweep needs a moment" in browser.ask(422, task="imitate", motion=stored, options={"sweep": 90})
     assert browser.jobs.started == []
+
+
+def test_the_person_follows_a_clip_in_the_clothes_of_another(browser):
+    clip, clothes = browser.give("clip"), browser.give()
+    asked = {"task": "imitate", "clip": clip, "clothes": {"all": clothes}}
+    browser.until(browser.ask(**asked, options={"parts": ["upper", "shoes"]}), "done")
+    worn = {part: file.parent.name for part, file in browser.jobs.started[0].wear.photos.items()}
+    assert worn == {"upper": clothes, "shoes": clothes}
+    assert "hat" in browser.ask(422, **asked, options={"parts": ["hat"]})
+    assert "add --clothes" in browser.ask(422, task="imitate", clip=clip, options={"parts": ["upper"]})
+    assert "avatars only" in browser.ask(422, **asked, options={"renderer": "pg2"})
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "..", "file:///etc/passwd", "#12345", "0" * 32])
@@ -163,6 +177,9 @@ def test_faults_name_the_visitors_files_and_no_folder_of_the_server(tmp_path):
         job = browser.until(browser.ask(photos=[browser.give(name="Ada.heic")]), "failed")
         assert job["error"] == "nobody is seen in Ada.heic; give another"
         assert str(tmp_path) not in json.dumps(job)
+    names = {Path("/work/uploads/a1/file"): "Ada.heic", Path("/work/motions"): "the motion"}
+    assert hide_paths("file: /work/uploads/a1/file is cut off", names) == "Ada.heic is cut off"
+    assert hide_paths("/work/motions/b2.npz cannot be written.", names) == "the motion cannot be written."
 
 
 def test_fifty_jobs_wait_in_order_and_the_next_is_refused(tmp_path):

@@ -10,6 +10,7 @@ from io import BytesIO
 import pytest
 
 from motion_imitate.weights import find_asset
+from pipelines.batch.manifest import Manifest
 from pipelines.web import queue, uploads
 from pipelines.web.options import WebOptions
 from pipelines.web.worker import inspect_upload
@@ -80,7 +81,29 @@ def test_a_full_disk_under_the_queue_is_said_and_the_queue_goes_on(browser, monk
     browser.until(browser.ask(photos=[photo]), "done")
 
 
-def refuse_to_write(*_):
+@pytest.mark.parametrize(("step", "ends"), [("begin", "done"), ("end", "done"), ("change", "cancelled")])
+def test_no_step_of_a_job_is_lost_while_the_disk_is_full(browser, monkeypatch, step, ends):
+    monkeypatch.setattr(queue, "FAULT_SECONDS", 0.01)
+    browser.jobs.free.clear()
+    with monkeypatch.context() as patch:
+        if step == "begin":
+            patch.setattr(Manifest, step, refuse_to_write)
+        job = browser.ask()
+        if step != "begin":
+            browser.until(job, "running")
+            patch.setattr(Manifest, step, refuse_to_write)
+        if step == "change":
+            browser.post(f"/api/jobs/{job}/cancel")
+        else:
+            browser.jobs.free.set()
+        time.sleep(0.3)
+        assert browser.get(f"/api/jobs/{job}").json()["state"] == ("queued" if step == "begin" else "running")
+    browser.until(job, ends)
+    browser.jobs.free.set()
+    assert len(browser.jobs.started) == 1
+
+
+def refuse_to_write(*_, **__):
     raise sqlite3.OperationalError("database or disk is full")
 
 
