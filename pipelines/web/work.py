@@ -53,5 +53,5 @@ def hide_paths(sentence: str, names: dict[Path, str]) -> str:
     """The sentence with the visitors' own names in the place of paths, and without a file's name before it."""
     for path, name in names.items():
         inside = re.compile(re.escape(str(path)) + r"(/[\w.]*\w)*")
-        sentence = inside.sub(lambda _, name=name: name, sentence).removeprefix(f"{path.name}: ")
+        sentence = inside.sub(name.replace("\\", r"\\"), sentence).removeprefix(f"{path.name}: ")
     return sentence

@@ -22,6 +22,7 @@ export function showResult(job, photo, clothes, driver, transparent) {
     other.parentElement.nextSibling.textContent = "Clip, its first frame: this browser cannot play it";
     other.replaceWith(make("img", { src: driver.picture, alt: "First frame of the clip" }));
   });
+  result.addEventListener("error", () => (result.parentElement.nextSibling.textContent = "Result: this browser cannot show it; download it"));
   return video ? [grid, controls(result, other)] : [grid];
 }
 

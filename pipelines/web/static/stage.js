@@ -101,6 +101,7 @@ export class Stage {
 
 async function avatarView(job) {
   try {
+    if (!make("canvas").getContext("webgl2")) throw new Error("no WebGL");
     await import("./vendor/model-viewer.min.js");
   } catch {
     return [make("p", { class: "sentence" }, "This browser cannot show the avatar; download it instead.")];
