@@ -19,9 +19,9 @@ from motion_imitate.avatar.body_limbs import add_body_limbs, drop_layers, find_b
 from motion_imitate.avatar.body_surface import SIDES, PhotoBody, place_body
 from motion_imitate.avatar.contact_shadow import CLEARED_LAYERS, clear_contact_shadow, find_contact_faces
 from motion_imitate.avatar.flank_texture import FlankPoints, find_flanks
+from motion_imitate.avatar.hair_labels import correct_hair
 from motion_imitate.avatar.hanging_hair import (
     HairBeforeTrunk,
-    claim_strands,
     find_hair_before_trunk,
     remove_hair,
     uncover_sides,
@@ -75,7 +75,7 @@ def build_avatar(source: Source, dressed: BodyModel, bare: BodyModel, net: Parsi
     skin = place_body(bare, source.body[:1], camera, size)
     parsed = parse_person(net, picture, matte, skin)
     alpha = cover_of_person(matte[0].numpy(), parsed)
-    parsed = claim_strands(parsed, image, alpha, skin.stature)
+    parsed = correct_hair(parsed, image, alpha, skin.stature)
     owner = label_layers(parsed, alpha, skin.stature)
     with ThreadPoolExecutor(1) as pool:
         gap = pool.submit(find_leg_gap, image, alpha, owner, skin.stature)  # meanwhile, the body

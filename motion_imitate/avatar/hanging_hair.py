@@ -1,12 +1,9 @@
-"""Hair that hangs before arms and trunk in the photo: its strands are told by their colour, and when the person turns,
-the trunk's sides show cloth instead."""
+"""Hair that hangs before arms and trunk in the photo: when the person turns, the trunk's sides show cloth instead."""
 
 from dataclasses import replace
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-import torch
 
 from motion_imitate.avatar.layer_texture import find_sleeve_tops
 from motion_imitate.avatar.masks import (
@@ -15,48 +12,16 @@ from motion_imitate.avatar.masks import (
     blur_plane,
     distance_to_edge,
     grow_mask,
-    mask_box,
     smoothstep,
     spread_colours,
     spread_labels,
 )
-from motion_imitate.avatar.parse_photo import ParsedPhoto
-from motion_imitate.avatar.parsing_net import LAYER_NAMES
 from motion_imitate.avatar.photo_layers import HAIR, LABEL_ALPHA, ONE_PIECE, TRUNK, UPPER, PhotoLayers
 
-ARMS = tuple(map(LAYER_NAMES.index, ("arm_left", "arm_right")))
-MORE_THAN_HALF = 0.5  # of a label's score
-STRAND_REACH = 0.03  # of the height from hair, within which arms may show strands
-STRAND_ALIKE = 0.7  # share of another distance of colours
-CORE_DEPTH = 0.004  # of the height from its edge: hair that is not mixed with what is beside it
+CORE_DEPTH = 0.004  # of the height around hair, in which it is mixed with what is beside it
 LEAST_CORE = 50  # pixels, to know a colour
 SIDE_SHARE = (0.62, 0.74)  # of the trunk's half width: from the front to the side
 COVER_MARGIN = 0.006  # of the height: strands around hair
-
-
-def claim_strands(parsed: ParsedPhoto, image: Plane, alpha: Plane, unit: float) -> ParsedPhoto:
-    """Give hair that hangs before arms its kind, which the network takes for sleeves; it is told by its colour."""
-    sure = alpha > LABEL_ALPHA
-    hair = (parsed.kind[HAIR].numpy() > MORE_THAN_HALF) & sure
-    arms = (parsed.layer[list(ARMS)].sum(0).numpy() > MORE_THAN_HALF) & sure & ~hair
-    if not arms[mask_box(hair, STRAND_REACH * unit)].any():
-        return parsed
-    apart = -distance_to_edge(hair)
-    core, plain = apart < -CORE_DEPTH * unit, arms & (apart > STRAND_REACH * unit)
-    zone = arms & (apart < STRAND_REACH * unit)
-    if core.sum() < LEAST_CORE or plain.sum() < LEAST_CORE or not zone.any():
-        return parsed
-    box = mask_box(zone, STRAND_REACH * unit)
-    shown = image[box]
-    from_hair, from_arm = (np.linalg.norm(shown - spread_colours(shown, m[box]), axis=-1) for m in (core, plain))
-    alike = zone.copy()
-    alike[box] &= from_hair < STRAND_ALIKE * from_arm
-    _, pieces = cv2.connectedComponents(alike.astype(np.uint8), connectivity=8)
-    strands = alike & np.isin(pieces, np.unique(pieces[alike & grow_mask(hair, 2.0)]))
-    kinds = parsed.kind.clone()
-    kinds[:, torch.from_numpy(strands)] = 0
-    kinds[HAIR, torch.from_numpy(strands)] = 1
-    return replace(parsed, kind=kinds)
 
 
 class HairBeforeTrunk(NamedTuple):

@@ -50,7 +50,6 @@ EAR = (0.3, 0.6)  # of a face's height below its hairline: where ears begin, and
 TEMPLE = (60.0, 85.0)  # degrees from the front, where hair begins at these heights
 TEMPLE_RIM = 8.0  # degrees
 OTHER_COLOUR = (0.15, 0.3)  # difference between colours, from which on they are others
-LEAST_ROW = 0.1  # of the panorama's width, that a row must show to tell a colour: ears are taken for hair, too
 SHORT_RUN, LONG_RUN = 0.05, 0.15  # of the panorama's width: shorter runs of hair are not repeated
 DETAIL = 0.7  # of the contrast of hair that is repeated
 UNKNOWN = -1
@@ -250,7 +249,7 @@ def lay_hidden_head(
     laid_hair = repeat_hair(mixed, hair, hair_colour)
     laid = laid_hair + (laid_skin - laid_hair) * below
     hat = np.asarray(above & ~np.isin(kind, (HAIR, FACE, SKIN)))
-    aside = above & (np.abs(np.arange(columns) - columns / 2) > columns / 10)
+    aside = above & (np.abs(np.arange(columns) - columns / 2) > columns / 6)
     if hat.sum() < LEAST_HAT * above.sum() or not aside.any():
         return np.asarray(laid, np.float32)
     there = np.nonzero(aside.any(1))[0]
@@ -271,7 +270,6 @@ def repeat_hair(colours: Plane, known: Mask, usual: Plane) -> Plane:
     their detail repeated along the rows, drawn out to strands."""
     columns = known.shape[1]
     core = find_core(known, RIM * columns)
-    usual = usual_of_rows(colours, core, usual)
     alike = core & (colour_distance(colours, usual) < OTHER_COLOUR[1])
     core = alike if alike.any() else core
     tiled, mask = np.tile(colours, (1, 3, 1)), np.tile(core, (1, 3))
@@ -288,18 +286,6 @@ def repeat_hair(colours: Plane, known: Mask, usual: Plane) -> Plane:
     strands = cv2.GaussianBlur(detail, (0, 0), 0.3, sigmaY=STRAND * len(known), borderType=cv2.BORDER_REFLECT)
     strands *= detail.std() / max(float(strands.std()), 1e-6)
     return np.asarray(even[:, middle] + strength[..., None] * strands, np.float32)
-
-
-def usual_of_rows(colours: Plane, core: Mask, usual: Plane) -> Plane:
-    """The usual colour [H, 1, 3], but in rows that show quite another one theirs: a hat that is taken for hair."""
-    there = np.nonzero(core.mean(1) > LEAST_ROW)[0]
-    if not len(there):
-        return usual[None, None]
-    medians = np.stack([np.median(colours[row][core[row]], 0) for row in there])
-    rows = np.stack([np.interp(np.arange(len(core)), there, medians[:, k]) for k in range(3)], 1)[:, None]
-    rows = blur_plane(np.tile(rows, (1, 3, 1)), 0.02 * len(core))[:, :1]
-    other = smoothstep(np.abs(rows - usual).max(-1, keepdims=True), *OTHER_COLOUR)
-    return np.asarray(usual + (rows - usual) * other, np.float32)
 
 
 def find_core(known: Mask, rim: float) -> Mask:

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motion_imitate.avatar.hanging_hair import claim_strands, find_hair_before_trunk, remove_hair, uncover_sides
+from motion_imitate.avatar.hair_labels import correct_hair
+from motion_imitate.avatar.hanging_hair import find_hair_before_trunk, remove_hair, uncover_sides
 from motion_imitate.avatar.masks import distance_to_edge, grow_mask
 from motion_imitate.avatar.photo_layers import ARM_LEFT, HAIR, SKIN, TRUNK, UPPER, cut_photo_layers
 from tests.support import painted
@@ -40,7 +41,7 @@ def test_hair_before_an_arm_is_found_by_its_colour(cut):
     strip = layers.seen(ARM_LEFT) & grow_mask(hair, 3.0) & ~hair
     assert strip.sum() > 20
     image[strip] = STRANDS
-    found = claim_strands(replace(parsed, kind=kinds), image, layers.alpha, body.stature).kind.argmax(0).numpy()
+    found = correct_hair(replace(parsed, kind=kinds), image, layers.alpha, body.stature).kind.argmax(0).numpy()
 
     assert (found[strip] == HAIR).mean() > 0.9
     changed = found != kinds.argmax(0).numpy()
@@ -50,7 +51,7 @@ def test_hair_before_an_arm_is_found_by_its_colour(cut):
 def test_sleeves_of_the_hairs_colour_stay_sleeves(cut):
     body, parsed, layers = cut
     image = np.full((*layers.kind.shape, 3), STRANDS)
-    found = claim_strands(parsed, image, layers.alpha, body.stature)
+    found = correct_hair(parsed, image, layers.alpha, body.stature)
     assert (found.kind == parsed.kind).all()
 
 
