@@ -46,6 +46,8 @@ def layer_colours(image: Plane, layers: PhotoLayers, alphas: Plane, layer: int) 
     own = seen | ((alphas[layer] > 0.5) & ~layers.hidden(layer))  # joined layers are opaque beyond the border
     if layer == TRUNK:
         own |= layers.hidden(TRUNK) & find_sleeve_tops(image, layers)
+    if layer in ARM_LAYERS:
+        own |= layers.hidden(layer) & (layers.kind == HAIR)  # until the arm moves, see `remove_hair`
     other = (layers.owner != NO_LAYER) & ~own
     apart = -distance_to_edge(other) if other.any() else np.full(image.shape[:2], 1e4, np.float32)
     known = sure * own * (apart > CUT_MARGIN)

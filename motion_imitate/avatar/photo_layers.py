@@ -48,6 +48,7 @@ LEAST_PIECE = 0.12  # of its layer's largest piece, that another one must have t
 OVERLAP = 0.004  # of the height by which a layer goes on beneath those in front of it
 HAND_REACH = 0.05  # of the height around the body's hand, within which the photo's hand may be
 LEAST_HAND = 20  # pixels of the body's hand; a smaller one is outside the photo
+ARM_BENEATH_HAIR = 0.03  # of the height by which an arm goes on beneath hair
 GAP_TAPER = 0.25  # of the distance to a gap between the legs, by which one goes on beneath the other
 SHOULDER_REACH = 0.02  # of the height around where an arm and the trunk are one surface
 LOST_HAND_SKIN = 0.1  # pixels of the arm's skin for each of the body's hand, below which the photo does not show it
@@ -232,6 +233,11 @@ def extend_hidden_regions(layers: PhotoLayers, bare: PhotoBody) -> PhotoLayers:
         under = arms & (behind_arms == layer) & person & (inner | grow_mask(seen, reach))
         under &= open_mask(region[layer] | under, 0.009 * unit)
         region[layer] |= under
+    hair = (layers.kind == HAIR) & (owner == TRUNK) & person
+    for layer, side in zip(ARM_LAYERS, SIDES, strict=True):
+        beneath = hair & grow_mask(region[layer] & person, ARM_BENEATH_HAIR * unit)
+        if beneath.any():
+            region[layer] |= beneath & bare.find_surface(ARM_LIMBS[side]).covered
     if region[SKIRT].any():
         for layer, side in zip(LEG_LAYERS, SIDES, strict=True):
             leg = bare.find_surface(LEG_LIMBS[side]).covered
