@@ -37,6 +37,7 @@ PRINT_SIDES = 0.6  # share of the cloth that is not near its sides
 PRINT_RARE = 0.06  # of the sides, below which a colour is a print's
 STRAND_ALIKE = 0.7  # share of another distance of colours
 PLAIN_RANGE = 0.2  # of colours around the usual one, which plain cloth has
+LEAST_SHIRT = 0.05  # of the chest; with less, it is bare
 LEAST_CLOTH, LEAST_SHARE = 300, 0.05  # pixels that must be known, to make more cloth from, and share of all
 
 
@@ -100,9 +101,14 @@ def complete_back_cloth(
     band = np.clip(BAND_SHARE * abs(shoulders[0, 0] - shoulders[1, 0]) / 2, LEAST_BAND * unit, MOST_BAND * unit)
     middle = np.abs(x - axis) < band * (1 - smoothstep(y, low - 0.02 * unit, low + 0.06 * unit))
     page = (alpha > 0.05) & (y < low + 0.06 * unit) & ~head.pixels
-    bare = (np.isin(layers.kind, (FACE, SKIN)) & (y < (top + low) / 2)) | (layers.kind == HAIR)
     chest = layers.seen(TRUNK) & (y > top) & (y < (top + low) / 2)
+    if not chest.any():
+        return front
     shirt = max((UPPER, ONE_PIECE), key=lambda kind: int((layers.kind[chest] == kind).sum()))
+    if (layers.kind[chest] == shirt).mean() < LEAST_SHIRT:
+        shirt = SKIN  # whose back has no navel
+    other = {FACE, SKIN} - {shirt}
+    bare = (np.isin(layers.kind, [*other]) & (y < (top + low) / 2)) | (layers.kind == HAIR)
     cloth = layers.seen(TRUNK) & (layers.kind == shirt) & (layers.alpha > 0.95)
     end = float(np.percentile(np.nonzero(cloth)[0], 98)) if cloth.any() else 0.0
     singular = find_print(front, cloth & (y > top) & (y < low), np.asarray(np.abs(x - axis), np.float32))
@@ -110,7 +116,10 @@ def complete_back_cloth(
         cloth |= layers.hidden(TRUNK) & (y > head.chin) & (y < end)  # what arms hide goes on in cloth
     singular |= find_strands(front, cloth, head.hair) | covered
     wrong = page & grow_mask(bare & layers.seen(TRUNK) | singular, 0.006 * unit) & (y < end)
-    unusual = colour_distance(front, np.median(front[cloth & ~wrong], 0)) > PLAIN_RANGE
+    usual = cloth & ~wrong
+    if not usual.any():
+        return front
+    unusual = colour_distance(front, np.median(front[usual], 0)) > PLAIN_RANGE
     for more in (middle, grow_mask(unusual, 0.006 * unit), np.zeros_like(wrong)):
         wanted = wrong | page & more & (y < end)
         good = open_mask(cloth & page & ~wanted, 2.0)

@@ -242,12 +242,12 @@ def lay_hidden_head(
     neck = np.asarray((kind == SKIN) & (y > chin))
     skin = neck if neck.sum() > 60 else np.isin(kind, (FACE, SKIN))
     laid_skin = blur_plane(spread_colours(mixed, skin), 0.02 * columns) if skin.any() else mixed
-    if hair_colour is None or (hair & above).sum() < LEAST_HAIR * above.sum() or hair.sum() < 30:
-        return laid_skin
-    end = rows if long_hair else chin * (1 - NAPE)
-    below = smoothstep(y.astype(np.float32), end - 0.01 * rows, end + 0.03 * rows)[..., None]
-    laid_hair = repeat_hair(mixed, hair, hair_colour)
-    laid = laid_hair + (laid_skin - laid_hair) * below
+    laid = laid_skin
+    if hair_colour is not None and (hair & above).sum() >= LEAST_HAIR * above.sum() and hair.sum() >= LEAST_CORE:
+        end = rows if long_hair else chin * (1 - NAPE)
+        below = smoothstep(y.astype(np.float32), end - 0.01 * rows, end + 0.03 * rows)[..., None]
+        laid_hair = repeat_hair(mixed, hair, hair_colour)
+        laid = laid_hair + (laid_skin - laid_hair) * below
     hat = np.asarray(above & ~np.isin(kind, (HAIR, FACE, SKIN)))
     aside = above & (np.abs(np.arange(columns) - columns / 2) > columns / 6)
     if hat.sum() < LEAST_HAT * above.sum() or not aside.any():

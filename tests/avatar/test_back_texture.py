@@ -2,8 +2,16 @@
 
 import numpy as np
 
-from motion_imitate.avatar.back_texture import complete_back_hair, find_head, find_print, find_strands
-from motion_imitate.avatar.photo_layers import FACE, HAIR, LAYERS, SKIN, TRUNK, UPPER, PhotoLayers
+from motion_imitate.avatar.back_texture import (
+    complete_back_cloth,
+    complete_back_hair,
+    find_head,
+    find_print,
+    find_strands,
+)
+from motion_imitate.avatar.photo_layers import FACE, HAIR, LAYERS, SKIN, TRUNK, UPPER, PhotoLayers, cut_photo_layers
+from tests.support import painted
+from tests.support.parsed_body import parse_body, place
 
 SIZE = (240, 160)
 COLLAR, LOW_NECK = 84, 110  # rows: the top of the collar at the neck's sides, and where the neckline ends in front
@@ -75,3 +83,18 @@ def test_long_hair_hangs_over_a_back_whose_cloth_was_made_before():
     back = complete_back_hair(np.full_like(front, 0.8), front, layers.alpha, layers, find_head(layers))
     assert (back[90:150, 72:88] < 0.2).all()
     assert (back[190:] == np.float32(0.8)).all()
+
+
+def test_a_bare_back_has_no_navel():
+    body = place(*painted.standing(0.0))
+    layers = cut_photo_layers(*parse_body(body), body, body)
+    trunk, hip = layers.seen(TRUNK), body.joint_pixel("hip_left")
+    y, x = np.indices(trunk.shape)
+    layers.kind[trunk & ~np.isin(layers.kind, (FACE, HAIR)) & (y < hip[1] + 20)] = SKIN
+    navel = trunk & (np.hypot(y - hip[1] + 15, x - np.nonzero(trunk)[1].mean()) < 4)
+    front = np.full((*trunk.shape, 3), (0.8, 0.6, 0.5), np.float32)
+    front[navel] = (0.3, 0.1, 0.1)
+    alpha = layers.region[TRUNK].astype(np.float32)
+    back = complete_back_cloth(front, alpha, layers, body, find_head(layers), np.zeros(trunk.shape, bool))
+    assert navel.sum() > 20
+    np.testing.assert_allclose(back[navel], np.broadcast_to(np.float32((0.8, 0.6, 0.5)), back[navel].shape), atol=0.03)

@@ -2,11 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from motion_imitate.avatar.hair_labels import correct_hair
 from motion_imitate.avatar.hanging_hair import find_hair_before_trunk, remove_hair, uncover_sides
 from motion_imitate.avatar.masks import distance_to_edge, grow_mask
-from motion_imitate.avatar.photo_layers import ARM_LEFT, HAIR, SKIN, TRUNK, UPPER, cut_photo_layers
+from motion_imitate.avatar.parse_photo import ParsedPhoto
+from motion_imitate.avatar.parsing_net import KIND_NAMES, LAYER_NAMES
+from motion_imitate.avatar.photo_layers import ARM_LEFT, FACE, HAIR, SKIN, TRUNK, UPPER, cut_photo_layers
 from tests.support import painted
 from tests.support.parsed_body import parse_body, place
 
@@ -88,3 +91,21 @@ def test_a_shoulder_loses_the_hair_that_lies_on_it(cut):
     np.testing.assert_allclose(cleared[lock], np.broadcast_to(CLOTH, cleared[lock].shape), atol=0.05)
     bald = np.where(layers.kind == HAIR, UPPER, layers.kind)
     assert remove_hair(image, alpha, replace(layers, kind=bald), ARM_LEFT) is None
+
+
+def test_a_hat_that_is_taken_for_hair_is_told_by_its_colour():
+    kind = np.zeros((120, 100), np.int64)
+    kind[10:40, 20:80], kind[40:60, 20:80] = UPPER, HAIR  # the hat, of which the lower half is taken for hair
+    kind[60:80, 30:70] = FACE
+    kind[60:120, 15:30] = HAIR
+    image = np.full((*kind.shape, 3), (0.7, 0.6, 0.5), np.float32)
+    image[kind == HAIR] = STRANDS
+    image[10:50, 20:80] = (0.6, 0.5, 0.9)
+    scores = np.eye(len(KIND_NAMES), dtype=np.float32)[kind].transpose(2, 0, 1)
+    layer = torch.zeros(len(LAYER_NAMES), *kind.shape)
+    parsed = ParsedPhoto(layer, torch.from_numpy(np.ascontiguousarray(scores)), torch.ones(1, *kind.shape))
+    found = correct_hair(parsed, image, np.ones(kind.shape, np.float32), 500.0).kind.argmax(0).numpy()
+
+    assert (found[42:48, 25:75] == UPPER).all()
+    assert (found[53:60, 25:75] == HAIR).all()
+    assert (found[70:] == kind[70:]).all()
