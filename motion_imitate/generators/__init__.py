@@ -30,11 +30,11 @@ GENERATORS = {
     ),
     "dense-pose": GeneratorEntry(
         "motion_imitate.generators.load:load_dense_pose_generator",
-        "lets Dense Pose Transfer paint the person, which needs --weights",
+        "lets Dense Pose Transfer paint the person, small and blurred",
     ),
     "drn": GeneratorEntry(
         "motion_imitate.generators.load:load_detail_generator",
-        "lets the detail-replenishing network paint the person from keypoints, which needs --weights",
+        "lets the detail-replenishing network paint the person from keypoints, small and blurred",
     ),
     "pg2": GeneratorEntry(
         "motion_imitate.generators.load:load_pose_guided_generator",

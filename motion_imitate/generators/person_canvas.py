@@ -11,6 +11,7 @@ from motion_imitate.types import Drawn, Source
 
 PHOTO_MARGIN = 0.06  # around the person in a photo, as a fraction of their longer side
 LEAST_COVER = 0.1  # that colours over grey are divided by
+FAINT_COVER = 0.05  # which networks never quite leave out: the picture's border would be seen
 LEAST_MATTE = 0.1  # alpha from which a pixel counts as the person's
 
 
@@ -85,7 +86,8 @@ def drawn_over_grey(
     A fourth channel is the logit of alpha; without one, alpha is `body`, where the body is.
     """
     cover = drawn[:, 3:].sigmoid() if drawn.shape[1] > 3 else body
-    return ((drawn[:, :3] / cover.clamp(min=LEAST_COVER) + 1) / 2).clamp(0, 1), cover
+    shown = ((cover - FAINT_COVER) / (1 - FAINT_COVER)).clamp(min=0)
+    return ((drawn[:, :3] / cover.clamp(min=LEAST_COVER) + 1) / 2).clamp(0, 1), shown
 
 
 def take_drawn(

@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.generators.person_canvas import CanvasFit, drawn_over_grey, points_in_window, window_around
+from motion_imitate.generators.person_canvas import (
+    FAINT_COVER,
+    CanvasFit,
+    drawn_over_grey,
+    points_in_window,
+    window_around,
+)
 
 
 @pytest.mark.parametrize("size", [(256, 96), (64, 192), (300, 225), (31, 47)])
@@ -42,5 +48,6 @@ def test_colours_over_grey_come_back_straight():
     logit = torch.cat([(2 * colour - 1) * alpha, alpha.logit()], 1)
     found, cover = drawn_over_grey(logit, torch.zeros(1, 1, 4, 4))
     assert_close(found, colour)
-    assert_close(cover, alpha)
+    assert_close(cover, (alpha - FAINT_COVER) / (1 - FAINT_COVER))
+    assert not drawn_over_grey(torch.full((1, 4, 4, 4), -3.0), torch.zeros(1, 1, 4, 4))[1].any()
     assert drawn_over_grey(logit[:, :3], torch.ones(1, 1, 4, 4))[1].min() == 1

@@ -30,7 +30,7 @@ def test_types_choices_and_bounds_are_those_of_the_dataclasses():
         "default": (),
     }
     assert imitate["person"]["anyOf"][1]["enum"] == ["largest", "left", "right"]
-    assert "drn" not in imitate["renderer"]["enum"]
+    assert "liquid-warping" not in imitate["renderer"]["enum"]
 
 
 def test_openapi_documents_the_options(tmp_path):
