@@ -2,17 +2,17 @@
 photo shows one side of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import HAND_MOVES, Avatar, BodyHand, CuffFaces, TurningVertices
+from motion_imitate.avatar.avatar import HAND_MOVES, Avatar, BodyHand
 from motion_imitate.avatar.body_surface import LIMB_NUMBERS, SIDES, PhotoBody, rigid_hand_weights
 from motion_imitate.avatar.contact_shadow import texels_of_vertices
-from motion_imitate.avatar.cuffs import beyond_cuff, cut_cuff, find_cuff
+from motion_imitate.avatar.cuffs import beyond_cuff, cut_arm, cut_cuff, find_cuff
 from motion_imitate.avatar.masks import Plane
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, FACE, SKIN, PhotoHand, PhotoLayers
 from motion_imitate.bodies.coarse import coarsen_mesh
@@ -86,29 +86,6 @@ def add_body_hands(
         body_hand = BodyHand(*forearm_joints(skin.model, layer), end, seen)
         avatar = append_hand(avatar, skin.model, gone, layer, body_hand, mesh, shade_row(row, len(ends)), skins)
     return avatar
-
-
-def cut_arm(
-    avatar: Avatar, layer: int, beyond: Bool[Tensor, " V"], page: UInt8[Tensor, "H W 4"]
-) -> tuple[Avatar, Bool[Tensor, " V"]]:
-    """The avatar with a texture that ends at an arm's cuff, for when the body's next hand has appeared, and which of
-    the arm's vertices are only of faces beyond."""
-    across = (avatar.layer == layer) & beyond[avatar.faces].any(1)
-    whole, outer = (torch.zeros_like(beyond) for _ in range(2))
-    whole[avatar.faces[across]] = True
-    outer[avatar.faces[across & ~beyond[avatar.faces].all(1)]] = True
-    faces, cuffs, flanks = across.nonzero()[:, 0], avatar.cuffs, avatar.flanks
-    number, photo = torch.full_like(faces, len(avatar.body_hands)), torch.full_like(faces, len(avatar.photos))
-    cut = CuffFaces(
-        torch.cat([cuffs.faces, faces]),
-        torch.cat([cuffs.hand, number]),
-        torch.cat([cuffs.photo, photo]),
-        torch.zeros(len(avatar.body_hands) + 1),
-    )
-    still = ~whole[flanks.vertices]  # flanks that turn would show what is not at the cuff
-    kept = TurningVertices(*(getattr(flanks, each.name)[still] for each in fields(flanks)))
-    photos = torch.cat([avatar.photos, page[None]])
-    return replace(avatar, cuffs=cut, flanks=kept, solid=avatar.solid & ~across, photos=photos), whole & ~outer
 
 
 def find_hidden_hand(avatar: Avatar, model: BodyModel, layer: int) -> Bool[Tensor, " V"]:

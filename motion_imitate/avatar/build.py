@@ -3,7 +3,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -12,28 +11,23 @@ from torch import Tensor
 
 from motion_imitate.avatar.align_body import align_body_to_layers
 from motion_imitate.avatar.avatar import Avatar, RimVertices, TurningVertices, find_solid_faces
-from motion_imitate.avatar.back_texture import complete_back_cloth, complete_back_hair, find_head
 from motion_imitate.avatar.best_photo import trunk_view
 from motion_imitate.avatar.body_hands import add_body_hands, skin_colour
 from motion_imitate.avatar.body_limbs import add_body_limbs, drop_layers, find_body_limbs
 from motion_imitate.avatar.body_surface import SIDES, PhotoBody, place_body
-from motion_imitate.avatar.contact_shadow import CLEARED_LAYERS, clear_contact_shadow, find_contact_faces
+from motion_imitate.avatar.contact_shadow import find_contact_faces
 from motion_imitate.avatar.flank_texture import FlankPoints, find_flanks
 from motion_imitate.avatar.hair_labels import correct_hair
 from motion_imitate.avatar.hanging_hair import (
-    HairBeforeTrunk,
     find_hair_before_trunk,
-    remove_hair,
     uncover_sides,
 )
 from motion_imitate.avatar.head_texture import paint_head
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_order import COVERED_LEG, find_covered_legs, find_layer_bias
-from motion_imitate.avatar.layer_rim import clean_layer_rim
 from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
-from motion_imitate.avatar.layer_texture import DEEPEST_FOLD, layer_colours
 from motion_imitate.avatar.leg_gap import find_leg_gap
-from motion_imitate.avatar.masks import Plane, mask_box, paste_plane, spread_labels
+from motion_imitate.avatar.masks import Plane, spread_labels
 from motion_imitate.avatar.match_colours import find_kind_colours, match_avatar_colours
 from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, fit_crop_window, parse_photo
 from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
@@ -45,10 +39,10 @@ from motion_imitate.avatar.photo_layers import (
     TRUNK,
     PhotoLayers,
     cover_of_person,
-    crop_layers,
     cut_photo_layers,
     label_layers,
 )
+from motion_imitate.avatar.texture_pages import paint_textures
 from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
 
@@ -155,58 +149,6 @@ def parse_person(
     parts = torch.where(face >= 0, skin.model.parts[face.clamp(min=0)], 0).to(torch.uint8)
     depth = encode_body_depth(torch.from_numpy(surface.front), skin.camera.place[0, 2]) * (face >= 0)
     return parse_photo(net, picture, parts, depth, find_person_box(parts, matte), matte)
-
-
-@torch.no_grad()
-def paint_textures(
-    image: Plane,
-    layers: PhotoLayers,
-    alphas: Plane,
-    body: PhotoBody,
-    hair: HairBeforeTrunk,
-) -> tuple[UInt8[Tensor, "P H W 4"], dict[int, int]]:
-    """The layers' textures, the trunk's seen from the back, and layers without contact shadows and without hair where
-    it covers the trunk's sides: which page each has."""
-    colours, clear = [], {}
-    for layer in LAYERS:
-        box = mask_box(alphas[layer] > 0, DEEPEST_FOLD * layers.unit)
-        if not alphas[layer].any():
-            colours.append(image)
-            continue
-        part = crop_layers(layers, box)
-        seen = layer_colours(image[box], part, alphas[:, *box], layer)
-        colours.append(paste_plane(image, seen, box))
-        if layer in CLEARED_LAYERS:
-            cleared = clear_contact_shadow(image[box], seen, part, layer)
-        else:
-            cleared = remove_hair(seen, alphas[layer][box], part, layer)
-        if layer != TRUNK:
-            cleaned = clean_layer_rim(seen if cleared is None else cleared, part, alphas[layer][box], layer)
-            cleared = cleared if cleaned is None else cleaned
-        if cleared is not None:
-            clear[layer] = paste_plane(image, cleared, box)
-    front = clear.get(TRUNK, colours[TRUNK])
-    head = find_head(layers)
-    back = front
-    if head is not None:
-        cloth = complete_back_cloth(front, alphas[TRUNK], layers, body, head, hair.beyond | (hair.sides > 0))
-        back = complete_back_hair(cloth, front, alphas[TRUNK], layers, head)
-        for plane in (colours[TRUNK], front):
-            plane[hair.beyond] = cloth[hair.beyond]
-        if hair.sides.any():
-            clear[TRUNK] = np.asarray(front + (cloth - front) * hair.sides[..., None], np.float32)
-    pages = [pack_texture(*page) for page in (*zip(colours, alphas, strict=True), (back, alphas[TRUNK]))]
-    numbers = {}
-    for layer, plane in clear.items():
-        numbers[layer] = len(pages)
-        pages.append(pack_texture(plane, alphas[layer]))
-    return torch.stack(pages), numbers
-
-
-def pack_texture(colours: Plane, alpha: Plane) -> Tensor:
-    """RGB and alpha as bytes."""
-    red, green, blue = cv2.split(cv2.convertScaleAbs(np.maximum(colours, 0), alpha=255))
-    return torch.from_numpy(cv2.merge([red, green, blue, cv2.convertScaleAbs(alpha, alpha=255)]))
 
 
 def assemble_avatar(

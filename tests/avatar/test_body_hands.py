@@ -14,7 +14,7 @@ from motion_imitate.avatar.body_hands import (
     skin_colour,
 )
 from motion_imitate.avatar.body_surface import LIMB_NUMBERS, SIDES, joint_descendants
-from motion_imitate.avatar.build import assemble_avatar, pack_texture
+from motion_imitate.avatar.build import assemble_avatar
 from motion_imitate.avatar.draw import render_numba, render_torch
 from motion_imitate.avatar.flank_texture import find_flanks
 from motion_imitate.avatar.layer_mesh import build_layer_mesh, find_joints, layer_alphas
@@ -23,6 +23,7 @@ from motion_imitate.avatar.match_colours import find_kind_colours
 from motion_imitate.avatar.parsing_net import KIND_NAMES
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, FACE, LAYERS, SKIN, TRUNK, cut_photo_layers
 from motion_imitate.avatar.pose import avatar_moves, pose_avatar
+from motion_imitate.avatar.texture_pages import pack_texture
 from motion_imitate.bodies.skinning import local_to_global
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
