@@ -102,7 +102,7 @@ export class Picker {
     try {
       one.found = await send(one);
       const good = !one.found.advice.length && one.found.kind === "photo";
-      const advice = good ? ["Nothing will suffer: a good photo."] : one.found.advice;
+      const advice = good ? ["A good photo."] : one.found.advice;
       const told = make("div", { class: good ? "advice good" : "advice" }, ...advice.map((text) => make("p", {}, plainly(text))));
       this.drawRow(one, one.found.name, one.found.picture, [make("span", { class: "facts" }, factsOf(one.found)), told]);
       say(`${one.found.name} is ready. ${advice.map(plainly).join(" ")}`);
