@@ -1,4 +1,4 @@
-"""Choose what draws the person of a photo: their avatar; else Dense Pose Transfer; else PG2.
+"""Choose what draws the person of a photo: their avatar; else Dense Pose Transfer; else DRN.
 
 Whether the fitted body is the person's is read off the photo: how far its outline overlaps the matte.
 """
@@ -15,7 +15,7 @@ from motion_imitate.generators.load import find_renderer_of_weights, shipped_wei
 from motion_imitate.types import Source
 
 LEAST_OVERLAP = 0.65  # of the fitted body and the person; 0.75 or more where avatars look right, 0.53 or less elsewhere
-PAINTERS = ("dense-pose", "pg2")  # after the avatar, in this order
+PAINTERS = ("dense-pose", "drn")  # after the avatar, in this order
 LAST_RENDERER = PAINTERS[-1]  # needs nothing of the body but its keypoints
 AVATAR_ERRORS = (ValueError, IndexError, ArithmeticError, cv2.error)  # of photos of which no avatar can be made
 

@@ -10,8 +10,8 @@ import torch
 from motion_imitate import renderer_chain
 from motion_imitate.generators.dense_pose_painter import DensePosePainter
 from motion_imitate.generators.dense_pose_transfer import DENSE_POSE_FORMS, DensePoseNetworks
+from motion_imitate.generators.detail_painter import DetailPainter
 from motion_imitate.generators.load import shipped_weights
-from motion_imitate.generators.pose_guided_painter import PoseGuidedPainter
 from motion_imitate.portray import GeneratedAppearance, make_person
 from motion_imitate.renderer_chain import LEAST_OVERLAP, body_fault, body_overlap
 from motion_imitate.weights import write_weights
@@ -50,10 +50,10 @@ def test_overlap_tells_a_body_that_fits_from_one_elsewhere(photo, misfit):
 
 def test_a_body_that_does_not_fit_is_drawn_from_keypoints(misfit):
     person = make_person(misfit, MODEL, "auto")
-    assert person.choice.renderer == "pg2"
-    assert person.choice.sentence.startswith("drawn by pg2, small and blurred, because the body that was fitted")
+    assert person.choice.renderer == "drn"
+    assert person.choice.sentence.startswith("drawn by drn, small and blurred, because the body that was fitted")
     assert "dense-pose" not in person.choice.sentence
-    assert type(person.appearance.generator) is PoseGuidedPainter
+    assert type(person.appearance.generator) is DetailPainter
 
 
 def test_links_without_weights_are_stepped_over_and_named(photo, without_avatar, monkeypatch):
@@ -61,10 +61,10 @@ def test_links_without_weights_are_stepped_over_and_named(photo, without_avatar,
         renderer_chain, "shipped_weights", lambda name: None if name == "dense-pose" else shipped_weights(name)
     )
     choice = make_person(photo, MODEL, "auto").choice
-    assert choice.renderer == "pg2"
+    assert choice.renderer == "drn"
     assert "no avatar can be made of it (its arms are lost) and dense-pose has no weights;" in choice.sentence
     monkeypatch.setattr(renderer_chain, "shipped_weights", lambda _: None)
-    with pytest.raises(ValueError, match=r"dense-pose and pg2 would draw this photo.*train pg2`, and give --weights"):
+    with pytest.raises(ValueError, match=r"dense-pose and drn would draw this photo.*train drn`, and give --weights"):
         make_person(photo, MODEL, "auto")
 
 
@@ -89,7 +89,7 @@ def test_the_first_photo_decides_and_misfits_among_the_others_are_left_out(photo
     assert (person.choice.renderer, person.choice.reasons[0], len(person.source)) == ("avatar", "", 1)
     assert person.choice.reasons[1].startswith("not used, because the body")
     person = make_person(both[torch.tensor([1, 0])], MODEL, "auto")
-    assert (person.choice.renderer, len(person.source)) == ("pg2", 1)
+    assert (person.choice.renderer, len(person.source)) == ("drn", 1)
 
 
 def test_a_renderer_that_is_asked_for_draws_whatever_fits(misfit):

@@ -45,7 +45,7 @@ GENERATORS = {
 
 AUTO_RENDERER, AVATAR_RENDERER, CORRECTIONS_RENDERER = "auto", "avatar", "corrections"
 RENDERERS = {
-    AUTO_RENDERER: "the avatar, or else dense-pose or pg2, for photos of which no avatar can be made",
+    AUTO_RENDERER: "the avatar, or else dense-pose or drn, for photos of which no avatar can be made",
     AVATAR_RENDERER: "cuts the person out of the photo in layers, as a mesh that moves with the body",
     CORRECTIONS_RENDERER: "corrects the avatar's picture with networks, which need --weights",
 } | {name: entry.summary for name, entry in GENERATORS.items()}
