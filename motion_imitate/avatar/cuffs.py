@@ -14,8 +14,7 @@ from motion_imitate.avatar.layer_rim import find_unlike
 from motion_imitate.avatar.masks import Box, Mask, Plane, mask_box
 from motion_imitate.avatar.photo_layers import LABEL_ALPHA, SKIN, PhotoHand, PhotoLayers
 
-CUFF_REACH = 0.8  # of the way from the wrist to the middle of the hand, to which a cuff may reach
-CUFF_MARGIN = 0.25  # of that way, before the cuff's ragged end, where it is cut
+CUFF_MARGIN = 0.25  # of the way from the wrist to the middle of the hand, before the cuff's ragged end, where it is cut
 MOST_DRAWN_BACK = 0.4  # of that way, by which a cuff ends before the wrist, at most
 SLEEVE_PIECE = (0.6, 2.0)  # of that way before the wrist: the piece of a sleeve that tells how it looks
 LEAST_SLEEVE_PIXELS = 50
@@ -34,7 +33,7 @@ def find_cuff(image: Plane, layers: PhotoLayers, layer: int, hand: PhotoHand) ->
 
 
 def find_cuff_end(along: NDArray[np.float64], bare: Mask) -> float:
-    """A little before where the fewest pixels are cloth beyond, or skin before; from the wrist to `CUFF_REACH`.
+    """A little before where the fewest pixels are cloth beyond, or skin before, up to the middle of the hand.
 
     `along`: of pixels of an arm, 0 at its wrist, 1 at the middle of its hand.
     """
@@ -42,7 +41,7 @@ def find_cuff_end(along: NDArray[np.float64], bare: Mask) -> float:
     order = along[near].argsort()
     beyond = np.concatenate([[0], np.where(bare[near][order], 1, -1).cumsum()])  # skin less cloth, before each place
     places = np.concatenate([[-1.0], along[near][order]])
-    return float(np.clip(places[beyond.argmin()] - CUFF_MARGIN, -MOST_DRAWN_BACK, CUFF_REACH))
+    return float(max(places[beyond.argmin()] - CUFF_MARGIN, -MOST_DRAWN_BACK))
 
 
 def beyond_cuff(points: NDArray[np.float64], hand: PhotoHand, cuff: float) -> Mask:

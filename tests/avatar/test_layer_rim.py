@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motion_imitate.avatar.layer_rim import clean_layer_rim
+from motion_imitate.avatar.layer_rim import SHOES, clean_layer_rim
 from motion_imitate.avatar.masks import distance_to_edge
 from motion_imitate.avatar.photo_layers import LEG_LEFT, cut_photo_layers
 from tests.support import painted
@@ -47,6 +47,6 @@ def test_plain_cloth_patterns_and_stripes_stay(leg):
 
 def test_shoes_keep_their_soles(leg):
     layers, alpha, cut, depth = leg
-    shoes = np.full_like(layers.kind, 7)
+    shoes = np.full_like(layers.kind, SHOES)
     sole = cut & (depth < 3)
     assert clean_layer_rim(paint(sole), replace(layers, kind=shoes), alpha, LEG_LEFT) is None

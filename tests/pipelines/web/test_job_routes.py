@@ -177,9 +177,9 @@ def test_faults_name_the_visitors_files_and_no_folder_of_the_server(tmp_path):
         job = browser.until(browser.ask(photos=[browser.give(name="Ada.heic")]), "failed")
         assert job["error"] == "nobody is seen in Ada.heic; give another"
         assert str(tmp_path) not in json.dumps(job)
-    names = {Path("/work/uploads/a1/file"): "Ada.heic", Path("/work/motions"): "the motion"}
-    assert hide_paths("file: /work/uploads/a1/file is cut off", names) == "Ada.heic is cut off"
-    assert hide_paths("/work/motions/b2.npz cannot be written.", names) == "the motion cannot be written."
+    names = {Path("/srv/uploads/a1/file"): "Ada.heic", Path("/srv/motions"): "the motion"}
+    assert hide_paths("file: /srv/uploads/a1/file is cut off", names) == "Ada.heic is cut off"
+    assert hide_paths("/srv/motions/b2.npz cannot be written.", names) == "the motion cannot be written."
 
 
 def test_fifty_jobs_wait_in_order_and_the_next_is_refused(tmp_path):
