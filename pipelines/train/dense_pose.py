@@ -167,7 +167,7 @@ def run_dense_pose_training(folder: Path, store: Path, how: StoreTrainingOptions
 
     def make_objective(pairs: StorePairs, held_out: PairBatch, device: str) -> DensePoseObjective:
         weights = choose_loss_weights(DensePoseLossWeights() if published else SMALL_LOSS_WEIGHTS, how)
-        return DensePoseObjective(config, held_out, weights, load_perception(published, device))
+        return DensePoseObjective(config, held_out, weights, load_perception(published, how, device))
 
     pace = PUBLISHED_PACE if published else small_network_pace(how)
     return run_store_training(folder, store, how, make_objective, pace, {"system": "dense-pose"}, reporter)

@@ -129,7 +129,7 @@ def run_detail_training(folder: Path, store: Path, how: StoreTrainingOptions, re
 
     def make_objective(pairs: StorePairs, held_out: PairBatch, device: str) -> DetailObjective:
         weights = choose_loss_weights(DetailLossWeights() if published else SMALL_WEIGHTS, how)
-        return DetailObjective(DETAIL_FORMS[how.size], held_out, weights, load_perception(published, device))
+        return DetailObjective(DETAIL_FORMS[how.size], held_out, weights, load_perception(published, how, device))
 
     pace = PUBLISHED_PACE if published else small_network_pace(how)
     return run_store_training(folder, store, how, make_objective, pace, {"system": "drn"}, reporter)

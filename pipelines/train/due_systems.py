@@ -43,9 +43,10 @@ DUE_SYSTEMS = {
     "drn": DueSystem(73_500, 1_000_000, 128, run_detail_training),
     "dense-pose": DueSystem(150_000, 1_000_000, 128, run_dense_pose_training),
     "hmr": DueSystem(0, 1_000_000, 256, run_hmr_training),
-    "corrections": DueSystem(46_000, 50_000, 24, None),
+    "corrections": DueSystem(46_000, 100_000, 48, None),
 }
 VIEWS_PER_PERSON = 3  # of a step of `corrections`
+KEPT_PEOPLE = 400  # of `corrections`: cores make them in the first half of the time, and the GPU sees them again
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def train_due_system(name: str, folder: Path, how: DueTraining, reporter: Report
             motions=how.motions,
             people=people,
             workers=how.workers,
+            samples=folder.with_name(f"{name}_samples"),
+            kept=KEPT_PEOPLE,
         )
         return run_corrections_training(folder, making, reporter)
     learning = StoreTrainingOptions(how.seed, device=how.device, batch=how.batch, begin=how.begin)

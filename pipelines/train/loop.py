@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from motion_imitate.files import raise_output_errors, write_bytes_atomically
 from motion_imitate.weights import read_weights, write_weights
+from pipelines.device import allow_fast_training
 from pipelines.output_path import UsageError
 from pipelines.provenance import software_name
 from pipelines.reporter import FAILED, OK, Reporter
@@ -115,6 +116,7 @@ def run_training_loop(
     """
     if how.smoke:
         how, task = smoke_settings(folder, how, task)
+    allow_fast_training(rank.device)
     begin = saved = monotonic()
     learner, learning = load_or_start_learner(folder, how, task, rank.device), task.learning
     with raise_output_errors(folder):

@@ -159,7 +159,7 @@ def run_pose_guided_training(folder: Path, store: Path, how: StoreTrainingOption
         config, published = pose_guided_form(how.size, pairs.size), how.size == "published"
         own = published_loss_weights(pairs.size[0]) if published else PoseGuidedLossWeights()
         weights = choose_loss_weights(own, how)
-        perceive = load_perception(False, device) if weights.perceptual else None
+        perceive = load_perception(False, how, device) if weights.perceptual else None
         return PoseGuidedObjective(config, held_out, weights, perceive)
 
     pace = PUBLISHED_PACE if how.size == "published" else small_network_pace(how)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from motion_imitate.avatar.parsing_net import parsing_net_parameters
 from motion_imitate.synthesis.photo_damage import BatchRandom, make_parsing_samples
+from pipelines.device import allow_fast_training
 from pipelines.train.parsing.evaluation import evaluate_parsing_run
 from pipelines.train.parsing.generate import StoreFolders, stop_people_workers
 from pipelines.train.parsing.options import ParsingTrainOptions
@@ -25,9 +26,7 @@ def train_parsing_net(how: ParsingTrainOptions, folders: StoreFolders, workers: 
     """Train until `end`, a reading of `time.monotonic`, and evaluate."""
     begin = monotonic()
     torch.set_num_threads(1)
-    if how.device.startswith("cuda"):
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+    allow_fast_training(how.device)
     pool = DevicePool(how.size, how.most, SCENE_CAPACITY, how.device)
     held = DevicePool(how.size, how.held_people * how.held_views, HELD_SCENE_CAPACITY, how.device)
     readers = (ShardReader(folders.learn, how.device), ShardReader(folders.held, how.device))
