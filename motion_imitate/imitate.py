@@ -11,26 +11,16 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain, pairwise
 
-import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
-
-from motion_imitate.avatar.avatar import Avatar
-from motion_imitate.avatar.best_photo import draw_best_photo_into, draw_posed_into
-from motion_imitate.avatar.draft import draft_size, draw_changed_into
-from motion_imitate.avatar.draw import draw_avatar_into
-from motion_imitate.avatar.pose import PosedAvatar
 from motion_imitate.background.backdrop import Backdrop, still_backdrop
 from motion_imitate.background.window import Padding, window_backdrop
-from motion_imitate.compositing.compose import compose_into
-from motion_imitate.compositing.shadow import Floor, cast_shadow
-from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
+from motion_imitate.compositing.shadow import Floor
+from motion_imitate.frame_renderer import FrameRenderer, RenderSettings
+from motion_imitate.geometry.camera import body_to_camera, camera_to_image
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.geometry.view import view_of_vertices
 from motion_imitate.motion.framing import Framing, frame_motion
 from motion_imitate.motion.outline import find_person_outline
 from motion_imitate.motion.retarget import Retarget, retarget
@@ -38,22 +28,12 @@ from motion_imitate.motion.smooth import Smoothing, smooth
 from motion_imitate.motion.upright import UPRIGHT, photo_lean
 from motion_imitate.motion.view_path import ViewPath, turn_view
 from motion_imitate.motion.windows import iter_shots
-from motion_imitate.portray import AvatarAppearance, AvatarCorrections, Person
+from motion_imitate.portray import Person
 from motion_imitate.runner import INLINE, StreamRunner
-from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Rasterizer, Source, cat_batched
+from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Source, cat_batched
 
 SHOT_START_REACH = 0.5  # metres from the place in the photo at which the person may stand after a cut
 DRIVER_SMOOTHING = Smoothing(reach=0.1)  # light smoothing: the result must not lag behind the driver
-
-
-@dataclass(frozen=True)
-class RenderSettings:
-    """Settings of `render_motion`."""
-
-    view: int = 400  # maximum longer side of the generator's view, in pixels
-    margin: float = 0.08  # margin around the body for hair and clothes, as a fraction of its extent
-    run: int = 4  # frames rendered at a time
-    workers: int = 1  # runs rendered in parallel
 
 
 FindFloor = Callable[[Person, Motion], Floor | None]  # in camera space, from the first run of motion
@@ -155,7 +135,8 @@ def render_motion(
     backdrop = backdrop or still_backdrop(person.source.background[0])
     make = partial(FrameRenderer, person, rasterize, find_floor(person, first), how)
     pairs = runner.prefetch(pair_with_backdrop(chain([first], runs), backdrop, how.run))
-    with closing(pairs), closing(runner.stage(make, pairs, how.workers)) as frames:
+    workers = how.workers if how.device == "cpu" else 1
+    with closing(pairs), closing(runner.stage(make, pairs, workers)) as frames:
         yield from frames
 
 
@@ -193,72 +174,3 @@ def pair_with_backdrop(runs: Iterable[Motion], backdrop: Backdrop, length: int) 
             some = run[first:last]
             yield Frames(backdrop.send(some), some.seconds), some
         start = length
-
-
-class FrameRenderer:
-    """Renders a person over background frames. Stateless; may be called from several threads at once."""
-
-    def __init__(
-        self, person: Person, rasterize: Rasterizer, floor: Floor | None = None, how: RenderSettings = RenderSettings()
-    ) -> None:
-        """Without a `floor` there is no shadow."""
-        self.person, self.rasterize, self.floor, self.how = person, rasterize, floor, how
-
-    def __call__(self, pair: tuple[Frames, Motion]) -> Frames:
-        """Render the person over each background frame."""
-        behind, motion = pair
-        data = behind.data.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
-        with torch.inference_mode():
-            for t in range(len(motion)):
-                self.draw(data[t], motion[t : t + 1])
-        return Frames(data.permute(0, 3, 1, 2), behind.seconds)
-
-    def draw(self, picture: UInt8[Tensor, "H W C"], motion: Motion) -> None:
-        """Render one frame of the motion into `picture`, in place."""
-        size, model, person = (picture.shape[0], picture.shape[1]), self.person.model, self.person
-        vertices, joints = (body_to_camera(points, motion.camera) for points in model(motion.body))
-        window = crop_window_around(camera_to_image(vertices, motion.camera)[0, :, :2], size, self.how.margin)
-        if window is None:
-            return
-        if self.floor is not None:
-            cast_shadow(picture, vertices[0], model.faces, self.floor, motion.camera, self.rasterize)
-        looks = person.appearance
-        if isinstance(looks, AvatarAppearance):
-            correct = partial(self.draw_corrected, looks.corrections, vertices, joints)
-            draw_best_photo_into(
-                picture, looks.avatars, model, motion, correct if looks.corrections else draw_posed_into
-            )
-            return
-        part, camera = picture[window], crop_camera(motion.camera, window, size)
-        scale = min(1.0, self.how.view / max(part.shape[:2]))
-        small = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
-        view = view_of_vertices(vertices, joints, camera, model, self.rasterize, small)
-        compose_into(part, looks.generator.draw(looks.code, view))
-
-    def draw_corrected(
-        self,
-        corrections: Sequence[AvatarCorrections],
-        body: Tensor,
-        joints: Tensor,
-        picture: UInt8[Tensor, "H W C"],
-        number: int,
-        avatar: Avatar,
-        vertices: Float[Tensor, "V 3"],
-        camera: Camera,
-    ) -> None:
-        """As `draw_posed_into`, with corrections; `body` and `joints` are the body's points in camera space."""
-        size, own = (picture.shape[0], picture.shape[1]), corrections[number]
-        seen = camera_to_image(vertices[None], camera)[0]
-        window = crop_window_around(seen[:, :2], size, own.drafts.how.margin)
-        if window is None:
-            draw_avatar_into(picture, avatar, seen)
-            return
-        part = crop_camera(camera, window, size)
-        small = draft_size(window, own.drafts.how.size)
-        view = view_of_vertices(body, joints, part, self.person.model, self.rasterize, small)
-        small_view = camera_to_image(vertices[None], part)
-        lifts = (avatar.contacts.lift, avatar.head.lift, avatar.cuffs.gone)
-        posed = PosedAvatar(small_view, avatar.source[None], *(lift[None] for lift in lifts))
-        draft = own.drafts.draw(posed, view)
-        change = own.networks.correct(own.features, own.frame, draft)[0]
-        draw_changed_into(picture, avatar, seen, window, change)

@@ -1,6 +1,6 @@
 """The avatar: skinned, textured meshes cut from photos, made once per person."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import cv2
@@ -50,10 +50,6 @@ class TurningVertices:
         """No vertices."""
         return cls(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 2), torch.zeros(0, 3), torch.zeros(0))
 
-    def to(self, device: torch.device | str) -> "TurningVertices":
-        """Move every tensor to a device."""
-        return TurningVertices(*(getattr(self, field.name).to(device) for field in fields(self)))
-
 
 @dataclass(frozen=True)
 class RimVertices:
@@ -68,10 +64,6 @@ class RimVertices:
         """No vertices."""
         whole = torch.zeros(0, dtype=torch.int64)
         return cls(whole, whole, torch.zeros(0, 3))
-
-    def to(self, device: torch.device | str) -> "RimVertices":
-        """Move every tensor to a device."""
-        return RimVertices(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -92,10 +84,6 @@ class ContactFaces:
         whole, parts = torch.zeros(0, dtype=torch.int64), torch.zeros(0)
         return cls(whole, whole, whole, parts, whole, parts)
 
-    def to(self, device: torch.device | str) -> "ContactFaces":
-        """Move every tensor to a device."""
-        return ContactFaces(*(getattr(self, field.name).to(device) for field in fields(self)))
-
 
 @dataclass(frozen=True)
 class CuffFaces:
@@ -111,10 +99,6 @@ class CuffFaces:
         """No faces."""
         whole = torch.zeros(0, dtype=torch.int64)
         return cls(whole, whole, whole, torch.zeros(0))
-
-    def to(self, device: torch.device | str) -> "CuffFaces":
-        """Move every tensor to a device."""
-        return CuffFaces(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -133,11 +117,6 @@ class HeadFaces:
     def none(cls) -> "HeadFaces":
         """No faces."""
         return cls(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3, 2), 0, 0, torch.zeros(3), torch.zeros(()))
-
-    def to(self, device: torch.device | str) -> "HeadFaces":
-        """Move every tensor to a device."""
-        moved = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: value.to(device) for name, value in moved.items() if hasattr(value, "to")})
 
 
 @dataclass(frozen=True)
@@ -182,11 +161,6 @@ class Avatar:
         lift[self.head.faces], photo[self.head.faces] = self.head.lift, self.head.photo
         slot[self.head.faces] = torch.arange(len(self.head.faces), device=slot.device)
         return FadingFaces(lift, photo, slot, self.head.source)
-
-    def to(self, device: torch.device | str) -> "Avatar":
-        """Move every tensor to a device."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: value.to(device) for name, value in values.items() if hasattr(value, "to")})
 
 
 def points_to_texels(points: Float[Tensor, "*n 2"], size: tuple[int, int]) -> Float[Tensor, "*n 2"]:

@@ -38,8 +38,7 @@ def draw_best_photo_into(
     draw: DrawPosed = draw_posed_into,
 ) -> None:
     """Draw a frame of a motion over a picture, in place; between two photos the picture fades from one to the other."""
-    shares = photo_shares(avatars, model, motion)
-    chosen = [(number, share) for number, share in enumerate(shares) if share > LEAST_SHARE]
+    chosen = choose_photos(avatars, model, motion)
     layers = [picture] + [picture.clone() for _ in chosen[1:]]
     for layer, (number, _) in zip(layers, chosen, strict=True):
         avatar = avatars[number]
@@ -47,6 +46,12 @@ def draw_best_photo_into(
         draw(layer, number, posed.dress(avatar), posed.vertices[0], motion.camera)
     if len(chosen) > 1:
         picture.copy_(mix_pictures(layers, [share for _, share in chosen]))
+
+
+def choose_photos(avatars: Sequence[Avatar], model: BodyModel, motion: Motion) -> list[tuple[int, float]]:
+    """The numbers of the photos that a frame shows, and their shares."""
+    shares = photo_shares(avatars, model, motion)
+    return [(number, share) for number, share in enumerate(shares) if share > LEAST_SHARE]
 
 
 def photo_shares(avatars: Sequence[Avatar], model: BodyModel, motion: Motion) -> list[float]:

@@ -12,19 +12,20 @@ from torch.nn.functional import interpolate, max_pool2d
 from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.avatar.draft_numba import blend_changed, render_avatar_draft
 from motion_imitate.avatar.draw import (
+    AVATAR_RENDERERS,
     FACE_INDEX,
     avatar_arrays,
     blend_window,
     nearest_faces_per_sample,
     picture_window,
     place_faces,
-    render_numba,
     render_torch,
     texels_of_faces,
 )
 from motion_imitate.avatar.pose import PosedAvatar, pose_avatar
 from motion_imitate.geometry.camera import NEAR_PLANE, camera_to_image
 from motion_imitate.geometry.flow import OUTSIDE_IMAGE
+from motion_imitate.geometry.raster import kernels_of_device
 from motion_imitate.geometry.view import body_position_map, template_face_positions
 from motion_imitate.types import BodyModel, Draft, Source, View
 
@@ -60,7 +61,7 @@ class DraftMaker:
     def draw(self, posed: PosedAvatar, view: View) -> Draft:
         """Drafts of the avatar, whose vertices are image points here, and of the body; at the size of the view."""
         size = (view.raster.face.shape[1], view.raster.face.shape[2])
-        render = DRAFT_RENDERERS["numba" if posed.vertices.device.type == "cpu" else "torch"]
+        render = DRAFT_RENDERERS[kernels_of_device(posed.vertices.device)]
         each = (render(posed.dress(self.avatar, k), seen, size) for k, seen in enumerate(posed.vertices))
         drawn, reads = (torch.stack(parts) for parts in zip(*each, strict=True))
         picture = drawn.permute(0, 3, 1, 2) / 255
@@ -122,9 +123,20 @@ def render_draft_numba(
     return drawn, reads
 
 
+def render_draft_cuda(
+    avatar: Avatar, vertices: Float[Tensor, "V 3"], size: tuple[int, int]
+) -> tuple[Float[Tensor, "H W 4"], Float[Tensor, "H W 3"]]:
+    """`render_draft_torch`, compiled for GPUs."""
+    from motion_imitate.avatar.draw_cuda import render_avatar_run, single_run
+
+    drawn, reads = render_avatar_run(single_run(avatar), vertices[None], size)
+    return drawn[0], reads[0]
+
+
 DRAFT_RENDERERS: dict[str, Callable[[Avatar, Tensor, tuple[int, int]], tuple[Tensor, Tensor]]] = {
     "torch": render_draft_torch,
     "numba": render_draft_numba,
+    "cuda": render_draft_cuda,
 }
 
 
@@ -139,7 +151,7 @@ def find_shown_textures(avatar: Avatar, model: BodyModel, source: Source, longes
     body, camera = source.body[:1], source.camera[:1]
     posed = pose_avatar(avatar, model, body, camera)
     seen = camera_to_image(posed.vertices, camera)[0]
-    render = DRAFT_RENDERERS["numba" if seen.device.type == "cpu" else "torch"]
+    render = DRAFT_RENDERERS[kernels_of_device(seen.device)]
     texture = render(posed.dress(avatar), seen, size)[1][..., 2]
     each = texture == torch.arange(len(avatar.photos), device=texture.device)[:, None, None]
     return max_pool2d(each.float()[None], 2 * SHOWN_REACH + 1, 1, SHOWN_REACH)[0] > 0
@@ -178,8 +190,9 @@ def draw_changed_into(
 ) -> None:
     """`draw.draw_avatar_into` within a window, with a change to the picture of the avatar there."""
     size = (picture.shape[0], picture.shape[1])
-    if picture.device.type != "cpu":
-        blend_changed_torch(picture[window], render_torch(avatar, vertices, size)[window], change)
+    kernels = kernels_of_device(picture.device)
+    drawn = AVATAR_RENDERERS[kernels](avatar, vertices, size)
+    if kernels != "numba":
+        blend_changed_torch(picture[window], drawn[window], change)
         return
-    drawn = render_numba(avatar, vertices, size)
     blend_changed(picture[window].numpy(), drawn[window].numpy(), np.ascontiguousarray(change.numpy()))

@@ -2,21 +2,12 @@
 
 import numpy as np
 
-from motion_imitate.avatar.draw_numba import FULL, Bytes, blend_pixel, read_keys, write_band
+from motion_imitate.avatar.draw_numba import FULL, Bytes, blend_pixel, write_band, write_pixel_reads
 from motion_imitate.avatar.place_numba import BAND_ROWS, AvatarArrays, count_bands, place_faces_in_bands
-from motion_imitate.avatar.raster_numba import Samples, band_columns, key_face, make_band_buffers, rasterize_band
-from motion_imitate.avatar.texel_numba import (
-    LIFT_COLUMN,
-    LIFTED_PHOTO_COLUMN,
-    LIFTED_PLANES,
-    OWN_PLANES,
-    PHOTO_COLUMN,
-    texel_place,
-)
+from motion_imitate.avatar.raster_numba import Samples, band_columns, make_band_buffers, rasterize_band
+from motion_imitate.avatar.texel_numba import Words
 from motion_imitate.compositing.compose_numba import bilinear_taps, blend_rows
-from motion_imitate.geometry.raster_numba import HALF, ONE, ZERO, Floats, compile_kernel, compile_loops
-
-TWO = np.float32(2)
+from motion_imitate.geometry.raster_numba import ZERO, Floats, compile_kernel, compile_loops
 
 
 @compile_loops
@@ -27,29 +18,15 @@ def write_band_reads(
     high: int,
     stride: int,
     planes: Floats,
-    photo_size: tuple[int, int],
+    photos: Words,
     solid: Samples,
     soft: Samples,
 ) -> None:
     """Write what each pixel of a band reads, where it shows anything: see `draft.render_draft_torch`."""
-    height, width = photo_size
     for y in range(top, min(top + BAND_ROWS // 2, reads.shape[0])):
         for x in range(low // 2, min(high // 2, reads.shape[1])):
             at = np.uint64((y - top) * 2 * stride + 2 * x)
-            below = at + np.uint64(stride)
-            a, b = read_keys(solid, at, below), read_keys(soft, at, below)
-            key = max(a[0], a[1], a[2], a[3])
-            if key == 0:
-                key = max(b[0], b[1], b[2], b[3])
-            if key > 0:
-                i = np.uint64(key_face(key))
-                photo, shift = PHOTO_COLUMN, OWN_PLANES
-                if planes[i, LIFT_COLUMN] > HALF:
-                    photo, shift = LIFTED_PHOTO_COLUMN, LIFTED_PLANES
-                u, v = texel_place(planes, i, np.float32(2 * x + 1), np.float32(2 * y + 1), shift)
-                reads[y, x, 0] = (u + HALF) * TWO / np.float32(width) - ONE
-                reads[y, x, 1] = (v + HALF) * TWO / np.float32(height) - ONE
-                reads[y, x, 2] = planes[i, photo]
+            write_pixel_reads(reads, x, y, at, stride, planes, photos, solid, soft)
 
 
 @compile_kernel
@@ -58,14 +35,13 @@ def render_avatar_draft(drawn: Floats, reads: Floats, avatar: AvatarArrays, vert
     height, width = drawn.shape[0], drawn.shape[1]
     placed = place_faces_in_bands(avatar, vertices, near, (2 * height, 2 * width))
     stride, solid, soft, line, farthest = make_band_buffers(width)
-    photo_size = (avatar.photos.shape[1], avatar.photos.shape[2])
     for band in range(count_bands(height)):
         low, high = band_columns(band, placed)
         if low < high:
             top = band * BAND_ROWS // 2
             rasterize_band(band, low, high, stride, placed, avatar.photos, solid, soft, line, farthest)
             write_band(drawn, top, low, high, stride, placed.planes, avatar.photos, solid, soft)
-            write_band_reads(reads, top, low, high, stride, placed.planes, photo_size, solid, soft)
+            write_band_reads(reads, top, low, high, stride, placed.planes, avatar.photos, solid, soft)
 
 
 @compile_kernel

@@ -20,7 +20,7 @@ from motion_imitate.avatar.draw_numba import blend_avatar, render_avatar
 from motion_imitate.avatar.place_numba import SMALLEST_AREA, AvatarArrays
 from motion_imitate.avatar.raster_numba import FAINT_ALPHA
 from motion_imitate.geometry.camera import NEAR_PLANE
-from motion_imitate.geometry.raster import PAIRS_PER_CHUNK, face_pixel_boxes, to_pixels
+from motion_imitate.geometry.raster import PAIRS_PER_CHUNK, face_pixel_boxes, kernels_of_device, to_pixels
 from motion_imitate.types import Drawn
 
 FACE_INDEX = 0xFFFFFFFF  # the bits of a sample that hold its face
@@ -192,15 +192,23 @@ def render_numba(avatar: Avatar, vertices: Float[Tensor, "V 3"], size: tuple[int
     return drawn
 
 
+def render_cuda(avatar: Avatar, vertices: Float[Tensor, "V 3"], size: tuple[int, int]) -> Float[Tensor, "H W 4"]:
+    """Compiled for GPUs: premultiplied colour and alpha of the picture, 0 to 255."""
+    from motion_imitate.avatar.draw_cuda import render_avatar_run, single_run
+
+    return render_avatar_run(single_run(avatar), vertices[None], size)[0][0]
+
+
 AVATAR_RENDERERS: dict[str, Callable[[Avatar, Tensor, tuple[int, int]], Tensor]] = {
     "torch": render_torch,
     "numba": render_numba,
+    "cuda": render_cuda,
 }
 
 
 def draw_avatar(avatar: Avatar, vertices: Float[Tensor, "V 3"], size: tuple[int, int]) -> Drawn:
     """Draw at (height, width), from image x, image y and depth of the vertices (`camera.camera_to_image`)."""
-    render = AVATAR_RENDERERS["numba" if vertices.device.type == "cpu" else "torch"]
+    render = AVATAR_RENDERERS[kernels_of_device(vertices.device)]
     drawn = render(avatar, vertices, size).permute(2, 0, 1) / 255
     return Drawn(drawn[:3] / drawn[3:].clamp(min=1e-6), drawn[3:])
 
@@ -210,12 +218,15 @@ def draw_avatar_into(picture: UInt8[Tensor, "H W C"], avatar: Avatar, vertices: 
 
     A picture with 4 channels has straight alpha.
     """
-    if picture.device.type == "cpu":
+    kernels = kernels_of_device(picture.device)
+    if kernels == "numba":
         places = vertices.float().contiguous().numpy()
         blend_avatar(picture.numpy(), avatar_arrays(avatar), places, NEAR_PLANE)
-        return
-    screen = place_faces(avatar, vertices, (picture.shape[0], picture.shape[1]))
-    if screen is not None:
+    elif kernels == "cuda":
+        from motion_imitate.avatar.draw_cuda import draw_avatar_run, single_run
+
+        draw_avatar_run(picture[None], single_run(avatar), vertices[None])
+    elif (screen := place_faces(avatar, vertices, (picture.shape[0], picture.shape[1]))) is not None:
         blend_window(picture[picture_window(screen)], render_window(avatar, screen))
 
 

@@ -16,11 +16,22 @@ from motion_imitate.avatar.raster_numba import (
     make_band_buffers,
     rasterize_band,
 )
-from motion_imitate.avatar.texel_numba import Index, Texel, Words, read_face_texel
+from motion_imitate.avatar.texel_numba import (
+    LIFT_COLUMN,
+    LIFTED_PHOTO_COLUMN,
+    LIFTED_PLANES,
+    OWN_PLANES,
+    PHOTO_COLUMN,
+    Index,
+    Texel,
+    Words,
+    read_face_texel,
+    texel_place,
+)
 from motion_imitate.compositing.compose_numba import round_to_byte
-from motion_imitate.geometry.raster_numba import ONE, ZERO, Floats, compile_kernel, compile_loops, inline_kernel
+from motion_imitate.geometry.raster_numba import HALF, ONE, ZERO, Floats, compile_kernel, compile_loops, inline_kernel
 
-FULL, QUARTER = np.float32(255), np.float32(0.25)
+FULL, QUARTER, TWO = np.float32(255), np.float32(0.25), np.float32(2)
 
 Bytes = NDArray[np.uint8]
 
@@ -40,23 +51,29 @@ def soft_is_seen(solid: Keys, soft: Keys) -> bool:
 
 
 @inline_kernel
+def choose_key(keys: Keys, k: int) -> Index:
+    """The k-th of four samples; numba's CUDA target has no variable index of tuples."""
+    return keys[0] if k == 0 else keys[1] if k == 1 else keys[2] if k == 2 else keys[3]
+
+
+@inline_kernel
 def mix_samples(planes: Floats, x: np.float32, y: np.float32, photos: Words, solid: Keys, soft: Keys) -> Texel:
     """Mean over a pixel's samples of the nearest translucent face over the nearest opaque one; premultiplied."""
     red = green = blue = cover = ZERO
     last: Index = np.int64(-1)
     r, g, b, a = ZERO, ZERO, ZERO, ZERO  # one read serves neighbouring samples of the same face
     for k in range(4):
-        left = ONE
-        if (soft[k] >> 32) > (solid[k] >> 32):
-            f = key_face(soft[k])
+        left, near, far = ONE, choose_key(soft, k), choose_key(solid, k)
+        if (near >> 32) > (far >> 32):
+            f = key_face(near)
             if f != last:
                 r, g, b, a = read_face_texel(planes, f, x, y, photos)
                 last = f
             alpha = a / FULL
             red, green, blue, cover = red + alpha * r, green + alpha * g, blue + alpha * b, cover + alpha
             left = ONE - alpha
-        if solid[k] > 0:
-            f = key_face(solid[k])
+        if far > 0:
+            f = key_face(far)
             if f != last:
                 r, g, b, a = read_face_texel(planes, f, x, y, photos)
                 last = f
@@ -80,7 +97,7 @@ def colour_pixel(planes: Floats, x: np.float32, y: np.float32, photos: Words, so
     else:
         red, green, blue, cover = read_face_texel(planes, one, x, y, photos)
         if other != one:
-            share = np.float32((second != one) + (third != one) + (fourth != one)) * QUARTER
+            share = np.float32(int(second != one) + int(third != one) + int(fourth != one)) * QUARTER
             r, g, b, cover = read_face_texel(planes, other, x, y, photos)
             red, green, blue = red + (r - red) * share, green + (g - green) * share, blue + (b - blue) * share
         cover = FULL
@@ -116,6 +133,35 @@ def read_pixel(
     if a[0] | a[1] | a[2] | a[3] | b[0] | b[1] | b[2] | b[3]:
         red, green, blue, cover = colour_pixel(planes, np.float32(2 * x + 1), np.float32(2 * y + 1), photos, a, b)
     return red, green, blue, cover
+
+
+@inline_kernel
+def write_pixel_reads(
+    reads: Floats,
+    x: Index,
+    y: Index,
+    at: Index,
+    stride: int,
+    planes: Floats,
+    photos: Words,
+    solid: Samples,
+    soft: Samples,
+) -> None:
+    """Write what a pixel reads, where it shows anything: see `draft.render_draft_torch`."""
+    below = at + np.uint64(stride)
+    a, b = read_keys(solid, np.uint64(at), below), read_keys(soft, np.uint64(at), below)
+    key = max(a[0], a[1], a[2], a[3])
+    if key == 0:
+        key = max(b[0], b[1], b[2], b[3])
+    if key > 0:
+        i = np.uint64(key_face(key))
+        photo, shift = PHOTO_COLUMN, OWN_PLANES
+        if planes[i, LIFT_COLUMN] > HALF:
+            photo, shift = LIFTED_PHOTO_COLUMN, LIFTED_PLANES
+        u, v = texel_place(planes, i, np.float32(2 * x + 1), np.float32(2 * y + 1), shift)
+        reads[y, x, 0] = (u + HALF) * TWO / np.float32(photos.shape[2]) - ONE
+        reads[y, x, 1] = (v + HALF) * TWO / np.float32(photos.shape[1]) - ONE
+        reads[y, x, 2] = planes[i, photo]
 
 
 @compile_loops

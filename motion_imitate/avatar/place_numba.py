@@ -1,5 +1,6 @@
 """CPU kernels that place an avatar's faces on a picture, and sort them into bands of rows."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -73,7 +74,7 @@ def directed_edge(xa: np.float32, ya: np.float32, xb: np.float32, yb: np.float32
 @inline_kernel
 def first_centre(at: np.float32, count: int) -> np.int64:
     """The first of `count` samples whose centre is not before `at`; `count` if there is none."""
-    return np.int64(min(max(np.ceil(at - HALF), ZERO), np.float32(count)))
+    return np.int64(math.ceil(min(max(at - HALF, ZERO), np.float32(count))))
 
 
 @inline_kernel

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from motion_imitate.avatar.arm_twist import undo_arm_twist
@@ -37,9 +37,13 @@ class PosedAvatar(NamedTuple):
         contacts = replace(avatar.contacts, lift=self.lift[number])
         head = replace(avatar.head, lift=self.head_lift[number])
         photo, cuffs = avatar.photo.clone(), replace(avatar.cuffs, gone=self.gone[number])
-        cut = cuffs.gone[cuffs.hand] > CUT_GONE
-        photo[cuffs.faces[cut]] = cuffs.photo[cut]
+        cut = self.cuts_sleeves(avatar)[number]
+        photo[cuffs.faces] = torch.where(cut, cuffs.photo, photo[cuffs.faces])
         return replace(avatar, source=self.source[number], photo=photo, contacts=contacts, head=head, cuffs=cuffs)
+
+    def cuts_sleeves(self, avatar: Avatar) -> Bool[Tensor, "B K"]:
+        """Which of the avatar's cuff faces end at the cuff."""
+        return self.gone[:, avatar.cuffs.hand] > CUT_GONE
 
 
 def pose_avatar(avatar: Avatar, model: BodyModel, body: Body, camera: Camera) -> PosedAvatar:

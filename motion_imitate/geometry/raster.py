@@ -111,7 +111,23 @@ def rasterize_numba(corners: Float[Tensor, "B F 3 3"], size: tuple[int, int]) ->
     return Raster(face, *face_weights_and_depth(corners, face, size))
 
 
-RASTERIZERS: dict[str, Rasterizer] = {"torch": rasterize_torch, "numba": rasterize_numba}
+def rasterize_cuda(corners: Float[Tensor, "B F 3 3"], size: tuple[int, int]) -> Raster:
+    """Rasterizer compiled for GPUs; gradients are computed in PyTorch."""
+    from motion_imitate.geometry.raster_cuda import rasterize_on_gpu
+
+    raster = rasterize_on_gpu(corners, size)
+    if not (corners.requires_grad and torch.is_grad_enabled()):
+        return raster
+    return Raster(raster.face, *face_weights_and_depth(corners, raster.face, size))
+
+
+RASTERIZERS: dict[str, Rasterizer] = {"torch": rasterize_torch, "numba": rasterize_numba, "cuda": rasterize_cuda}
+KERNELS_OF_DEVICES = {"cpu": "numba", "cuda": "cuda"}  # elsewhere plain PyTorch
+
+
+def kernels_of_device(device: torch.device) -> str:
+    """Which kernels draw on a device: numba, cuda or torch."""
+    return KERNELS_OF_DEVICES.get(device.type, "torch")
 
 
 def rasterize(corners: Float[Tensor, "B F 3 3"], size: tuple[int, int]) -> Raster:
@@ -119,4 +135,4 @@ def rasterize(corners: Float[Tensor, "B F 3 3"], size: tuple[int, int]) -> Raste
 
     Faces are found in float32. Gradients reach the corners through weights and depth.
     """
-    return RASTERIZERS["numba" if corners.device.type == "cpu" else "torch"](corners, size)
+    return RASTERIZERS[kernels_of_device(corners.device)](corners, size)

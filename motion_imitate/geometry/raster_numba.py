@@ -1,6 +1,7 @@
 """CPU kernel of the rasterizer: the same operations in float32 as `raster` in plain PyTorch."""
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ KernelT = TypeVar("KernelT", bound=Callable[..., Any])
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Triangle = tuple[np.float32, np.float32, np.float32, np.float32, np.float32, np.float32]  # x and y of each corner
+Depths = tuple[np.float32, np.float32, np.float32]  # of each corner
 
 
 def compile_kernel(function: KernelT) -> KernelT:
@@ -68,9 +70,10 @@ def triangle_is_finite(face: Triangle) -> bool:
 def pixel_span(a: np.float32, b: np.float32, c: np.float32, count: int) -> tuple[int, int]:
     """The first pixel whose centre lies between the least and the greatest of a, b and c, and the one after the
     last."""
-    low = max(np.ceil(min(a, b, c) - HALF), ZERO)
-    high = min(np.floor(max(a, b, c) - HALF) + ONE, np.float32(count))
-    return (int(low), int(high)) if low < high else (0, 0)
+    end = np.float32(count)
+    low = math.ceil(min(max(min(a, b, c) - HALF, ZERO), end))
+    high = min(math.floor(min(max(max(a, b, c) - HALF, -ONE), end)) + 1, count)
+    return (low, high) if low < high else (0, 0)
 
 
 @compile_kernel
@@ -85,23 +88,38 @@ def pixel_edge_values(face: Triangle, row: int, column: int) -> tuple[np.float32
 
 
 @inline_kernel
+def face_is_visible(triangle: Triangle, depths: Depths, near: np.float32) -> bool:
+    """Whether a face is in front of the near plane, and finite."""
+    z0, z1, z2 = depths
+    return bool(triangle_is_finite(triangle) and min(z0, z1, z2) >= near and max(z0, z1, z2) < INFINITY)
+
+
+@inline_kernel
+def depth_at_pixel(triangle: Triangle, depths: Depths, row: int, column: int) -> np.float32:
+    """Depth of a face at a pixel's centre; 0 if it does not cover it."""
+    e0, e1, e2 = pixel_edge_values(triangle, row, column)
+    z0, z1, z2 = depths
+    z = ZERO
+    if min(e0, e1, e2) >= ZERO or max(e0, e1, e2) <= ZERO:
+        p0, p1, p2 = z1 * z2, z2 * z0, z0 * z1
+        z = (e0 + e1 + e2) * (p0 * z0) / (e0 * p0 + e1 * p1 + e2 * p2)
+    return z
+
+
+@inline_kernel
 def rasterize_face(
     corners: Floats, b: int, f: int, near: np.float32, half: tuple[np.float32, np.float32], face: Ints, depth: Floats
 ) -> None:
     """Write one face to the face and depth buffers."""
     triangle = triangle_in_pixels(corners, b, f, half)
-    z0, z1, z2 = corners[b, f, 0, 2], corners[b, f, 1, 2], corners[b, f, 2, 2]
-    if not (triangle_is_finite(triangle) and min(z0, z1, z2) >= near and max(z0, z1, z2) < INFINITY):
+    depths = corners[b, f, 0, 2], corners[b, f, 1, 2], corners[b, f, 2, 2]
+    if not face_is_visible(triangle, depths, near):
         return
     left, right = pixel_span(triangle[0], triangle[2], triangle[4], face.shape[2])
     top, bottom = pixel_span(triangle[1], triangle[3], triangle[5], face.shape[1])
-    p0, p1, p2 = z1 * z2, z2 * z0, z0 * z1
     for row in range(top, bottom):
         for column in range(left, right):
-            e0, e1, e2 = pixel_edge_values(triangle, row, column)
-            if not (min(e0, e1, e2) >= ZERO or max(e0, e1, e2) <= ZERO):
-                continue
-            z = (e0 + e1 + e2) * (p0 * z0) / (e0 * p0 + e1 * p1 + e2 * p2)
+            z = depth_at_pixel(triangle, depths, row, column)
             if z > ZERO and z < depth[b, row, column]:
                 depth[b, row, column] = z
                 face[b, row, column] = f

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from motion_imitate.frame_renderer import FrameRenderer
 from motion_imitate.generators.corrections import CorrectionNetworks
 from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, LiquidWarpingBatch, LiquidWarpingNetworks
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
-from motion_imitate.imitate import FrameRenderer
 from motion_imitate.photos.people import Photos, find_people
 from motion_imitate.photos.read import read_photo
 from motion_imitate.portray import AvatarAppearance, Person, prepare_person

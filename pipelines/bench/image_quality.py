@@ -8,9 +8,9 @@ from jaxtyping import Bool
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
+from motion_imitate.frame_renderer import FrameRenderer
 from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import FrameRenderer
 from motion_imitate.metrics.images import psnr
 from motion_imitate.photos.headers import NotAPicture
 from motion_imitate.photos.people import find_people, load_photos

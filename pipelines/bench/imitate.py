@@ -14,8 +14,9 @@ import cv2
 import torch
 from torch import Tensor
 
+from motion_imitate.frame_renderer import RenderSettings
 from motion_imitate.generators import AVATAR_RENDERER
-from motion_imitate.imitate import RenderSettings, render_motion
+from motion_imitate.imitate import render_motion
 from motion_imitate.photos.read import read_photo
 from motion_imitate.portray import Person, make_person
 from motion_imitate.runner import INLINE, StreamRunner

@@ -18,10 +18,11 @@ from motion_imitate.estimators.clip import (
 )
 from motion_imitate.estimators.face import FaceNets
 from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
+from motion_imitate.frame_renderer import FrameRenderer
 from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.generators.load import find_renderer_of_weights
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import FrameRenderer, adapt_motion
+from motion_imitate.imitate import adapt_motion
 from motion_imitate.motion.retarget import Retarget
 from motion_imitate.photos.people import Photos, find_people
 from motion_imitate.portray import make_person, prepare_person

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from motion_imitate import bodies
 from motion_imitate.bodies.dress import dress_body
+from motion_imitate.frame_renderer import FrameRenderer
 from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
-from motion_imitate.imitate import FrameRenderer
 from motion_imitate.metrics.images import psnr, ssim
 from motion_imitate.metrics.motion import mean_mask_iou
 from motion_imitate.portray import Person, make_person

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motion_imitate import bodies
+from motion_imitate.frame_renderer import FrameRenderer
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import FrameRenderer
 from motion_imitate.metrics.images import ms_ssim, psnr, ssim
 from motion_imitate.metrics.motion import mean_mask_iou
 from motion_imitate.portray import make_person

@@ -9,7 +9,8 @@ from time import monotonic
 import torch
 
 from motion_imitate.background.backdrop import Backdrop
-from motion_imitate.imitate import RenderSettings, framed_backdrop, no_floor, render_motion
+from motion_imitate.frame_renderer import RenderSettings
+from motion_imitate.imitate import framed_backdrop, no_floor, render_motion
 from motion_imitate.novel_view import VIEW_FRAMING, TiltedFloor, stand_person, view_motion
 from motion_imitate.portray import Person
 from motion_imitate.renderer_chain import RendererChoice

@@ -30,6 +30,7 @@ STORE_SHARE, MOST_STORE_SECONDS = 0.2, 90.0  # of the time, for making a store
 STORE_MARGIN = 45.0  # seconds for compiling before, and for decoding after
 TEST_SHARE, BENCH_SHARE = 0.15, 0.1  # of the time at most
 MAX_FILE_BYTES, MAX_FILES = 16_000_000, 8  # of what comes back
+CUDA_TEST_WORDS = ("mark.cuda", "support.on_gpu")  # in files with tests that need a GPU
 KEPT_LOG_LINES = 40  # of each system, evenly spread
 REPORT_FILE, TEXT_FILE, SHEET_FILE = "report.json", "log.txt", "sheet.png"
 
@@ -83,7 +84,8 @@ def module_command(module: str, *words: str) -> list[str]:
 def gpu_test_command(how: GpuRunOptions) -> list[str]:
     """The tests that are marked `cuda`, without pytest's options and plugins of this project."""
     root = Path(__file__).parents[2]
-    files = [str(path) for path in sorted((root / "tests").rglob("test_*.py")) if "mark.cuda" in path.read_text()]
+    tests = sorted((root / "tests").rglob("test_*.py"))
+    files = [str(path) for path in tests if any(word in path.read_text() for word in CUDA_TEST_WORDS)]
     plain = ["-o", "addopts=", "--import-mode=importlib", "-p", "no:cacheprovider", "-q", "-rs"]
     return module_command("pytest", "-m", "cuda", *plain, f"--rootdir={root}", *files)
 

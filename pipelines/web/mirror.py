@@ -22,8 +22,9 @@ from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
 from motion_imitate.estimators.live import LiveWindow, fit_live
 from motion_imitate.estimators.live_landmarks import look_live
 from motion_imitate.estimators.quality import LIVE_FITTING
+from motion_imitate.frame_renderer import FrameRenderer
 from motion_imitate.geometry.raster import rasterize
-from motion_imitate.imitate import FrameRenderer, photo_floor
+from motion_imitate.imitate import photo_floor
 from motion_imitate.motion.retarget import retarget_live
 from motion_imitate.motion.smooth import smooth_live
 from motion_imitate.photos.headers import NotAPicture, read_image_header

@@ -15,10 +15,13 @@ from motion_imitate.avatar.draw import (
     blend_window,
     draw_avatar,
     draw_avatar_into,
+    render_torch,
 )
 from motion_imitate.geometry.camera import NEAR_PLANE
+from tests.support.on_gpu import every_kernel
 
-every_renderer = pytest.mark.parametrize("render", AVATAR_RENDERERS.values(), ids=AVATAR_RENDERERS)
+every_renderer = every_kernel("render", AVATAR_RENDERERS)
+every_compiled = every_kernel("compiled", {name: AVATAR_RENDERERS[name] for name in ("numba", "cuda")})
 SQUARE = torch.tensor([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
 SQUARE_FACES = torch.tensor([[0, 1, 2], [0, 2, 3]])
 
@@ -101,45 +104,45 @@ def compiled_kernels():
     draw_avatar_into(torch.zeros(8, 8, 3, dtype=torch.uint8), avatar, vertices)
 
 
+@every_compiled
 @pytest.mark.parametrize("seed", range(6))
-def test_kernels_agree_with_the_reference(seed):
+def test_kernels_agree_with_the_reference(compiled, seed):
     avatar, vertices = random_scene(seed)
     assert avatar.solid.any()
     assert not avatar.solid.all()
-    reference, compiled = (AVATAR_RENDERERS[name](avatar, vertices, (61, 43)) for name in ("torch", "numba"))
-    assert ((reference - compiled).abs().amax(-1) <= 1).float().mean() >= 0.999
+    reference, drawn = (render(avatar, vertices, (61, 43)) for render in (render_torch, compiled))
+    assert ((reference - drawn).abs().amax(-1) <= 1).float().mean() >= 0.999
     assert (reference[..., 3] > 0).float().mean() > 0.5
 
 
-def test_kernels_agree_with_the_reference_on_faces_that_fade_to_another_photo():
+@every_compiled
+def test_kernels_agree_with_the_reference_on_faces_that_fade_to_another_photo(compiled):
     avatar, vertices = random_scene(2)
     faces = torch.arange(0, len(avatar.faces), 2)
     some, other = torch.zeros_like(faces), 1 - avatar.photo[faces]
     lift = torch.rand(len(faces), generator=torch.Generator().manual_seed(1))
     faded = replace(avatar, contacts=ContactFaces(faces, some, some, lift, other, lift))
-    plain, reference, compiled = (
-        AVATAR_RENDERERS[name](one, vertices, (61, 43))
-        for name, one in (("torch", avatar), ("torch", faded), ("numba", faded))
+    plain, reference, drawn = (
+        render(one, vertices, (61, 43))
+        for render, one in ((render_torch, avatar), (render_torch, faded), (compiled, faded))
     )
-    assert ((reference - compiled).abs().amax(-1) <= 1).float().mean() >= 0.999
+    assert ((reference - drawn).abs().amax(-1) <= 1).float().mean() >= 0.999
     assert ((reference - plain).abs().amax(-1) > 10).float().mean() > 0.1
     assert_close(reference[..., 3], plain[..., 3])
 
 
-def test_kernels_agree_with_the_reference_on_faces_that_read_another_place_of_another_photo():
+@every_compiled
+def test_kernels_agree_with_the_reference_on_faces_that_read_another_place_of_another_photo(compiled):
     avatar, vertices = random_scene(3)
     faces = torch.arange(0, len(avatar.faces), 2)
     source = torch.rand(len(faces), 3, 2, generator=torch.Generator().manual_seed(2)) * 1.6 - 0.8
     head = HeadFaces(faces, source, 1, 0, torch.zeros(3), torch.tensor(0.75))
-    plain, reference, compiled = (
-        AVATAR_RENDERERS[name](one, vertices, (61, 43))
-        for name, one in (
-            ("torch", avatar),
-            ("torch", replace(avatar, head=head)),
-            ("numba", replace(avatar, head=head)),
-        )
+    turned = replace(avatar, head=head)
+    plain, reference, drawn = (
+        render(one, vertices, (61, 43))
+        for render, one in ((render_torch, avatar), (render_torch, turned), (compiled, turned))
     )
-    assert ((reference - compiled).abs().amax(-1) <= 1).float().mean() >= 0.999
+    assert ((reference - drawn).abs().amax(-1) <= 1).float().mean() >= 0.999
     assert ((reference - plain).abs().amax(-1) > 10).float().mean() > 0.1
 
 
@@ -148,7 +151,7 @@ def test_blending_agrees_with_the_reference(channels):
     avatar, vertices = random_scene(0)
     picture = random_photos(9, (61, 43), 1)[0, ..., :channels].contiguous()
     expected = picture.clone()
-    blend_window(expected, AVATAR_RENDERERS["torch"](avatar, vertices, (61, 43)))
+    blend_window(expected, render_torch(avatar, vertices, (61, 43)))
     draw_avatar_into(picture, avatar, vertices)
     assert ((picture.int() - expected.int()).abs().amax(-1) <= 1).float().mean() >= 0.999
 
@@ -340,11 +343,12 @@ def closed_sheets(seed: int) -> tuple[Avatar, Tensor]:
     return avatar_of(points.repeat(2, 1), both, photos, photo), vertices * torch.tensor([0.9, 0.9, 1])
 
 
+@every_compiled
 @pytest.mark.parametrize("seed", range(3))
-def test_small_faces_agree_with_the_reference(seed):
+def test_small_faces_agree_with_the_reference(compiled, seed):
     avatar, vertices = closed_sheets(seed)
-    reference, compiled = (AVATAR_RENDERERS[name](avatar, vertices, (171, 123)) for name in ("torch", "numba"))
-    assert ((reference - compiled).abs().amax(-1) <= 1).float().mean() >= 0.999
+    reference, drawn = (render(avatar, vertices, (171, 123)) for render in (render_torch, compiled))
+    assert ((reference - drawn).abs().amax(-1) <= 1).float().mean() >= 0.999
     assert avatar.solid.float().mean() > 0.5
 
 
@@ -379,5 +383,5 @@ def test_the_first_of_two_faces_in_the_same_place_is_seen():
     for which in ([0, 0, 1, 1], [1, 1, 0, 0]):
         twice = SQUARE_FACES.repeat(2, 1)
         avatar = avatar_of(SQUARE, twice, photos, photo=torch.tensor(which))
-        for render in AVATAR_RENDERERS.values():
+        for render in (AVATAR_RENDERERS["torch"], AVATAR_RENDERERS["numba"]):
             assert (render(avatar, at_depth(SQUARE), (6, 5))[..., 2 * which[0]] == 200).all()

@@ -19,10 +19,12 @@ from motion_imitate.geometry.raster import RASTERIZERS, face_weights_and_depth, 
 from motion_imitate.geometry.raster_numba import compile_kernel
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.types import Camera, Raster
+from tests.support.on_gpu import every_kernel
 from tests.support.torus import torus
 
 SQUARE = torch.tensor([[[-1.0, -1, 2], [1, -1, 2], [1, 1, 2]], [[-1, -1, 2], [1, 1, 2], [-1, 1, 2]]])[None]
-every = pytest.mark.parametrize("name", RASTERIZERS)
+every = every_kernel("draw", RASTERIZERS)
+ON_CPU = RASTERIZERS["torch"], RASTERIZERS["numba"]
 
 
 def centres(size: tuple[int, int]) -> Tensor:
@@ -63,7 +65,7 @@ def soups(draw: st.DrawFn) -> Tensor:
 @settings(deadline=None, max_examples=200)
 @given(soups(), st.integers(1, 21), st.integers(1, 21))
 def test_implementations_agree_on_any_faces(corners, height, width):
-    agree = [draw(corners, (height, width)) for draw in RASTERIZERS.values()]
+    agree = [draw(corners, (height, width)) for draw in ON_CPU]
     assert_agree(*agree)
     assert agree[0].weights.isfinite().all()
 
@@ -72,15 +74,15 @@ def test_implementations_agree_on_any_faces(corners, height, width):
 def test_implementations_agree_on_a_mesh(size):
     _, corners = tori(3, size)
     assert corners.shape[1] > 20_000
-    first, second = (draw(corners, size) for draw in RASTERIZERS.values())
+    first, second = (draw(corners, size) for draw in ON_CPU)
     assert_agree(first, second)
     assert 0.1 < (first.face >= 0).float().mean() < 0.9
 
 
 @every
-def test_two_faces_share_a_square_between_them(name):
+def test_two_faces_share_a_square_between_them(draw):
     """The upper right half is the first's, and so is the diagonal, which both hold."""
-    seen = RASTERIZERS[name](SQUARE, (5, 5))
+    seen = draw(SQUARE, (5, 5))
     assert torch.equal(seen.face[0], torch.ones(5, 5, dtype=torch.int64).tril(-1))
     x, y = ((centres((5, 5)) + 1) / 2).unbind(-1)
     upper = torch.stack([1 - x, x - y, y], -1)
@@ -92,7 +94,7 @@ def test_two_faces_share_a_square_between_them(name):
 @every
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10_000))
-def test_no_pixel_falls_between_faces(name, seed):
+def test_no_pixel_falls_between_faces(draw, seed):
     """A crumpled grid that goes past the picture on all sides leaves no hole, wherever its corners lie."""
     n = 12
     lines = torch.linspace(-1.2, 1.2, n)
@@ -101,15 +103,15 @@ def test_no_pixel_falls_between_faces(name, seed):
     grid = grid + noise * torch.tensor([0.2, 0.2, 0.5])
     a, b, c, d = grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]
     faces = torch.cat([torch.stack([a, b, c], -2), torch.stack([a, c, d], -2)]).flatten(0, 1)
-    assert (RASTERIZERS[name](faces[None], (61, 47)).face >= 0).all()
+    assert (draw(faces[None], (61, 47)).face >= 0).all()
 
 
 @every
-def test_weights_tell_where_in_space_a_pixel_looks(name):
+def test_weights_tell_where_in_space_a_pixel_looks(draw):
     """The point that the weights blend lies at the depth told, and projects to the pixel's own centre."""
     size = (96, 128)
     points, corners = tori(2, size, 24, 12)
-    seen = RASTERIZERS[name](corners, size)
+    seen = draw(corners, size)
     point = interpolate_on_raster(points, seen)
     hit = seen.face >= 0
     assert_close(point[..., 2][hit], seen.depth[hit])
@@ -122,26 +124,25 @@ def test_weights_tell_where_in_space_a_pixel_looks(name):
 
 
 @every
-def test_the_nearer_face_wins_and_of_equals_the_first(name):
+def test_the_nearer_face_wins_and_of_equals_the_first(draw):
     far, near = SQUARE[:, :1], SQUARE[:, :1] * torch.tensor([1.0, 1.0, 0.5])
-    draw = RASTERIZERS[name]
     assert (draw(torch.cat([far, near, far, near], 1), (8, 8)).face.unique() == torch.tensor([-1, 1])).all()
     assert (draw(torch.cat([near, far, near, far], 1), (8, 8)).face.unique() == torch.tensor([-1, 0])).all()
 
 
 @every
-def test_faces_that_cross_are_cut_where_they_meet(name):
+def test_faces_that_cross_are_cut_where_they_meet(draw):
     left_near = SQUARE.clone()
     left_near[..., 2] = 2 + 1.5 * SQUARE[..., 0]  # 0.5 to 3.5: in image points not straight, but nearer left of x = 0
     right_near = left_near.clone()
     right_near[..., 2] = 2 - 1.5 * SQUARE[..., 0]
-    face = RASTERIZERS[name](torch.cat([left_near, right_near], 1), (16, 16)).face[0]
+    face = draw(torch.cat([left_near, right_near], 1), (16, 16)).face[0]
     assert ((face < 2) == (torch.arange(16) < 8)).all()
 
 
 @every
-def test_both_sides_show(name):
-    seen, turned = (RASTERIZERS[name](c, (9, 7)) for c in (SQUARE, SQUARE.flip(2)))
+def test_both_sides_show(draw):
+    seen, turned = (draw(c, (9, 7)) for c in (SQUARE, SQUARE.flip(2)))
     assert torch.equal(seen.face, turned.face)
     assert_close(seen.weights, turned.weights.flip(-1))
 
@@ -149,28 +150,28 @@ def test_both_sides_show(name):
 @every
 @pytest.mark.parametrize("bad", [0.0, -1.0, NEAR_PLANE / 2, float("nan"), float("inf")])
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_faces_too_near_or_nowhere_are_left_out(name, bad, axis):
+def test_faces_too_near_or_nowhere_are_left_out(draw, bad, axis):
     if axis < 2 and abs(bad) <= 1:
         bad = bad * torch.inf if bad else float("nan")
     corners = SQUARE.clone()
     corners[0, 0, 1, axis] = bad
-    assert RASTERIZERS[name](corners, (6, 6)).face.unique().tolist() == [-1, 1]
+    assert draw(corners, (6, 6)).face.unique().tolist() == [-1, 1]
 
 
 @every
-def test_nothing_to_draw_and_nobody_to_draw_it_for(name):
-    assert (RASTERIZERS[name](torch.zeros(2, 0, 3, 3), (4, 6)).face == -1).all()
-    assert RASTERIZERS[name](torch.zeros(0, 5, 3, 3), (4, 6)).weights.shape == (0, 4, 6, 3)
+def test_nothing_to_draw_and_nobody_to_draw_it_for(draw):
+    assert (draw(torch.zeros(2, 0, 3, 3), (4, 6)).face == -1).all()
+    assert draw(torch.zeros(0, 5, 3, 3), (4, 6)).weights.shape == (0, 4, 6, 3)
     lines = SQUARE[:, :, [0, 1, 1]]
-    assert (RASTERIZERS[name](lines, (5, 5)).face == -1).all()
+    assert (draw(lines, (5, 5)).face == -1).all()
 
 
 @every
-def test_each_of_a_batch_is_drawn_alone(name):
+def test_each_of_a_batch_is_drawn_alone(draw):
     _, corners = tori(3, (40, 50), 20, 10)
-    together = RASTERIZERS[name](corners, (40, 50))
+    together = draw(corners, (40, 50))
     for i in range(3):
-        assert_agree(together[i : i + 1], RASTERIZERS[name](corners[i : i + 1], (40, 50)))
+        assert_agree(together[i : i + 1], draw(corners[i : i + 1], (40, 50)))
 
 
 def test_how_much_is_looked_at_together_changes_nothing(monkeypatch):
@@ -181,12 +182,12 @@ def test_how_much_is_looked_at_together_changes_nothing(monkeypatch):
 
 
 @every
-def test_gradients_are_the_slopes(name):
+def test_gradients_are_the_slopes(draw):
     """Of weights and depth by the corners, one face over the whole picture, against finite differences."""
     face = torch.tensor([[[[-3.0, -2, 1.5], [4, -2.5, 2], [0.5, 5, 3]]]], dtype=torch.float64, requires_grad=True)
 
     def seen(corners: Tensor) -> tuple[Tensor, Tensor]:
-        drawn = RASTERIZERS[name](corners, (3, 4))
+        drawn = draw(corners, (3, 4))
         return drawn.weights, drawn.depth
 
     assert (seen(face)[1] < torch.inf).all()
@@ -194,15 +195,15 @@ def test_gradients_are_the_slopes(name):
 
 
 @every
-def test_gradients_pull_a_shape_into_place(name):
+def test_gradients_pull_a_shape_into_place(draw):
     """Depth alone says how far a torus was moved away, and descent finds it."""
     _, corners = tori(1, (32, 32), 20, 10)
-    truth = RASTERIZERS[name](corners, (32, 32))
+    truth = draw(corners, (32, 32))
     shift = torch.zeros((), requires_grad=True)
     optimizer = torch.optim.Adam([shift], lr=0.05)
     away = torch.tensor([0.0, 0.0, 1.0])
     for _ in range(80):
-        seen = RASTERIZERS[name](corners + (0.3 + shift) * away, (32, 32))
+        seen = draw(corners + (0.3 + shift) * away, (32, 32))
         both = (seen.face >= 0) & (truth.face >= 0)
         loss = (seen.depth[both] - truth.depth[both]).square().mean()
         optimizer.zero_grad()

@@ -5,8 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from motion_imitate.bodies import load_body
 from motion_imitate.generators.corrections import PersonCrop
@@ -22,19 +20,10 @@ from pipelines.train.due_systems import DUE_SYSTEMS
 from pipelines.train.loop import build_learner
 from pipelines.train.optimizer import NetworkOptimizer, OptimizerSettings
 from pipelines.train.options import StoreTrainingOptions
+from tests.support.one_device import OneDevice
 from tests.support.oval_store import oval_store, write_oval_store
 
 STORE_SYSTEMS = [name for name, system in DUE_SYSTEMS.items() if system.train is not None]
-
-
-class OneDevice(TorchDispatchMode):
-    """Refuses operations on tensors of two devices, except copies, and indices from the CPU."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        tensors = [x for x in tree_leaves((args, kwargs or {})) if isinstance(x, torch.Tensor) and x.dim()]
-        indexed = "index" in str(func) and args[0].device.type == "meta"
-        assert len({x.device for x in tensors}) < 2 or "copy" in str(func) or indexed, func
-        return func(*args, **(kwargs or {}))
 
 
 class MetaGenerator:

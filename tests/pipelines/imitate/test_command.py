@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from motion_imitate.frame_renderer import FrameRenderer
 from motion_imitate.generators.corrections import CorrectionNetworks
-from motion_imitate.imitate import FrameRenderer
 from motion_imitate.photos.people import find_people, fit_image_into
 from motion_imitate.types import Frames, cat_batched
 from motion_imitate.video import Encoding, probe, read, write

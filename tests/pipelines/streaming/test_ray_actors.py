@@ -310,8 +310,8 @@ def test_who_is_told_to_end_ends_soon_and_leaves_nothing(tmp_path, runner, ways)
 def test_a_person_is_drawn_alike_by_threads_and_actors(theirs):
     import torch
 
+    from motion_imitate.frame_renderer import FrameRenderer
     from motion_imitate.geometry.raster import rasterize
-    from motion_imitate.imitate import FrameRenderer
     from motion_imitate.portray import Person
     from motion_imitate.types import Frames, Motion
     from tests.support import painted
