@@ -20,7 +20,7 @@ from motion_imitate.device_copy import copy_to_device
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
 from motion_imitate.geometry.view import view_of_vertices
 from motion_imitate.portray import AvatarAppearance, AvatarCorrections, Person
-from motion_imitate.types import Camera, Frames, Motion, Rasterizer
+from motion_imitate.types import Camera, Drawn, Frames, Motion, Rasterizer
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,9 @@ class FrameRenderer:
         scale = min(1.0, self.how.view / max(part.shape[:2]))
         small = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
         view = view_of_vertices(vertices, joints, camera, model, self.rasterize, small)
-        compose_into(part, looks.generator.draw(looks.code, view))
+        with torch.autocast("cuda", torch.float16, enabled=picture.device.type == "cuda"):
+            drawn = looks.generator.draw(looks.code, view)
+        compose_into(part, Drawn(drawn.colour.float(), drawn.cover.float()))
 
     def draw_corrected(
         self,

@@ -1,8 +1,49 @@
-"""Check that torch can use a device, and set how it computes there."""
+"""Choose the device that a command computes on, and set how it computes there."""
+
+from functools import cache
 
 import torch
 
 from pipelines.output_path import UsageError
+from pipelines.reporter import Reporter
+
+AUTO_DEVICE = "auto"
+CPU_RUN, GPU_RUN = 4, 16  # frames rendered at a time
+
+
+@cache
+def find_gpu_fault() -> str:
+    """Why this machine's GPU can't be used, or ""."""
+    if not torch.cuda.is_available():
+        return f"torch {torch.__version__} finds no CUDA device on this machine"
+    try:
+        from numba import cuda
+
+        return "" if cuda.is_available() else "numba finds no CUDA device; install motion-imitate[cuda]"
+    except ImportError as error:
+        return f"numba's CUDA kernels are missing ({error}); install motion-imitate[cuda]"
+
+
+def choose_device(name: str) -> str:
+    """The device that `name` means: auto is a GPU that can be used, else the CPU. Raises UsageError for one that
+    cannot be used."""
+    if name == AUTO_DEVICE:
+        return "cpu" if find_gpu_fault() else "cuda"
+    check_device(name)
+    if torch.device(name).type == "cuda" and (fault := find_gpu_fault()):
+        raise UsageError(f"the device {name!r} cannot be used, because {fault}; choose cpu")
+    return name
+
+
+def announce_device(device: str, reporter: Reporter) -> None:
+    """Say which GPU is used."""
+    if torch.device(device).type == "cuda":
+        reporter.note(f"using {torch.cuda.get_device_name(device)}; --device cpu does without")
+
+
+def frames_of_run(device: str) -> int:
+    """How many frames are rendered at a time on a device."""
+    return CPU_RUN if device == "cpu" else GPU_RUN
 
 
 def check_device(name: str) -> None:

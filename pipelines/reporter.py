@@ -36,6 +36,11 @@ class Reporter:
         if not self.quiet:
             self.write_message({"warning": warning}, f"warning: {warning}")
 
+    def note(self, sentence: str) -> None:
+        """Print a note to stderr, unless quiet."""
+        if not self.quiet:
+            self.write_message({"note": sentence}, sentence)
+
     def fail(self, code: int, sentence: str) -> None:
         """Print an error and its exit code to stderr."""
         self.write_message({"error": sentence, "code": code}, sentence)

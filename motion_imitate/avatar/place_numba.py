@@ -1,6 +1,5 @@
 """CPU kernels that place an avatar's faces on a picture, and sort them into bands of rows."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from motion_imitate.geometry.raster_numba import (
     Ints,
     compile_kernel,
     compile_loops,
+    first_centre,
     inline_kernel,
 )
 
@@ -69,12 +69,6 @@ def directed_edge(xa: np.float32, ya: np.float32, xb: np.float32, yb: np.float32
     if ya <= yb:
         return xa, ya, (xb - xa) / (yb - ya)
     return xb, yb, (xa - xb) / (ya - yb)
-
-
-@inline_kernel
-def first_centre(at: np.float32, count: int) -> np.int64:
-    """The first of `count` samples whose centre is not before `at`; `count` if there is none."""
-    return np.int64(math.ceil(min(max(at - HALF, ZERO), np.float32(count))))
 
 
 @inline_kernel

@@ -6,9 +6,17 @@ is the nearest, in whatever order faces are drawn.
 
 import numpy as np
 
-from motion_imitate.avatar.place_numba import BAND_ROWS, SOFT_TURN, TURNS, Numbers, PlacedFaces, first_centre
+from motion_imitate.avatar.place_numba import BAND_ROWS, SOFT_TURN, TURNS, Numbers, PlacedFaces
 from motion_imitate.avatar.texel_numba import Index, Words, mix_taps, read_taps
-from motion_imitate.geometry.raster_numba import HALF, Floats, Ints, compile_kernel, compile_loops, inline_kernel
+from motion_imitate.geometry.raster_numba import (
+    HALF,
+    Floats,
+    Ints,
+    compile_kernel,
+    compile_loops,
+    first_centre,
+    inline_kernel,
+)
 
 FAINT_ALPHA = 8  # of 255: less is not drawn
 FAINT = np.float32(FAINT_ALPHA)

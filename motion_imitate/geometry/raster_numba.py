@@ -1,7 +1,6 @@
 """CPU kernel of the rasterizer: the same operations in float32 as `raster` in plain PyTorch."""
 
 import inspect
-import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -66,13 +65,20 @@ def triangle_is_finite(face: Triangle) -> bool:
     return bool(x < INFINITY and y < INFINITY)
 
 
+@inline_kernel
+def first_centre(at: np.float32, count: int) -> np.int64:
+    """The first of `count` pixels whose centre is not before `at`; `count` if there is none."""
+    within = min(max(at - HALF, ZERO), np.float32(count))
+    whole = np.int32(within)  # numba's CUDA target has no `np.ceil`, and `math.ceil` is slower
+    return np.int64(whole) + np.int64(np.float32(whole) < within)
+
+
 @compile_kernel
 def pixel_span(a: np.float32, b: np.float32, c: np.float32, count: int) -> tuple[int, int]:
     """The first pixel whose centre lies between the least and the greatest of a, b and c, and the one after the
     last."""
-    end = np.float32(count)
-    low = math.ceil(min(max(min(a, b, c) - HALF, ZERO), end))
-    high = min(math.floor(min(max(max(a, b, c) - HALF, -ONE), end)) + 1, count)
+    low, last = int(first_centre(min(a, b, c), count)), max(a, b, c) - HALF
+    high = min(int(np.int32(min(last, np.float32(count)))) + 1, count) if last >= ZERO else 0
     return (low, high) if low < high else (0, 0)
 
 

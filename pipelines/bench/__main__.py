@@ -8,6 +8,7 @@ BENCHMARKS = {  # module:function of (data: Path | None) -> Iterator[str]; impor
     "video": "pipelines.bench.video:measure_video",
     "raster": "pipelines.bench.raster:measure_raster",
     "avatar": "pipelines.bench.avatar:measure_avatar",
+    "gpu": "pipelines.bench.gpu:measure_gpu",
     "estimate": "pipelines.bench.estimate:measure_estimate",
     "imitate": "pipelines.bench.imitate:measure_imitate",
     "generator": "pipelines.bench.generator:measure_generator",

@@ -60,12 +60,12 @@ def pose_for_picture(avatar: Avatar, model: BodyModel, motion: Motion) -> Tensor
     return camera_to_image(pose_avatar(avatar, model, motion.body, motion.camera).vertices, motion.camera)[0]
 
 
-def body_as_avatar(model: BodyModel, motion: Motion) -> Avatar:
+def body_as_avatar(model: BodyModel, motion: Motion, size: tuple[int, int] = AVATAR_SIZE) -> Avatar:
     """The body's own mesh, coloured by noise whose alpha is soft along the body's outline in a photo of that pose."""
     image = project_points(model(motion.body)[0], motion.camera)
-    inside = (rasterize_numba(image[:, model.faces], AVATAR_SIZE).face[0] >= 0).float()
+    inside = (rasterize_numba(image[:, model.faces], size).face[0] >= 0).float()
     alpha = avg_pool2d(inside[None], SOFT_PIXELS, 1, SOFT_PIXELS // 2)[0] * 255
-    noise = torch.randint(256, (*AVATAR_SIZE, 3), generator=torch.Generator().manual_seed(0))
+    noise = torch.randint(256, (*size, 3), generator=torch.Generator().manual_seed(0))
     photos = torch.cat([noise, alpha[..., None]], -1).to(torch.uint8)[None].contiguous()
     weights, joints = model.skin.weights.topk(8)
     source, faces, zeros = image[0, :, :2].contiguous(), model.faces, torch.zeros(len(model.faces), dtype=torch.int64)

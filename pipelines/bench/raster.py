@@ -12,10 +12,11 @@ from torch import Tensor
 from motion_imitate.bodies import load_body
 from motion_imitate.compositing.body_overlay import overlay_body
 from motion_imitate.geometry.camera import project_points
-from motion_imitate.geometry.raster import rasterize_numba, rasterize_torch
-from motion_imitate.types import BodyModel, Frames, Motion
+from motion_imitate.geometry.raster import RASTERIZERS, rasterize_numba, rasterize_torch
+from motion_imitate.types import BodyModel, Frames, Motion, Rasterizer
 from pipelines.bench.synthetic_clips import standing_motion
 from pipelines.bench.timing import DEFAULT_REPEATS, time_in_turns
+from pipelines.device import find_gpu_fault
 
 RASTER_CASES = ((256, 1), (256, 8), (512, 1), (512, 8))  # pixels of a side, bodies
 RASTER_HD_SIZE = (1080, 1920)
@@ -31,7 +32,7 @@ def measure_raster(_: Path | None = None) -> Iterator[str]:
     for side, count in RASTER_CASES:
         corners = project_faces(model, standing_motion(model, (side, side), count, 1.75))
         yield from compare_rasterizers(corners, (side, side))
-    if torch.cuda.is_available():
+    if not find_gpu_fault():
         yield from measure_raster_gpu(model)
     yield from measure_overlay(model)
 
@@ -54,17 +55,17 @@ def compare_rasterizers(corners: Tensor, size: tuple[int, int]) -> Iterator[str]
 
 
 def measure_raster_gpu(model: BodyModel) -> Iterator[str]:
-    """Time per body of the torch rasterizer on CUDA."""
+    """Time per body of both rasterizers on CUDA."""
     for count in (1, 8, 64):
         corners = project_faces(model, standing_motion(model, (256, 256), count, 1.75)).to("cuda")
-        works = {"cuda": partial(rasterize_and_wait, corners)}
-        best, middle = time_in_turns(works, count)["cuda"]
-        yield f"  256 px, batch {count}  torch on CUDA {best:7.3f} {middle:7.3f} ms"
+        works = {name: partial(rasterize_and_wait, RASTERIZERS[name], corners) for name in ("torch", "cuda")}
+        for name, (best, middle) in time_in_turns(works, count).items():
+            yield f"  256 px, batch {count}  {name:<6} on the GPU {best:7.3f} {middle:7.3f} ms"
 
 
-def rasterize_and_wait(corners: Tensor) -> None:
+def rasterize_and_wait(rasterize: Rasterizer, corners: Tensor) -> None:
     """Rasterize on the GPU and wait until it is done."""
-    rasterize_torch(corners, (256, 256))
+    rasterize(corners, (256, 256))
     torch.cuda.synchronize()
 
 

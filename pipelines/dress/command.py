@@ -7,11 +7,13 @@ from pathlib import Path
 import torch
 
 from motion_imitate.files import write_bytes_atomically
+from motion_imitate.frame_renderer import RenderSettings
 from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.imitate import no_floor, photo_floor, render_motion
 from motion_imitate.novel_view import stand_person, view_motion
 from motion_imitate.renderer_chain import RendererChoice
 from motion_imitate.types import cat_batched
+from pipelines.device import announce_device, choose_device
 from pipelines.dress.options import DressOptions
 from pipelines.output_path import UsageError, check_output_path
 from pipelines.rendering.backdrop import check_background_option, choose_backdrop
@@ -67,13 +69,14 @@ def write_dressed(
     photos: list[Path], out: Path, wear: ClothesOptions, how: DressOptions, reporter: Reporter, load: PersonLoader
 ) -> DressedPicture:
     """Write the picture."""
-    of_person = person_options(how)
+    of_person, device = person_options(how), choose_device(how.device)
+    announce_device(device, reporter)
     person = load(photos, how.size, of_person, reporter)
     dressed = stand_person(wear_clothes(person, wear, how.size, of_person, reporter, load))
     motion = view_motion(dressed, (0.0,), framing=None)
     floor = photo_floor if how.background == "photo" else no_floor
     with closing(choose_backdrop(how.background, dressed.source, reporter.warn)) as backdrop:
-        frames = render_motion(dressed, motion, backdrop, find_floor=floor)
+        frames = render_motion(dressed, motion, backdrop, find_floor=floor, how=RenderSettings(device=device))
         [picture] = cat_batched(list(reporter.track_progress(frames, "dress", 1))).data
     write_bytes_atomically(out, encode_picture(to_array(picture), out.suffix))
     return DressedPicture(person.choice)

@@ -20,3 +20,5 @@ class DressOptions:
     """Which person in the photo to dress: the largest, the one furthest left or right, or a number from the left."""
     size: Annotated[int, Parameter(validator=Number(gte=64, lte=8192))] = 1920
     """Pixels of the longer side, at most."""
+    device: str = "auto"
+    """Device of drawing: auto, cpu, cuda or cuda:1; auto takes a GPU that can be used."""

@@ -100,7 +100,7 @@ def compare_clip_pair(
     counted = reporter.track_progress(truth, name, len(wanted))
     shown = set(wanted[:: len(wanted) // CLIP_SHEET_COLUMNS + 1])
     marks, kept = score_clip_samples(
-        counted, rendering_methods(photo, opened.size, how.renderer_weights), motion, judges, shown
+        counted, rendering_methods(photo, opened.size, how.renderer_weights, opened.how.device), motion, judges, shown
     )
     if not kept:
         raise NobodyInClip(f"no frame of {second} can be compared; give a clip with a person, or another --every")

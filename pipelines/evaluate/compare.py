@@ -18,7 +18,7 @@ from motion_imitate.estimators.clip import (
 )
 from motion_imitate.estimators.face import FaceNets
 from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
-from motion_imitate.frame_renderer import FrameRenderer
+from motion_imitate.frame_renderer import FrameRenderer, RenderSettings
 from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.generators.load import find_renderer_of_weights
 from motion_imitate.geometry.raster import rasterize
@@ -30,6 +30,7 @@ from motion_imitate.training.backbones import load_lite0
 from motion_imitate.types import BodyModel, Frames, Motion, Sighting, Source, cat_batched
 from motion_imitate.video import probe, read
 from motion_imitate.weights import MissingWeights
+from pipelines.device import choose_device
 from pipelines.evaluate.scores import COMPARED_FACES, MetricNetworks
 from pipelines.motion.advice import photo_advice
 from pipelines.motion.estimate import record_points
@@ -54,7 +55,7 @@ RenderingMethod = Callable[[Motion], UInt8[Tensor, "T 3 H W"]]  # renders the pe
 
 def load_metric_networks(estimation: EstimationOptions, reporter: Reporter) -> MetricNetworks:
     """All available metric networks; warns once of a missing package."""
-    eyes = LandmarkEstimator(Landmarking(device=estimation.device, threads=estimation.threads, rate=1e6))
+    eyes = LandmarkEstimator(Landmarking(device=choose_device(estimation.device), threads=estimation.threads, rate=1e6))
     faces = FaceNets(COMPARED_FACES, threads=estimation.threads)
     try:
         return MetricNetworks(eyes, faces, load_lite0())
@@ -64,14 +65,15 @@ def load_metric_networks(estimation: EstimationOptions, reporter: Reporter) -> M
 
 
 def rendering_methods(
-    photo: ReferencePerson, size: tuple[int, int], weights: Path | None = None
+    photo: ReferencePerson, size: tuple[int, int], weights: Path | None = None, device: str = "cpu"
 ) -> dict[str, RenderingMethod]:
     """The unchanged photo as a baseline, the avatar, and the renderer whose weights these are."""
+    how = RenderSettings(device=device)
     still = fill_frame_with(photo.source.image[0], size)
     behind = fill_frame_with(photo.source.background[0], size)
 
     def render_with(renderer: str) -> RenderingMethod:
-        render = FrameRenderer(make_person(photo.source, photo.model, renderer, weights), rasterize)
+        render = FrameRenderer(make_person(photo.source, photo.model, renderer, weights), rasterize, how=how)
         return lambda motion: render((Frames(behind.expand(len(motion), -1, -1, -1), motion.seconds), motion)).data
 
     ways: dict[str, RenderingMethod] = {"copy": lambda motion: still.expand(len(motion), -1, -1, -1)}

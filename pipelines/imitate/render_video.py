@@ -18,6 +18,7 @@ from motion_imitate.renderer_chain import RendererChoice
 from motion_imitate.runner import StreamRunner
 from motion_imitate.types import Motion
 from motion_imitate.video import SoundPause
+from pipelines.device import announce_device, choose_device, frames_of_run
 from pipelines.imitate.driver import (
     PREVIEW_SECONDS,
     DrivingMotion,
@@ -37,7 +38,6 @@ from pipelines.streaming.memory import is_out_of_memory
 from pipelines.streaming.ray_endpoints import ray_runner
 from pipelines.streaming.threads import THREAD_RUNNER
 
-RENDER_RUN = RenderSettings().run
 FLOOR_FINDERS: dict[str, FindFloor] = {"photo": photo_floor, "driving": driver_floor}  # by background
 
 
@@ -58,14 +58,17 @@ def render_video(
     job: ImitateJob, reporter: Reporter, load: PersonLoader = load_person, runner: StreamRunner | None = None
 ) -> RenderedVideo:
     """Write the video. If memory runs out, try once more with runs half as long."""
+    device = choose_device(job.estimation.device)
+    announce_device(device, reporter)
+    length = frames_of_run(device)
     with open_runner(job.how) if runner is None else nullcontext(runner) as running:
         try:
-            return render_once(job, reporter, load, running, RENDER_RUN)
+            return render_once(job, reporter, load, running, length)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             reporter.warn("out of memory; trying again with half as many frames at a time")
-            return render_once(job, reporter, load, running, RENDER_RUN // 2)
+            return render_once(job, reporter, load, running, length // 2)
 
 
 def open_runner(how: ImitateOptions) -> AbstractContextManager[StreamRunner]:
@@ -79,7 +82,8 @@ def render_once(
     """Write the video, rendered in runs of `length` frames."""
     how, confidence = job.how, list[Tensor]()
     limit = min(job.limit, PREVIEW_SECONDS if how.preview else inf)
-    settings = RenderSettings(run=length, workers=job.estimation.workers)
+    device = choose_device(job.estimation.device)
+    settings = RenderSettings(run=length, workers=job.estimation.workers, device=device)
     with (
         open_person_motion(job, reporter, load, runner) as (driver, person, motion),
         closing(open_job_backdrop(job, person, driver, reporter)) as backdrop,

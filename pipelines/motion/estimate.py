@@ -17,7 +17,7 @@ from motion_imitate.estimators.hmr import load_hmr
 from motion_imitate.runner import StreamRunner
 from motion_imitate.types import Frames, Motion, Sighting, cat_batched
 from motion_imitate.video import VideoError
-from pipelines.device import check_device
+from pipelines.device import choose_device
 from pipelines.motion.advice import follow_with_advice
 from pipelines.motion.options import EstimationOptions
 from pipelines.output_path import UsageError
@@ -32,12 +32,11 @@ def open_input_clip(
     """Probe a clip, check the device, and set the number of threads."""
     torch.set_num_threads(estimation.threads)
     cv2.setNumThreads(estimation.threads)
-    check_device(estimation.device)
     how = ClipSettings(
         estimation.quality,
         estimation.live,
         estimation.person,
-        estimation.device,
+        choose_device(estimation.device),
         estimation.workers,
         estimation.threads,
         check_estimator(estimation),

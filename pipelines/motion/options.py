@@ -31,8 +31,8 @@ class BaseEstimationOptions:
     """Body model to fit; smpl needs your own file, see `motion-imitate convert smpl`."""
     size: Annotated[int | None, Parameter(validator=Number(gte=64, lte=8192))] = None
     """Maximum longer side of the image in pixels. Default: the clip's own, or 1920 for `imitate`."""
-    device: str = "cpu"
-    """Device of the pose network, such as cpu or cuda."""
+    device: str = "auto"
+    """Device of the pose network and of drawing: auto, cpu, cuda or cuda:1; auto takes a GPU that can be used."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from motion_imitate.novel_view import VIEW_FRAMING, TiltedFloor, stand_person, v
 from motion_imitate.portray import Person
 from motion_imitate.renderer_chain import RendererChoice
 from motion_imitate.runner import StreamRunner
+from pipelines.device import announce_device, choose_device, frames_of_run
 from pipelines.novel_view.options import NovelViewOptions
 from pipelines.novel_view.pictures import check_picture_path, write_pictures
 from pipelines.output_path import UsageError, check_output_path
@@ -77,13 +78,14 @@ def render_views(
     runner: StreamRunner = THREAD_RUNNER,
 ) -> RenderedViews:
     """Write the video or the pictures."""
-    count = frame_count(how)
+    count, device = frame_count(how), choose_device(how.device)
+    announce_device(device, reporter)
     azimuths = how.azimuth or (360 * how.turns * number / count for number in range(count))
     person = stand_person(load(photos, how.size, how, reporter), how.pose, how.fov)
     framing = VIEW_FRAMING if how.frame == "fit" else None
     motion = view_motion(person, azimuths, how.elevation, float(how.rate), framing)
     floor = TiltedFloor(how.elevation) if how.background == "photo" else no_floor
-    settings = RenderSettings(workers=how.workers)
+    settings = RenderSettings(run=frames_of_run(device), workers=how.workers, device=device)
     with (
         closing(open_view_backdrop(person, how, reporter)) as backdrop,
         closing(render_motion(person, motion, backdrop, runner, floor, settings)) as pictures,

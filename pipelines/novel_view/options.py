@@ -50,5 +50,7 @@ class NovelViewOptions(PersonOptions):
     """Frames per second."""
     size: Annotated[int, Parameter(validator=Number(gte=64, lte=8192))] = 1280
     """Pixels of the longer side, at most."""
+    device: str = "auto"
+    """Device of drawing: auto, cpu, cuda or cuda:1; auto takes a GPU that can be used."""
     workers: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 2
     """Runs of frames rendered in parallel."""

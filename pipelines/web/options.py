@@ -38,8 +38,8 @@ class WebOptions:
     """Jobs that may wait; more are refused."""
     upload_mb: Annotated[float, Parameter(validator=Number(gt=0, lte=100_000))] = 500
     """Megabytes of an uploaded clip, at most."""
-    device: str = "cpu"
-    """Device of the pose network, such as cpu or cuda."""
+    device: str = "auto"
+    """Device of the pose network and of drawing: auto, cpu, cuda or cuda:1; auto takes a GPU that can be used."""
 
     @property
     def is_loopback(self) -> bool:

@@ -57,10 +57,10 @@ class ProgressReporter(RecordingReporter):
             done += len(run)
             if done == len(run) or monotonic() - noted > PROGRESS_SECONDS:
                 noted = monotonic()
-                self.note(progress_record(what, done, total, noted - begun))
+                self.save_progress(progress_record(what, done, total, noted - begun))
             yield run
 
-    def note(self, record: dict[str, object]) -> None:
+    def save_progress(self, record: dict[str, object]) -> None:
         """Write down the progress; a full disk must not stop the job here already."""
         with suppress(OSError):
             part = self.file.with_suffix(".part")

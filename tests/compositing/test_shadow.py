@@ -2,7 +2,8 @@
 
 import torch
 
-from motion_imitate.compositing.shadow import Floor, darken_picture, shadow_strength
+from motion_imitate.compositing.shadow import Floor, cast_shadow, darken_picture, shadow_strength
+from motion_imitate.compositing.shadow_run import cast_shadow_run
 from motion_imitate.geometry.camera import camera_to_image
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.types import Camera
@@ -47,3 +48,18 @@ def test_it_takes_light_and_touches_nothing_else():
     assert (picture[..., 0] - 200 * (1 - large)).abs().max() <= 4
     assert (picture[..., 0] - 200 * (1 - large)).abs().mean() < 0.1
     assert (picture[large == 0] == 200).all()
+
+
+def test_shadows_of_a_run_are_those_of_its_frames():
+    """One board on the ground, one above it, one so high that there is no shadow, and one beside the picture."""
+    boards = torch.stack([board(0.0), board(0.04), board(0.6), board(0.0) + torch.tensor([9.0, 0.0, 0.0])])
+    cameras = CAMERA.map(lambda values: values.expand(4, -1))
+    pictures = torch.full((4, 4 * SIZE[0], 4 * SIZE[1], 3), 200, dtype=torch.uint8)
+    expected = pictures.clone()
+    for picture, at in zip(expected, boards, strict=True):
+        cast_shadow(picture, at, FACES, FLOOR, CAMERA, rasterize)
+    cast_shadow_run(pictures, boards, FACES, FLOOR, cameras, rasterize)
+    apart = (pictures.int() - expected.int()).abs()
+    assert apart.max() <= 12
+    assert apart.float().mean() < 0.05
+    assert [bool((picture < 190).any()) for picture in pictures] == [True, True, False, False]
