@@ -16,7 +16,7 @@ from motion_imitate.avatar.photo_layers import FACE, SKIN
 from motion_imitate.avatar.reshape import BodyAtRest, reshape_avatar
 from motion_imitate.bodies.dress import undress_body
 from motion_imitate.bodies.skinning import SkinnedBody
-from motion_imitate.portray import AvatarAppearance, Person
+from motion_imitate.person import AvatarAppearance, Person
 from motion_imitate.types import BodyModel
 
 MOST_SKIN_GAIN = 2.2

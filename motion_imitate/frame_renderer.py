@@ -19,7 +19,7 @@ from motion_imitate.compositing.shadow_run import cast_shadow_run
 from motion_imitate.device_copy import copy_to_device
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
 from motion_imitate.geometry.view import view_of_vertices
-from motion_imitate.portray import AvatarAppearance, AvatarCorrections, Person
+from motion_imitate.person import AvatarAppearance, AvatarCorrections, Person
 from motion_imitate.types import Camera, Drawn, Frames, Motion, Rasterizer
 
 

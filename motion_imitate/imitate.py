@@ -28,7 +28,7 @@ from motion_imitate.motion.smooth import Smoothing, smooth
 from motion_imitate.motion.upright import UPRIGHT, photo_lean
 from motion_imitate.motion.view_path import ViewPath, turn_view
 from motion_imitate.motion.windows import iter_shots
-from motion_imitate.portray import Person
+from motion_imitate.person import Person
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import Body, BodyModel, Camera, Frames, Motion, Source, cat_batched
 

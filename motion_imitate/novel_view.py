@@ -11,7 +11,7 @@ from motion_imitate.geometry.camera import flip_camera_axes
 from motion_imitate.imitate import FindFloor, framed_backdrop, no_floor, photo_floor, render_motion
 from motion_imitate.motion.framing import Framing, frame_motion
 from motion_imitate.motion.turntable import ViewPose, change_field_of_view, orbit_rotations, pose_person, turn_person
-from motion_imitate.portray import Person
+from motion_imitate.person import Person
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import Frames, Motion
 

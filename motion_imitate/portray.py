@@ -11,12 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate.avatar.avatar import Avatar
-from motion_imitate.avatar.build import build_avatars
-from motion_imitate.avatar.draft import DraftMaker
-from motion_imitate.avatar.parsing_net import load_parsing_net
 from motion_imitate.background.fill import cover_contact_shadows, dilate_mattes, inpaint_hidden
-from motion_imitate.bodies.dress import dress_body, undress_body
+from motion_imitate.bodies.dress import dress_body
 from motion_imitate.bodies.skinning import SkinnedBody
 from motion_imitate.estimators.clip import load_fitter
 from motion_imitate.estimators.fit import fit
@@ -30,21 +26,20 @@ from motion_imitate.generators import (
     RENDERERS,
     load_generator,
 )
-from motion_imitate.generators.corrections import CorrectionNetworks, crop_person
 from motion_imitate.generators.load import load_correction_networks
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
+from motion_imitate.person import AvatarAppearance, Person, make_avatars
 from motion_imitate.photos.people import Photos, find_people, load_photos
 from motion_imitate.renderer_chain import (
     AVATAR_ERRORS,
-    BY_AVATAR,
     PAINTERS,
     RendererChoice,
     body_fault,
     chain_sentence,
     choose_painter,
 )
-from motion_imitate.types import BodyModel, Generator, Sighting, Source, cat_batched
+from motion_imitate.types import BodyModel, Sighting, Source, cat_batched
 
 PHOTO_FITTING = Fitting(outline_steps=6, every=1)  # for photos
 
@@ -137,62 +132,6 @@ def inpaint_person(photos: Photos, mattes: Float[Tensor, "N 1 H W"], margin: flo
     return inpaint_hidden(photos.image, hidden, foreign=photos.others)
 
 
-@dataclass(frozen=True)
-class GeneratedAppearance:
-    """A generator and what it needs from the photos."""
-
-    generator: Generator  # type: ignore[type-arg]
-    code: object  # the result of generator.encode
-
-
-@dataclass(frozen=True)
-class AvatarCorrections:
-    """The networks that correct an avatar's picture, with what they need from its photo."""
-
-    drafts: DraftMaker
-    networks: CorrectionNetworks
-    features: list[Float[Tensor, "1 1 _ _ _"]]  # of the photo
-    frame: Float[Tensor, "1 4"]  # of the photo's crop, see `PersonCrop`
-
-    @classmethod
-    def of(cls, avatar: Avatar, photo: Source, model: BodyModel, networks: CorrectionNetworks) -> "AvatarCorrections":
-        """Encode the photo of the avatar with the networks."""
-        drafts = DraftMaker.of(avatar, model, photo)
-        with torch.no_grad():
-            crop = crop_person(photo, drafts.positions, networks.how)
-            return cls(drafts, networks, networks.encode(crop), crop.frame)
-
-
-@dataclass(frozen=True)
-class AvatarAppearance:
-    """The avatars of the photos, with the corrections of each, or of none."""
-
-    avatars: tuple[Avatar, ...]
-    corrections: tuple[AvatarCorrections, ...] = ()
-
-    @classmethod
-    def corrected(cls, source: Source, model: BodyModel, networks: CorrectionNetworks) -> "AvatarAppearance":
-        """Avatars whose pictures the networks correct."""
-        avatars = make_avatars(source, model)
-        each = (AvatarCorrections.of(one, source[k : k + 1], model, networks) for k, one in enumerate(avatars))
-        return cls(avatars, tuple(each))
-
-
-@dataclass(frozen=True)
-class Person:
-    """A person prepared from photos, who can be rendered for any number of clips."""
-
-    source: Source
-    model: BodyModel
-    appearance: AvatarAppearance | GeneratedAppearance
-    choice: RendererChoice = BY_AVATAR
-
-    @classmethod
-    def of(cls, source: Source, model: BodyModel, generator: Generator) -> "Person":  # type: ignore[type-arg]
-        """Encode the photos with the generator."""
-        return cls(source, model, GeneratedAppearance(generator, generator.encode(source)))
-
-
 def make_person(source: Source, model: BodyModel, renderer: str, weights: Path | None = None) -> Person:
     """The person as a renderer of `RENDERERS` draws them."""
     if renderer not in RENDERERS:
@@ -232,12 +171,6 @@ def make_person_by_chain(source: Source, model: BodyModel, weights: Path | None 
     renderer, found, passed = choose_painter(painter, weights)
     person = Person.of(source[:1], model, load_generator(renderer, model, found))
     return replace(person, choice=RendererChoice(renderer, (chain_sentence(renderer, why, passed),)))
-
-
-def make_avatars(source: Source, model: BodyModel) -> tuple[Avatar, ...]:
-    """The avatars of a person, one per photo, with the shipped parsing network."""
-    bare = undress_body(cast(SkinnedBody, model))
-    return build_avatars(source, model, cast(BodyModel, bare), load_parsing_net())
 
 
 def portray(

@@ -17,7 +17,7 @@ from motion_imitate.bodies.skinning import rest_shape
 from motion_imitate.dress import NoGarment, body_at_rest, missing_garments, skin_gain
 from motion_imitate.imitate import render_motion
 from motion_imitate.motion.turntable import turn_person
-from motion_imitate.portray import AvatarAppearance
+from motion_imitate.person import AvatarAppearance
 from motion_imitate.types import cat_batched
 from tests.support.demo_person import demo_person
 

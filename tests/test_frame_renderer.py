@@ -15,12 +15,11 @@ from motion_imitate.avatar.draw_frames import draw_avatar_frames
 from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.device_copy import copy_to_device
 from motion_imitate.frame_renderer import FrameRenderer, RenderSettings
-from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.generators.corrections import CorrectionNetworks
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.imitate import photo_floor
-from motion_imitate.portray import AvatarAppearance, Person, make_person
+from motion_imitate.person import AvatarAppearance, Person, make_avatars
 from motion_imitate.types import Frames, Motion, Raster
 from tests.support import painted
 from tests.support.demo_person import demo_person
@@ -131,8 +130,14 @@ def corrected_person() -> Person:
     return Person(photo, painted.MODEL, AvatarAppearance.corrected(photo, painted.MODEL, networks))
 
 
+def avatar_person() -> Person:
+    """A painted person with an avatar."""
+    photo = painted.source(painted.standing())
+    return Person(photo, painted.MODEL, AvatarAppearance(make_avatars(photo, painted.MODEL)))
+
+
 PEOPLE = {
-    "avatar": lambda: make_person(painted.source(painted.standing()), painted.MODEL, AVATAR_RENDERER),
+    "avatar": avatar_person,
     "corrected": corrected_person,
     "generated": lambda: Person.of(painted.source(painted.standing()), painted.MODEL, painted.painter()),
 }

@@ -16,7 +16,8 @@ from motion_imitate.geometry.raster import RASTERIZERS, rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.imitate import SHOT_START_REACH, adapt_motion
 from motion_imitate.motion.retarget import Retarget
-from motion_imitate.portray import AvatarAppearance, Person, make_person
+from motion_imitate.person import AvatarAppearance, Person
+from motion_imitate.portray import make_person
 from motion_imitate.types import Body, Camera, Drawn, Frames, Motion, Source, cat_batched
 from tests.support import painted
 from tests.support.box_body import NAMES, BoxBody

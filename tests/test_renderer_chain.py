@@ -12,7 +12,8 @@ from motion_imitate.generators.dense_pose_painter import DensePosePainter
 from motion_imitate.generators.dense_pose_transfer import DENSE_POSE_FORMS, DensePoseNetworks
 from motion_imitate.generators.detail_painter import DetailPainter
 from motion_imitate.generators.load import shipped_weights
-from motion_imitate.portray import GeneratedAppearance, make_person
+from motion_imitate.person import GeneratedAppearance
+from motion_imitate.portray import make_person
 from motion_imitate.renderer_chain import LEAST_OVERLAP, body_fault, body_overlap
 from motion_imitate.weights import write_weights
 from tests.support.demo_person import demo_person

@@ -20,7 +20,7 @@ from motion_imitate.avatar.pose import avatar_moves
 from motion_imitate.bodies.skinning import rest_shape
 from motion_imitate.geometry.camera import NEAR_PLANE, flip_camera_axes
 from motion_imitate.geometry.rotations import matrix_to_quaternion
-from motion_imitate.portray import AvatarAppearance, Person
+from motion_imitate.person import AvatarAppearance, Person
 from motion_imitate.types import Body, BodyModel, Camera, Motion
 from pipelines.gltf import (
     ARRAY_BUFFER,

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from motion_imitate.files import write_bytes_atomically
-from motion_imitate.portray import Person
+from motion_imitate.person import Person
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import Frames
 from pipelines.batch.item import BatchItem

@@ -15,9 +15,10 @@ from motion_imitate.generators.corrections import CorrectionNetworks
 from motion_imitate.generators.liquid_warping import NETWORK_SHAPES, LiquidWarpingBatch, LiquidWarpingNetworks
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
+from motion_imitate.person import AvatarAppearance, Person
 from motion_imitate.photos.people import Photos, find_people
 from motion_imitate.photos.read import read_photo
-from motion_imitate.portray import AvatarAppearance, Person, prepare_person
+from motion_imitate.portray import prepare_person
 from motion_imitate.types import BodyModel, Draft, Motion, Source
 from motion_imitate.weights import find_asset
 from pipelines.bench.imitate import RESULT_SIZE

@@ -20,7 +20,7 @@ from motion_imitate.generators.corrections import CorrectionNetworks
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
-from motion_imitate.portray import AvatarAppearance, AvatarCorrections, Person
+from motion_imitate.person import AvatarAppearance, AvatarCorrections, Person
 from motion_imitate.types import BodyModel, Frames, Motion, Source
 from pipelines.bench.avatar import AVATAR_DISTANCE, body_as_avatar
 from pipelines.bench.synthetic_clips import standing_motion

@@ -17,8 +17,9 @@ from torch import Tensor
 from motion_imitate.frame_renderer import RenderSettings
 from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.imitate import render_motion
+from motion_imitate.person import Person
 from motion_imitate.photos.read import read_photo
-from motion_imitate.portray import Person, make_person
+from motion_imitate.portray import make_person
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import BodyModel, Drawn, Frames, Motion, Source, View
 from motion_imitate.video import probe, write

@@ -3,7 +3,7 @@
 import torch
 
 from motion_imitate.dress import GARMENTS, dress, missing_garments
-from motion_imitate.portray import Person
+from motion_imitate.person import Person
 from motion_imitate.types import Motion
 from pipelines.evaluate.people_evaluation import PeopleEvaluation, ScoredPerson, mean_view_scores
 from pipelines.evaluate.scores import MetricNetworks

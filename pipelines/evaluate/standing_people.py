@@ -16,7 +16,8 @@ from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.metrics.images import psnr, ssim
 from motion_imitate.metrics.motion import mean_mask_iou
-from motion_imitate.portray import Person, make_person
+from motion_imitate.person import Person
+from motion_imitate.portray import make_person
 from motion_imitate.synthesis.actor import Actor, pose_actor
 from motion_imitate.synthesis.closet import make_actor
 from motion_imitate.synthesis.lamp import SceneLight

@@ -22,7 +22,7 @@ from motion_imitate.generators import AVATAR_RENDERER
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image
 from motion_imitate.metrics.images import mean_class_iou
 from motion_imitate.motion.turntable import turn_person
-from motion_imitate.portray import AvatarAppearance, Person
+from motion_imitate.person import AvatarAppearance, Person
 from motion_imitate.types import BodyModel, Motion
 from pipelines.evaluate.people_evaluation import PeopleEvaluation, ScoredPerson, mean_view_scores
 from pipelines.evaluate.scores import FrameScores, MetricNetworks

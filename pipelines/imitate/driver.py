@@ -18,7 +18,7 @@ from motion_imitate.imitate import adapt_motion, adapt_scan
 from motion_imitate.motion.framing import Framing, frame_motion
 from motion_imitate.motion.retarget import Retarget
 from motion_imitate.motion.view_path import Freeze, ViewPath, turn_view
-from motion_imitate.portray import Person
+from motion_imitate.person import Person
 from motion_imitate.runner import StreamRunner
 from motion_imitate.types import BodyModel, Motion, Sighting
 from pipelines.imitate.options import ImitateOptions

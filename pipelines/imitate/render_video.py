@@ -13,7 +13,7 @@ from motion_imitate.background.frozen import freeze_backdrop
 from motion_imitate.files import cleanup_child_output
 from motion_imitate.frame_renderer import RenderSettings
 from motion_imitate.imitate import FindFloor, driver_floor, framed_backdrop, no_floor, photo_floor, render_motion
-from motion_imitate.portray import Person
+from motion_imitate.person import Person
 from motion_imitate.renderer_chain import RendererChoice
 from motion_imitate.runner import StreamRunner
 from motion_imitate.types import Motion

@@ -12,7 +12,7 @@ from motion_imitate.background.backdrop import Backdrop
 from motion_imitate.frame_renderer import RenderSettings
 from motion_imitate.imitate import framed_backdrop, no_floor, render_motion
 from motion_imitate.novel_view import VIEW_FRAMING, TiltedFloor, stand_person, view_motion
-from motion_imitate.portray import Person
+from motion_imitate.person import Person
 from motion_imitate.renderer_chain import RendererChoice
 from motion_imitate.runner import StreamRunner
 from pipelines.device import announce_device, choose_device, frames_of_run

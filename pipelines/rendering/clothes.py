@@ -6,7 +6,7 @@ from pathlib import Path
 
 from motion_imitate.dress import Garment, NoGarment, dress, lacking_sentence, missing_garments
 from motion_imitate.generators import AUTO_RENDERER, AVATAR_RENDERER
-from motion_imitate.portray import Person
+from motion_imitate.person import Person
 from pipelines.output_path import UsageError
 from pipelines.rendering.clothes_options import ClothesOptions
 from pipelines.rendering.options import PersonOptions

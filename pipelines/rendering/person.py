@@ -13,8 +13,9 @@ from motion_imitate.generators.load import (
     missing_weights,
     shipped_weights,
 )
+from motion_imitate.person import AvatarAppearance, Person
 from motion_imitate.photos.people import find_people, load_photos
-from motion_imitate.portray import AvatarAppearance, Person, PrepareSettings, make_person_of_photos
+from motion_imitate.portray import PrepareSettings, make_person_of_photos
 from motion_imitate.renderer_chain import PAINTERS
 from motion_imitate.types import Sighting
 from pipelines.motion.advice import photo_advice, sharpness_advice

@@ -65,9 +65,9 @@ def plan_parts(how: GpuRunOptions, scratch: Path) -> list[TimedPart]:
     making = min(STORE_SHARE * seconds, MOST_STORE_SECONDS)
     parts = [
         TimedPart("tests", partial(gpu_test_command, how), TEST_SHARE * seconds),
-        TimedPart("bench", lambda: module_command("pipelines.bench", "raster"), BENCH_SHARE * seconds, ("tests",)),
+        TimedPart("bench", lambda: module_command("pipelines.bench", "raster", "gpu"), BENCH_SHARE * seconds, ("tests",)),
     ]
-    if how.store is None:
+    if how.store is None and how.due:
         parts.append(TimedPart("store", partial(store_command, how, store, making), making + STORE_MARGIN))
     first = tuple(part.name for part in parts)
     return parts + [
@@ -192,7 +192,7 @@ def parse_options() -> GpuRunOptions:
     plain = GpuRunOptions(Path())
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=plain.minutes)
-    parser.add_argument("--due", default=",".join(DUE_SYSTEMS), help="systems to train, separated by commas")
+    parser.add_argument("--due", default=",".join(DUE_SYSTEMS), help="systems to train, separated by commas; none if empty")
     parser.add_argument("--device", default=plain.device)
     parser.add_argument("--size", default=plain.size, help="HEIGHTxWIDTH of the store's pictures")
     parser.add_argument("--batch", type=int, help="samples per step, instead of each system's own number")

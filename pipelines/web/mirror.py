@@ -27,8 +27,8 @@ from motion_imitate.geometry.raster import rasterize
 from motion_imitate.imitate import photo_floor
 from motion_imitate.motion.retarget import retarget_live
 from motion_imitate.motion.smooth import smooth_live
+from motion_imitate.person import Person
 from motion_imitate.photos.headers import NotAPicture, read_image_header
-from motion_imitate.portray import Person
 from motion_imitate.types import Frames, Motion
 from pipelines.batch.local_workers import exit_with_parent
 from pipelines.batch.worker_job import RecordingReporter

@@ -15,7 +15,7 @@ from motion_imitate.avatar.photo_layers import LEG_LAYERS, cut_photo_layers
 from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.geometry.camera import camera_to_image
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
-from motion_imitate.portray import make_avatars
+from motion_imitate.person import make_avatars
 from motion_imitate.types import Body
 from tests.support import painted
 from tests.support.demo_person import demo_person

@@ -13,7 +13,7 @@ from motion_imitate.avatar.portable import make_portable
 from motion_imitate.avatar.pose import avatar_moves, pose_avatar
 from motion_imitate.geometry.camera import camera_to_image, flip_camera_axes
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
-from motion_imitate.portray import AvatarAppearance
+from motion_imitate.person import AvatarAppearance
 from motion_imitate.types import Body, Camera, Motion
 from pipelines.avatar.gltf import encode_avatar
 from pipelines.gltf import find_ground

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-from motion_imitate.portray import AvatarAppearance
+from motion_imitate.person import AvatarAppearance
 from motion_imitate.renderer_chain import BY_AVATAR, RendererChoice
 from pipelines.rendering import person
 from pipelines.rendering.options import PersonOptions

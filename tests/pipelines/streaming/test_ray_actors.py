@@ -312,7 +312,7 @@ def test_a_person_is_drawn_alike_by_threads_and_actors(theirs):
 
     from motion_imitate.frame_renderer import FrameRenderer
     from motion_imitate.geometry.raster import rasterize
-    from motion_imitate.portray import Person
+    from motion_imitate.person import Person
     from motion_imitate.types import Frames, Motion
     from tests.support import painted
 

@@ -34,7 +34,7 @@ class Absent:
         if name.partition(".")[0] in {ABSENT}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
-import pipelines.bench.raster, pipelines.train.gpu_run, pipelines.train.timed_store
+import pipelines.bench.raster, pipelines.bench.gpu, pipelines.train.gpu_run, pipelines.train.timed_store
 """
 TRAINER = """
 import sys, time
