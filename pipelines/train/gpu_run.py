@@ -31,6 +31,7 @@ STORE_MARGIN = 45.0  # seconds for compiling before, and for decoding after
 TEST_SHARE, BENCH_SHARE = 0.15, 0.1  # of the time at most
 MAX_FILE_BYTES, MAX_FILES = 16_000_000, 8  # of what comes back
 CUDA_TEST_WORDS = ("mark.cuda", "support.on_gpu")  # in files with tests that need a GPU
+BENCHES = ("raster", "gpu")
 KEPT_LOG_LINES = 40  # of each system, evenly spread
 REPORT_FILE, TEXT_FILE, SHEET_FILE = "report.json", "log.txt", "sheet.png"
 
@@ -65,7 +66,7 @@ def plan_parts(how: GpuRunOptions, scratch: Path) -> list[TimedPart]:
     making = min(STORE_SHARE * seconds, MOST_STORE_SECONDS)
     parts = [
         TimedPart("tests", partial(gpu_test_command, how), TEST_SHARE * seconds),
-        TimedPart("bench", lambda: module_command("pipelines.bench", "raster", "gpu"), BENCH_SHARE * seconds, ("tests",)),
+        TimedPart("bench", partial(module_command, "pipelines.bench", *BENCHES), BENCH_SHARE * seconds, ("tests",)),
     ]
     if how.store is None and how.due:
         parts.append(TimedPart("store", partial(store_command, how, store, making), making + STORE_MARGIN))
@@ -192,7 +193,7 @@ def parse_options() -> GpuRunOptions:
     plain = GpuRunOptions(Path())
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=plain.minutes)
-    parser.add_argument("--due", default=",".join(DUE_SYSTEMS), help="systems to train, separated by commas; none if empty")
+    parser.add_argument("--due", default=",".join(DUE_SYSTEMS), help="systems to train, or an empty text")
     parser.add_argument("--device", default=plain.device)
     parser.add_argument("--size", default=plain.size, help="HEIGHTxWIDTH of the store's pictures")
     parser.add_argument("--batch", type=int, help="samples per step, instead of each system's own number")
