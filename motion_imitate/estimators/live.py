@@ -24,7 +24,7 @@ class LiveWindow:
     spacing: float = 0.03  # least seconds between them; the new frame may be nearer
     patience: float = 1.0  # seconds out of sight after which the window starts anew
     measure: int = 24  # frames with the person in sight needed to measure the shape
-    release: float = 2.0  # part per second of the shift of the body by its standing feet that is undone
+    release: float = 5.0  # part per second of the shift of the body by its standing feet that is undone
 
 
 @dataclass(frozen=True)

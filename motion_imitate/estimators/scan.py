@@ -15,6 +15,7 @@ from motion_imitate.estimators.fit import FitWindows, fit
 from motion_imitate.estimators.fitter import Fitting
 from motion_imitate.estimators.follow import follow_person
 from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking
+from motion_imitate.estimators.same_person import number_of_person
 from motion_imitate.estimators.shots import mark_shots
 from motion_imitate.motion.windows import iter_shots, resample_motion
 from motion_imitate.types import BodyModel, Frames, Motion, cat_batched
@@ -36,18 +37,23 @@ class Scanning:
 
 
 @torch.no_grad()
-def scan_motion(clip: OpenedClip, model: BodyModel, how: Scanning = Scanning()) -> Motion | None:
+def scan_motion(
+    clip: OpenedClip, model: BodyModel, how: Scanning = Scanning(), beginning: Motion | None = None
+) -> Motion | None:
     """The motion of a person in the first shot of a clip; None if they are not found.
 
-    If the clip ends sooner, the last pose is held until `how.seconds`, with a confidence of 0.
+    If the clip ends sooner, the last pose is held until `how.seconds`, with a confidence of 0. Given the `beginning` of
+    somebody's motion, that person is scanned.
     """
     frames, until = read_first_shot(clip, how)
     look = Landmarking(model=how.model, rate=1e6, device=clip.how.device, threads=clip.how.threads)
     people = LandmarkEstimator(look)(frames)
     early = int((frames.seconds <= how.choice).sum())
     parts = [slice(early), slice(early, None)][: 1 + (early < len(frames))]
+    first = [one[parts[0]] for one in people]
+    who = clip.how.person if beginning is None else number_of_person(first, beginning, model)
     try:
-        seen = list(follow_person([[one[part] for one in people] for part in parts], clip.how.person))
+        seen = list(follow_person([[one[part] for one in people] for part in parts], who))
     except ValueError:  # nobody is where the person was said to be
         return None
     found = cat_batched(list(fit(seen, load_fitter(model.name, SCAN_FITTING), clip.size, SCAN_WINDOWS)))

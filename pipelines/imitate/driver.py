@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import tee
+from itertools import chain, tee
 from math import inf
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import torch
 
 from motion_imitate.background.window import Padding
 from motion_imitate.estimators.clip import FollowPerson, OpenedClip, fit_motion, load_body_model, track_person
+from motion_imitate.estimators.same_person import follows_same_person
 from motion_imitate.estimators.scan import scan_motion
 from motion_imitate.imitate import adapt_motion, adapt_scan
 from motion_imitate.motion.framing import Framing, frame_motion
@@ -104,6 +105,18 @@ def scan_later(opened: OpenedClip, model: BodyModel) -> Iterator[Motion | None]:
     yield scan_motion(opened, model)
 
 
+def scan_driver_again(
+    driver: DrivingMotion, motion: Iterator[Motion], scan: Motion | None
+) -> tuple[Iterator[Motion], Motion | None]:
+    """The motion and its scan; made anew if it is another person's, as where two people are equally large."""
+    first = None if scan is None or driver.opened is None else next(motion, None)
+    if first is None or scan is None or driver.opened is None:
+        return motion, scan
+    if not follows_same_person(scan, first, driver.model):
+        scan = scan_motion(driver.opened, driver.model, beginning=first)
+    return chain([first], motion), scan
+
+
 def open_segment_motion(job: ImitateJob) -> DrivingMotion:
     """Open a segment whose motion is retargeted to the person already."""
     assert job.how.motion is not None
@@ -145,7 +158,8 @@ def open_person_motion(
         motion: Iterator[Motion] = driven
         person = wear_clothes(load(job.photos, job.longest, how, reporter), job.wear, job.longest, how, reporter, load)
         if job.video_start is None:
-            motion = adapt_to_person(job, person, motion, next(scanned, None), path)
+            motion, scan = scan_driver_again(driver, motion, next(scanned, None))
+            motion = adapt_to_person(job, person, motion, scan, path)
         yield driver, person, motion
 
 

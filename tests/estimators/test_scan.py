@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from motion_imitate.estimators.clip import load_body_model, open_clip
+from motion_imitate.estimators.same_person import follows_same_person
 from motion_imitate.estimators.scan import Scanning, read_first_shot, scan_motion
 from motion_imitate.types import Frames
 from motion_imitate.video import write
 from motion_imitate.weights import find_asset
+from tests.support.two_alike import film_two_alike
 
 RATE = 24
 
@@ -56,3 +58,21 @@ def test_a_scan_ends_with_the_shot(tmp_path):
     assert until == 2
     assert frames.seconds.diff().min() > 0.19
     assert len(frames) == pytest.approx(10, abs=1)
+
+
+def test_of_two_alike_the_one_of_the_motion_is_scanned(tmp_path):
+    two_alike = film_two_alike(tmp_path / "two.mp4")
+    model, brief = load_body_model("anny"), Scanning(model="lite", seconds=0.6, dense=5.0)
+    left, right = (
+        scan_motion(replace(two_alike, how=replace(two_alike.how, person=who)), model, brief)
+        for who in ("left", "right")
+    )
+    assert left is not None
+    assert right is not None
+    assert follows_same_person(left, left[2:], model)
+    assert not follows_same_person(left, right, model)
+    again = scan_motion(replace(two_alike, how=replace(two_alike.how, person="left")), model, brief, right)
+    assert again is not None
+    torch.testing.assert_close(again.camera.place, right.camera.place)
+    unseen = replace(right, confidence=right.confidence * 0)
+    assert follows_same_person(left, unseen, model)
