@@ -239,18 +239,19 @@ def hold_armholes(mesh: LayerMesh, layers: PhotoLayers, weights: Values, body: P
     """Near the trunk, the cloth of a shoulder stays with it down to the armpit: what lies before the chest would turn
     outwards with a raised arm, and stand out."""
     held = weights.copy()
-    away = cv2.distanceTransform((~layers.seen(TRUNK)).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    beside = (~layers.seen(TRUNK)).astype(np.uint8)
+    away = np.asarray(cv2.distanceTransform(beside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
     for layer, side in zip(ARM_LAYERS, SIDES, strict=True):
         mine = np.nonzero(mesh.owner == layer)[0]
-        joints = joint_descendants(body.model, body.model.controls[f"shoulder_{side}"][0])
+        carried = np.ix_(mine, np.array(joint_descendants(body.model, body.model.controls[f"shoulder_{side}"][0])))
         joint = body.joint_pixel(f"shoulder_{side}")
         way = body.joint_pixel(f"elbow_{side}") - joint
         along = (mesh.points[mine] - joint) @ way / max(float(way @ way), (0.08 * layers.unit) ** 2)
         far = sample_plane(away, mesh.points[mine])[:, 0] / (ARMHOLE_REACH * layers.unit)
         free = np.maximum(smoothstep(far.astype(np.float32), 0.0, 1.0), smoothstep(along.astype(np.float32), *ARMPIT))
-        arm = held[np.ix_(mine, joints)]
+        arm = held[carried]
         kept = arm * free[:, None]
-        held[np.ix_(mine, joints)] = kept
+        held[carried] = kept
         held[mine, body.model.controls[f"collar_{side}"][-1]] += (arm - kept).sum(1)
     return held
 

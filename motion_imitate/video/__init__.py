@@ -2,7 +2,8 @@
 
 from motion_imitate.files import OutputError
 from motion_imitate.video.errors import Damaged, Limits, NoFrames, NotAVideo, NoVideoStream, TooLarge, VideoError
-from motion_imitate.video.formats import Encoding
+from motion_imitate.video.formats import EncoderName, Encoding
+from motion_imitate.video.gpu_codecs import nvdec_works, nvenc_works
 from motion_imitate.video.joining import join
 from motion_imitate.video.probing import VideoInfo, probe
 from motion_imitate.video.reading import read
@@ -11,6 +12,7 @@ from motion_imitate.video.writing import write
 
 __all__ = [
     "Damaged",
+    "EncoderName",
     "Encoding",
     "Limits",
     "NoFrames",
@@ -22,6 +24,8 @@ __all__ = [
     "VideoError",
     "VideoInfo",
     "join",
+    "nvdec_works",
+    "nvenc_works",
     "probe",
     "read",
     "write",

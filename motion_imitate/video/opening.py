@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import av
 from av.audio.stream import AudioStream
@@ -17,7 +17,9 @@ from av.video.stream import VideoStream
 
 from motion_imitate.heif_brands import BRANDS_REACH, still_image_kind
 from motion_imitate.video.errors import Limits, NotAVideo, NoVideoStream, TooLarge
+from motion_imitate.video.gpu_codecs import nvdec_acceleration
 
+DecoderName = Literal["software", "nvdec"]
 DEMUXER_WHITELIST = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,h264,hevc,mxf,nut"  # no playlists
 )
@@ -60,7 +62,7 @@ def to_fraction(x: object) -> Fraction | None:
     return Fraction(numerator, denominator) if numerator and denominator else None
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(path: Path, decoder: DecoderName = "software") -> InputContainer:
     """Open a regular, non-empty file in an allowed format; raises NotAVideo otherwise."""
     try:
         status = path.stat()
@@ -80,6 +82,7 @@ def open_container(path: Path) -> InputContainer:
             str(path.absolute()),
             options={"protocol_whitelist": "file", "format_whitelist": DEMUXER_WHITELIST},
             mode="r",
+            hwaccel=nvdec_acceleration() if decoder == "nvdec" else None,
         )
     except PermissionError:
         raise NotAVideo(f"{path} may not be read; change its permissions, or copy it") from None
@@ -99,10 +102,10 @@ def decodable_streams(streams: Iterable[StreamType]) -> list[StreamType]:
     return sorted(usable, key=lambda s: not s.disposition & Disposition.default)
 
 
-def open_video(path: Path, limits: Limits = Limits()) -> OpenVideo:
+def open_video(path: Path, limits: Limits = Limits(), decoder: DecoderName = "software") -> OpenVideo:
     """Open a video and select its video stream. What the header shows to be unusable or over the limits is refused
     here."""
-    container = open_container(path)
+    container = open_container(path, decoder)
     try:
         return select_video_stream(path, container, limits)
     except BaseException:

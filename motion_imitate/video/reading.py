@@ -24,11 +24,12 @@ from motion_imitate.video.decoding import (
     deinterlace_frames,
 )
 from motion_imitate.video.errors import Limits, ignore_warning, warn_once
-from motion_imitate.video.opening import OpenVideo, check_frame_size, open_video
+from motion_imitate.video.opening import DecoderName, OpenVideo, check_frame_size, open_video
 from motion_imitate.video.wide_colour import HDR_TRANSFERS, convert_to_bt709, needs_colour_table
 
 COLOUR_MATRICES = {0, 1, 4, 5, 6, 7, 9}  # that can be converted; 2 is untagged, others are rare or broken
 BT709_MIN_LINES = 720  # lines; video without a known matrix is read as BT.709 from here on, below as BT.601
+PLANAR_FORMATS = {"nv12": "yuv420p", "p010le": "yuv420p10le"}  # the same samples, with the colours in two planes
 RgbPicture = NDArray[np.uint8]  # [H, W, 3]
 
 
@@ -39,15 +40,17 @@ def read(
     limits: Limits = Limits(),
     warn: Callable[[str], None] = ignore_warning,
     rate: float = inf,
+    decoder: DecoderName = "software",
 ) -> Iterator[Frames]:
     """Yield the video in runs of `run` frames (the last may be shorter), scaled to `size` (height, width) if given.
     Of more than `rate` frames per second, some are skipped.
 
     Frames are upright, deinterlaced, in BT.709 and have square pixels. `seconds` count from the first frame, in
     float64. `data` is a permuted view: `.permute(0, 2, 3, 1).numpy()` does not copy. Files that the header shows to be
-    unusable are refused at the call, before the first run is requested.
+    unusable are refused at the call, before the first run is requested. The frames of both decoders are the same; nvdec
+    needs a GPU, and no command asks for it before it is measured to be faster.
     """
-    return read_frame_runs(open_video(path, limits), run, size, limits, warn_once(warn), rate)
+    return read_frame_runs(open_video(path, limits, decoder), run, size, limits, warn_once(warn), rate)
 
 
 def read_frame_runs(
@@ -152,8 +155,10 @@ def source_colour_matrix(frame: VideoFrame) -> Colorspace | None:
 
 def to_rgb_array(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[int, int]) -> RgbPicture:
     """Convert a frame to an upright RGB array of the given size; HDR is tone-mapped to BT.709."""
-    turns = quarter_turns(frame)
+    turns, mirrored = quarter_turns(frame), is_mirrored(frame)
     height, width = size[::-1] if turns % 2 else size
+    if frame.format.name in PLANAR_FORMATS:  # of NVDEC; converted directly, colours would be rounded another way
+        frame = VideoReformatter().reformat(frame, format=PLANAR_FORMATS[frame.format.name])
     wide = needs_colour_table(frame.color_primaries, frame.color_trc)
     picture = reformatter.reformat(
         frame,
@@ -167,4 +172,4 @@ def to_rgb_array(reformatter: VideoReformatter, frame: VideoFrame, size: tuple[i
     rows = np.frombuffer(memoryview(plane), "<u2" if wide else np.uint8).reshape(height, -1)
     rgb = rows[:, : 3 * width].reshape(height, width, 3)
     seen = convert_to_bt709(rgb, frame.color_primaries, frame.color_trc) if wide else rgb
-    return np.rot90(seen[:, ::-1] if is_mirrored(frame) else seen, turns)
+    return np.rot90(seen[:, ::-1] if mirrored else seen, turns)

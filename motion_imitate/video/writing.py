@@ -23,6 +23,7 @@ from motion_imitate.video.formats import (
     Encoding,
     PixelFormat,
     choose_container_format,
+    choose_h264_encoder,
     choose_pixel_format,
 )
 from motion_imitate.video.opening import SoundPacket, VideoPacket
@@ -58,7 +59,8 @@ def write(
         first = next(pictures, None)
         if first is None:
             raise NoFrames(f"no frames to write to {path}; give at least one")
-        pixels = choose_pixel_format(format, first[1].shape[2], path)
+        height, width, channels = first[1].shape
+        pixels = choose_h264_encoder(choose_pixel_format(format, channels, path), how.encoder, (height, width), path)
         with raise_output_errors(path, av.FFmpegError):
             out = av.open(str(part), "w", format=format.name, options=format.muxer)
         with close_container(out, path):

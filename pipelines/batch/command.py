@@ -23,6 +23,8 @@ from pipelines.motion.options import BaseEstimationOptions
 from pipelines.novel_view.command import check_novel_view_options
 from pipelines.novel_view.options import NovelViewOptions
 from pipelines.output_path import UsageError
+from pipelines.rendering.encoder import check_encoder_option, is_cuda_device
+from pipelines.rendering.options import VideoOptions
 from pipelines.reporter import FAILED as SOME_FAILED
 from pipelines.reporter import OK, Reporter
 
@@ -41,6 +43,8 @@ def run_batch(
     """Run the batch command; return its exit code."""
     if how.gpus_per_worker and how.on == "local":
         raise UsageError("--gpus-per-worker is an option of Ray; add --on ray, or give --device cuda alone")
+    if how.on == "ray" and is_cuda_device(looking.device) and not how.gpus_per_worker:
+        raise UsageError(f"--on ray on --device {looking.device} needs --gpus-per-worker, such as 0.25")
     items = find_batch_items(given, how.source, out, drawing, looking)
     for item in {(item.drawing, item.looking, item.wear): item for item in items}.values():
         if isinstance(item.drawing, DressOptions):
@@ -49,6 +53,8 @@ def run_batch(
             check_novel_view_options(item.drawing)
         else:
             check_imitate_options(item.imitate_options(), item.motion_options())
+        if how.on == "local" and isinstance(item.drawing, VideoOptions):
+            check_encoder_option(item.drawing.encoder)
     try:
         return run_batch_items(items, out, how, overwrite, reporter)
     except sqlite3.Error as error:

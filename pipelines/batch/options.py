@@ -19,7 +19,7 @@ class BatchOptions:
     workers: Annotated[int | None, Parameter(validator=Number(gte=1, lte=4096))] = None
     """Worker processes, one video each at a time; by default as many as processors and memory allow."""
     gpus_per_worker: Annotated[float, Parameter(validator=Number(gte=0, lte=64))] = 0
-    """GPUs for each Ray worker; a fraction, such as 0.5, shares one."""
+    """GPUs for each Ray worker; a fraction, such as 0.5, shares a GPU and its memory. Needs --device cuda."""
     address: str | None = None
     """Address of a running Ray, such as auto or HOST:6379. Default: RAY_ADDRESS, or a temporary local Ray."""
     retry_failed: Annotated[bool, Parameter(negative=())] = False

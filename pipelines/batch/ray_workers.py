@@ -13,6 +13,7 @@ from pipelines.batch.item import BatchItem
 from pipelines.batch.local_workers import WorkerLost
 from pipelines.batch.options import BatchOptions
 from pipelines.batch.outcome import ItemOutcome
+from pipelines.streaming.gpu_share import limit_gpu_memory
 from pipelines.streaming.memory import return_freed_memory
 from pipelines.streaming.ray_actors import ACTOR_START_SECONDS, kill_actors, last_error_line
 from pipelines.streaming.ray_cluster import RayError, check_ray_gpus, connect_ray
@@ -38,7 +39,7 @@ class RayWorkerPool:
     """
 
     def __init__(self, ray: Any, workers: int, gpus: float) -> None:
-        self.ray, self.workers = ray, workers
+        self.ray, self.workers, self.gpus = ray, workers, gpus
         how = {"num_cpus": 1, "num_gpus": gpus, "max_restarts": 0, "max_task_retries": 0}
         self.remote = ray.remote(scheduling_strategy="SPREAD", **how)(BatchItemActor)
         self.members = [self.start_worker() for _ in range(workers)]
@@ -46,7 +47,7 @@ class RayWorkerPool:
 
     def start_worker(self) -> RayWorker:
         """Create a worker; Ray starts its process when there is room."""
-        actor = self.remote.remote(sys.path)
+        actor = self.remote.remote(sys.path, self.gpus)
         return RayWorker(actor, actor.where.remote())
 
     def idle_workers(self) -> int:
@@ -148,9 +149,10 @@ def default_ray_workers(nodes: Iterable[Any], gpus: float) -> int:
 class BatchItemActor:
     """The actor that runs in a Ray process."""
 
-    def __init__(self, path: list[str]) -> None:
+    def __init__(self, path: list[str], gpus: float) -> None:
         sys.path.extend(place for place in path if place not in sys.path)
         return_freed_memory()
+        limit_gpu_memory(gpus)
         from pipelines.batch.worker_job import ItemRunner
 
         self.performer = ItemRunner()

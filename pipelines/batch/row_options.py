@@ -12,7 +12,7 @@ from pipelines.motion.options import BaseEstimationOptions
 from pipelines.novel_view.options import NovelViewOptions
 from pipelines.output_path import UsageError
 from pipelines.rendering.clothes_options import NO_CLOTHES, ClothesOptions
-from pipelines.rendering.options import PersonOptions
+from pipelines.rendering.options import VideoOptions
 
 SEVERAL_VALUES = {"azimuth": None, "parts": None, "clothes": ";"}  # what separates the values of these columns
 
@@ -41,7 +41,7 @@ def parse_view_options(
     given: dict[str, Any], drawing: RenderOptions, looking: BaseEstimationOptions, where: str
 ) -> NovelViewOptions:
     """The options of `novel-view` of a list line; the command's own, where it has them, are the defaults."""
-    shared = {field.name: getattr(drawing, field.name) for field in fields(PersonOptions)}
+    shared = {field.name: getattr(drawing, field.name) for field in fields(VideoOptions)}
     default = NovelViewOptions(**shared, frame=drawing.frame, workers=1)
     default = default if looking.size is None else replace(default, size=looking.size)
     wished = row_option_values(given, [*vars(default)], where)

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import ceil, inf
 from pathlib import Path
 from typing import TypeVar, cast
@@ -18,6 +18,7 @@ from pipelines.batch.manifest import FAILED, QUEUED, Manifest, open_manifest
 from pipelines.batch.options import BatchOptions
 from pipelines.batch.outcome import read_outcome_record
 from pipelines.batch.scheduler import Scheduler, open_worker_pool
+from pipelines.device import choose_device
 from pipelines.imitate.driver import ImitateJob, open_person_motion
 from pipelines.imitate.options import RenderOptions
 from pipelines.imitate.render_video import RenderedVideo
@@ -25,6 +26,7 @@ from pipelines.motion.options import BaseEstimationOptions
 from pipelines.motion.stored import cache_motion, load_cached_motion
 from pipelines.output_path import UsageError
 from pipelines.provenance import provenance_tags
+from pipelines.rendering.encoder import settle_encoder
 from pipelines.rendering.person import load_person
 from pipelines.rendering.write_video import RENDER_ENCODING
 from pipelines.reporter import Reporter
@@ -67,6 +69,8 @@ def imitate_in_segments(job: ImitateJob, reporter: Reporter) -> RenderedVideo:
     Finished segments are kept in a folder beside the output until it is complete.
     """
     check_segment_options(job)
+    encoder = settle_encoder(job.how.encoder, choose_device(job.estimation.device), job.how.run == "ray")
+    job = replace(job, how=replace(job.how, encoder=encoder))
     folder = job.out.absolute().with_name(f".{job.out.name}.segments")
     how = BatchOptions(
         on="ray" if job.how.run == "ray" else "local",

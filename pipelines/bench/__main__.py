@@ -6,6 +6,7 @@ from pathlib import Path
 
 BENCHMARKS = {  # module:function of (data: Path | None) -> Iterator[str]; imported on request
     "video": "pipelines.bench.video:measure_video",
+    "encode": "pipelines.bench.video:measure_codecs",
     "raster": "pipelines.bench.raster:measure_raster",
     "avatar": "pipelines.bench.avatar:measure_avatar",
     "gpu": "pipelines.bench.gpu:measure_gpu",

@@ -4,6 +4,7 @@ import os
 import resource
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -16,13 +17,19 @@ import numpy as np
 import torch
 
 from motion_imitate.types import Frames
-from motion_imitate.video import Encoding, read, write
+from motion_imitate.video import Encoding, nvdec_works, nvenc_works, read, write
+from motion_imitate.video.opening import DecoderName
 
 BENCH_RATE = 30
 HD_SIZE, SMALL_SIZE = (1080, 1920), (288, 512)
 HD_CLIP_FRAMES = 150  # frames of the HD clip
 LONG_VIDEO_FRAMES = 20_000  # frames of the long clip
 VIDEO_REPEATS = 3
+CODEC_SIZES, CODEC_FRAMES = ((720, 1280), (1080, 1920)), 120
+ENCODERS = {
+    "x264": Encoding(preset="superfast"),  # as of every rendered video
+    "nvenc": Encoding(encoder="nvenc"),
+}
 
 
 def measure_video(_: Path | None = None) -> Iterator[str]:
@@ -33,6 +40,32 @@ def measure_video(_: Path | None = None) -> Iterator[str]:
         write(clip, drifting_texture(HD_SIZE, HD_CLIP_FRAMES), BENCH_RATE)
         yield from measure_decoding(clip)
         yield from measure_encoding(clip, Path(folder) / "out.mp4")
+
+
+def measure_codecs(_: Path | None = None) -> Iterator[str]:
+    """Lines on the CPU's encoder and decoder beside a GPU's: x264 and NVENC, FFmpeg's own and NVDEC."""
+    with TemporaryDirectory() as folder:
+        for height, width in CODEC_SIZES:
+            runs, clip = [*drifting_texture((height, width), CODEC_FRAMES)], Path(folder) / f"{height}.mp4"
+            encode: dict[str, Callable[[], int]] = {
+                name: partial(write, clip.with_suffix(f".{name}.mp4"), runs, BENCH_RATE, how=ENCODERS[name])
+                for name in ("x264", "nvenc")
+                if name == "x264" or nvenc_works((height, width))
+            }
+            yield from compare_rates(f"encode {CODEC_FRAMES} frames of {width}x{height}", encode)
+            if "nvenc" not in encode:
+                yield "  nvenc: does not work here"
+            write(clip, runs, BENCH_RATE, how=ENCODERS["x264"])
+            decoders: list[DecoderName] = ["software", "nvdec"] if nvdec_works() else ["software"]
+            decode: dict[str, Callable[[], int]] = {name: partial(count_decoded, clip, name) for name in decoders}
+            yield from compare_rates(f"decode {CODEC_FRAMES} frames of {width}x{height} to RGB", decode)
+            if "nvdec" not in decode:
+                yield "  nvdec: does not work here"
+
+
+def count_decoded(clip: Path, decoder: DecoderName) -> int:
+    """Decode a clip and return its number of frames."""
+    return sum(len(run) for run in read(clip, decoder=decoder))
 
 
 def drifting_texture(size: tuple[int, int], count: int, run: int = 10) -> Iterator[Frames]:

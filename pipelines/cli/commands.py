@@ -24,6 +24,7 @@ from pipelines.imitate.options import ImitateOptions, RenderOptions
 from pipelines.motion.options import BaseEstimationOptions, EstimationOptions
 from pipelines.novel_view.options import NovelViewOptions
 from pipelines.rendering.clothes_options import ClothesOptions
+from pipelines.rendering.options import EncoderOption
 from pipelines.reporter import USAGE, Reporter
 from pipelines.streaming.memory import return_freed_memory
 from pipelines.synthesize.options import SynthesizeOptions
@@ -319,6 +320,7 @@ def overlay(
     drawn: Annotated[
         Path | None, Parameter(name="--motion", help="Motion file to draw, instead of estimating the clip's motion.")
     ] = None,
+    encoder: Annotated[EncoderOption, Parameter(help="Encoder, as of `motion-imitate imitate`.")] = "auto",
     estimation: Annotated[EstimationOptions, FLATTENED] = EstimationOptions(),
     overwrite: OverwriteOption = False,
     reporter: InjectedReporter = DEFAULT_REPORTER,
@@ -326,7 +328,7 @@ def overlay(
     """Draw the fitted body over the clip (.mp4), keeping the clip's sound."""
     from pipelines.motion import commands as motion
 
-    motion.overlay_motion(clip, out, drawn, estimation, overwrite, reporter)
+    motion.overlay_motion(clip, out, drawn, encoder, estimation, overwrite, reporter)
 
 
 @motion_app.command

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from pipelines.rendering.options import PersonOptions
+from pipelines.rendering.options import VideoOptions
 
 
 @dataclass(frozen=True)
-class RenderOptions(PersonOptions):
+class RenderOptions(VideoOptions):
     """Options that each video of a batch may set for itself."""
 
     background: str = "photo"
@@ -58,6 +58,7 @@ class ImitateOptions(RenderOptions):
     """Render segments of at least this many seconds in separate processes, --workers at a time, and join them. Finished
     segments are kept after an interruption; run the same command again to resume."""
     gpus_per_worker: Annotated[float, Parameter(validator=Number(gte=0, lte=64))] = 0
-    """GPUs for each Ray process that detects people; a fraction, such as 0.5, shares one. Needs --device cuda."""
+    """GPUs for each of the --workers Ray processes that detect people and of as many that render; a fraction, such as
+    0.25, shares a GPU and its memory. Needs --device cuda."""
     address: str | None = None
     """Address of a running Ray, such as auto or HOST:6379. Default: RAY_ADDRESS, or a temporary local Ray."""

@@ -31,6 +31,7 @@ from pipelines.imitate.options import ImitateOptions
 from pipelines.imitate.side_by_side import arrange_side_by_side
 from pipelines.motion.estimate import record_confidence
 from pipelines.rendering.backdrop import choose_backdrop, clean_plate_backdrop
+from pipelines.rendering.encoder import choose_encoder
 from pipelines.rendering.person import PersonLoader, load_person
 from pipelines.rendering.write_video import write_result
 from pipelines.reporter import Reporter
@@ -61,7 +62,7 @@ def render_video(
     device = choose_device(job.estimation.device)
     announce_device(device, reporter)
     length = frames_of_run(device)
-    with open_runner(job.how) if runner is None else nullcontext(runner) as running:
+    with open_runner(job) if runner is None else nullcontext(runner) as running:
         try:
             return render_once(job, reporter, load, running, length)
         except (MemoryError, RuntimeError) as error:
@@ -71,9 +72,12 @@ def render_video(
             return render_once(job, reporter, load, running, length // 2)
 
 
-def open_runner(how: ImitateOptions) -> AbstractContextManager[StreamRunner]:
+def open_runner(job: ImitateJob) -> AbstractContextManager[StreamRunner]:
     """The runner that --run asks for."""
-    return nullcontext(THREAD_RUNNER) if how.run == "threads" else ray_runner(how.address, how.gpus_per_worker)
+    if job.how.run == "threads":
+        return nullcontext(THREAD_RUNNER)
+    stages = 1 if job.how.motion is not None else 2  # rendering, and detection beside it
+    return ray_runner(job.how.address, job.how.gpus_per_worker, stages * job.estimation.workers)
 
 
 def render_once(
@@ -96,7 +100,9 @@ def render_once(
             shown = reporter.track_progress(frames, "imitate", count_frames(driver, how))
             pause = None if freeze is None else SoundPause(freeze.second + 1 / freeze.rate, freeze.length)
             with cleanup_child_output(job.out):
-                warnings = runner.sink(partial(write_result, job.out, driver.rate, job.clip, pause=pause), shown)
+                encoder = choose_encoder(how.encoder, device)
+                consume = partial(write_result, job.out, driver.rate, job.clip, pause=pause, encoder=encoder)
+                warnings = runner.sink(consume, shown)
             for warning in warnings:
                 reporter.warn(warning)
     return RenderedVideo(confidence, person.choice)

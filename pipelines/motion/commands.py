@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -16,7 +17,8 @@ from motion_imitate.motion.disk_rows import DiskArray
 from motion_imitate.motion.windows import resample_motion
 from motion_imitate.runner import StreamRunner
 from motion_imitate.types import BodyModel, Frames, Motion
-from motion_imitate.video import Encoding, read, write
+from motion_imitate.video import EncoderName, Encoding, read, write
+from pipelines.device import choose_device
 from pipelines.motion import export as exports
 from pipelines.motion.confidence_report import DURATION_TOLERANCE, report_confidence
 from pipelines.motion.estimate import open_input_clip, pair_with_motion, record_confidence, record_points
@@ -24,6 +26,7 @@ from pipelines.motion.options import EstimationOptions
 from pipelines.motion.stored import describe_motion_file, load_stored_motion, motion_metadata
 from pipelines.output_path import check_output_path
 from pipelines.provenance import software_name
+from pipelines.rendering.encoder import check_encoder_option, choose_encoder
 from pipelines.reporter import Reporter
 from pipelines.streaming.threads import THREAD_RUNNER
 
@@ -58,10 +61,17 @@ def write_extracted_motion(
 
 
 def overlay_motion(
-    clip: Path, out: Path, motion: Path | None, estimation: EstimationOptions, overwrite: bool, reporter: Reporter
+    clip: Path,
+    out: Path,
+    motion: Path | None,
+    encoder: EncoderName,
+    estimation: EstimationOptions,
+    overwrite: bool,
+    reporter: Reporter,
 ) -> None:
     """Draw the fitted body over a clip; `motion` replaces the estimate."""
     check_output_path(out, (clip,) if motion is None else (clip, motion), (".mp4",), overwrite)
+    check_encoder_option(encoder)
     opened, begun = open_input_clip(clip, estimation, reporter.warn), monotonic()
     confidence: list[Tensor] = []
     if motion is None:
@@ -82,7 +92,7 @@ def overlay_motion(
             opened.info.rate,
             clip,
             OVERLAY_TAGS | {"software": software_name()},
-            OVERLAY_ENCODING,
+            replace(OVERLAY_ENCODING, encoder=choose_encoder(encoder, choose_device(estimation.device))),
             reporter.warn,
         )
     report_confidence(out, confidence, monotonic() - begun, reporter)

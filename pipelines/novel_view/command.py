@@ -21,6 +21,7 @@ from pipelines.novel_view.pictures import check_picture_path, write_pictures
 from pipelines.output_path import UsageError, check_output_path
 from pipelines.provenance import still_tags
 from pipelines.rendering.backdrop import check_background_option, choose_backdrop
+from pipelines.rendering.encoder import check_encoder_option, choose_encoder
 from pipelines.rendering.options import allowed_suffixes, option_files
 from pipelines.rendering.person import PersonLoader, check_weights_option, load_person
 from pipelines.rendering.picture import PICTURE_SUFFIXES
@@ -41,6 +42,7 @@ def run_novel_view(photos: list[Path], out: Path, how: NovelViewOptions, overwri
     """Check the options, render the views, and report them."""
     check_view_output(photos, out, how, overwrite)
     check_novel_view_options(how)
+    check_encoder_option(how.encoder, out)
     begun = monotonic()
     torch.set_num_threads(1)  # runs of frames are rendered in parallel instead
     made = render_views(photos, out, how, reporter)
@@ -95,7 +97,8 @@ def render_views(
             for _ in write_pictures(out, how.azimuth, shown):
                 pass
             return RenderedViews(count, person.choice)
-        for warning in write_result(out, Fraction(how.rate), None, shown, tags=still_tags):
+        encoder = choose_encoder(how.encoder, device)
+        for warning in write_result(out, Fraction(how.rate), None, shown, tags=still_tags, encoder=encoder):
             reporter.warn(warning)
     return RenderedViews(count, person.choice)
 

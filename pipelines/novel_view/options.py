@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from pipelines.rendering.options import PersonOptions
+from pipelines.rendering.options import VideoOptions
 
 MOST_PICTURES = 72  # of one run
 
@@ -24,7 +24,7 @@ def check_azimuths(_: object, azimuths: object) -> None:
 
 
 @dataclass(frozen=True)
-class NovelViewOptions(PersonOptions):
+class NovelViewOptions(VideoOptions):
     """How the camera goes round the person."""
 
     stand_upright: ClassVar[bool] = True

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from cyclopts import Parameter
 
@@ -36,6 +36,18 @@ class PersonOptions:
     weights: Path | None = None
     """Weights for every --renderer but avatar: weights.safetensors of `motion-imitate train`. With auto, those of
     dense-pose or pg2."""
+
+
+EncoderOption = Literal["auto", "x264", "nvenc"]
+
+
+@dataclass(frozen=True)
+class VideoOptions(PersonOptions):
+    """How a video of a person is encoded."""
+
+    encoder: EncoderOption = "auto"
+    """Encoder of .mp4 files: x264 runs on the CPU, nvenc on an NVIDIA GPU that has one; auto is nvenc where it works
+    and --device is a GPU, and else x264."""
 
 
 def option_files(how: PersonOptions) -> list[Path]:

@@ -9,6 +9,7 @@ from traceback import format_exc
 from typing import Any, TypeVar
 
 from motion_imitate.runner import StageFactory, close_stream
+from pipelines.streaming.gpu_share import limit_gpu_memory
 from pipelines.streaming.ray_cluster import RayError, check_ray_gpus, connect_ray
 from pipelines.streaming.threads import in_order
 
@@ -25,7 +26,7 @@ def map_in_actors(
     """Apply a stage to the items in worker processes, in order.
 
     The stage must be stateless: a worker that dies is restarted and given its items again. Each worker gets `gpus` GPUs
-    and `threads` processor threads for torch.
+    (of a share of one, torch holds no more than the share of its memory) and `threads` processor threads for torch.
     """
     try:
         with connect_ray() as ray:
@@ -55,7 +56,7 @@ def start_stage_actors(ray: Any, stage: list[Any], workers: int, gpus: float, th
     """Actors that are ready. They reserve no processor, so that streams that feed each other never block each other."""
     how = {"num_cpus": 0, "num_gpus": gpus, "max_restarts": MAX_RETRIES, "max_task_retries": MAX_RETRIES}
     remote = ray.remote(scheduling_strategy="SPREAD", **how)(StageActor)
-    pool = [remote.remote(threads, sys.path) for _ in range(workers)]
+    pool = [remote.remote(threads, sys.path, gpus) for _ in range(workers)]
     try:
         ready = [worker.ready.remote(stage) for worker in pool]
         _, late = ray.wait(ready, num_returns=workers, timeout=ACTOR_START_SECONDS)
@@ -103,9 +104,9 @@ def last_error_line(error: Exception) -> str:
 class StageActor:
     """The actor that runs a stage. The first call builds the stage, so that its errors reach the reader."""
 
-    def __init__(self, threads: int, path: list[str]) -> None:
+    def __init__(self, threads: int, path: list[str], gpus: float) -> None:
         sys.path.extend(place for place in path if place not in sys.path)  # import what the caller can import
-        self.threads = threads
+        self.threads, self.gpus = threads, gpus
         self.make: StageFactory[Any, Any] | None = None
         self.stage: Callable[[Any], Any] | None = None
 
@@ -115,6 +116,7 @@ class StageActor:
             import ray
 
             self.make = ray.get(sent[0])
+            limit_gpu_memory(self.gpus)
             if torch := sys.modules.get("torch"):
                 torch.set_num_threads(self.threads)
         return self.make

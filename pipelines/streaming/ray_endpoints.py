@@ -1,5 +1,6 @@
 """Sources and sinks of a stream on Ray, each in its own process on this machine."""
 
+import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from pipelines.streaming.ray_actors import (
     map_in_actors,
     send_to_ray,
 )
-from pipelines.streaming.ray_cluster import connect_ray
+from pipelines.streaming.ray_cluster import check_ray_gpus, connect_ray
 from pipelines.streaming.threads import in_order, prefetch_items
 
 A = TypeVar("A")
@@ -27,6 +28,7 @@ B = TypeVar("B")
 
 ENDPOINT_AHEAD = 8  # items buffered between two processes
 ABANDON_SECONDS = 2.0  # for a process to clean up
+VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 END_OF_STREAM = object()
 
 
@@ -47,6 +49,7 @@ def remote_sink(consume: Callable[[Iterator[A]], B], items: Iterable[A]) -> B:
     """The result of consume(items), run in another process. If that process dies, the stream fails."""
     try:
         with connect_ray() as ray, local_actor(ray, SinkActor, max_restarts=0) as sink:
+            ray.get(sink.see_gpus.remote(os.environ.get(VISIBLE_GPUS)))
             fetch_ray_result(ray, sink.begin.remote([send_to_ray(ray.put, consume)]))
             try:
                 give = partial(send_to_ray, sink.give.remote)
@@ -76,7 +79,7 @@ def local_actor(ray: Any, kind: type, **how: Any) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class RayRunner:
-    """A `StreamRunner` in Ray processes; only low_priority stages, the pose networks, get GPUs."""
+    """A `StreamRunner` in Ray processes; each process of a stage has this many GPUs."""
 
     gpus: float = 0
 
@@ -89,16 +92,18 @@ class RayRunner:
     def stage(
         self, make: StageFactory[A, B], items: Iterable[A], workers: int, low_priority: bool = False
     ) -> Generator[B]:
-        return map_in_actors(make, items, workers, self.gpus if low_priority else 0)
+        return map_in_actors(make, items, workers, self.gpus)
 
     def sink(self, consume: Callable[[Iterator[A]], B], items: Iterable[A]) -> B:
         return remote_sink(consume, items)
 
 
 @contextmanager
-def ray_runner(address: str | None, gpus: float) -> Iterator[RayRunner]:
-    """A runner that keeps Ray connected; the thread that starts Ray must outlive the stream's own threads."""
-    with connect_ray(address):
+def ray_runner(address: str | None, gpus: float, processes: int) -> Iterator[RayRunner]:
+    """A runner that keeps Ray connected; the thread that starts Ray must outlive the stream's own threads. Refused
+    unless so many processes of stages have GPUs at the same time."""
+    with connect_ray(address) as ray:
+        check_ray_gpus(ray.nodes(), processes, gpus)
         yield RayRunner(gpus)
 
 
@@ -132,6 +137,12 @@ class SinkActor:
         self.items: Queue[Any] = Queue(ENDPOINT_AHEAD)
         self.outcome: Any = None
         self.thread: Thread | None = None
+
+    def see_gpus(self, visible: str | None) -> None:
+        """See the GPUs that the caller sees, for NVENC; some versions of Ray hide all from who reserves none."""
+        os.environ.pop(VISIBLE_GPUS, None)
+        if visible is not None:
+            os.environ[VISIBLE_GPUS] = visible
 
     def begin(self, sent: list[Any]) -> None:
         """Start the consumer."""

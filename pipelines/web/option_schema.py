@@ -30,7 +30,18 @@ TASK_OPTIONS: dict[str, tuple[type, ...]] = {
     DRESS: (DressOptions, ClothesOptions),
     AVATAR: (AvatarOptions,),
 }
-GIVEN_OTHERWISE = ("weights", "motion", "clothes", "preview", "side_by_side", "live", "device", "workers", "body")
+GIVEN_OTHERWISE = (
+    "weights",
+    "motion",
+    "clothes",
+    "preview",
+    "side_by_side",
+    "live",
+    "device",
+    "encoder",
+    "workers",
+    "body",
+)
 JSON_TYPES: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 NEEDS_WEIGHTS = re.compile(", which needs? --weights")  # said of renderers that have some already
 BOUNDS = {"gte": "minimum", "gt": "exclusiveMinimum", "lte": "maximum", "lt": "exclusiveMaximum"}

@@ -234,6 +234,7 @@ def test_a_limit_leaves_the_rest_for_later(given, undisturbed, in_process, tmp_p
 def test_what_cannot_be_is_said_before_anything_is_done(given, tmp_path, capsys):
     for words, sentence in (
         (["--gpus-per-worker", "1"], "--on ray"),
+        (["--on", "ray", "--device", "cuda"], "needs --gpus-per-worker"),
         (["--body", "smpl"], "leave --body out"),
         (["--background", "nowhere.png"], "no file nowhere.png"),
     ):

@@ -10,6 +10,7 @@ from pipelines.batch.local_workers import WorkerLost
 from pipelines.batch.options import BatchOptions
 from pipelines.batch.outcome import ItemOutcome
 from pipelines.output_path import UsageError
+from pipelines.streaming.ray_cluster import QUIET_RAY_VARIABLES
 from tests.support.fake_workers import batch_item
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
@@ -17,19 +18,24 @@ pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not ins
 
 @pytest.fixture(scope="module", autouse=True)
 def ray():
-    from pipelines.streaming.ray_cluster import connect_ray
+    """A Ray that says it has one GPU."""
+    os.environ.update(QUIET_RAY_VARIABLES)
+    import ray
 
-    with connect_ray() as running:
-        yield running
+    ray.init(address="local", num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield ray
+    ray.shutdown()
 
 
 @pytest.fixture
 def pool(monkeypatch, tmp_path):
+    """A worker with more than half of the GPU, so that there is no room for a second."""
     from pipelines.batch import ray_workers
 
     class Actor(ray_workers.BatchItemActor):
-        def __init__(self, path):
-            pass
+        def __init__(self, path, gpus):
+            assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+            assert gpus == 0.6
 
         def perform(self, item):
             if "poison" in item.id:
@@ -37,7 +43,7 @@ def pool(monkeypatch, tmp_path):
             return ItemOutcome("done", node=str(os.getpid()))
 
     monkeypatch.setattr(ray_workers, "BatchItemActor", Actor)
-    with ray_workers.ray_worker_pool(BatchOptions(on="ray", workers=1), 2) as pool:
+    with ray_workers.ray_worker_pool(BatchOptions(on="ray", workers=1, gpus_per_worker=0.6), 2) as pool:
         yield pool
 
 

@@ -16,7 +16,7 @@ from motion_imitate.frame_renderer import FrameRenderer
 from motion_imitate.generators.corrections import CorrectionNetworks
 from motion_imitate.photos.people import find_people, fit_image_into
 from motion_imitate.types import Frames, cat_batched
-from motion_imitate.video import Encoding, probe, read, write
+from motion_imitate.video import Encoding, nvenc_works, probe, read, write
 from motion_imitate.weights import find_asset, write_weights
 from pipelines.cli.commands import main
 from pipelines.motion.advice import sharpness_advice
@@ -220,6 +220,10 @@ def test_what_can_be_known_to_come_to_nothing_is_said_first(capsys, folder, stor
     assert "empty.mp4 is empty" in refused(capsys, 3, *words, "--background", "empty.mp4")
     assert "leave --body out" in refused(capsys, 2, *words, "--body", "smpl")
     assert "add --run ray" in refused(capsys, 2, *words, "--gpus-per-worker", "1")
+    assert "needs --gpus-per-worker" in refused(capsys, 2, *words, "--run", "ray", "--device", "cuda")
+    assert "writes .mp4 files" in refused(capsys, 2, *words[:-1], "out.webm", "--encoder", "nvenc")
+    if not nvenc_works():
+        assert "choose auto or x264" in refused(capsys, 2, *words, "--encoder", "nvenc")
     assert "replaces the driving video" in refused(
         capsys, 2, "photo.jpg", "clip.mp4", "--motion", str(stored), "-o", "out.mp4"
     )

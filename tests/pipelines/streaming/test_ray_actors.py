@@ -52,14 +52,20 @@ def fate(pid):
 
 @here
 def test_a_killed_worker_is_replaced_and_the_results_are_as_if_it_had_lived(theirs):
-    got, workers = [], set()
-    for value, pid in map_in_actors(lambda: square, range(60), workers=2):
+    """Each with more than half of a GPU, of which there are as many as workers: the new one takes over its share."""
+
+    def place(i):
+        return *square(i), os.environ["CUDA_VISIBLE_DEVICES"]
+
+    got, workers = [], {}
+    for value, pid, gpu in map_in_actors(lambda: place, range(60), workers=2, gpus=0.6):
         got.append(value)
-        workers.add(pid)
+        workers[pid] = gpu
         if len(got) in (10, 30):
             os.kill(pid, signal.SIGKILL)
     assert got == [i * i for i in range(60)]
     assert len(workers) > 2
+    assert set(workers.values()) == {"0", "1"}
 
 
 @here
