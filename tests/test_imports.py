@@ -9,13 +9,13 @@ LIBRARY = sorted((ROOT / "motion_imitate").rglob("*.py"))
 PIPELINES = sorted((ROOT / "pipelines").rglob("*.py"))
 
 LAYERS = (
-    {"types", "files", "heif_brands", "quiet_stderr", "runner"},
+    {"types", "files", "heif_brands", "quiet_stderr", "runner", "device_copy"},
     {"weights", "geometry"},
     {"video", "motion", "bodies", "estimators"},
     {"background", "photos", "compositing"},
     {"generators", "avatar"},
     {"synthesis", "training"},
-    {"dress", "metrics", "imitate", "novel_view", "portray", "renderer_chain"},
+    {"dress", "metrics", "frame_renderer", "imitate", "novel_view", "person", "portray", "renderer_chain"},
 )  # the rooms of the library, from the lowest: each may import itself, its own layer and those below
 NEVER = {("avatar", "generators"), ("video", "motion"), ("geometry", "weights")}  # though they share a layer
 JOBS = {

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from motion_imitate.types import Sighting
 
-HIP_INDICES = [23, 24]
+HIP_INDICES, SHOULDER_INDICES = [23, 24], [11, 12]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def match_cost(known: KnownPerson, seen: Sighting, how: Following) -> float:
     growth = log_size_change(known, seen)
     expected = known.points + known.pace * min(pause, 2 * how.pace)
     off = (seen.points[first] - expected) / known.side
-    away = float(off[HIP_INDICES].mean(0).norm())
+    away = min(float(off[pair].mean(0).norm()) for pair in (HIP_INDICES, SHOULDER_INDICES))  # hips may be out of sight
     if pause > how.coast or away > how.reach + how.speed * pause or growth > math.log(how.grown):
         return math.inf
     near = torch.exp(-off.square().sum(1) / (2 * 0.08**2))

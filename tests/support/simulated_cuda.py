@@ -13,7 +13,7 @@ from motion_imitate.avatar.draw_cuda import draw_avatar_run, render_avatar_run, 
 from motion_imitate.geometry.raster import rasterize_cuda, rasterize_torch
 from tests.avatar.test_draw import random_scene
 
-SIZE = (20, 16)
+SIZE = (14, 10)
 
 
 def largest(difference: torch.Tensor) -> float:
@@ -34,7 +34,7 @@ def compare_rasters() -> dict[str, float]:
 
 def compare_drawings() -> dict[str, float]:
     """An avatar alone, over pictures, and as a draft."""
-    avatar, vertices = random_scene(3, 20)
+    avatar, vertices = random_scene(3, 14)
     true, reads = render_draft_torch(avatar, vertices, SIZE)
     made, made_reads = render_avatar_run(single_run(avatar), vertices[None], SIZE)
     pictures = torch.full((2, *SIZE, 4), 90, dtype=torch.uint8)
