@@ -113,3 +113,13 @@ def test_nothing_is_seen_before_anybody_comes():
 def test_whom_nobody_can_follow_is_said(who, words):
     with pytest.raises(ValueError, match=words):
         list(follow_person([[person(0, 0.1), person(0, 0.5)]], who))
+
+
+@pytest.mark.parametrize(("part", "found"), [((23, 24), True), ((11, 12, 23, 24), False)])
+def test_hips_out_of_sight_may_jump_where_the_shoulders_stay(part, found):
+    """A close-up: hips below the picture are guessed anew in each run."""
+    before, after = person(0, 0.0), person(1, 0.0)
+    points = after.points.clone()
+    points[:, list(part), 1] += 0.45
+    _, second = follow_person([[before], [replace(after, points=points)]])
+    assert bool((second.score > 0).all()) == found
