@@ -1,4 +1,4 @@
-"""Copy objects to a device: tensors and networks within them move, the rest is shared."""
+"""Copy objects to a device: tensors and networks within them move, what is there already and the rest is shared."""
 
 from copy import copy, deepcopy
 from typing import TypeVar
@@ -18,7 +18,8 @@ def copy_to_device(value: ValueT, device: torch.device | str) -> ValueT:
     if isinstance(value, Tensor):
         moved = value.to(device)
     elif isinstance(value, nn.Module):
-        moved = deepcopy(value).to(device)
+        there = all(tensor.device == torch.device(device) for tensor in value.state_dict().values())
+        moved = value if there else deepcopy(value).to(device)
     elif isinstance(value, dict):
         moved = {key: copy_to_device(each, device) for key, each in value.items()}
     elif isinstance(value, tuple | list):

@@ -22,6 +22,8 @@ from motion_imitate.geometry.view import view_of_vertices
 from motion_imitate.person import AvatarAppearance, AvatarCorrections, Person
 from motion_imitate.types import Camera, Drawn, Frames, Motion, Rasterizer
 
+GPU_RUN = 16  # frames
+
 
 @dataclass(frozen=True)
 class RenderSettings:
@@ -29,9 +31,14 @@ class RenderSettings:
 
     view: int = 400  # maximum longer side of the generator's view, in pixels
     margin: float = 0.08  # margin around the body for hair and clothes, as a fraction of its extent
-    run: int = 4  # frames rendered at a time
+    run: int = 4  # frames rendered at a time; on a GPU better more, see `frames_of_run`
     workers: int = 1  # runs rendered in parallel; one on a GPU
     device: str = "cpu"
+
+
+def frames_of_run(device: str) -> int:
+    """How many frames are best rendered at a time on a device."""
+    return RenderSettings.run if device == "cpu" else GPU_RUN
 
 
 class FrameRenderer:

@@ -8,7 +8,6 @@ from pipelines.output_path import UsageError
 from pipelines.reporter import Reporter
 
 AUTO_DEVICE = "auto"
-CPU_RUN, GPU_RUN = 4, 16  # frames rendered at a time
 
 
 @cache
@@ -39,11 +38,6 @@ def announce_device(device: str, reporter: Reporter) -> None:
     """Say which GPU is used."""
     if torch.device(device).type == "cuda":
         reporter.note(f"using {torch.cuda.get_device_name(device)}; --device cpu does without")
-
-
-def frames_of_run(device: str) -> int:
-    """How many frames are rendered at a time on a device."""
-    return CPU_RUN if device == "cpu" else GPU_RUN
 
 
 def check_device(name: str) -> None:

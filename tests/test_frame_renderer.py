@@ -15,7 +15,7 @@ from motion_imitate.avatar.draw_cuda import dress_run
 from motion_imitate.avatar.draw_frames import draw_avatar_frames
 from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.device_copy import copy_to_device
-from motion_imitate.frame_renderer import FrameRenderer, RenderSettings
+from motion_imitate.frame_renderer import FrameRenderer, RenderSettings, frames_of_run
 from motion_imitate.generators.corrections import CorrectionNetworks
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
@@ -124,6 +124,7 @@ def test_a_copy_on_a_device_shares_nothing_that_moves():
     assert looks.avatars[0].flanks.rays.device.type == model.skin.template.device.type == "meta"
     assert person.model.faces.device.type == person.appearance.avatars[0].photos.device.type == "cpu"
     network = torch.nn.Linear(2, 2)
+    assert copy_to_device([network], "cpu")[0] is network
     assert copy_to_device({"net": [network]}, "meta")["net"][0].weight.is_meta
     assert not network.weight.is_meta
 
@@ -160,3 +161,7 @@ def test_frames_of_a_gpu_are_those_of_the_cpu(looks, channels):
     assert there.device.type == "cpu"
     assert ((here - there).abs().amax(1) <= 2).float().mean() >= 0.998
     assert ((here - behind.data.int()).abs().amax(1) > 2).float().mean() > 0.02
+
+
+def test_a_gpu_renders_more_frames_at_a_time():
+    assert frames_of_run("cuda:1") > frames_of_run("cpu") == RenderSettings().run

@@ -1,4 +1,4 @@
-"""Draw a posed avatar at the output's own size. Plain PyTorch is the reference; compiled CPU kernels agree with it.
+"""Draw a posed avatar at the output's own size. Plain PyTorch is the reference; kernels for CPU and GPU agree with it.
 
 Each pixel has 2 x 2 samples. A face covers the samples whose centres lie between its edges; of two faces that share an
 edge, exactly one covers a sample on it. A sample shows the nearest opaque face, and over it the nearest translucent

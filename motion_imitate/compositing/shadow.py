@@ -38,6 +38,9 @@ class Floor:
         return points + self.heights(points)[..., None] * self.down.to(points)
 
 
+LOW_REACH = 3  # times `ShadowSettings.high`, up to where the body casts a shadow
+
+
 @dataclass(frozen=True)
 class ShadowSettings:
     """Strength, height and softness of the shadow."""
@@ -60,7 +63,7 @@ def cast_shadow(
 ) -> None:
     """Darken the picture, in place, where a body standing on the floor casts a shadow."""
     size = (picture.shape[0], picture.shape[1])
-    low = at[floor.heights(at) < 3 * how.high]
+    low = at[floor.heights(at) < LOW_REACH * how.high]
     if len(low) == 0:
         return
     window = crop_window_around(camera_to_image(floor.drop(low)[None], camera)[0, :, :2], size, how.margin)
@@ -88,7 +91,7 @@ def shadow_strength(
     `at` are the vertices in camera space.
     """
     height = floor.heights(at).clamp(min=0)
-    low = faces[(height < 3 * how.high)[faces].all(1)]
+    low = faces[(height < LOW_REACH * how.high)[faces].all(1)]
     if len(low) == 0:
         return None
     spots = camera_to_image(floor.drop(at)[None], camera)[0, :, :2]

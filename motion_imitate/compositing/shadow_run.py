@@ -6,12 +6,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from motion_imitate.compositing.shadow import Floor, ShadowSettings
+from motion_imitate.compositing.shadow import LOW_REACH, Floor, ShadowSettings
 from motion_imitate.geometry.camera import aim_camera, camera_to_image
 from motion_imitate.types import Camera, Rasterizer
 
 BLUR_REACH = 64  # pixels of the strength to each side, several times the widest blur
-LOW_REACH = 3  # times `ShadowSettings.high`, up to where the body casts a shadow
 
 
 def cast_shadow_run(

@@ -10,12 +10,12 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from motion_imitate.avatar.draw import draw_avatar_into
-from motion_imitate.avatar.pose import PosedAvatar, pose_avatar
+from motion_imitate.avatar.pose import pose_avatar
 from motion_imitate.bodies import load_body
 from motion_imitate.compositing.shadow import Floor, cast_shadow
 from motion_imitate.compositing.shadow_run import cast_shadow_run
 from motion_imitate.device_copy import copy_to_device
-from motion_imitate.frame_renderer import FrameRenderer, RenderSettings
+from motion_imitate.frame_renderer import FrameRenderer, RenderSettings, frames_of_run
 from motion_imitate.generators.corrections import CorrectionNetworks
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image
 from motion_imitate.geometry.raster import rasterize
@@ -25,7 +25,7 @@ from motion_imitate.types import BodyModel, Frames, Motion, Source
 from pipelines.bench.avatar import AVATAR_DISTANCE, body_as_avatar
 from pipelines.bench.synthetic_clips import standing_motion
 from pipelines.bench.timing import time_in_turns
-from pipelines.device import find_gpu_fault, frames_of_run
+from pipelines.device import find_gpu_fault
 
 GPU_BENCH_SIZES = ((1280, 720), (1920, 1080))  # height and width
 GPU_BENCH_TIMES = 7
@@ -116,12 +116,9 @@ def stage_works(scene: BenchScene, device: str) -> dict[str, Callable[[], object
             for t, picture in enumerate(pictures):
                 draw_avatar_into(picture, posed.dress(avatar, t), seen[t])
         else:
-            draw_on_gpu(posed)
+            from motion_imitate.avatar.draw_cuda import draw_avatar_run, dress_run
 
-    def draw_on_gpu(posed: PosedAvatar) -> None:
-        from motion_imitate.avatar.draw_cuda import draw_avatar_run, dress_run
-
-        draw_avatar_run(pictures, dress_run(avatar, posed), seen)
+            draw_avatar_run(pictures, dress_run(avatar, posed), seen)
 
     def shade() -> None:
         if device == "cpu":

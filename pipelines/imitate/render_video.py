@@ -11,14 +11,14 @@ from torch import Tensor
 from motion_imitate.background.backdrop import Backdrop
 from motion_imitate.background.frozen import freeze_backdrop
 from motion_imitate.files import cleanup_child_output
-from motion_imitate.frame_renderer import RenderSettings
+from motion_imitate.frame_renderer import RenderSettings, frames_of_run
 from motion_imitate.imitate import FindFloor, driver_floor, framed_backdrop, no_floor, photo_floor, render_motion
 from motion_imitate.person import Person
 from motion_imitate.renderer_chain import RendererChoice
 from motion_imitate.runner import StreamRunner
 from motion_imitate.types import Motion
 from motion_imitate.video import SoundPause
-from pipelines.device import announce_device, choose_device, frames_of_run
+from pipelines.device import announce_device, choose_device
 from pipelines.imitate.driver import (
     PREVIEW_SECONDS,
     DrivingMotion,

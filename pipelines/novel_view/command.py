@@ -9,13 +9,13 @@ from time import monotonic
 import torch
 
 from motion_imitate.background.backdrop import Backdrop
-from motion_imitate.frame_renderer import RenderSettings
+from motion_imitate.frame_renderer import RenderSettings, frames_of_run
 from motion_imitate.imitate import framed_backdrop, no_floor, render_motion
 from motion_imitate.novel_view import VIEW_FRAMING, TiltedFloor, stand_person, view_motion
 from motion_imitate.person import Person
 from motion_imitate.renderer_chain import RendererChoice
 from motion_imitate.runner import StreamRunner
-from pipelines.device import announce_device, choose_device, frames_of_run
+from pipelines.device import announce_device, choose_device
 from pipelines.novel_view.options import NovelViewOptions
 from pipelines.novel_view.pictures import check_picture_path, write_pictures
 from pipelines.output_path import UsageError, check_output_path

@@ -4,7 +4,7 @@ import pytest
 import torch
 from numba import cuda
 
-from pipelines.device import announce_device, choose_device, find_gpu_fault, frames_of_run
+from pipelines.device import announce_device, choose_device, find_gpu_fault
 from pipelines.output_path import UsageError
 from pipelines.reporter import Reporter
 
@@ -49,7 +49,3 @@ def test_a_gpu_is_named_and_the_cpu_is_not(monkeypatch, capsys):
     assert "NVIDIA Painted" in capsys.readouterr().err
     announce_device("cuda", Reporter(json=True))
     assert '{"note": "using NVIDIA Painted' in capsys.readouterr().err
-
-
-def test_a_gpu_renders_more_frames_at_a_time():
-    assert frames_of_run("cuda:1") > frames_of_run("cpu")
