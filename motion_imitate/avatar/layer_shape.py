@@ -53,8 +53,6 @@ WEIGHT_STIFFNESS = 0.6
 LEAST_VOLUME, SHARPENING_ROUNDS = 0.2, 5  # of a blend of rotations, from which on its weights are sharpened
 JOINT_TRUST = 8.0  # weight of the body's own weights where layers are joined
 SKIRT_LEG = 0.18  # share of the way between the legs' axes, from each, over which a skirt follows one leg alone
-ARMPIT = (0.1, 0.4)  # of the way from shoulder to elbow, where arms leave the trunk
-ARMHOLE_REACH = 0.05  # of the height, from the trunk on, within which a shoulder stays with it
 INFLATION_SWEEPS = 300
 JOINTS_PER_VERTEX = 8
 
@@ -224,7 +222,6 @@ def flatten_spikes(mesh: LayerMesh, middle: Values, thickness: Values) -> tuple[
 def solve_weights(mesh: LayerMesh, layers: PhotoLayers, below: SurfaceSamples, body: PhotoBody) -> Values:
     """The body's skinning weights, smoothed over the mesh; a skirt's spread over both legs."""
     weights = spread_skirt_weights(mesh, layers, below.weights, body)
-    weights = hold_armholes(mesh, layers, weights, body)
     trust = below.known * np.where(below.joined, JOINT_TRUST, 1.0) + 1e-4
     used = np.nonzero(weights.sum(0) > 1e-3)[0]
     stiff = torch.full((len(mesh.pairs),), WEIGHT_STIFFNESS, dtype=torch.float64)
@@ -233,27 +230,6 @@ def solve_weights(mesh: LayerMesh, layers: PhotoLayers, below: SurfaceSamples, b
     full[:, used] = np.maximum(solved.numpy(), 0)
     np.put_along_axis(full, full.argpartition(-JOINTS_PER_VERTEX, 1)[:, :-JOINTS_PER_VERTEX], 0, 1)
     return sharpen_weights(full / full.sum(1, keepdims=True), body.moves[:, :, :3].double().numpy())
-
-
-def hold_armholes(mesh: LayerMesh, layers: PhotoLayers, weights: Values, body: PhotoBody) -> Values:
-    """Near the trunk, the cloth of a shoulder stays with it down to the armpit: what lies before the chest would turn
-    outwards with a raised arm, and stand out."""
-    held = weights.copy()
-    beside = (~layers.seen(TRUNK)).astype(np.uint8)
-    away = np.asarray(cv2.distanceTransform(beside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
-    for layer, side in zip(ARM_LAYERS, SIDES, strict=True):
-        mine = np.nonzero(mesh.owner == layer)[0]
-        carried = np.ix_(mine, np.array(joint_descendants(body.model, body.model.controls[f"shoulder_{side}"][0])))
-        joint = body.joint_pixel(f"shoulder_{side}")
-        way = body.joint_pixel(f"elbow_{side}") - joint
-        along = (mesh.points[mine] - joint) @ way / max(float(way @ way), (0.08 * layers.unit) ** 2)
-        far = sample_plane(away, mesh.points[mine])[:, 0] / (ARMHOLE_REACH * layers.unit)
-        free = np.maximum(smoothstep(far.astype(np.float32), 0.0, 1.0), smoothstep(along.astype(np.float32), *ARMPIT))
-        arm = held[carried]
-        kept = arm * free[:, None]
-        held[carried] = kept
-        held[mine, body.model.controls[f"collar_{side}"][-1]] += (arm - kept).sum(1)
-    return held
 
 
 def sharpen_weights(weights: Values, turns: Values) -> Values:

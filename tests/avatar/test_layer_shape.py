@@ -6,7 +6,6 @@ import pytest
 from motion_imitate.avatar.body_surface import LIMB_NUMBERS, SIDES, joint_descendants
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_shape import (
-    ARMPIT,
     DEPTH_SPIKE,
     JOINTS_PER_VERTEX,
     LEAST_VOLUME,
@@ -14,7 +13,6 @@ from motion_imitate.avatar.layer_shape import (
     MOST_THICKNESS,
     flatten_spikes,
     hang_round,
-    hold_armholes,
     inflate_region,
     relax_membrane,
     shape_layers,
@@ -211,19 +209,3 @@ def test_a_skirt_turns_from_one_leg_to_the_other_across_its_width(shaped):
     assert share[:third].mean() < 0.1
     assert share[-third:].mean() > 0.9
     assert 0.3 < share[len(share) // 2 - third // 4 : len(share) // 2 + third // 4].mean() < 0.7
-
-
-def test_a_shoulders_cloth_stays_with_the_trunk_beside_it_and_goes_with_the_arm_farther_on(shaped):
-    body, layers, mesh, _, _ = shaped
-    alone = np.zeros((len(mesh.points), len(body.joints)))
-    for layer, side in zip(ARM_LAYERS, SIDES, strict=True):
-        arm = joint_descendants(body.model, body.model.controls[f"shoulder_{side}"][0])
-        alone[mesh.owner == layer, arm[0]] = 1
-    held = hold_armholes(mesh, layers, alone, body)
-    np.testing.assert_allclose(held.sum(1), alone.sum(1))
-    for layer, side in zip(ARM_LAYERS, SIDES, strict=True):
-        share = distal_share(body, held, f"shoulder_{side}")[mesh.owner == layer]
-        assert share.min() < 0.2
-        joint, elbow = body.joint_pixel(f"shoulder_{side}"), body.joint_pixel(f"elbow_{side}")
-        along = (mesh.points[mesh.owner == layer] - joint) @ (elbow - joint) / ((elbow - joint) ** 2).sum()
-        assert (share[along > ARMPIT[1]] == 1).all()
