@@ -66,8 +66,8 @@ def remove_hair(colours: Plane, alpha: Plane, layers: PhotoLayers, layer: int) -
 
 
 def find_hair_shade(image: Plane, cloth: Mask, hair: Mask, clear: Mask, unit: float) -> Plane:
-    """Where cloth beside hair is unlike the cloth that is `clear` of it, more than by its pattern: hair darkens it, or is
-    seen between strands; 0 to 1."""
+    """Where cloth beside hair is unlike what is `clear` of it, more than by its pattern: hair darkens it, or is seen
+    between strands; 0 to 1."""
     apart = -distance_to_edge(hair)
     core = clear & (apart > SHADE_REACH * unit)
     if core.sum() < LEAST_CORE:
