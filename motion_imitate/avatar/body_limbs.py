@@ -14,7 +14,7 @@ from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.avatar.body_hands import SHADE_SPAN, paint_skin_shades, shade_hand
 from motion_imitate.avatar.body_surface import ARM_LIMBS, LEG_LIMBS, SIDES, PhotoBody
 from motion_imitate.avatar.layer_order import LAYER_BIAS
-from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX
+from motion_imitate.avatar.layer_weights import JOINTS_PER_VERTEX
 from motion_imitate.avatar.masks import Mask, Plane, blur_plane, spread_colours
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, LEG_LAYERS, SKIRT, TRUNK, PhotoLayers
 from motion_imitate.bodies.parts import ATLAS_GRID, MIRRORED_PARTS, PART_LIMBS, PART_NUMBERS, part_atlas_uv

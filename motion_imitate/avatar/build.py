@@ -25,7 +25,8 @@ from motion_imitate.avatar.hanging_hair import (
 from motion_imitate.avatar.head_texture import paint_head
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_order import COVERED_LEG, find_covered_legs, find_layer_bias
-from motion_imitate.avatar.layer_shape import JOINTS_PER_VERTEX, LayerShape, shape_layers
+from motion_imitate.avatar.layer_shape import LayerShape, shape_layers
+from motion_imitate.avatar.layer_weights import JOINTS_PER_VERTEX
 from motion_imitate.avatar.leg_gap import find_leg_gap
 from motion_imitate.avatar.masks import Plane, spread_labels
 from motion_imitate.avatar.match_colours import find_kind_colours, match_avatar_colours

@@ -8,35 +8,27 @@ import torch
 from numpy.typing import NDArray
 
 from motion_imitate.avatar.body_surface import (
-    HEAD_LIMB,
-    LIMB_NUMBERS,
-    SIDES,
-    TORSO_LIMB,
-    BodySurface,
     PhotoBody,
-    joint_descendants,
 )
 from motion_imitate.avatar.layer_mesh import LayerMesh, solid_of_layer
+from motion_imitate.avatar.layer_weights import solve_weights
 from motion_imitate.avatar.masks import (
     Mask,
     Plane,
     blur_plane,
     distance_to_edge,
     grow_mask,
-    nearest_known_pixels,
-    pixels_of_points,
     sample_plane,
     smoothstep,
 )
 from motion_imitate.avatar.photo_layers import (
     ARM_LAYERS,
-    LAYERS,
     LEG_LAYERS,
     SKIRT,
     TRUNK,
     PhotoLayers,
-    surface_of_layer,
 )
+from motion_imitate.avatar.surface_samples import SurfaceSamples, sample_body_surface
 from motion_imitate.geometry.mesh import solve_vertex_values
 from motion_imitate.geometry.raster_numba import compile_kernel
 
@@ -49,12 +41,7 @@ HANG_EVEN, HANG_BEGIN = 0.015, 0.1  # of the height: how even a skirt's outline 
 EDGE_WIDTH = 0.007  # of the height, over which thickness grows from the outline
 DEPTH_SPIKE = 0.012  # metres that a vertex may stand out from its neighbours
 SPIKE_ROUNDS = 12
-WEIGHT_STIFFNESS = 0.6
-LEAST_VOLUME, SHARPENING_ROUNDS = 0.2, 5  # of a blend of rotations, from which on its weights are sharpened
-JOINT_TRUST = 8.0  # weight of the body's own weights where layers are joined
-SKIRT_LEG = 0.18  # share of the way between the legs' axes, from each, over which a skirt follows one leg alone
 INFLATION_SWEEPS = 300
-JOINTS_PER_VERTEX = 8
 
 
 @dataclass(frozen=True)
@@ -66,18 +53,6 @@ class LayerShape:
     weights: Values  # [V, J], at most JOINTS_PER_VERTEX above 0
 
 
-@dataclass(frozen=True)
-class SurfaceSamples:
-    """The body beneath each vertex."""
-
-    front: Values  # of the nearest pixel of the body
-    back: Values
-    known: Mask  # [V] the body lies beneath, at least a pixel from its outline
-    deep: Mask  # [V] two pixels
-    joined: Mask  # [V] in a shoulder, which arm and trunk share
-    weights: Values  # [V, J]
-
-
 def shape_layers(
     mesh: LayerMesh, layers: PhotoLayers, alphas: Plane, body: PhotoBody, pixels_per_metre: float
 ) -> LayerShape:
@@ -85,39 +60,6 @@ def shape_layers(
     below = sample_body_surface(mesh, layers, body)
     middle, thickness = solve_depths(mesh, layers, alphas, below, pixels_per_metre)
     return LayerShape(middle, thickness, solve_weights(mesh, layers, below, body))
-
-
-def sample_body_surface(mesh: LayerMesh, layers: PhotoLayers, body: PhotoBody) -> SurfaceSamples:
-    """Read the body beneath each vertex: each layer's own limbs, in shoulders the upper arm and the trunk."""
-    row, column = pixels_of_points(mesh.points, body.size)
-    count = len(mesh.points)
-    front, back, known, deep = np.zeros(count), np.zeros(count), np.zeros(count, bool), np.zeros(count, bool)
-    weights, shoulder = np.zeros((count, len(body.joints))), np.zeros(count, bool)
-    surfaces: list[tuple[Mask, BodySurface]] = []
-    for layer, side, zone in zip(ARM_LAYERS, SIDES, layers.shoulders, strict=True):
-        mine = zone[row, column] & np.isin(mesh.owner, (TRUNK, layer)) & ~shoulder
-        surfaces.append((mine, surface_of_shoulder(zone, side, body)))
-        shoulder |= mine
-    for layer in LAYERS:
-        if (mesh.owner == layer).any():
-            surfaces.append((np.asarray((mesh.owner == layer) & ~shoulder), surface_of_layer(layer, body)))
-    for chosen, surface in surfaces:
-        edge = distance_to_edge(surface.covered)[row[chosen], column[chosen]]
-        known[chosen], deep[chosen] = edge > 1, edge > 2
-        below = surface if surface.covered.any() else body.whole_surface
-        r, c = (nearest[row[chosen], column[chosen]] for nearest in nearest_known_pixels(below.covered))
-        front[chosen], back[chosen] = below.front[r, c], below.back[r, c]
-        weights[chosen] = body.joint_weights(below, r, c)
-    return SurfaceSamples(front, back, known, deep, shoulder & known, weights)
-
-
-def surface_of_shoulder(zone: Mask, side: str, body: PhotoBody) -> BodySurface:
-    """The body's surface where an arm meets the trunk, without a forearm or the other arm before it."""
-    upper_arm = LIMB_NUMBERS[side]["upperarm"]
-    whole = body.whole_surface
-    if np.isin(body.limbs_of(whole)[zone], (0, upper_arm, HEAD_LIMB, TORSO_LIMB)).all():
-        return whole
-    return body.find_surface([upper_arm, HEAD_LIMB, TORSO_LIMB])
 
 
 def solve_depths(
@@ -217,52 +159,3 @@ def flatten_spikes(mesh: LayerMesh, middle: Values, thickness: Values) -> tuple[
         middle = np.where(lone, middle, middle.clip(means[0] - DEPTH_SPIKE, means[0] + DEPTH_SPIKE))
         thickness = np.where(lone, thickness, np.minimum(thickness, 1.15 * means[1] + 0.006))
     return middle, thickness
-
-
-def solve_weights(mesh: LayerMesh, layers: PhotoLayers, below: SurfaceSamples, body: PhotoBody) -> Values:
-    """The body's skinning weights, smoothed over the mesh; a skirt's spread over both legs."""
-    weights = spread_skirt_weights(mesh, layers, below.weights, body)
-    trust = below.known * np.where(below.joined, JOINT_TRUST, 1.0) + 1e-4
-    used = np.nonzero(weights.sum(0) > 1e-3)[0]
-    stiff = torch.full((len(mesh.pairs),), WEIGHT_STIFFNESS, dtype=torch.float64)
-    solved = solve_vertex_values(mesh.pairs, torch.from_numpy(weights[:, used]), torch.from_numpy(trust), stiff, 600)
-    full = np.zeros_like(weights)
-    full[:, used] = np.maximum(solved.numpy(), 0)
-    np.put_along_axis(full, full.argpartition(-JOINTS_PER_VERTEX, 1)[:, :-JOINTS_PER_VERTEX], 0, 1)
-    return sharpen_weights(full / full.sum(1, keepdims=True), body.moves[:, :, :3].double().numpy())
-
-
-def sharpen_weights(weights: Values, turns: Values) -> Values:
-    """Weights whose blend of the joints' rotations shrinks nothing by much, so that it can be undone: across a fold,
-    as of an elbow, they change faster."""
-    for _ in range(SHARPENING_ROUNDS):
-        shrunk = np.linalg.det(np.tensordot(weights, turns, 1)) < LEAST_VOLUME
-        weights[shrunk] **= 2
-        weights[shrunk] /= weights[shrunk].sum(1, keepdims=True)
-    return weights
-
-
-def spread_skirt_weights(mesh: LayerMesh, layers: PhotoLayers, weights: Values, body: PhotoBody) -> Values:
-    """In a skirt, the left leg's weight turns evenly into the right leg's between their axes."""
-    skirt = mesh.owner == SKIRT
-    if not skirt.any():
-        return weights
-    x, y = mesh.points[skirt].T
-    axes, joints = [], []
-    for side in SIDES:
-        chain = [body.joint_pixel(f"{control}_{side}") for control in ("hip", "knee", "ankle")]
-        axes.append(np.interp(y, [p[1] for p in chain], [p[0] for p in chain]))
-        joints.append(joint_descendants(body.model, body.model.controls[f"hip_{side}"][0]))
-    span = axes[0] - axes[1]
-    span = np.where(np.abs(span) < 4, np.where(span < 0, -4.0, 4.0), span)
-    share = (((x - axes[1]) / span).clip(0, 1) - SKIRT_LEG) / (1 - 2 * SKIRT_LEG)  # 1: all left
-    share = share.clip(0, 1)[:, None]
-    hip = min(body.joint_pixel(f"hip_{side}")[1] for side in SIDES)
-    hangs = smoothstep(y, hip - 0.02 * layers.unit, hip + 0.03 * layers.unit)[:, None]
-    own = weights[skirt]
-    both = own[:, joints[0]] + own[:, joints[1]]
-    own[:, joints[0]] += hangs * (both * share - own[:, joints[0]])
-    own[:, joints[1]] += hangs * (both * (1 - share) - own[:, joints[1]])
-    spread = weights.copy()
-    spread[skirt] = own
-    return spread

@@ -7,8 +7,6 @@ from motion_imitate.avatar.body_surface import LIMB_NUMBERS, SIDES, joint_descen
 from motion_imitate.avatar.layer_mesh import LayerMesh, build_layer_mesh, find_joints, layer_alphas
 from motion_imitate.avatar.layer_shape import (
     DEPTH_SPIKE,
-    JOINTS_PER_VERTEX,
-    LEAST_VOLUME,
     MOST_ARM_THICKNESS,
     MOST_THICKNESS,
     flatten_spikes,
@@ -16,10 +14,9 @@ from motion_imitate.avatar.layer_shape import (
     inflate_region,
     relax_membrane,
     shape_layers,
-    sharpen_weights,
     smooth_values,
-    surface_of_shoulder,
 )
+from motion_imitate.avatar.layer_weights import JOINTS_PER_VERTEX, LEAST_VOLUME, sharpen_weights
 from motion_imitate.avatar.parsing_net import LAYER_NAMES
 from motion_imitate.avatar.photo_layers import (
     ARM_LAYERS,
@@ -28,6 +25,7 @@ from motion_imitate.avatar.photo_layers import (
     TRUNK,
     cut_photo_layers,
 )
+from motion_imitate.avatar.surface_samples import surface_of_shoulder
 from tests.support import painted
 from tests.support.parsed_body import parse_body, place
 
