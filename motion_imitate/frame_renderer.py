@@ -13,11 +13,11 @@ from motion_imitate.avatar.best_photo import DrawPosed, choose_photos, draw_best
 from motion_imitate.avatar.draft import draft_size, draw_changed_into
 from motion_imitate.avatar.draw import draw_avatar_into
 from motion_imitate.avatar.pose import PosedAvatar
-from motion_imitate.avatar.turned_face import PosedBody
 from motion_imitate.compositing.compose import compose_into
 from motion_imitate.compositing.shadow import Floor, cast_shadow
 from motion_imitate.compositing.shadow_run import cast_shadow_run
 from motion_imitate.device_copy import copy_to_device
+from motion_imitate.generators.turned_face import PosedBody
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
 from motion_imitate.geometry.view import view_of_vertices
 from motion_imitate.person import AvatarAppearance, AvatarCorrections, Person

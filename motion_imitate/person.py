@@ -11,12 +11,12 @@ from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.avatar.build import build_avatars
 from motion_imitate.avatar.draft import DraftMaker
 from motion_imitate.avatar.parsing_net import load_parsing_net
-from motion_imitate.avatar.turned_face import TurnedFaces
 from motion_imitate.bodies.dress import undress_body
 from motion_imitate.bodies.skinning import SkinnedBody
 from motion_imitate.generators.corrections import CorrectionNetworks, crop_person
 from motion_imitate.generators.face_module import load_face_module
 from motion_imitate.generators.load import find_weights
+from motion_imitate.generators.turned_face import TurnedFaces
 from motion_imitate.renderer_chain import BY_AVATAR, RendererChoice
 from motion_imitate.types import BodyModel, Generator, Source
 
