@@ -62,22 +62,21 @@ def mix_samples(planes: Floats, x: np.float32, y: np.float32, photos: Words, sol
     red = green = blue = cover = ZERO
     last: Index = np.int64(-1)
     r, g, b, a = ZERO, ZERO, ZERO, ZERO  # one read serves neighbouring samples of the same face
-    for k in range(4):
-        left, near, far = ONE, choose_key(soft, k), choose_key(solid, k)
-        if (near >> 32) > (far >> 32):
-            f = key_face(near)
+    left = ONE
+    for k in range(8):  # of each sample the translucent face, then the opaque one
+        near, far = choose_key(soft, k >> 1), choose_key(solid, k >> 1)
+        over = (near >> 32) > (far >> 32)
+        first = (k & 1) == 0
+        if first:
+            left = ONE
+        if (first & over) | ((not first) & (far > 0)):
+            f = key_face(near if first else far)
             if f != last:
                 r, g, b, a = read_face_texel(planes, f, x, y, photos)
                 last = f
-            alpha = a / FULL
-            red, green, blue, cover = red + alpha * r, green + alpha * g, blue + alpha * b, cover + alpha
-            left = ONE - alpha
-        if far > 0:
-            f = key_face(far)
-            if f != last:
-                r, g, b, a = read_face_texel(planes, f, x, y, photos)
-                last = f
-            red, green, blue, cover = red + left * r, green + left * g, blue + left * b, cover + left
+            share = a / FULL if first else left
+            red, green, blue, cover = red + share * r, green + share * g, blue + share * b, cover + share
+            left = ONE - share
     return red * QUARTER, green * QUARTER, blue * QUARTER, cover * (QUARTER * FULL)
 
 
@@ -95,11 +94,12 @@ def colour_pixel(planes: Floats, x: np.float32, y: np.float32, photos: Words, so
     if soft_is_seen(solid, soft) | more | (not covered):
         red, green, blue, cover = mix_samples(planes, x, y, photos, solid, soft)
     else:
-        red, green, blue, cover = read_face_texel(planes, one, x, y, photos)
-        if other != one:
-            share = np.float32(int(second != one) + int(third != one) + int(fourth != one)) * QUARTER
-            r, g, b, cover = read_face_texel(planes, other, x, y, photos)
+        red = green = blue = ZERO
+        share = ONE
+        for k in range(1 + int(other != one)):
+            r, g, b, cover = read_face_texel(planes, other if k else one, x, y, photos)
             red, green, blue = red + (r - red) * share, green + (g - green) * share, blue + (b - blue) * share
+            share = np.float32(int(second != one) + int(third != one) + int(fourth != one)) * QUARTER
         cover = FULL
     return red, green, blue, cover
 

@@ -181,7 +181,7 @@ def match_patches(sizes: list[PyramidLevel], how: InpaintSettings) -> PatchField
     guide = sight.guide * weight
     field = np.full((*sight.known.shape, 2), -1, np.int32)
     image = np.where(sight.known[..., None], sight.image, np.float32(np.nan))
-    fill_from_border(image, guide, sight.usable, field)
+    fill_from_border(image, guide, np.argwhere(sight.usable), field)
     for depth in reversed(range(len(sizes))):
         if sight is not sizes[depth]:
             field, sight = upsample_field(field, sizes[depth]), sizes[depth]
@@ -192,7 +192,7 @@ def match_patches(sizes: list[PyramidLevel], how: InpaintSettings) -> PatchField
             vote_colours(image, sight.hidden, field, cost, sight.sure, 1.0)
         for sweep in range(1 + how.sweeps * depth):
             improve_matches(image, guide, sight.usable, sight.wanted, field, cost, 2, sweep)
-            usual = np.percentile(cost[tuple(sight.wanted.T)], 75)
+            usual = float(np.percentile(cost[tuple(sight.wanted.T)], 75))
             vote_colours(image, sight.hidden, field, cost, sight.sure, max(usual / 4, 1e-5))
     merge_patches(image, guide, sight.usable, sight.wanted, field, 6)
     return field

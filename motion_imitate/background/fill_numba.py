@@ -19,6 +19,7 @@ DOWN, ACROSS = (-1, 1, 0, 0), (0, 0, -1, 1)  # the four neighbours
 
 Flags = NDArray[np.bool_]
 PatchField = NDArray[np.int32]
+PatchList = NDArray[np.int64]
 
 
 @compile_kernel
@@ -64,24 +65,41 @@ def is_usable_patch(usable: Flags, v: int, u: int) -> bool:
 
 
 @compile_kernel
-def fill_from_border(image: Floats, guide: Floats, usable: Flags, field: PatchField) -> None:
-    """Fill unknown pixels from the border inwards, each from the patch that best matches its surroundings."""
+def touches_known(image: Floats, y: int, x: int) -> bool:
+    """Whether a pixel or one of its eight neighbours is known."""
     height, width, _ = image.shape
-    sources = np.argwhere(usable)
-    while np.isnan(image[..., 0]).any():
+    for v in range(max(y - 1, 0), min(y + 2, height)):
+        for u in range(max(x - 1, 0), min(x + 2, width)):
+            if not np.isnan(image[v, u, 0]):
+                return True
+    return False
+
+
+@compile_kernel
+def fill_from_border(image: Floats, guide: Floats, sources: PatchList, field: PatchField) -> None:
+    """Fill unknown pixels from the border inwards, each from the one of the patches `sources` that best matches its
+    surroundings."""
+    height, width, _ = image.shape
+    unknown = True
+    while unknown:
+        unknown = False
         now = image.copy()
         for y in range(height):
             for x in range(width):
-                near = now[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2, 0]
-                if not np.isnan(now[y, x, 0]) or np.isnan(near).all():
+                if not np.isnan(now[y, x, 0]):
+                    continue
+                unknown = True
+                if not touches_known(now, y, x):
                     continue
                 best, found = np.inf, 0
                 for k in range(len(sources)):
                     cost = patch_distance(now, guide, y, x, sources[k, 0], sources[k, 1], best)
                     if cost < best:
                         best, found = cost, k
-                field[y, x, 0], field[y, x, 1] = sources[found]
-                image[y, x] = image[field[y, x, 0], field[y, x, 1]]
+                v, u = sources[found, 0], sources[found, 1]
+                field[y, x, 0], field[y, x, 1] = v, u
+                for c in range(3):
+                    image[y, x, c] = image[v, u, c]
 
 
 @compile_kernel
@@ -145,9 +163,11 @@ def vote_colours(
                 total += weight
                 for c in range(3):
                     fresh[k, c] += weight * image[v, u, c]
-        fresh[k] /= total
+        for c in range(3):
+            fresh[k, c] /= total
     for k in range(len(hidden)):
-        image[hidden[k, 0], hidden[k, 1]] = fresh[k]
+        for c in range(3):
+            image[hidden[k, 0], hidden[k, 1], c] = fresh[k, c]
 
 
 @compile_kernel

@@ -16,7 +16,8 @@ from motion_imitate.estimators.blazepose import (
     detect_people,
     mask_to_uint8,
 )
-from motion_imitate.estimators.nets import load_net
+from motion_imitate.estimators.net_batches import BatchedNet
+from motion_imitate.estimators.nets import InferenceNet, load_net
 from motion_imitate.estimators.roi import RgbImage, Roi, RoiFloats, frame_to_rgb
 from motion_imitate.estimators.track import PersonTrack, Tracking, track_people
 from motion_imitate.estimators.track_between import add_looks_between
@@ -49,8 +50,7 @@ class LandmarkEstimator:
         if how.model not in POSE_NETWORKS:
             raise ValueError(f"no pose network {how.model!r}; choose one of {', '.join(POSE_NETWORKS)}")
         self.how = how
-        self.detector = load_net("pose_detector", how.device, how.runtime, how.threads)
-        self.net = load_net(f"pose_{how.model}", how.device, how.runtime, how.threads)
+        self.detector, self.net = (load_batched_net(name, how) for name in ("pose_detector", f"pose_{how.model}"))
 
     def __call__(self, frames: Frames) -> list[Sighting]:
         """Sightings of all people, the largest first; if there are none, one Sighting with score 0 throughout."""
@@ -93,6 +93,12 @@ class LandmarkEstimator:
     def glance(self, image: RgbImage, roi: Roi, hide: Sequence[PersonLandmarks]) -> PersonLandmarks:
         """Landmarks in a square crop of an image, with the people in `hide` masked out."""
         return detect_landmarks(self.net, image, roi, self.how.mirror, hide)
+
+
+def load_batched_net(name: str, how: Landmarking) -> InferenceNet:
+    """Load a network; on a GPU, one that computes the images of several threads together."""
+    net = load_net(name, how.device, how.runtime, how.threads)
+    return net if torch.device(how.device).type == "cpu" else BatchedNet(net)
 
 
 def select_landmark_frames(seconds: Sequence[float], every: int, rate: float, slow: float = math.inf) -> list[int]:

@@ -19,12 +19,16 @@ def interpolate_on_raster(
 ) -> Float[Tensor, "B H W C"]:
     """Interpolate values at face corners to each pixel; `empty` where no face is visible."""
     count, channels = values.shape[1], values.shape[3]
-    hit = (raster.face >= 0).flatten().nonzero()[:, 0]  # flat indices are faster than rows and columns
-    face = raster.face.flatten()[hit]
+    body = (raster.face >= 0).flatten()
+    everywhere = body.device.type != "cpu"  # counting the body's pixels would wait for the device
+    hit = torch.arange(len(body), device=body.device) if everywhere else body.nonzero()[:, 0]  # flat indices are fast
+    face = raster.face.flatten()[hit].clamp(min=0)
     if len(values) > 1:
         face = face + hit // raster.face[0].numel() * count
     at_corners = values.reshape(-1, 3, channels).index_select(0, face)  # [pixels, 3, C]
     blended = (at_corners * raster.weights.view(-1, 3, 1).index_select(0, hit)).sum(1)
+    if everywhere:
+        blended = torch.where(body[:, None], blended, empty)
     picture = values.new_full((raster.face.numel(), channels), empty).index_copy(0, hit, blended)
     return picture.view(*raster.face.shape, channels)
 

@@ -10,6 +10,7 @@ BENCHMARKS = {  # module:function of (data: Path | None) -> Iterator[str]; impor
     "raster": "pipelines.bench.raster:measure_raster",
     "avatar": "pipelines.bench.avatar:measure_avatar",
     "gpu": "pipelines.bench.gpu:measure_gpu",
+    "gpu-clip": "pipelines.bench.gpu_clip:measure_gpu_clip",
     "estimate": "pipelines.bench.estimate:measure_estimate",
     "imitate": "pipelines.bench.imitate:measure_imitate",
     "generator": "pipelines.bench.generator:measure_generator",

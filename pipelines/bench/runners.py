@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from motion_imitate.person import Person
 from motion_imitate.runner import INLINE, StreamRunner
 from motion_imitate.types import Frames, cat_batched
 from motion_imitate.video import probe, read, write
@@ -65,24 +66,26 @@ def compare_runners(photo: Path, clip: Path, folder: Path, times: int, clips: in
     person = load_person(job.photos, job.longest, job.how, Reporter(quiet=True))
     yield f"{frames} frames of {clip.name}, {RUNNER_LONGEST} pixels"
 
-    def paced(job: ImitateJob, runner: StreamRunner | None = None) -> float:
-        reporter = TimestampReporter()
-        render_video(job, reporter, lambda *_: person, runner)
-        first = ceil(WARMUP_SHARE * len(reporter.came))
-        return (len(reporter.came) - first) / (perf_counter() - reporter.came[first - 1])
-
-    loop = paced(job, INLINE)
+    loop = measure_steady_rate(job, person, INLINE)
     yield f"a plain loop        {loop:6.2f} frames/s, {1000 / loop:.0f} ms a frame"
-    threads = paced(job)
+    threads = measure_steady_rate(job, person)
     yield f"threads             {threads:6.2f} frames/s: {loop / threads:.2f} of the loop's time"
     if find_spec("ray"):
         with connect_ray():
-            ray = paced(replace(job, how=ImitateOptions(run="ray")))
+            ray = measure_steady_rate(replace(job, how=ImitateOptions(run="ray")), person)
         yield f"Ray                 {ray:6.2f} frames/s: {threads / ray:.2f} of the threads' time"
     write_shifted_clips(clip, folder / "clips", clips)
     one, two = (measure_batch_pace(photo, folder, workers) for workers in (1, 2))
     yield f"a batch, 1 process  {one:6.2f} frames/s"
     yield f"a batch, 2          {two:6.2f} frames/s: {two / one:.2f} times as many"
+
+
+def measure_steady_rate(job: ImitateJob, person: Person, runner: StreamRunner | None = None) -> float:
+    """Frames per second of `imitate` with a person that is prepared, once the pace is steady."""
+    reporter = TimestampReporter()
+    render_video(job, reporter, lambda *_: person, runner)
+    first = ceil(WARMUP_SHARE * len(reporter.came))
+    return (len(reporter.came) - first) / (perf_counter() - reporter.came[first - 1])
 
 
 def write_shifted_clips(clip: Path, folder: Path, count: int) -> None:

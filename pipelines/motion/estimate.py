@@ -23,6 +23,8 @@ from pipelines.motion.options import EstimationOptions
 from pipelines.output_path import UsageError
 from pipelines.streaming.threads import THREAD_RUNNER
 
+GPU_RUNS = 8  # of frames, whose people are detected together: their memory is 50 MB each
+
 ItemT = TypeVar("ItemT")
 
 
@@ -32,18 +34,26 @@ def open_input_clip(
     """Probe a clip, check the device, and set the number of threads."""
     torch.set_num_threads(estimation.threads)
     cv2.setNumThreads(estimation.threads)
+    device = choose_device(estimation.device)
     how = ClipSettings(
         estimation.quality,
         estimation.live,
         estimation.person,
-        choose_device(estimation.device),
-        estimation.workers,
+        device,
+        count_parallel_runs(estimation.workers, device, running),
         estimation.threads,
         check_estimator(estimation),
     )
     opened = open_clip(clip, estimation.size, how)
     follow = partial(follow_with_advice, info=opened.info, say=warn)
     return replace(opened, runner=running, warn=warn, follow=follow)
+
+
+def count_parallel_runs(workers: int, device: str, running: StreamRunner) -> int:
+    """The number of runs of frames in which people are detected at the same time. Threads that share a GPU fill its
+    batches; processes have a network each."""
+    on_gpu = torch.device(device).type == "cuda"
+    return max(workers, GPU_RUNS) if on_gpu and running is THREAD_RUNNER else workers
 
 
 def check_estimator(estimation: EstimationOptions) -> Path | None:

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from motion_imitate import weights
 from motion_imitate.estimators.landmarks import LandmarkEstimator, Landmarking, select_landmark_frames
 from motion_imitate.types import Frames, Sighting, cat_batched
 from tests.support import DATA
+from tests.support.on_gpu import needs_gpu
 
 
 def read(name: str) -> np.ndarray:
@@ -135,6 +137,18 @@ def test_runs_can_be_looked_at_side_by_side(full, panned, seen):
     with ThreadPoolExecutor(3) as pool:
         for (other,) in pool.map(full, [panned] * 3):
             assert_close(other.points, seen.points)
+
+
+@pytest.mark.cuda
+@needs_gpu
+def test_a_gpu_sees_what_the_cpu_sees_in_runs_at_once(panned, seen):
+    if not any((folder / "pose_full.tflite").exists() for folder in weights.ASSET_FOLDERS):
+        pytest.skip("not in the pack of gpu_pack")
+    estimator = LandmarkEstimator(Landmarking(model="full", device="cuda"))
+    with ThreadPoolExecutor(4) as pool:
+        for (there,) in pool.map(estimator, [panned] * 4):
+            assert_close(there.points, seen.points, atol=0.01, rtol=0)
+            assert_close(there.score, seen.score, atol=0.02, rtol=0)
 
 
 def test_runs_of_one_frame_join_to_what_a_longer_run_gives(full, panned, seen):

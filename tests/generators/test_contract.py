@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from motion_imitate.device_copy import copy_to_device
 from motion_imitate.generators.dense_pose_painter import DensePosePainter
 from motion_imitate.generators.dense_pose_transfer import DensePoseNetworks
 from motion_imitate.generators.detail_painter import DetailPainter
@@ -19,6 +20,8 @@ from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
 from motion_imitate.types import Generator, cat_batched
 from tests.support.narrow_networks import narrow_dense_pose
+from tests.support.on_gpu import needs_gpu
+from tests.support.one_device import OneDevice
 from tests.support.painted import MODEL, source, standing
 
 SIZE = (72, 48)
@@ -110,6 +113,22 @@ def test_who_else_is_in_the_run_changes_nothing(generator, photos, views):
     code = generator.encode(photos[:1])
     order = torch.tensor([3, 0, 6])
     alike(generator.draw(code, views[order])[1:2], generator.draw(code, views[:1]))
+
+
+@pytest.mark.cuda
+@needs_gpu
+def test_a_gpu_draws_what_the_cpu_draws(generator, photos, views):
+    code = generator.encode(photos[:2])
+    there, known, seen = copy_to_device((generator, code, views), "cuda")
+    alike(copy_to_device(there.draw(known, seen), "cpu"), generator.draw(code, views), atol=0.02)
+
+
+def test_views_are_drawn_on_the_device_without_waiting_for_it(generator, photos, views, unchecked_shapes):
+    there, known, seen = copy_to_device((generator, generator.encode(photos[:2]), views), "meta")
+    with OneDevice():
+        drawn = there.draw(known, seen)
+    assert drawn.colour.shape == (len(YAWS), 3, *SIZE)
+    assert drawn.colour.device.type == drawn.cover.device.type == "meta"
 
 
 @pytest.mark.parametrize("name", NETWORK_SHAPES)

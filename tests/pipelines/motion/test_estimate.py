@@ -12,11 +12,13 @@ from hypothesis import strategies as some
 
 from motion_imitate.estimators.clip import limit_size
 from motion_imitate.motion import file as motion_file
+from motion_imitate.runner import INLINE
 from motion_imitate.types import Frames, cat_batched
 from motion_imitate.video import VideoError, probe, read, write
 from motion_imitate.weights import find_asset
 from pipelines.cli.commands import main
-from pipelines.motion.estimate import pair_with_motion
+from pipelines.motion.estimate import GPU_RUNS, count_parallel_runs, pair_with_motion
+from pipelines.streaming.threads import THREAD_RUNNER
 from tests.support.media import film
 from tests.support.standing import standing
 
@@ -117,6 +119,13 @@ def test_every_frame_meets_its_own_pose_however_both_streams_are_cut(film_cuts, 
 def sliced(whole, lengths):
     ends = np.cumsum([0, *lengths, len(whole)])
     return [whole[a:b] for a, b in pairwise(ends) if len(whole[a:b])]
+
+
+def test_threads_that_share_a_gpu_detect_people_in_more_runs_at_once():
+    assert count_parallel_runs(2, "cpu", THREAD_RUNNER) == 2
+    assert count_parallel_runs(2, "cuda:1", THREAD_RUNNER) == GPU_RUNS > 2
+    assert count_parallel_runs(20, "cuda", THREAD_RUNNER) == 20
+    assert count_parallel_runs(2, "cuda", INLINE) == 2
 
 
 def test_frames_without_a_pose_are_an_error():
