@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from motion_imitate.person import AvatarAppearance
+from motion_imitate.person import AvatarAppearance, GeneratedAppearance
 from motion_imitate.renderer_chain import BY_AVATAR, RendererChoice
 from pipelines.output_path import UsageError
 from pipelines.rendering import person
@@ -13,6 +13,7 @@ from pipelines.rendering.options import PersonOptions
 from pipelines.reporter import Reporter
 from tests.support import DATA
 from tests.support.demo_person import demo_person
+from tests.support.painted import painter
 
 PHOTO = DATA / "one_person.jpg"
 
@@ -49,7 +50,7 @@ def test_the_face_is_drawn_by_drn_where_it_is_asked_for_and_the_rest_is_an_avata
     assert faced.choice.face == "drn"
     assert faced.appearance.faces is not None
     capsys.readouterr()
-    made = replace(made, appearance=object(), choice=RendererChoice("dense-pose", ("why",)))
+    made = replace(made, appearance=GeneratedAppearance(painter(), None), choice=RendererChoice("dense-pose", ("why",)))
     assert person.load_person([PHOTO], 160, PersonOptions(face="drn"), Reporter()) is made
     assert "--face drn is for avatars; dense-pose draws the face here" in capsys.readouterr().err
 
