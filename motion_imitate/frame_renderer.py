@@ -45,8 +45,7 @@ def frames_of_run(device: str) -> int:
 class FrameRenderer:
     """Renders a person over background frames. Stateless; may be called from several threads at once.
 
-    On a GPU frames are moved there once and come back once; avatars that networks do not
-    change are drawn together.
+    On a GPU frames are moved there once and come back once; avatars that networks do not change are drawn together.
     """
 
     def __init__(
