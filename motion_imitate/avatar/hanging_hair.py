@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from motion_imitate.avatar.layer_rim import find_unlike
 from motion_imitate.avatar.layer_texture import find_sleeve_tops
 from motion_imitate.avatar.masks import (
     Mask,
@@ -21,6 +22,9 @@ from motion_imitate.avatar.photo_layers import HAIR, LABEL_ALPHA, ONE_PIECE, TRU
 CORE_DEPTH = 0.004  # of the height around hair, in which it is mixed with what is beside it
 LEAST_CORE = 50  # pixels, to know a colour
 SIDE_SHARE = (0.62, 0.74)  # of the trunk's half width: from the front to the side
+SHADE_REACH = 0.025  # of the height around hair, in which it changes the colours of cloth
+SHADE_CONTRAST = (0.0, 0.05)  # of these to the colours farther away, beyond their pattern's
+RIM_DEPTH = 0.002  # of the height around the person, whose colours are mixed with the background's
 COVER_MARGIN = 0.006  # of the height: strands around hair
 
 
@@ -54,8 +58,23 @@ def remove_hair(colours: Plane, alpha: Plane, layers: PhotoLayers, layer: int) -
     known = layers.seen(layer) & (layers.alpha > LABEL_ALPHA) & ~hair
     if not (hair & (alpha > 0)).any() or known.sum() < LEAST_CORE:
         return None
-    share = blur_plane(hair, CORE_DEPTH / 2 * layers.unit)[..., None]
+    deep = distance_to_edge(layers.alpha > LABEL_ALPHA) > RIM_DEPTH * layers.unit
+    shade = find_hair_shade(colours, known, hair, np.asarray(known & deep), layers.unit)
+    known &= shade < 0.5
+    share = blur_plane(np.maximum(hair, shade), CORE_DEPTH / 2 * layers.unit)[..., None]
     return np.asarray(colours + (spread_colours(colours, known) - colours) * share, np.float32)
+
+
+def find_hair_shade(image: Plane, cloth: Mask, hair: Mask, clear: Mask, unit: float) -> Plane:
+    """Where cloth beside hair is unlike what is `clear` of it, more than by its pattern: hair darkens it, or is seen
+    between strands; 0 to 1."""
+    apart = -distance_to_edge(hair)
+    core = clear & (apart > SHADE_REACH * unit)
+    if core.sum() < LEAST_CORE:
+        return np.zeros(cloth.shape, np.float32)
+    unlike = find_unlike(image, core, SHADE_REACH * unit, SHADE_CONTRAST)
+    near = 1 - smoothstep(apart, 0.7 * SHADE_REACH * unit, SHADE_REACH * unit)
+    return np.asarray(cloth * unlike * near, np.float32)
 
 
 def uncover_sides(layers: PhotoLayers, sides: Plane) -> PhotoLayers:

@@ -46,12 +46,12 @@ def clean_layer_rim(colours: Plane, layers: PhotoLayers, alpha: Plane, layer: in
     return replace_unlike(colours, unlike, core, layers.unit)
 
 
-def find_unlike(colours: Plane, core: Mask, reach: float) -> Plane:
+def find_unlike(colours: Plane, core: Mask, reach: float, contrast: tuple[float, float] = CONTRAST) -> Plane:
     """How far colours are unlike those of the core nearby, and outside its pattern; 0 to 1."""
     around = blur_plane(colours * core[..., None], reach) / np.maximum(blur_plane(core, reach), 1e-3)[..., None]
     pattern = np.quantile(colour_distance(colours, around)[core], PATTERN_QUANTILE)
     usual = spread_colours(np.asarray(around, np.float32), core)
-    return smoothstep(colour_distance(colours, usual) - pattern, *CONTRAST)
+    return smoothstep(colour_distance(colours, usual) - pattern, *contrast)
 
 
 def replace_unlike(colours: Plane, unlike: Plane, core: Mask, unit: float) -> Plane | None:

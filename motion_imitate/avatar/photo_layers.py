@@ -237,7 +237,9 @@ def extend_hidden_regions(layers: PhotoLayers, bare: PhotoBody) -> PhotoLayers:
     for layer, side in zip(ARM_LAYERS, SIDES, strict=True):
         beneath = hair & grow_mask(region[layer] & person, ARM_BENEATH_HAIR * unit)
         if beneath.any():
-            region[layer] |= beneath & bare.find_surface(ARM_LIMBS[side]).covered
+            covered = bare.find_surface(ARM_LIMBS[side]).covered & person
+            region[layer] |= beneath & covered
+            region[layer] |= close_mask(region[layer], OVERLAP * unit) & covered  # what is seen between strands
     if region[SKIRT].any():
         for layer, side in zip(LEG_LAYERS, SIDES, strict=True):
             leg = bare.find_surface(LEG_LIMBS[side]).covered

@@ -44,8 +44,10 @@ def compile_loops(function: KernelT) -> KernelT:
 
 
 def inline_kernel(function: KernelT) -> KernelT:
-    """Compile a function to be inlined into its callers: a call with array arguments costs as much as a small face."""
-    made: KernelT = numba.njit(inspect.unwrap(function), inline="always", error_model="numpy")
+    """Compile a function to be inlined into its callers by LLVM: a call with array arguments costs as much as a small
+    face. Numba itself would inline its source, and compile every copy."""
+    options: dict[str, Any] = {"_nrt": False} if hasattr(DefaultOptions, "_nrt") else {}
+    made: KernelT = numba.njit(forceinline=True, error_model="numpy", **options)(inspect.unwrap(function))
     return made
 
 

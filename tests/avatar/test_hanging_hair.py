@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from motion_imitate.avatar.hair_labels import correct_hair
-from motion_imitate.avatar.hanging_hair import find_hair_before_trunk, remove_hair, uncover_sides
+from motion_imitate.avatar.hanging_hair import find_hair_before_trunk, find_hair_shade, remove_hair, uncover_sides
 from motion_imitate.avatar.masks import distance_to_edge, grow_mask
 from motion_imitate.avatar.parse_photo import ParsedPhoto
 from motion_imitate.avatar.parsing_net import KIND_NAMES, LAYER_NAMES
@@ -91,6 +91,24 @@ def test_a_shoulder_loses_the_hair_that_lies_on_it(cut):
     np.testing.assert_allclose(cleared[lock], np.broadcast_to(CLOTH, cleared[lock].shape), atol=0.05)
     bald = np.where(layers.kind == HAIR, UPPER, layers.kind)
     assert remove_hair(image, alpha, replace(layers, kind=bald), ARM_LEFT) is None
+
+
+def test_cloth_that_hair_darkens_is_made_like_the_rest_and_a_pattern_is_kept():
+    hair, cloth = np.zeros((80, 200), bool), np.ones((80, 200), bool)
+    hair[:, :20] = True
+    cloth &= ~hair
+    plain = np.where(hair[..., None], STRANDS, CLOTH).astype(np.float32)
+    shaded, striped = plain.copy(), plain.copy()
+    shaded[:, 20:28] *= 0.7
+    shaded[:, 90:98] *= 0.7  # a fold, far from the hair
+    striped[:, 20::8] *= 0.8
+    striped[:, 21::8] *= 0.8
+    shade = find_hair_shade(shaded, cloth, hair, cloth, 1000.0)
+    assert shade[:, 21:27].min() > 0.9
+    assert shade[:, 45:].max() == 0
+    assert find_hair_shade(striped, cloth, hair, cloth, 1000.0).max() < 0.5
+    assert find_hair_shade(plain, cloth, hair, cloth, 1000.0).max() == 0
+    assert find_hair_shade(shaded, cloth, hair, hair, 1000.0).max() == 0  # nothing is clear
 
 
 def test_a_hat_that_is_taken_for_hair_is_told_by_its_colour():

@@ -6,13 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
+from motion_imitate.avatar.hair_pattern import repeat_along_rows
 from motion_imitate.avatar.head_panorama import (
     UNKNOWN,
     HeadView,
     complete_panorama,
     find_symmetry,
+    meet_at_crown,
     plain_symmetry,
-    repeat_along_rows,
     unroll_head,
 )
 from motion_imitate.avatar.photo_layers import FACE, HAIR, SKIN
@@ -71,6 +72,18 @@ def test_a_bald_head_is_skin_all_round(view):
 def test_the_panorama_has_no_seam_at_the_back(view):
     whole = complete(replace(view, colour=view.colour + np.linspace(0, 0.2, COLUMNS, dtype=np.float32)[:, None]))
     assert np.abs(whole[:, 0] - whole[:, -1]).max() < 0.02
+
+
+def test_columns_meet_at_the_crown_in_one_colour_but_for_strands():
+    strands = np.where(np.arange(COLUMNS) % 4 < 2, 0.1, -0.1).astype(np.float32)
+    parting = (0.4 * np.exp(-(((np.arange(COLUMNS) - COLUMNS / 2) / 12) ** 2))).astype(np.float32)
+    colours = np.broadcast_to((0.4 + strands + parting)[None, :, None], (*SIZE, 3)).astype(np.float32)
+    met = meet_at_crown(colours, np.zeros(SIZE, np.float32))
+    top = met[0, :, 0].reshape(-1, 4)
+    assert np.ptp(top.mean(1)) < 0.5 * np.ptp(colours[0, :, 0].reshape(-1, 4).mean(1))
+    assert np.ptp(top, 1).min() > 0.15
+    np.testing.assert_allclose(met[ROWS // 2 :], colours[ROWS // 2 :], atol=1e-3)
+    np.testing.assert_allclose(meet_at_crown(colours, np.ones(SIZE, np.float32)), colours, atol=1e-6)
 
 
 def test_rows_repeat_what_is_known_back_and_forth():
