@@ -42,7 +42,7 @@ def dress(person: Person, other: Person | Mapping[Garment, Person], parts: Seque
     givers = {part: giver for part, giver in wanted.items() if not missing_garments(giver, [part])}
     if not givers:
         raise NoGarment(lacking_sentence(list(wanted)))
-    own = body_at_rest(person)
+    looks, own = cast(AvatarAppearance, person.appearance), body_at_rest(person)
     moved = {
         id(giver): [reshape_avatar(avatar, body_at_rest(giver), own) for avatar in avatars_of(giver)]
         for giver in givers.values()
@@ -54,7 +54,7 @@ def dress(person: Person, other: Person | Mapping[Garment, Person], parts: Seque
         }
         clothes = {part: best[id(giver)] for part, giver in givers.items()}
         dressed.append(dress_avatar(avatar, clothes, own))
-    return replace(person, appearance=AvatarAppearance(tuple(dressed)))
+    return replace(person, appearance=replace(looks, avatars=tuple(dressed)))
 
 
 def avatars_of(person: Person) -> tuple[Avatar, ...]:

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from motion_imitate.avatar.avatar import Avatar
-from motion_imitate.avatar.best_photo import choose_photos, draw_best_photo_into, draw_posed_into
+from motion_imitate.avatar.best_photo import DrawPosed, choose_photos, draw_best_photo_into, draw_posed_into
 from motion_imitate.avatar.draft import draft_size, draw_changed_into
 from motion_imitate.avatar.draw import draw_avatar_into
 from motion_imitate.avatar.pose import PosedAvatar
@@ -17,6 +17,7 @@ from motion_imitate.compositing.compose import compose_into
 from motion_imitate.compositing.shadow import Floor, cast_shadow
 from motion_imitate.compositing.shadow_run import cast_shadow_run
 from motion_imitate.device_copy import copy_to_device
+from motion_imitate.generators.turned_face import PosedBody
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
 from motion_imitate.geometry.view import view_of_vertices
 from motion_imitate.person import AvatarAppearance, AvatarCorrections, Person
@@ -44,7 +45,7 @@ def frames_of_run(device: str) -> int:
 class FrameRenderer:
     """Renders a person over background frames. Stateless; may be called from several threads at once.
 
-    On a GPU frames are moved there once and come back once; those of avatars without corrections are drawn together.
+    On a GPU frames are moved there once and come back once; avatars that networks do not change are drawn together.
     """
 
     def __init__(
@@ -58,7 +59,12 @@ class FrameRenderer:
     def draws_runs(self) -> bool:
         """Whether frames are drawn together."""
         looks = self.looks
-        return self.how.device != "cpu" and isinstance(looks, AvatarAppearance) and not looks.corrections
+        return (
+            self.how.device != "cpu"
+            and isinstance(looks, AvatarAppearance)
+            and not looks.corrections
+            and looks.faces is None
+        )
 
     def __call__(self, pair: tuple[Frames, Motion]) -> Frames:
         """Render the person over each background frame."""
@@ -102,9 +108,11 @@ class FrameRenderer:
                 cast_shadow_run(picture[None], vertices, model.faces, self.floor, motion.camera, self.rasterize)
         if isinstance(looks, AvatarAppearance):
             correct = partial(self.draw_corrected, looks.corrections, vertices, joints)
-            draw_best_photo_into(
-                picture, looks.avatars, model, motion, correct if looks.corrections else draw_posed_into
-            )
+            draw: DrawPosed = correct if looks.corrections else draw_posed_into
+            if looks.faces is not None:
+                posed = PosedBody(model, self.rasterize, motion.body, vertices, joints)
+                draw = partial(looks.faces.draw_into, posed, draw)
+            draw_best_photo_into(picture, looks.avatars, model, motion, draw)
             return
         part, camera = picture[window], crop_camera(motion.camera, window, size)
         scale = min(1.0, self.how.view / max(part.shape[:2]))

@@ -1,6 +1,6 @@
 """A person who can be rendered: what photos told of them, their body model and what draws them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -14,6 +14,9 @@ from motion_imitate.avatar.parsing_net import load_parsing_net
 from motion_imitate.bodies.dress import undress_body
 from motion_imitate.bodies.skinning import SkinnedBody
 from motion_imitate.generators.corrections import CorrectionNetworks, crop_person
+from motion_imitate.generators.face_module import load_face_module
+from motion_imitate.generators.load import find_weights
+from motion_imitate.generators.turned_face import TurnedFaces
 from motion_imitate.renderer_chain import BY_AVATAR, RendererChoice
 from motion_imitate.types import BodyModel, Generator, Source
 
@@ -50,6 +53,7 @@ class AvatarAppearance:
 
     avatars: tuple[Avatar, ...]
     corrections: tuple[AvatarCorrections, ...] = ()
+    faces: TurnedFaces | None = None  # what draws the faces of turned heads instead
 
     @classmethod
     def corrected(cls, source: Source, model: BodyModel, networks: CorrectionNetworks) -> "AvatarAppearance":
@@ -78,3 +82,15 @@ def make_avatars(source: Source, model: BodyModel) -> tuple[Avatar, ...]:
     """The avatars of a person, one per photo, with the shipped parsing network."""
     bare = undress_body(cast(SkinnedBody, model))
     return build_avatars(source, model, cast(BodyModel, bare), load_parsing_net())
+
+
+def turn_faces_by_drn(person: Person) -> Person:
+    """The person whose face DRN's face module draws where the head turns farther than the photo shows it.
+
+    Only avatars have such faces: a person whom networks draw stays as they are.
+    """
+    if not isinstance(person.appearance, AvatarAppearance):
+        return person
+    faces = TurnedFaces.of(person.source, person.model, load_face_module(find_weights("drn")))
+    looks = replace(person.appearance, faces=faces)
+    return replace(person, appearance=looks, choice=replace(person.choice, face="drn"))

@@ -26,6 +26,12 @@ class RendererChoice:
 
     renderer: str = AVATAR_RENDERER
     reasons: tuple[str, ...] = ()
+    face: str = "off"  # what draws the face of a head that turns: drn, or nothing else
+
+    @property
+    def tools(self) -> str:
+        """The renderer, and what draws the face if that is another."""
+        return self.renderer if self.face == "off" else f"{self.renderer}, turned faces by {self.face}"
 
     @property
     def sentence(self) -> str:

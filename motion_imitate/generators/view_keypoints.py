@@ -48,9 +48,14 @@ class ViewKeypoints:
         return points, clear.to(points)
 
     def read_face(self, view: View) -> tuple[Float[Tensor, "B 4"], Float[Tensor, " B"]]:
-        """The box of the face in image points, and how directly it looks into the camera: 1 to -1."""
-        flat = view.corners[:, self.face, :, :2].flatten(1, 2)
-        corners = view.corners[:, self.front, :, :2]  # [B, K, 3, 2]
+        """As `locate_face`, in a view."""
+        return self.locate_face(view.corners)
+
+    def locate_face(self, places: Float[Tensor, "B F 3 3"]) -> tuple[Float[Tensor, "B 4"], Float[Tensor, " B"]]:
+        """The box of the face in image points, and how directly it looks into the camera: 1 to -1; from the image
+        points of the corners of all faces."""
+        flat = places[:, self.face, :, :2].flatten(1, 2)
+        corners = places[:, self.front, :, :2]  # [B, K, 3, 2]
         along, across = corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0]
         area = along[..., 0] * across[..., 1] - along[..., 1] * across[..., 0]
         turned = -area.sum(1) / area.abs().sum(1).clamp(min=1e-9)

@@ -31,6 +31,7 @@ class ItemOutcome:
     strip: bytes = b""  # JPEG of sample frames
     renderer: str = ""
     renderer_reason: str = ""  # why it is not the avatar
+    face: str = "off"  # what draws the face of an avatar that turns its head
 
 
 def outcome_record_path(out: Path) -> Path:

@@ -94,7 +94,7 @@ def imitate_in_segments(job: ImitateJob, reporter: Reporter) -> RenderedVideo:
                     raise OutputError(f"the segment at second {done.second:.2f} cannot be rendered: {row['reason']}")
         join(job.out, [(one.second, one.item.out) for one in every], job.clip, provenance_tags(), reporter.warn)
         about = read_outcome_record(every[0].item.out)
-        choice = RendererChoice(about["renderer"], (about["renderer_reason"],))
+        choice = RendererChoice(about["renderer"], (about["renderer_reason"],), about["face"])
         sure = [load_cached_motion(cast(Path, one.item.motion))[0].confidence for one in every]
     shutil.rmtree(folder)
     return RenderedVideo(sure, choice)

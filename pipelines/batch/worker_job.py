@@ -93,6 +93,7 @@ class ItemRunner:
                 warnings=tuple(reporter.heard),
                 renderer=made.choice.renderer,
                 renderer_reason=made.choice.sentence,
+                face=made.choice.face,
                 strip=shown,
             )
             write_bytes_atomically(
@@ -132,7 +133,7 @@ class ItemRunner:
         """The person of these photos, cached until a photo or the weights change."""
         files = (*photos, how.weights) if how.weights else photos
         stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
-        key = (stamps, longest, how.photo_person, how.renderer, how.stand_upright)
+        key = (stamps, longest, how.photo_person, how.renderer, how.face, how.stand_upright)
         if key not in self.people:
             self.people[key] = load_person(photos, longest, how, reporter)
             if len(self.people) > CACHED_PEOPLE:

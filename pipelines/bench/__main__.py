@@ -16,6 +16,7 @@ BENCHMARKS = {  # module:function of (data: Path | None) -> Iterator[str]; impor
     "generator": "pipelines.bench.generator:measure_generator",
     "pictures": "pipelines.bench.image_quality:measure_image_quality",
     "floors": "pipelines.bench.metric_floors:measure_metric_floors",
+    "renderers": "pipelines.bench.renderer_sheets:draw_renderer_sheets",
     "flatness": "pipelines.bench.imitate:measure_imitate_growth",
     "run": "pipelines.bench.runners:measure_runners",
     "web-load": "pipelines.bench.web_load:measure_web_load",

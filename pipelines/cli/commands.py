@@ -286,9 +286,9 @@ def evaluate(
         from pipelines.evaluate.stores import evaluate_store
         from pipelines.output_path import UsageError
 
-        if clips or how.pair or how.synthetic or how.turned or how.dressed:
+        if clips or how.pair or how.synthetic or how.turned or how.dressed or how.heads:
             raise UsageError(
-                "--store is evaluated alone; leave out the clips, --pair, --synthetic, --turned, --dressed"
+                "--store is evaluated alone; leave out the clips, --pair, --synthetic, --turned, --dressed, --heads"
             )
         evaluate_store(on_store, how.system_weights, people.seed, estimation.threads, out, overwrite, reporter)
         return

@@ -44,6 +44,7 @@ SYNTHETIC_EVALUATORS = {  # by the name of the sheet: the option with the number
     "synthetic_people": ("synthetic", "pipelines.evaluate.synthetic_people:evaluate_synthetic_people"),
     "turned_people": ("turned", "pipelines.evaluate.turned_people:evaluate_turned_people"),
     "dressed_people": ("dressed", "pipelines.evaluate.dressed_people:evaluate_dressed_people"),
+    "turned_heads": ("heads", "pipelines.evaluate.turned_heads:evaluate_turned_heads"),
 }
 
 
@@ -62,7 +63,7 @@ def evaluate_clips(
     if not jobs and not made_up:
         raise UsageError(
             "nothing to evaluate; give clips, two of one scene (--pair FIRST SECOND), --synthetic COUNT, "
-            "--turned COUNT or --dressed COUNT"
+            "--turned COUNT, --dressed COUNT or --heads COUNT"
         )
     if how.renderer_weights is not None:
         load_trained_networks(how.renderer_weights)  # report unreadable weights first

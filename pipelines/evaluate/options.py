@@ -36,6 +36,8 @@ class EvaluationOptions:
     """Also compare novel views of this many synthetic people, made from a photo from the front."""
     dressed: Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))] = 0
     """Also compare this many synthetic people dressed in the clothes of another's photo with themselves in these."""
+    heads: Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))] = 0
+    """Also compare the faces of this many synthetic people who turn their heads, with --face off and drn."""
     source_frame: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     """Number of the frame to use as the photo, from 0."""
     weights: Annotated[tuple[str, ...], Parameter(negative=())] = ()

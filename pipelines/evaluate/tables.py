@@ -152,13 +152,30 @@ def write_clip_sheet(tiles: Sequence[SheetTile], page: Path) -> None:
 
 def write_labelled_rows(rows: Mapping[str, Sequence[NDArray[np.uint8]]], page: Path) -> None:
     """Write labelled rows of pictures of one size as a PNG."""
-    lines = [join_sheet_tiles(pictures) for pictures in rows.values()]
-    for line, name in zip(lines, rows, strict=True):
-        for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-            cv2.putText(line, name, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour, width, cv2.LINE_AA)
+    write_sheet(np.concatenate([label_sheet_line(join_sheet_tiles(row), name) for name, row in rows.items()]), page)
+
+
+def label_sheet_line(line: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """A line of a sheet with its name in the corner, written into it."""
+    (width, height), below = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, 0.7, 1)
+    line[: height + below + 10, : width + 12] = 0
+    cv2.putText(line, name, (6, height + 6), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 1, cv2.LINE_AA)
+    return line
+
+
+def stack_sheet_rows(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Lines of a sheet below each other, white where one is narrower."""
+    widest = max(row.shape[1] for row in rows)
+    return np.concatenate(
+        [np.pad(row, ((0, 0), (0, widest - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    )
+
+
+def write_sheet(sheet: NDArray[np.uint8], page: Path) -> None:
+    """Write a sheet as a PNG; its folder may be new."""
     with raise_output_errors(page):
         page.parent.mkdir(exist_ok=True)
-    _, data = cv2.imencode(".png", np.concatenate(lines)[..., ::-1])
+    _, data = cv2.imencode(".png", sheet[..., ::-1])
     write_bytes_atomically(page, data.tobytes())
 
 

@@ -35,6 +35,6 @@ def report_confidence(
     }
     text = f"{out}: {frames} frames, {record['frames_per_second']} frames/s, mean confidence {record['confidence']}"
     if choice is not None:
-        record |= {"renderer": choice.renderer, "renderer_reason": choice.sentence}
-        text += f", drawn by {choice.renderer}"
+        record |= {"renderer": choice.renderer, "renderer_reason": choice.sentence, "face": choice.face}
+        text += f", drawn by {choice.tools}"
     reporter.result(record, text)

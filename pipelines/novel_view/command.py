@@ -49,8 +49,8 @@ def run_novel_view(photos: list[Path], out: Path, how: NovelViewOptions, overwri
     seconds, what = round(monotonic() - begun, 2), "pictures" if how.azimuth else "frames"
     record = {"output": str(out), "frames": made.frames, "seconds": seconds, "renderer": made.choice.renderer}
     reporter.result(
-        record | {"renderer_reason": made.choice.sentence},
-        f"{out}: {made.frames} {what}, drawn by {made.choice.renderer}",
+        record | {"renderer_reason": made.choice.sentence, "face": made.choice.face},
+        f"{out}: {made.frames} {what}, drawn by {made.choice.tools}",
     )
 
 

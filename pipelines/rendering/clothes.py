@@ -37,7 +37,7 @@ def wear_clothes(
     """The person in the clothes of other photos, or as they are without --clothes; warns about clothes not found."""
     if not wear.clothes:
         return person
-    alone = replace(how, photo_person="largest", renderer=AVATAR_RENDERER, weights=None)
+    alone = replace(how, photo_person="largest", renderer=AVATAR_RENDERER, weights=None, face="off")
     others = {path: load([path], longest, alone, reporter) for path in dict.fromkeys(wear.photos.values())}
     givers: dict[Garment, Person] = {}
     for path, other in others.items():

@@ -35,7 +35,10 @@ class PersonOptions:
     renderer: Annotated[str, Parameter(validator=check_renderer_name, help=RENDERER_HELP)] = AUTO_RENDERER
     weights: Path | None = None
     """Weights for every --renderer but avatar: weights.safetensors of `motion-imitate train`. With auto, those of
-    dense-pose or pg2."""
+    dense-pose or drn."""
+    face: Literal["drn", "off"] = "off"
+    """Where an avatar's head turns farther than the photo shows it: drn lets the face module of the detail-replenishing
+    network draw the face's low frequencies; off leaves the face to the avatar, which is nearer in measurements."""
 
 
 EncoderOption = Literal["auto", "x264", "nvenc"]

@@ -6,14 +6,14 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from motion_imitate.generators import AUTO_RENDERER, AVATAR_RENDERER, RENDERERS
+from motion_imitate.generators import AUTO_RENDERER, AVATAR_RENDERER, CORRECTIONS_RENDERER, RENDERERS
 from motion_imitate.generators.load import (
     check_weights_renderer,
     find_renderer_of_weights,
     missing_weights,
     shipped_weights,
 )
-from motion_imitate.person import AvatarAppearance, Person
+from motion_imitate.person import AvatarAppearance, Person, turn_faces_by_drn
 from motion_imitate.photos.people import find_people, load_photos
 from motion_imitate.portray import PrepareSettings, make_person_of_photos
 from motion_imitate.renderer_chain import PAINTERS
@@ -23,11 +23,19 @@ from pipelines.output_path import UsageError
 from pipelines.rendering.options import PersonOptions
 from pipelines.reporter import Reporter
 
+FACED_RENDERERS = (AUTO_RENDERER, AVATAR_RENDERER, CORRECTIONS_RENDERER)  # whose faces --face may draw
+
 PersonLoader = Callable[[Sequence[Path], int, PersonOptions, Reporter], Person]
 
 
 def check_weights_option(how: PersonOptions) -> None:
-    """Raise UsageError or ValueError unless the renderer has weights, given or shipped, or needs none."""
+    """Raise UsageError or ValueError unless the renderer has weights, given or shipped, or needs none; and so has the
+    face, if it is another's."""
+    if how.face != "off":
+        if how.renderer not in FACED_RENDERERS:
+            raise UsageError(f"--face {how.face} is for avatars; leave it out, or --renderer {how.renderer}")
+        if shipped_weights(how.face) is None:
+            raise UsageError(missing_weights(how.face))
     if how.renderer == AUTO_RENDERER:
         if how.weights is not None and (own := find_renderer_of_weights(how.weights)) not in PAINTERS:
             raise UsageError(f"{how.weights} holds networks of the renderer {own}; give --renderer {own} too")
@@ -53,6 +61,10 @@ def load_person(paths: Sequence[Path], longest: int, how: PersonOptions, reporte
     settings, seen = PrepareSettings(stand_upright=how.stand_upright), [people[0] for people in everybody]
     person = make_person_of_photos(photos.mask_others(everybody), seen, settings, how.renderer, how.weights)
     warn_of_renderer(paths, person, reporter)
+    if how.face == "drn":
+        person = turn_faces_by_drn(person)
+        if person.choice.face != how.face:
+            reporter.warn(f"--face {how.face} is for avatars; {person.choice.renderer} draws the face here")
     if isinstance(person.appearance, AvatarAppearance):
         reasons = person.choice.reasons or ("",) * len(paths)
         used = [path for path, reason in zip(paths, reasons, strict=True) if not reason]

@@ -23,7 +23,7 @@ from motion_imitate.training.samples import CorrectionSample, GroundTruth, make_
 from pipelines.device import check_device
 from pipelines.output_path import UsageError
 from pipelines.reporter import Reporter
-from pipelines.synthesize.people import training_sampling
+from pipelines.synthesize.people import portrait_width, training_sampling
 from pipelines.train.distributed import join_process_group
 from pipelines.train.loop import LoopSettings, TrainingTask, run_training_loop
 from pipelines.train.optimizer import Learner, ObjectiveOutput, OptimizerSettings, PreviewRows, train_against_critic
@@ -209,7 +209,7 @@ def make_held_out_views(how: CorrectionOptions, device: str) -> CorrectionSample
 def run_corrections_training(folder: Path, how: CorrectionOptions, reporter: Reporter) -> int:
     """Run `motion-imitate train corrections`; returns the exit code."""
     if how.adversarial:
-        check_discriminator_size(how)
+        check_discriminator_size(portrait_width(how.size))
     with join_process_group(how.device) as rank:
         check_device(rank.device)
         eyes: Backbone = load_backbone("efficientnet-lite0").to(rank.device)

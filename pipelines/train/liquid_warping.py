@@ -1,13 +1,16 @@
 """`motion-imitate train liquid-warping`: train the published networks, which paint the whole person."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from motion_imitate.bodies import load_body
+from motion_imitate.device_copy import copy_to_device
 from motion_imitate.estimators.identity import FaceIdentityNet
 from motion_imitate.generators.discriminator import Discriminator
 from motion_imitate.generators.liquid_warping import (
@@ -18,15 +21,21 @@ from motion_imitate.generators.liquid_warping import (
 )
 from motion_imitate.training import losses
 from motion_imitate.training.backbones import Backbone, load_backbone
+from motion_imitate.training.decoded_store import open_decoded_store
 from motion_imitate.training.losses import PAPER_PERCEPTUAL, LossWeights, PerceptualSettings
+from motion_imitate.training.painting_pairs import PaintingPairs
 from motion_imitate.training.samples import PaintingSample, TrainingSampleSettings, make_painting_sample
-from motion_imitate.types import cat_batched
+from motion_imitate.training.store_pairs import StorePairs
+from motion_imitate.types import BodyModel, cat_batched
 from pipelines.device import check_device
+from pipelines.output_path import UsageError
 from pipelines.reporter import Reporter
-from pipelines.train.distributed import join_process_group
+from pipelines.synthesize.people import portrait_width
+from pipelines.train.distributed import ProcessRank, join_process_group
 from pipelines.train.loop import LoopSettings, TrainingTask, run_training_loop
 from pipelines.train.optimizer import Learner, ObjectiveOutput, OptimizerSettings, PreviewRows, train_against_critic
-from pipelines.train.options import LiquidWarpingOptions
+from pipelines.train.options import LiquidWarpingOptions, StoreTrainingOptions
+from pipelines.train.store_loop import stream_store_pairs
 from pipelines.train.worker_samples import (
     WorkerSamples,
     check_discriminator_size,
@@ -34,6 +43,7 @@ from pipelines.train.worker_samples import (
     load_training_pairs,
 )
 
+PaintingStream = Callable[[int, ProcessRank], Generator[PaintingSample]]
 NO_GRADIENT_CLIPPING = 1e6  # a gradient norm that is never reached: the papers don't clip gradients
 PUBLISHED_OPTIMIZERS = {
     "paper": OptimizerSettings(
@@ -107,20 +117,44 @@ def collate_painting_samples(device: str, some: list[bytes]) -> PaintingSample:
     return cat_batched([PaintingSample.unpacked(one) for one in some]).to(device)
 
 
+def stream_new_paintings(how: LiquidWarpingOptions, device: str) -> tuple[PaintingStream, dict[str, Any]]:
+    """Samples of new people, which worker processes make; and which people they are."""
+    check_discriminator_size(portrait_width(how.size))
+    load_training_pairs(how, how.photos + 1, how.size)  # fails early if a folder is wrong
+    samples = WorkerSamples(how, partial(make_packed_painting_sample, how), partial(collate_painting_samples, device))
+    return samples.stream, describe_training_people(how)
+
+
+def stream_store_paintings(
+    store: Path, how: LiquidWarpingOptions, device: str
+) -> tuple[PaintingStream, dict[str, Any]]:
+    """Samples of a store's people, as many pairs in a step as there would be people; and which people they are."""
+    if how.photos != 1:
+        raise UsageError("--store gives one photo of each person; leave --photos out")
+    decoded = open_decoded_store(store).to(device)
+    pairs = StorePairs.select(decoded, "learn", device)
+    check_discriminator_size(min(pairs.size))
+    maker = PaintingPairs.of(copy_to_device(cast(BodyModel, load_body()), device))
+
+    def stream(first: int, rank: ProcessRank) -> Generator[PaintingSample]:
+        drawn = stream_store_pairs(pairs, StoreTrainingOptions(seed=how.seed, batch=how.people), first, rank)
+        return (maker.make_sample(some) for some in drawn)
+
+    return stream, {"size": list(pairs.size), "people": len(pairs.people), "batch": how.people}
+
+
 def run_liquid_warping_training(folder: Path, how: LiquidWarpingOptions, reporter: Reporter) -> int:
     """Run `motion-imitate train liquid-warping`; returns the exit code."""
-    check_discriminator_size(how)
-    load_training_pairs(how, how.photos + 1, how.size)  # fails early if a folder is wrong
     with join_process_group(how.device) as rank:
         check_device(rank.device)
+        if how.store is None:
+            stream, people = stream_new_paintings(how, rank.device)
+        else:
+            stream, people = stream_store_paintings(how.store, how, rank.device)
         eyes: Backbone = load_backbone(how.backbone, how.backbone_weights).to(rank.device)
         subject = PaintingObjective(
             eyes, FaceIdentityNet(rank.device), NETWORK_SHAPES[how.shape], PERCEPTUAL_BY_BACKBONE[how.backbone]
         )
         learning = LoopSettings(PUBLISHED_OPTIMIZERS[how.shape], least=300)
         about = {"shape": how.shape, "photos": how.photos, "backbone": how.backbone}
-        samples = WorkerSamples(
-            how, partial(make_packed_painting_sample, how), partial(collate_painting_samples, rank.device)
-        )
-        task = TrainingTask(subject, samples.stream, learning, about | describe_training_people(how))
-        return run_training_loop(folder, how, task, rank, reporter)
+        return run_training_loop(folder, how, TrainingTask(subject, stream, learning, about | people), rank, reporter)

@@ -102,6 +102,13 @@ class LiquidWarpingOptions(TrainingOptions):
     shape: Annotated[
         Literal["paper", "attention"], Parameter(help="Network architecture: the paper's, or its follow-up's.")
     ] = "paper"
+    store: Annotated[
+        Path | None,
+        Parameter(
+            help="Store of labelled pictures, from `motion-imitate synthesize`, to train on instead of new people; "
+            "its pictures have a size, and each sample one photo."
+        ),
+    ] = None
     photos: Annotated[int, Parameter(help="Photos of each person.", validator=Number(gte=1, lte=8))] = 1
     backbone: Annotated[Literal["efficientnet-lite0", "vgg19"], Parameter(help="Network of the perceptual loss.")] = (
         "efficientnet-lite0"

@@ -16,7 +16,7 @@ from motion_imitate.synthesis.held_out import select_split
 from motion_imitate.synthesis.pairs import SyntheticDataset
 from pipelines.output_path import UsageError
 from pipelines.streaming.threads import in_order
-from pipelines.synthesize.people import portrait_width, training_sampling
+from pipelines.synthesize.people import training_sampling
 from pipelines.train.distributed import ProcessRank
 from pipelines.train.options import TrainingOptions
 
@@ -35,11 +35,12 @@ def load_training_pairs(how: TrainingOptions, views: int, side: int) -> Syntheti
     return SyntheticDataset(bodies.load_body(), training_sampling(how, side, views), how.seed)
 
 
-def check_discriminator_size(how: TrainingOptions) -> None:
-    """Refuse pictures that the discriminator cannot score."""
-    if portrait_width(how.size) < MIN_DISCRIMINATOR_PIXELS:
+def check_discriminator_size(narrowest: int) -> None:
+    """Refuse pictures whose narrower side is too small for the discriminator to score them."""
+    if narrowest < MIN_DISCRIMINATOR_PIXELS:
         raise UsageError(
-            f"pictures of {how.size} pixels are too small for a discriminator; give a --size of 72 or more"
+            f"pictures {narrowest} pixels wide are too small for a discriminator; give a --size of 72 or more, or a "
+            f"store of {MIN_DISCRIMINATOR_PIXELS} pixels"
         )
 
 

@@ -21,6 +21,7 @@ const NAMES = {
   parts: "Clothes to take",
   size: "Size, in pixels",
   fov: "Field of view",
+  face: "Faces of turned heads",
 };
 
 export function labelOf(name) {

@@ -51,7 +51,7 @@ def test_a_record_says_what_drew_the_person_and_why(monkeypatch, tmp_path):
     outcome = worker_job.ItemRunner()(item)
     assert (outcome.kind, outcome.frames, outcome.renderer) == ("done", 5, "pg2")
     record = read_outcome_record(out)
-    assert (record["renderer"], record["renderer_reason"]) == ("pg2", choice.sentence)
+    assert (record["renderer"], record["renderer_reason"], record["face"]) == ("pg2", choice.sentence, "off")
 
 
 def test_whoever_is_dressed_is_a_picture_with_a_record(monkeypatch, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from math import isnan, nan
 from types import SimpleNamespace
 
 import cv2
@@ -18,6 +19,13 @@ from pipelines.evaluate.dressed_people import DRESSED, UNDRESSED, dress_syntheti
 from pipelines.evaluate.options import EvaluationPeopleOptions
 from pipelines.evaluate.scores import MetricNetworks
 from pipelines.evaluate.standing_people import StandingPeople
+from pipelines.evaluate.turned_heads import (
+    DRN_ROW,
+    SIGNED_TURNS,
+    compare_turned_faces,
+    mean_turn_scores,
+    turn_synthetic_head,
+)
 from pipelines.evaluate.turned_people import (
     COMPARED_AZIMUTHS,
     COMPLETIONS,
@@ -31,6 +39,7 @@ from pipelines.evaluate.turned_people import (
 )
 
 BLIND = MetricNetworks(eyes=None)
+FACE_POINTS = torch.rand(468, 2, generator=torch.Generator().manual_seed(0)) - 0.5
 BACK = COMPARED_AZIMUTHS.index(180)
 
 
@@ -148,3 +157,31 @@ def test_whether_a_face_is_seen(turned, crowd):
     for found in (None, object()):
         faces = SimpleNamespace(find=lambda image, points, found=found: found)
         assert shows_face(turned.pictures["truth"][BACK], person, motion, faces) == (found is not None)
+
+
+def test_faces_of_turned_heads_are_drawn_in_two_ways(crowd):
+    seen = turn_synthetic_head(crowd, 0, BLIND)
+    plain, faced, truth = (seen.pictures[row] for row in (AVATAR_RENDERER, DRN_ROW, "truth"))
+    assert plain.shape == truth.shape == (len(SIGNED_TURNS), 3, *truth.shape[2:])
+    changed = [k for k in range(len(SIGNED_TURNS)) if not torch.equal(plain[k], faced[k])]
+    assert changed
+    assert (plain - truth).abs().mean() < 0.05
+    assert all(isnan(score["face"]) for row in (AVATAR_RENDERER, DRN_ROW) for score in seen.marks[row])
+
+
+def test_a_face_of_the_truth_is_no_distance_from_itself(turned):
+    picture = turned.pictures["truth"][:1]
+    identity = SimpleNamespace(
+        find=lambda image, points: SimpleNamespace(points=FACE_POINTS), identity=lambda x: x.flatten(1)
+    )
+    same, other = (
+        compare_turned_faces(made, picture, torch.zeros(1, 33, 2), identity)[0] for made in (picture, 1 - picture)
+    )
+    assert (same["face"], same["shows_face"]) == (0, 1)
+    assert other["face"] > 0
+
+
+def test_rows_are_means_over_both_sides_of_shown_faces():
+    marks = [{"face": nan if k == 1 else float(k), "shows_face": 1.0} for k in range(len(SIGNED_TURNS))]
+    rows = mean_turn_scores([{"avatar": marks}])
+    assert [(row["frames"], row["face"]) for row in rows] == [(1, 0), (2, 2.5), (2, 4.5)]

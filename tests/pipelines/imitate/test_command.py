@@ -56,7 +56,7 @@ def test_a_photo_and_a_motion_become_a_video(capsys, folder, stored):
     told = json.loads(capsys.readouterr().out)
     info = probe(Path("out.mp4"))
     assert told["frames"] == info.frames == 9
-    assert (told["renderer"], told["renderer_reason"]) == ("avatar", "")
+    assert (told["renderer"], told["renderer_reason"], told["face"]) == ("avatar", "", "off")
     assert max(info.width, info.height) == 320
     first = next(iter(read(Path("out.mp4")))).data[0].float()
     green = (first - torch.tensor([0.0, 255, 0])[:, None, None]).abs().amax(0) < 40
