@@ -39,7 +39,7 @@ class DueSystem:
 
 
 DUE_SYSTEMS = {
-    "pg2": DueSystem(30_000, 1_000_000, 128, run_pose_guided_training),
+    "pg2": DueSystem(150_000, 1_000_000, 128, run_pose_guided_training),
     "drn": DueSystem(150_000, 1_000_000, 128, run_detail_training),
     "dense-pose": DueSystem(150_000, 1_000_000, 128, run_dense_pose_training),
     "hmr": DueSystem(0, 1_000_000, 256, run_hmr_training),
