@@ -19,7 +19,7 @@ from motion_imitate.compositing.shadow_run import cast_shadow_run
 from motion_imitate.device_copy import copy_to_device
 from motion_imitate.generators.turned_face import PosedBody
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
-from motion_imitate.geometry.view import view_of_vertices
+from motion_imitate.geometry.view import limit_raster_size, view_of_vertices
 from motion_imitate.person import AvatarAppearance, AvatarCorrections, Person
 from motion_imitate.types import Camera, Drawn, Frames, Motion, Rasterizer
 
@@ -115,8 +115,7 @@ class FrameRenderer:
             draw_best_photo_into(picture, looks.avatars, model, motion, draw)
             return
         part, camera = picture[window], crop_camera(motion.camera, window, size)
-        scale = min(1.0, self.how.view / max(part.shape[:2]))
-        small = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
+        small = limit_raster_size((part.shape[0], part.shape[1]), self.how.view)
         view = view_of_vertices(vertices, joints, camera, model, self.rasterize, small)
         with torch.autocast("cuda", torch.float16, enabled=picture.device.type == "cuda"):
             drawn = looks.generator.draw(looks.code, view)

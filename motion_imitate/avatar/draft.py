@@ -26,10 +26,9 @@ from motion_imitate.avatar.pose import PosedAvatar, pose_avatar
 from motion_imitate.geometry.camera import NEAR_PLANE, camera_to_image
 from motion_imitate.geometry.flow import OUTSIDE_IMAGE
 from motion_imitate.geometry.raster import kernels_of_device
-from motion_imitate.geometry.view import body_position_map, template_face_positions
+from motion_imitate.geometry.view import body_position_map, limit_raster_size, template_face_positions
 from motion_imitate.types import BodyModel, Draft, Source, View
 
-LEAST_SIDE = 8  # pixels of a draft
 SHOWN_REACH = 2  # pixels by which what the photo shows is widened
 
 
@@ -72,8 +71,7 @@ class DraftMaker:
 def draft_size(window: tuple[slice, slice], longest: int) -> tuple[int, int]:
     """Height and width of the draft of a window."""
     height, width = (side.stop - side.start for side in window)
-    scale = min(1.0, longest / max(height, width))
-    return max(LEAST_SIDE, round(height * scale)), max(LEAST_SIDE, round(width * scale))
+    return limit_raster_size((height, width), longest)
 
 
 def coarsen_textures(avatar: Avatar, person: int) -> Avatar:

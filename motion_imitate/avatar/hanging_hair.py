@@ -24,7 +24,7 @@ LEAST_CORE = 50  # pixels, to know a colour
 SIDE_SHARE = (0.62, 0.74)  # of the trunk's half width: from the front to the side
 SHADE_REACH = 0.025  # of the height around hair, in which it changes the colours of cloth
 SHADE_CONTRAST = (0.0, 0.05)  # of these to the colours farther away, beyond their pattern's
-RIM_DEPTH = 0.002  # of the height around the person, whose colours are mixed with the background's
+OUTER_RIM = 0.002  # of the height around the person, whose colours are mixed with the background's
 COVER_MARGIN = 0.006  # of the height: strands around hair
 
 
@@ -58,7 +58,7 @@ def remove_hair(colours: Plane, alpha: Plane, layers: PhotoLayers, layer: int) -
     known = layers.seen(layer) & (layers.alpha > LABEL_ALPHA) & ~hair
     if not (hair & (alpha > 0)).any() or known.sum() < LEAST_CORE:
         return None
-    deep = distance_to_edge(layers.alpha > LABEL_ALPHA) > RIM_DEPTH * layers.unit
+    deep = distance_to_edge(layers.alpha > LABEL_ALPHA) > OUTER_RIM * layers.unit
     shade = find_hair_shade(colours, known, hair, np.asarray(known & deep), layers.unit)
     known &= shade < 0.5
     share = blur_plane(np.maximum(hair, shade), CORE_DEPTH / 2 * layers.unit)[..., None]

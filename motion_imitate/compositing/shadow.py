@@ -9,6 +9,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from motion_imitate.geometry.camera import camera_to_image, crop_camera, crop_window_around
+from motion_imitate.geometry.view import limit_raster_size
 from motion_imitate.types import Camera, Rasterizer
 
 
@@ -70,8 +71,7 @@ def cast_shadow(
     if window is None:
         return
     part = picture[window]
-    scale = min(1.0, how.view / max(part.shape[:2]))
-    small = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
+    small = limit_raster_size((part.shape[0], part.shape[1]), how.view)
     lost = shadow_strength(at, faces, floor, crop_camera(camera, window, size), rasterize, small, how)
     if lost is not None:
         darken_picture(part, lost)

@@ -20,7 +20,7 @@ from motion_imitate.generators.person_canvas import person_over_grey
 from motion_imitate.generators.pose_maps import draw_face_landmarks
 from motion_imitate.generators.view_keypoints import ViewKeypoints
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image, crop_camera, crop_window_around
-from motion_imitate.geometry.view import view_of_vertices
+from motion_imitate.geometry.view import limit_raster_size, view_of_vertices
 from motion_imitate.types import Body, BodyModel, Camera, Rasterizer, Source, View
 
 FACE_TURN = (15.0, 40.0)  # degrees from the photo's view of the head, over which the module takes over
@@ -41,8 +41,7 @@ class PosedBody:
 
     def see_face(self, camera: Camera, part: UInt8[Tensor, "h w C"]) -> View:
         """The body as a camera sees it whose picture is this part; the raster is small."""
-        scale = min(1.0, FACE_VIEW / max(part.shape[:2]))
-        size = (max(8, round(part.shape[0] * scale)), max(8, round(part.shape[1] * scale)))
+        size = limit_raster_size((part.shape[0], part.shape[1]), FACE_VIEW)
         return view_of_vertices(self.vertices, self.joints, camera, self.model, self.rasterize, size)
 
 

@@ -6,6 +6,15 @@ from torch import Tensor
 from motion_imitate.geometry.camera import body_to_camera, camera_to_image
 from motion_imitate.types import Body, BodyModel, Camera, Rasterizer, View
 
+LEAST_RASTER_SIDE = 8  # pixels
+
+
+def limit_raster_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Height and width of a raster of a picture's shape, whose longer side is at most `longest`."""
+    scale = min(1.0, longest / max(size))
+    height, width = (max(LEAST_RASTER_SIDE, round(side * scale)) for side in size)
+    return height, width
+
 
 def view_of_body(model: BodyModel, rasterize: Rasterizer, body: Body, camera: Camera, size: tuple[int, int]) -> View:
     """Rasterize a posed body as the camera sees it, at (height, width)."""
