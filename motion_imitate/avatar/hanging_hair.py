@@ -25,6 +25,8 @@ SIDE_SHARE = (0.62, 0.74)  # of the trunk's half width: from the front to the si
 SHADE_REACH = 0.025  # of the height around hair, in which it changes the colours of cloth
 SHADE_CONTRAST = (0.0, 0.05)  # of these to the colours farther away, beyond their pattern's
 OUTER_RIM = 0.002  # of the height around the person, whose colours are mixed with the background's
+LIT_RADIUS = 0.03  # of the height: what is lighter than the cloth around it is lit
+MOST_GAIN = 1.5  # of the light on cloth beside hair
 COVER_MARGIN = 0.006  # of the height: strands around hair
 
 
@@ -61,8 +63,26 @@ def remove_hair(colours: Plane, alpha: Plane, layers: PhotoLayers, layer: int) -
     deep = distance_to_edge(layers.alpha > LABEL_ALPHA) > OUTER_RIM * layers.unit
     shade = find_hair_shade(colours, known, hair, np.asarray(known & deep), layers.unit)
     known &= shade < 0.5
+    lit = spread_colours(colours, find_lit_cloth(colours, known, LIT_RADIUS * layers.unit))
     share = blur_plane(np.maximum(hair, shade), CORE_DEPTH / 2 * layers.unit)[..., None]
-    return np.asarray(colours + (spread_colours(colours, known) - colours) * share, np.float32)
+    evened = lighten_beside(colours, lit, known, -distance_to_edge(hair), layers.unit)
+    return np.asarray(evened + (lit - evened) * share, np.float32)
+
+
+def find_lit_cloth(colours: Plane, cloth: Mask, radius: float) -> Mask:
+    """Cloth that is not darker than the cloth around it: the rest lies in its own shade or that of hair."""
+    light = colours.mean(-1)
+    around = blur_plane(light * cloth, radius) / np.maximum(blur_plane(cloth, radius), 1e-3)
+    return cloth & (light >= around)
+
+
+def lighten_beside(colours: Plane, lit: Plane, cloth: Mask, apart: Plane, unit: float) -> Plane:
+    """The colours of cloth that is seen, as light as lit cloth where hair is near."""
+    radius = CORE_DEPTH * unit
+    usual = blur_plane(colours * cloth[..., None], radius) / np.maximum(blur_plane(cloth, radius), 1e-3)[..., None]
+    gain = np.clip(blur_plane(lit, radius) / np.maximum(usual, 1e-3), 1, MOST_GAIN)
+    near = 1 - smoothstep(apart, 0.0, 2 * SHADE_REACH * unit)
+    return np.asarray(colours * (1 + (gain - 1) * (near * cloth)[..., None]), np.float32)
 
 
 def find_hair_shade(image: Plane, cloth: Mask, hair: Mask, clear: Mask, unit: float) -> Plane:

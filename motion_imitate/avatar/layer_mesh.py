@@ -29,6 +29,7 @@ from motion_imitate.avatar.masks import (
 )
 from motion_imitate.avatar.photo_layers import (
     ARM_LAYERS,
+    HAIR,
     LAYERS,
     LEAST_ALPHA,
     LEG_LAYERS,
@@ -85,7 +86,7 @@ def find_joints(layers: PhotoLayers, body: PhotoBody) -> Mask:
 def layer_alphas(layers: PhotoLayers, joined: Mask) -> Plane:
     """Alpha of each layer's texture, [L, H, W]: the person's own at the outline, soft along cuts."""
     territory = spread_labels(layers.owner, layers.owner != NO_LAYER)
-    margin = JOINED_MARGIN * layers.unit
+    margin, hair = JOINED_MARGIN * layers.unit, layers.kind == HAIR
     alphas = np.zeros(layers.region.shape, np.float32)
     for layer in LAYERS:
         if not layers.region[layer].any():
@@ -93,7 +94,7 @@ def layer_alphas(layers: PhotoLayers, joined: Mask) -> Plane:
         own = (territory == layer) | layers.region[layer]
         for other in LAYERS[1:] if layer == TRUNK else (TRUNK,):
             zone = joined[max(layer, other)]
-            own |= (territory == other) & zone & grow_mask(layers.region[layer] & zone, margin)
+            own |= (territory == other) & zone & grow_mask(layers.region[layer] & zone, margin) & ~hair
         soft = blur_plane(own, 0.6)
         alphas[layer] = layers.alpha * np.where(own, np.maximum(soft, 0.5), soft)
     return alphas

@@ -11,6 +11,7 @@ from torch import Tensor
 from motion_imitate.avatar.arm_twist import undo_arm_twist
 from motion_imitate.avatar.avatar import Avatar
 from motion_imitate.avatar.body_hand_moves import AvatarMoves, append_hand_moves, smooth_ramp
+from motion_imitate.avatar.photo_layers import ARM_LAYERS
 from motion_imitate.bodies.skinning import joint_moves, joint_places, local_to_global, rest_shape
 from motion_imitate.geometry.camera import body_to_camera, flip_camera_axes
 from motion_imitate.types import Body, BodyModel, Camera
@@ -75,10 +76,15 @@ def avatar_moves(avatar: Avatar, model: BodyModel, body: Body) -> AvatarMoves:
 
 
 def lift_contacts(avatar: Avatar, vertices: Float[Tensor, "B V 3"]) -> Float[Tensor, "B K"]:
-    """How far arms have left the faces that they touch in the photo, 0 to 1."""
+    """How far arms have left the faces that they touch in the photo, 0 to 1; an arm's own faces lose what lies on them
+    together, when most of the arm has left."""
     contacts = avatar.contacts
     distance = (vertices[:, contacts.vertices] - vertices[:, contacts.other]).norm(dim=-1)
-    return smooth_ramp(distance - contacts.distance, *LIFT_DISTANCE)
+    away = distance - contacts.distance
+    of_arm = torch.stack([avatar.layer[contacts.faces] == arm for arm in ARM_LAYERS]).to(away)
+    arms_away = away @ (of_arm / of_arm.sum(1, keepdim=True).clamp(min=1)).T
+    lift = smooth_ramp(away, *LIFT_DISTANCE)
+    return lift.maximum(smooth_ramp(arms_away, *LIFT_DISTANCE) @ of_arm)
 
 
 def view_turn(

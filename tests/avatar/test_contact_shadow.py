@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from motion_imitate.avatar.avatar import ContactFaces
 from motion_imitate.avatar.contact_shadow import NEVER, SHADOW_REACH, clear_contact_shadow, distance_to_arms
 from motion_imitate.avatar.layer_mesh import find_joints, layer_alphas
 from motion_imitate.avatar.layer_texture import layer_colours
 from motion_imitate.avatar.masks import distance_to_edge
 from motion_imitate.avatar.photo_layers import ARM_LAYERS, NO_LAYER, TRUNK, cut_photo_layers
-from motion_imitate.avatar.pose import LIFT_DISTANCE, pose_avatar
+from motion_imitate.avatar.pose import LIFT_DISTANCE, lift_contacts, pose_avatar
 from motion_imitate.geometry.rotations import rotation_vector_to_matrix
 from motion_imitate.types import Body
 from tests.support import painted
@@ -84,6 +85,27 @@ def test_shadows_go_with_the_arm_but_at_the_shoulder(person):
     assert left.sum() > 50
     assert (lift[left] == 1).all()
     assert (lift < 0.5).sum() > 50
+
+
+def test_what_lies_on_an_arm_goes_all_at_once():
+    person = demo_person()
+    avatar = person.appearance.avatars[0]
+    mine = (avatar.layer == ARM_LAYERS[0]).nonzero()[:, 0][:40]
+    vertices = torch.zeros(1, len(avatar.rest), 3)
+    other = avatar.faces[(avatar.layer == TRUNK).nonzero()[0, 0], 0]
+    near, far = avatar.faces[mine[0], 0], avatar.faces[mine[-1], 0]
+    assert near != far
+    vertices[:, far] = 1.0
+    contacts = ContactFaces(
+        mine[[0, -1, -1]],
+        torch.stack([near, far, far]),
+        other.expand(3),
+        torch.zeros(3),
+        torch.zeros(3, dtype=torch.int64),
+        torch.zeros(3),
+    )
+    assert_close(lift_contacts(replace(avatar, contacts=contacts), vertices), torch.ones(1, 3))
+    assert_close(lift_contacts(replace(avatar, contacts=contacts), vertices * 0), torch.zeros(1, 3))
 
 
 def test_an_avatar_shows_the_colours_of_its_pose(person):

@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from motion_imitate.avatar.hair_labels import correct_hair
-from motion_imitate.avatar.hanging_hair import find_hair_before_trunk, find_hair_shade, remove_hair, uncover_sides
+from motion_imitate.avatar.hanging_hair import (
+    find_hair_before_trunk,
+    find_hair_shade,
+    find_lit_cloth,
+    lighten_beside,
+    remove_hair,
+    uncover_sides,
+)
 from motion_imitate.avatar.masks import distance_to_edge, grow_mask
 from motion_imitate.avatar.parse_photo import ParsedPhoto
 from motion_imitate.avatar.parsing_net import KIND_NAMES, LAYER_NAMES
@@ -91,6 +98,22 @@ def test_a_shoulder_loses_the_hair_that_lies_on_it(cut):
     np.testing.assert_allclose(cleared[lock], np.broadcast_to(CLOTH, cleared[lock].shape), atol=0.05)
     bald = np.where(layers.kind == HAIR, UPPER, layers.kind)
     assert remove_hair(image, alpha, replace(layers, kind=bald), ARM_LEFT) is None
+
+
+def test_a_sleeve_is_lit_alike_beneath_hair_and_beside_it():
+    arm, hair = np.zeros((300, 200), bool), np.zeros((300, 200), bool)
+    arm[20:280, 60:160], hair[20:280, 120:170] = True, True
+    shade = np.interp(np.arange(200), (60, 80, 120), (1.0, 1.0, 0.7)).astype(np.float32)
+    colours = np.broadcast_to(CLOTH * shade[None, :, None], (300, 200, 3)).copy()
+    colours[hair] = STRANDS
+    lit = find_lit_cloth(colours, arm & ~hair, 30.0)
+    assert lit.any() and not lit[:, 112:].any()
+    spread = np.broadcast_to(CLOTH, colours.shape).astype(np.float32)
+    apart = np.broadcast_to(np.abs(120 - np.arange(200, dtype=np.float32)), hair.shape)
+    evened = lighten_beside(colours, spread, arm & ~hair, apart, 1000.0)
+    beside = np.index_exp[100:200, 105:115]
+    assert (evened[beside] > 0.85 * CLOTH).all() and (colours[beside] < 0.82 * CLOTH).all()
+    np.testing.assert_array_equal(evened[hair], colours[hair])
 
 
 def test_cloth_that_hair_darkens_is_made_like_the_rest_and_a_pattern_is_kept():

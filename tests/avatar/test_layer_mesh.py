@@ -21,6 +21,7 @@ from motion_imitate.avatar.photo_layers import (
     ARM_LAYERS,
     ARM_LEFT,
     ARM_RIGHT,
+    HAIR,
     LAYERS,
     LEAST_ALPHA,
     LEG_LAYERS,
@@ -137,6 +138,15 @@ def test_alphas_are_those_of_the_person_where_a_layer_is_and_none_far_from_it(bu
             assert away.any()
             assert alphas[layer][away].max() < 0.01
     assert np.stack([alphas[layer] for layer in LAYERS]).max(0)[layers.alpha > 0.5].min() >= 0.5
+
+
+def test_an_arm_that_is_joined_to_the_trunk_does_not_take_hair_that_hangs_there(built):
+    layers, joined, alphas, _ = built
+    zone = layers.shoulders[0] & layers.seen(TRUNK) & (alphas[ARM_LEFT] > 0.9) & ~layers.region[ARM_LEFT]
+    assert zone.sum() > 20
+    covered = replace(layers, kind=np.where(layers.seen(TRUNK), HAIR, layers.kind))
+    shared = layer_alphas(covered, joined)[ARM_LEFT][zone & (distance_to_edge(layers.region[ARM_LEFT]) < -3)]
+    assert shared.max() < 0.1
 
 
 def test_an_absent_layer_has_neither_alpha_nor_faces(built):
