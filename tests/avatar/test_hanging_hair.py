@@ -107,12 +107,14 @@ def test_a_sleeve_is_lit_alike_beneath_hair_and_beside_it():
     colours = np.broadcast_to(CLOTH * shade[None, :, None], (300, 200, 3)).copy()
     colours[hair] = STRANDS
     lit = find_lit_cloth(colours, arm & ~hair, 30.0)
-    assert lit.any() and not lit[:, 112:].any()
+    assert lit.any()
+    assert not lit[:, 112:].any()
     spread = np.broadcast_to(CLOTH, colours.shape).astype(np.float32)
     apart = np.broadcast_to(np.abs(120 - np.arange(200, dtype=np.float32)), hair.shape)
     evened = lighten_beside(colours, spread, arm & ~hair, apart, 1000.0)
     beside = np.index_exp[100:200, 105:115]
-    assert (evened[beside] > 0.85 * CLOTH).all() and (colours[beside] < 0.82 * CLOTH).all()
+    assert (evened[beside] > 0.85 * CLOTH).all()
+    assert (colours[beside] < 0.82 * CLOTH).all()
     np.testing.assert_array_equal(evened[hair], colours[hair])
 
 
