@@ -53,6 +53,13 @@ def weighted_pixel_mean(
     return (values.mean(1, keepdim=True) * where).sum((1, 2, 3)) / where.sum((1, 2, 3)).clamp(min=NORM_EPSILON)
 
 
+def largest_around(values: Float[Tensor, "B C H W"], reach: int) -> Float[Tensor, "B C H W"]:
+    """The largest value in the square of `2 * reach + 1` pixels around each pixel: rows first, which is many times as
+    fast as the square at once."""
+    across = F.max_pool2d(values, (1, 2 * reach + 1), 1, (0, reach))
+    return F.max_pool2d(across, (2 * reach + 1, 1), 1, (reach, 0))
+
+
 def reconstruction_loss(
     picture: Float[Tensor, "B C H W"], truth: Float[Tensor, "B C H W"], where: Float[Tensor, "B 1 H W"] | None = None
 ) -> Float[Tensor, " B"]:

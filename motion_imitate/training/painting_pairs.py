@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from motion_imitate.generators.detail_replenishing import FACING
 from motion_imitate.generators.liquid_warping import LiquidWarpingBatch
@@ -13,6 +12,7 @@ from motion_imitate.generators.painter import face_uv_points, uv_surface_map
 from motion_imitate.geometry.flow import correspond_views
 from motion_imitate.geometry.raster import rasterize
 from motion_imitate.geometry.view import view_of_body
+from motion_imitate.training.losses import largest_around
 from motion_imitate.training.samples import BACKGROUND_MARGIN_PIXELS, GroundTruth, PaintingSample
 from motion_imitate.training.store_pairs import PairBatch, PersonViews
 from motion_imitate.types import BodyModel, View
@@ -40,8 +40,7 @@ class PaintingPairs:
         """One photo of each person and one view to paint, before the photo's background."""
         source, target = pairs.source, pairs.target
         photo, view = self.see(source), self.see(target)
-        side = 2 * BACKGROUND_MARGIN_PIXELS + 1
-        near = max_pool2d((source.matte > 0.5).to(source.matte), side, 1, BACKGROUND_MARGIN_PIXELS)
+        near = largest_around((source.matte > 0.5).to(source.matte), BACKGROUND_MARGIN_PIXELS)
         given = LiquidWarpingBatch(
             image=source.picture[:, None],
             person=source.matte[:, None],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, max_pool2d
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from motion_imitate.generators.pose_maps import openpose_points
 from motion_imitate.training import losses
@@ -54,7 +54,7 @@ class CropPerception:
         self, drawn: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"], alpha: Float[Tensor, "B 1 H W"]
     ) -> dict[str, Float[Tensor, " n"]]:
         """Losses by name of crops of pictures in [-1, 1]."""
-        near = max_pool2d(alpha, 2 * PERSON_REACH + 1, 1, PERSON_REACH)
+        near = losses.largest_around(alpha, PERSON_REACH)
         side = min(self.side, *drawn.shape[2:])
         made, true, weight = losses.crop_windows(torch.cat([drawn, truth, near], 1), near, side, self.count).split(
             (3, 3, 1), 1

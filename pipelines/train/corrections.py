@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d
+from torch.nn.functional import interpolate
 
 from motion_imitate.avatar.parsing_net import ParsingNet, load_parsing_net
 from motion_imitate.files import raise_output_errors, write_bytes_atomically
@@ -99,7 +99,7 @@ class CorrectionObjective:
     def wrong(self, made: Float[Tensor, "B 4 H W"], samples: CorrectionSample) -> dict[str, Tensor]:
         """Losses by name, one number per view."""
         truth = samples.truth
-        where = max_pool2d(torch.maximum(truth.matte, samples.draft.cover), 2 * self.reach + 1, 1, self.reach)
+        where = losses.largest_around(torch.maximum(truth.matte, samples.draft.cover), self.reach)
         picture, cover = composite_on_true_background(made, truth)
         face = losses.face_box_mask(truth.face, (picture.shape[2], picture.shape[3]))
         return {

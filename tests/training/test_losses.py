@@ -256,3 +256,8 @@ def test_a_box_cuts_about_the_square_that_alignment_does(identity):
     box = torch.cat([found.points.amin(0), found.points.amax(0)])[None]
     cut, aligned = identity(losses.crop_faces(image, box)), identity(align_faces(image, found.points[None]))
     assert (cut - aligned).norm() < 0.4
+
+
+def test_the_largest_value_around_is_that_of_the_whole_square():
+    values = noise(2, 3, *SIZE)
+    assert torch.equal(losses.largest_around(values, 4), torch.nn.functional.max_pool2d(values, 9, 1, 4))
