@@ -28,7 +28,7 @@ from motion_imitate.avatar.layer_order import COVERED_LEG, find_covered_legs, fi
 from motion_imitate.avatar.layer_shape import LayerShape, shape_layers
 from motion_imitate.avatar.layer_weights import JOINTS_PER_VERTEX
 from motion_imitate.avatar.leg_gap import find_leg_gap
-from motion_imitate.avatar.masks import Plane, spread_labels
+from motion_imitate.avatar.masks import Plane, mask_box, spread_labels
 from motion_imitate.avatar.match_colours import find_kind_colours, match_avatar_colours
 from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, fit_crop_window, parse_photo
 from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
@@ -48,6 +48,7 @@ from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
 
 STRIP_WIDTH = 2.0  # cells of a mesh: what is farther from any solid is no strip, but too thin to have one
+KIND_MARGIN = 0.01  # of the height around a layer, within which its page says what it shows
 STRIP_ROUNDS = 2  # faces from there, within which nothing folds
 
 
@@ -136,9 +137,12 @@ def place_in_photo(avatar: Avatar, window: tuple[slice, slice], size: tuple[int,
 def find_layer_kinds(layers: PhotoLayers, alphas: Plane) -> UInt8[Tensor, "L H W"]:
     """The kind of thing that each texel of the layers' pages shows; where a layer is hidden, the nearest one seen."""
     sure = layers.alpha > LABEL_ALPHA
-    shown = [layers.seen(layer) | ((alphas[layer] > 0.5) & ~layers.hidden(layer)) for layer in LAYERS]
-    kinds = [spread_labels(layers.kind, own & sure) for own in shown]
-    return torch.from_numpy(np.stack(kinds).astype(np.uint8))
+    kinds = np.zeros(alphas.shape, np.uint8)
+    for layer in LAYERS:
+        box = mask_box(alphas[layer] > 0, KIND_MARGIN * layers.unit)
+        own = layers.seen(layer) | ((alphas[layer] > 0.5) & ~layers.hidden(layer))
+        kinds[layer][box] = spread_labels(layers.kind[box], (own & sure)[box])
+    return torch.from_numpy(kinds)
 
 
 def parse_person(

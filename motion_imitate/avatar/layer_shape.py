@@ -7,9 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from motion_imitate.avatar.body_surface import (
-    PhotoBody,
-)
+from motion_imitate.avatar.body_surface import PhotoBody
 from motion_imitate.avatar.layer_mesh import LayerMesh, solid_of_layer
 from motion_imitate.avatar.layer_weights import solve_weights
 from motion_imitate.avatar.masks import (
@@ -18,6 +16,7 @@ from motion_imitate.avatar.masks import (
     blur_plane,
     distance_to_edge,
     grow_mask,
+    mask_box,
     sample_plane,
     smoothstep,
 )
@@ -113,11 +112,16 @@ def hang_round(mask: Mask, unit: float) -> Plane:
 def inflate_region(mask: Mask, cell: float) -> Plane:
     """How high a membrane over the mask rises, in pixels: over a strip, half a disk."""
     scale = max(1, round(cell / 2))
-    size = (-(-mask.shape[1] // scale), -(-mask.shape[0] // scale))
-    small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
+    height, box = np.zeros(mask.shape, np.float32), mask_box(mask, 2.0 * scale)
+    part = mask[box]
+    if not part.any():
+        return height
+    size = (-(-part.shape[1] // scale), -(-part.shape[0] // scale))
+    small = cv2.resize(part.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
     squared = relax_membrane(np.pad(small, 1), INFLATION_SWEEPS)[1:-1, 1:-1] * np.float32(scale**2)
-    large = cv2.resize(squared, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.sqrt(np.maximum(large, 0), dtype=np.float32)
+    large = cv2.resize(squared, part.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    height[box] = np.sqrt(np.maximum(large, 0), dtype=np.float32)
+    return height
 
 
 @compile_kernel

@@ -77,9 +77,11 @@ def distance_to_edge(mask: Mask) -> Plane:
     """Pixels to the mask's edge, positive inside. What lies outside the image is outside the mask."""
     if not mask.any():
         return np.full(mask.shape, -1e4, np.float32)
-    inner = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    outer = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
-    return np.where(mask, inner - 0.5, 0.5 - outer).astype(np.float32)
+    distance, box = 0.5 - cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, 5), mask_box(mask)
+    part = mask[box]
+    inner = cv2.distanceTransform(np.pad(part.view(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    distance[box] = np.where(part, inner - 0.5, distance[box])
+    return np.asarray(distance, np.float32)
 
 
 def nearest_known_pixels(known: Mask) -> tuple[Labels, Labels]:

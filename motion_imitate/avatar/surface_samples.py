@@ -17,6 +17,7 @@ from motion_imitate.avatar.layer_mesh import LayerMesh
 from motion_imitate.avatar.masks import (
     Mask,
     distance_to_edge,
+    mask_box,
     nearest_known_pixels,
     pixels_of_points,
 )
@@ -58,10 +59,17 @@ def sample_body_surface(mesh: LayerMesh, layers: PhotoLayers, body: PhotoBody) -
         if (mesh.owner == layer).any():
             surfaces.append((np.asarray((mesh.owner == layer) & ~shoulder), surface_of_layer(layer, body)))
     for chosen, surface in surfaces:
-        edge = distance_to_edge(surface.covered)[row[chosen], column[chosen]]
-        known[chosen], deep[chosen] = edge > 1, edge > 2
         below = surface if surface.covered.any() else body.whole_surface
-        r, c = (nearest[row[chosen], column[chosen]] for nearest in nearest_known_pixels(below.covered))
+        wanted = below.covered.copy()
+        wanted[row[chosen], column[chosen]] = True
+        box = mask_box(wanted)
+        first = box[0].start, box[1].start
+        at = row[chosen] - first[0], column[chosen] - first[1]
+        edge = distance_to_edge(surface.covered[box])[at]
+        known[chosen], deep[chosen] = edge > 1, edge > 2
+        r, c = (
+            start + nearest[at] for start, nearest in zip(first, nearest_known_pixels(below.covered[box]), strict=True)
+        )
         front[chosen], back[chosen] = below.front[r, c], below.back[r, c]
         weights[chosen] = body.joint_weights(below, r, c)
     return SurfaceSamples(front, back, known, deep, shoulder & known, weights)

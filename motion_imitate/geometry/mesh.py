@@ -11,6 +11,9 @@ with warnings.catch_warnings():  # torch warns of sparse matrices at the first o
     torch.sparse_coo_tensor(torch.zeros(2, 1), torch.ones(1), (1, 1)).to_sparse_csr()
 
 
+SOLVED = 1e-10  # of the squared residual that conjugate gradients begin with
+
+
 def mesh_edges(faces: Int[Tensor, "F 3"]) -> Int[Tensor, "E 2"]:
     """Pairs of neighbouring vertices, each pair once."""
     pairs = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=1).values
@@ -46,7 +49,7 @@ def solve_vertex_values(
         x, rest = x + step * way, rest - step * moved
         scaled = rest / diagonal
         before, power = power, (rest * scaled).sum(0)
-        if bool((power <= 1e-12 * start).all()):
+        if bool((power <= SOLVED * start).all()):
             break
         way = scaled + power / before.clamp(min=1e-300) * way
     return x
