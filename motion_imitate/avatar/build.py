@@ -30,7 +30,8 @@ from motion_imitate.avatar.layer_weights import JOINTS_PER_VERTEX
 from motion_imitate.avatar.leg_gap import find_leg_gap
 from motion_imitate.avatar.masks import Plane, mask_box, spread_labels
 from motion_imitate.avatar.match_colours import find_kind_colours, match_avatar_colours
-from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, fit_crop_window, parse_photo
+from motion_imitate.avatar.parse_photo import ParsedPhoto, find_person_box, parse_photo
+from motion_imitate.avatar.parsing_crop import fit_crop_window
 from motion_imitate.avatar.parsing_net import ParsingNet, encode_body_depth
 from motion_imitate.avatar.photo_faults import find_photo_faults
 from motion_imitate.avatar.photo_layers import (

@@ -6,21 +6,16 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from motion_imitate.avatar.parse_photo import (
+from motion_imitate.avatar.parse_photo import certain_person, find_person_box, parse_photo, refine_edges
+from motion_imitate.avatar.parsing_crop import (
     CropWindow,
-    certain_person,
-    correct_limb_sides,
     crop_labels,
     crop_to_window,
-    find_person_box,
     fit_crop_window,
-    parse_photo,
-    refine_edges,
-    remove_background,
-    remove_small_islands,
     repeat_photo_border,
     uncrop_window,
 )
+from motion_imitate.avatar.parsing_labels import correct_limb_sides, remove_background, remove_small_islands
 from motion_imitate.avatar.parsing_net import (
     INPUT_CHANNELS,
     LAYER_NAMES,
