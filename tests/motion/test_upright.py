@@ -73,7 +73,9 @@ def test_the_centroid_of_a_volume_is_that_of_its_parts():
     assert_close(root, torch.tensor([0.0, 0.0, 0.0]), atol=1e-6, rtol=0)
     assert_close(spine, torch.tensor([0.0, 0.35, 0.0]), atol=1e-6, rtol=0)
     sizes = torch.tensor([0.15 * 0.1 * 0.1, 0.18 * 0.2 * 0.1])
-    assert_close(volume_centroids(at, faces[:24])[0], (sizes @ torch.stack([root, spine])) / sizes.sum())
+    whole, moved = volume_centroids(torch.cat([at, at + 1]), faces[:24])
+    assert_close(whole, (sizes @ torch.stack([root, spine])) / sizes.sum())
+    assert_close(moved, whole + 1)
 
 
 @pytest.mark.parametrize("roll", [-30.0, 0.0, 12.0])

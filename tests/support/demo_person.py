@@ -5,13 +5,16 @@ from pathlib import Path
 
 from motion_imitate.weights import find_asset
 
+DEMO_SIZE = 640
+
 
 @cache
 def demo_person():
     from motion_imitate.photos.people import find_people, load_photos  # tests that a GPU runs lack the packages
-    from motion_imitate.portray import make_person, prepare_person
+    from tests.support.prepared import avatars_made_once, person_once
 
     path = Path(find_asset("demo/photo.jpg"))
-    photos = load_photos([path], 640)
+    photos = load_photos([path], DEMO_SIZE)
     seen = find_people(photos.image[0], str(path), "largest")
-    return make_person(*prepare_person(photos, seen[:1]), "avatar")
+    with avatars_made_once():
+        return person_once(photos, seen[:1], renderer="avatar")

@@ -5,24 +5,23 @@ import json
 import pytest
 
 from motion_imitate.weights import find_asset
-from pipelines.avatar import command
 from pipelines.cli.commands import main
-from tests.support.demo_person import demo_person
+from tests.support.demo_person import DEMO_SIZE, demo_person
 from tests.support.glb import parsed, values
 from tests.support.standing import store
 
 
 @pytest.fixture
-def photo(monkeypatch):
-    """The shipped photo, whose person is there already."""
-    monkeypatch.setattr(command, "load_person", lambda *_: demo_person())
+def photo():
+    """The shipped photo, whose person is there already at that size."""
+    demo_person()
     return str(find_asset("demo/photo.jpg"))
 
 
 @pytest.mark.slow
 def test_a_motion_becomes_an_animation(tmp_path, capsys, photo):
     out = tmp_path / "anna.glb"
-    words = ["--motion", str(store(tmp_path / "stand.npz", 6)), "--json", "--quiet"]
+    words = ["--motion", str(store(tmp_path / "stand.npz", 6)), "--size", str(DEMO_SIZE), "--json", "--quiet"]
     assert main(["avatar", photo, "-o", str(out), *words]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["frames"], record["bytes"]) == (6, out.stat().st_size)
@@ -36,7 +35,7 @@ def test_a_motion_becomes_an_animation(tmp_path, capsys, photo):
 
 def test_of_several_photos_the_first_is_exported_and_it_is_said(tmp_path, capsys, photo):
     out = tmp_path / "anna.glb"
-    assert main(["avatar", photo, "other.jpg", "-o", str(out)]) == 0
+    assert main(["avatar", photo, "other.jpg", "-o", str(out), "--size", str(DEMO_SIZE)]) == 0
     assert f"only the first photo, {photo}, is exported" in capsys.readouterr().err
     document, _ = parsed(out.read_bytes())
     assert "animations" not in document

@@ -13,6 +13,7 @@ import time
 from contextlib import nullcontext
 from importlib.util import find_spec
 
+import jaxtyping
 import pytest
 
 from motion_imitate.video import probe
@@ -24,6 +25,8 @@ from pipelines.streaming.ray_cluster import QUIET_RAY_VARIABLES
 from tests.support import ROOT
 from tests.support.batches import PHOTO, SMALL, clips, results, serve
 from tests.support.fake_workers import InProcessPool, in_process_pool, open_in_process_pool
+
+COUNT, FRAMES = 3, 5  # clips, and frames of each
 
 ray_here = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 
@@ -50,7 +53,7 @@ def began(out, count, seconds=120):
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
     folder = tmp_path_factory.mktemp("given") / "clips"
-    clips(folder, 5)
+    clips(folder, COUNT, FRAMES)
     return folder
 
 
@@ -66,8 +69,9 @@ def undisturbed(given, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "open_worker_pool", open_in_process_pool)
+        patch.setattr(jaxtyping.config, "jaxtyping_disable", True)
         assert run(given, out, "--quiet") == 0
-    assert len(results(out)) == 5
+    assert len(results(out)) == COUNT
     return out
 
 
@@ -77,7 +81,7 @@ def test_good_clips_are_made_and_bad_ones_told_of(given, undisturbed, tmp_path, 
     (mixed / "empty.mp4").touch()
     (mixed / "text.mp4").write_text("this is no video")
     out = tmp_path / "out"
-    assert run(mixed, out) == 1
+    assert run(mixed, out, "--workers", "1") == 1
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()[:-1]]
     assert {one["id"]: one["state"] for one in told} == {id: row["state"] for id, row in states(out).items()}
     assert results(out) == results(undisturbed)
@@ -90,20 +94,20 @@ def test_good_clips_are_made_and_bad_ones_told_of(given, undisturbed, tmp_path, 
         assert (rows[id]["kind"], rows[id]["attempts"]) == ("input", 1)
         assert id in rows[id]["reason"]
     fine = rows["0000.mp4"]
-    assert fine["frames"] == probe(out / "0000.mp4").frames == 8
+    assert fine["frames"] == probe(out / "0000.mp4").frames == FRAMES
     assert fine["seconds"] > 0
     assert fine["peak_mib"] > 100
     beside = json.loads((out / "0000.mp4.json").read_text())
-    assert (beside["key"], beside["frames"]) == (fine["key"], 8)
+    assert (beside["key"], beside["frames"]) == (fine["key"], FRAMES)
 
     page = (out / "report.html").read_text()
-    assert page.count("data:image/jpeg;base64,") == 5
-    assert "5 done, 2 failed" in page
+    assert page.count("data:image/jpeg;base64,") == COUNT
+    assert f"{COUNT} done, 2 failed" in page
     assert "empty.mp4 is empty" in page
 
     stamps = {path: path.stat().st_mtime_ns for path in out.glob("*.mp4")}
     assert run(mixed, out, "--json") == 1  # again: there is nothing left to do
-    assert json.loads(capsys.readouterr().out)["done"] == 5
+    assert json.loads(capsys.readouterr().out)["done"] == COUNT
     assert {path: path.stat().st_mtime_ns for path in out.glob("*.mp4")} == stamps
 
 
@@ -164,7 +168,7 @@ def test_a_batch_that_was_stopped_does_exactly_what_is_left(given, undisturbed, 
         assert not (out / ".batch" / "lock_owner.json").exists()
     time.sleep(1.5)  # its process sees that nobody is there
     done = {path: path.stat().st_mtime_ns for path in out.glob("*.mp4") if path.with_name(f"{path.name}.json").exists()}
-    assert 2 <= len(done) < 5
+    assert 2 <= len(done) < COUNT
     assert run(given, out, "--quiet") == 0
     assert results(out) == results(undisturbed)
     assert {path: path.stat().st_mtime_ns for path in done} == done
@@ -177,7 +181,7 @@ def test_a_batch_that_was_interrupted_does_exactly_what_is_left(given, undisturb
     with monkeypatch.context() as patch:
         patch.setattr(command, "open_worker_pool", lambda *_: nullcontext(InProcessPool(2, most=2)))
         assert run(given, out, "--quiet") == 130
-    assert [row["state"] for row in states(out).values()] == ["done", "done", "queued", "queued", "queued"]
+    assert [row["state"] for row in states(out).values()] == ["done"] * 2 + ["queued"] * (COUNT - 2)
     assert not (out / ".batch" / "lock_owner.json").exists()
     assert (out / "report.html").read_text().count("data:image/jpeg;base64,") == 2
     done = {path: path.stat().st_mtime_ns for path in out.glob("*.mp4")}
@@ -211,15 +215,15 @@ def test_what_would_be_done_is_told_without_doing_it(given, in_process, tmp_path
     other = tmp_path / "other_person.jpg"  # of the same pixels, so that it is prepared once
     shutil.copy(PHOTO, other)
     photos = [str(PHOTO), str(other)]
-    assert main(["batch", str(given), str(out), "--source", *photos, "--dry-run", "--limit", "3", "--json"]) == 0
+    assert main(["batch", str(given), str(out), "--source", *photos, *SMALL[2:], "--dry-run", "--limit", "3", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["would_do"] == ["one_person/0000.mp4", "other_person/0000.mp4", "one_person/0001.mp4"]
-    assert told["items"] == 10
+    assert told["items"] == 2 * COUNT
     out = tmp_path / "other"
-    assert run(given, out, "--dry-run", "--json", "--limit", "3") == 0
+    assert run(given, out, "--dry-run", "--json", "--limit", "2") == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["would_do"] == ["0000.mp4", "0001.mp4", "0002.mp4"]
-    assert (told["frames"], told["queued"]) == (24, 5)
+    assert told["would_do"] == ["0000.mp4", "0001.mp4"]
+    assert (told["frames"], told["queued"]) == (2 * FRAMES, COUNT)
     assert told["seconds"] > 0
     assert results(out) == {}
 
@@ -227,7 +231,7 @@ def test_what_would_be_done_is_told_without_doing_it(given, in_process, tmp_path
 def test_a_limit_leaves_the_rest_for_later(given, undisturbed, in_process, tmp_path, capsys):
     out = tmp_path / "out"
     assert run(given, out, "--limit", "1", "--json") == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["queued"] == 4
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["queued"] == COUNT - 1
     assert results(out) == {"0000.mp4": results(undisturbed)["0000.mp4"]}
 
 
@@ -248,7 +252,7 @@ def small_disk(tmp_path):
     """A disk of its own, with room for little."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=280k", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=144k", "tmpfs", str(place)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no disk may be mounted here")
     yield place
@@ -266,7 +270,7 @@ def test_a_full_disk_is_told_of_and_the_rest_is_done_when_there_is_room(
     assert run(given, out, "--workers", "1", "--quiet") == 1
     said = capsys.readouterr().err + "".join(row["reason"] or "" for row in states(out).values())
     assert "free some space" in said
-    assert len(results(out)) < 5
+    assert len(results(out)) < COUNT
     assert all(results(out)[name] == data for name, data in results(undisturbed).items() if name in results(out))
     subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
     assert run(given, out, "--quiet", "--retry-failed") == 0

@@ -14,7 +14,7 @@ PHOTO = str(find_asset("demo/photo.jpg"))
 
 def test_a_picture_in_other_clothes_is_written(tmp_path, capsys, unchecked_shapes):
     out = tmp_path / "dressed.png"
-    words = ["--clothes", f"upper={PHOTO}", "--size", "320", "--background", "alpha", "--json", "--quiet"]
+    words = ["--clothes", f"upper={PHOTO}", "--size", "160", "--background", "alpha", "--json", "--quiet"]
     assert main(["dress", PHOTO, "-o", str(out), *words]) == 0
     assert json.loads(capsys.readouterr().out)["clothes"] == {"upper": PHOTO}
     with Image.open(out) as picture:
