@@ -43,7 +43,7 @@ DUE_SYSTEMS = {
     "drn": DueSystem(150_000, 1_000_000, 128, run_detail_training),
     "dense-pose": DueSystem(150_000, 1_000_000, 128, run_dense_pose_training),
     "hmr": DueSystem(0, 1_000_000, 256, run_hmr_training),
-    "corrections": DueSystem(46_000, 100_000, 48, None),
+    "corrections": DueSystem(151_024, 1_000_000, 48, None),
 }
 VIEWS_PER_PERSON = 3  # of a step of `corrections`
 KEPT_PEOPLE = 400  # of `corrections`: cores make them in the first half of the time, and the GPU sees them again
