@@ -6,6 +6,7 @@ from jaxtyping import TypeCheckError
 
 from motion_imitate.geometry.camera import project_points
 from motion_imitate.types import Camera, Frames, Raster
+from tests.support.sparing_checks import OFTEN
 
 frames = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
 camera = Camera(torch.ones(2, 2), torch.zeros(2, 2), torch.ones(2, 3))
@@ -26,3 +27,12 @@ camera = Camera(torch.ones(2, 2), torch.zeros(2, 2), torch.ones(2, 3))
 def test_wrong_shapes_are_refused(wrong):
     with pytest.raises(TypeCheckError):
         wrong()
+
+
+def test_who_is_called_often_is_checked_now_and_then():
+    right, wrong = (torch.ones(2, 2), torch.zeros(2, 2)), (torch.ones(2, 2), torch.zeros(3, 2))
+    for _ in range(3 * OFTEN):
+        Camera(*right, torch.ones(2, 3))
+    with pytest.raises(TypeCheckError):
+        for _ in range(OFTEN):
+            Camera(*wrong, torch.ones(2, 3))
