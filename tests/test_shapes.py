@@ -29,10 +29,13 @@ def test_wrong_shapes_are_refused(wrong):
         wrong()
 
 
+def make_cameras(count, lens):
+    for _ in range(count):
+        Camera(*lens, torch.ones(2, 3))
+
+
 def test_who_is_called_often_is_checked_now_and_then():
     right, wrong = (torch.ones(2, 2), torch.zeros(2, 2)), (torch.ones(2, 2), torch.zeros(3, 2))
-    for _ in range(3 * OFTEN):
-        Camera(*right, torch.ones(2, 3))
+    make_cameras(3 * OFTEN, right)
     with pytest.raises(TypeCheckError):
-        for _ in range(OFTEN):
-            Camera(*wrong, torch.ones(2, 3))
+        make_cameras(OFTEN, wrong)

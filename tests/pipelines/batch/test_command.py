@@ -215,7 +215,8 @@ def test_what_would_be_done_is_told_without_doing_it(given, in_process, tmp_path
     other = tmp_path / "other_person.jpg"  # of the same pixels, so that it is prepared once
     shutil.copy(PHOTO, other)
     photos = [str(PHOTO), str(other)]
-    assert main(["batch", str(given), str(out), "--source", *photos, *SMALL[2:], "--dry-run", "--limit", "3", "--json"]) == 0
+    words = ["--source", *photos, *SMALL[2:], "--dry-run", "--limit", "3", "--json"]
+    assert main(["batch", str(given), str(out), *words]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["would_do"] == ["one_person/0000.mp4", "other_person/0000.mp4", "one_person/0001.mp4"]
     assert told["items"] == 2 * COUNT
