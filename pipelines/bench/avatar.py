@@ -18,7 +18,6 @@ from motion_imitate.bodies.skinning import local_to_global, rest_shape
 from motion_imitate.geometry.camera import camera_to_image, project_points
 from motion_imitate.geometry.raster import rasterize_numba
 from motion_imitate.person import AvatarAppearance
-from motion_imitate.portray import portray
 from motion_imitate.types import BodyModel, Motion
 from motion_imitate.weights import find_asset
 from pipelines.bench.synthetic_clips import standing_motion
@@ -68,6 +67,8 @@ def measure_body_avatar(model: BodyModel, motion: Motion) -> Iterator[str]:
 
 def measure_photo_avatar(photo: Path, motion: Motion, threads: int) -> str:
     """A line on a photo's avatar: seconds until it is ready, and milliseconds of a frame of a motion on one core."""
+    from motion_imitate.portray import portray  # needs the video library, which `body_as_avatar` does not
+
     ready = []
     torch.set_num_threads(threads)
     for _ in range(PHOTO_TRIES):
