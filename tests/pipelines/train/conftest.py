@@ -1,10 +1,12 @@
-"""What the tests of training share: samples are made in this process, when they are asked for."""
+"""What the tests of training share: samples are made in this process, when they are asked for, and each once."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import pytest
+
+from motion_imitate.training import samples
 
 
 @dataclass
@@ -39,6 +41,22 @@ class SamplesInProcess:
 
     def shutdown(self, **_):
         pass
+
+
+MADE = {}
+
+
+def sample_once(pairs, net, number, side):
+    """In the place of `make_correction_sample`: that it makes the same again is tested beside it."""
+    key = repr(pairs.how), pairs.seed, number, side
+    if key not in MADE:
+        MADE[key] = samples.make_correction_sample(pairs, net, number, side)
+    return MADE[key]
+
+
+@pytest.fixture(autouse=True)
+def samples_made_once(monkeypatch):
+    monkeypatch.setattr("pipelines.train.corrections.make_correction_sample", sample_once)
 
 
 @pytest.fixture(autouse=True)

@@ -54,6 +54,12 @@ def some():
     return CorrectionSample.joined([make_correction_sample(pairs, net, k, SIDE) for k in range(2)])
 
 
+@pytest.fixture(scope="module")
+def few(some):
+    """One view of each person."""
+    return some.views(0, 3)
+
+
 def fresh(subject, **pace):
     torch.manual_seed(0)
     return build_learner(subject.networks(), subject.critic(), OptimizerSettings(**pace))
@@ -63,14 +69,14 @@ def weights_of(pupil):
     return torch.cat([weight.detach().flatten().clone() for weight in pupil.net.parameters()])
 
 
-def test_what_is_wrong_becomes_less(some, subject):
+def test_what_is_wrong_becomes_less(few, subject):
     learner = fresh(subject, rate=1e-3)
 
     def loss():
-        return subject.weighted_loss(subject.run_networks(learner.networks.net, some).wrong).detach()
+        return subject.weighted_loss(subject.run_networks(learner.networks.net, few).wrong).detach()
 
     before = loss()
-    told = [learner.learn(some, subject) for _ in range(20)]
+    told = [learner.learn(few, subject) for _ in range(20)]
     assert told[0]["loss"] == pytest.approx(float(before), rel=1e-4)
     assert loss() < 0.93 * before
     assert learner.critic is None
@@ -135,18 +141,18 @@ def test_a_folder_of_other_samples_is_refused(tmp_path, capsys):
     assert "keeps samples of other options" in capsys.readouterr().err
 
 
-def test_the_discriminator_learns_and_is_learnt_against_from_its_step_on(some, subject):
+def test_the_discriminator_learns_and_is_learnt_against_from_its_step_on(few, subject):
     against = replace(subject, weights=CorrectionLossWeights(adversarial=1.0))
     learner = fresh(against, warm=1, after=1)
     start = weights_of(learner.critic)
-    first = learner.learn(some, against)
+    first = learner.learn(few, against)
     assert torch.equal(weights_of(learner.critic), start)
     assert "critic" not in first
     alone = fresh(against, warm=1, after=1000)
-    alone.learn(some, against)
+    alone.learn(few, against)
     assert torch.equal(weights_of(alone.networks), weights_of(learner.networks))
-    told = learner.learn(some, against)
-    alone.learn(some, against)
+    told = learner.learn(few, against)
+    alone.learn(few, against)
     assert not torch.equal(weights_of(alone.networks), weights_of(learner.networks))
     assert not torch.equal(weights_of(learner.critic), start)
     parts = {k: v for k, v in told.items() if k not in ("step", "loss", "adversarial", "critic")}
@@ -171,15 +177,15 @@ def test_the_discriminator_sees_pictures_in_its_range_and_what_they_are_to_show(
     assert tried.true[0, 3:, body].abs().sum(0).gt(0).float().mean() > 0.7
 
 
-def test_a_step_that_is_not_finite_is_left_out(some, subject):
+def test_a_step_that_is_not_finite_is_left_out(few, subject):
     against = replace(subject, weights=CorrectionLossWeights(adversarial=1.0))
     learner = fresh(against)
     pupils = (learner.networks, learner.critic)
     kept = [weights_of(pupil) for pupil in pupils]
-    broken = replace(some.truth, image=some.truth.image * torch.nan)
-    learner.learn(replace(some, truth=broken), against)
+    broken = replace(few.truth, image=few.truth.image * torch.nan)
+    learner.learn(replace(few, truth=broken), against)
     assert all(torch.equal(weights_of(pupil), before) for pupil, before in zip(pupils, kept, strict=True))
-    learner.learn(some, against)
+    learner.learn(few, against)
     assert not any(torch.equal(weights_of(pupil), before) for pupil, before in zip(pupils, kept, strict=True))
 
 
@@ -191,14 +197,14 @@ def group(tmp_path):
     distributed.destroy_process_group()
 
 
-def test_one_process_that_learns_with_others_learns_as_it_does_alone(some, subject, request):
+def test_one_process_that_learns_with_others_learns_as_it_does_alone(few, subject, request):
     against = replace(subject, weights=CorrectionLossWeights(adversarial=1.0))
     alone = fresh(against)
     request.getfixturevalue("group")
     member = fresh(against)
     for learner in (alone, member):
         for _ in range(2):
-            learner.learn(some, against)
+            learner.learn(few, against)
     assert_close(weights_of(member.networks), weights_of(alone.networks), rtol=0, atol=1e-5)
     assert_close(weights_of(member.critic), weights_of(alone.critic), rtol=0, atol=1e-5)
     assert member.stored().keys() == alone.stored().keys()
