@@ -49,8 +49,8 @@ from motion_imitate.geometry.camera import crop_camera, flip_camera_axes
 from motion_imitate.types import BodyModel, Source
 
 STRIP_WIDTH = 2.0  # cells of a mesh: what is farther from any solid is no strip, but too thin to have one
-KIND_MARGIN = 0.01  # of the height around a layer, within which its page says what it shows
 STRIP_ROUNDS = 2  # faces from there, within which nothing folds
+PAGE_MARGIN = 0.01  # of the height around a layer, within which its page says what it shows
 
 
 def build_avatars(source: Source, dressed: BodyModel, bare: BodyModel, net: ParsingNet) -> tuple[Avatar, ...]:
@@ -140,7 +140,7 @@ def find_layer_kinds(layers: PhotoLayers, alphas: Plane) -> UInt8[Tensor, "L H W
     sure = layers.alpha > LABEL_ALPHA
     kinds = np.zeros(alphas.shape, np.uint8)
     for layer in LAYERS:
-        box = mask_box(alphas[layer] > 0, KIND_MARGIN * layers.unit)
+        box = mask_box(alphas[layer] > 0, PAGE_MARGIN * layers.unit)
         own = layers.seen(layer) | ((alphas[layer] > 0.5) & ~layers.hidden(layer))
         kinds[layer][box] = spread_labels(layers.kind[box], (own & sure)[box])
     return torch.from_numpy(kinds)

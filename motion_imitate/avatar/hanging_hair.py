@@ -11,6 +11,7 @@ from motion_imitate.avatar.masks import (
     Mask,
     Plane,
     blur_plane,
+    blur_within,
     distance_to_edge,
     grow_mask,
     smoothstep,
@@ -72,15 +73,13 @@ def remove_hair(colours: Plane, alpha: Plane, layers: PhotoLayers, layer: int) -
 def find_lit_cloth(colours: Plane, cloth: Mask, radius: float) -> Mask:
     """Cloth that is not darker than the cloth around it: the rest lies in its own shade or that of hair."""
     light = colours.mean(-1)
-    around = blur_plane(light * cloth, radius) / np.maximum(blur_plane(cloth, radius), 1e-3)
-    return cloth & (light >= around)
+    return np.asarray(cloth & (light >= blur_within(light, cloth, radius)))
 
 
 def lighten_beside(colours: Plane, lit: Plane, cloth: Mask, apart: Plane, unit: float) -> Plane:
     """The colours of cloth that is seen, as light as lit cloth where hair is near."""
     radius = CORE_DEPTH * unit
-    usual = blur_plane(colours * cloth[..., None], radius) / np.maximum(blur_plane(cloth, radius), 1e-3)[..., None]
-    gain = np.clip(blur_plane(lit, radius) / np.maximum(usual, 1e-3), 1, MOST_GAIN)
+    gain = np.clip(blur_plane(lit, radius) / np.maximum(blur_within(colours, cloth, radius), 1e-3), 1, MOST_GAIN)
     near = 1 - smoothstep(apart, 0.0, 2 * SHADE_REACH * unit)
     return np.asarray(colours * (1 + (gain - 1) * (near * cloth)[..., None]), np.float32)
 

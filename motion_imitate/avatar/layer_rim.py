@@ -9,6 +9,7 @@ from motion_imitate.avatar.masks import (
     Mask,
     Plane,
     blur_plane,
+    blur_within,
     colour_distance,
     distance_to_edge,
     ellipse_kernel,
@@ -48,9 +49,9 @@ def clean_layer_rim(colours: Plane, layers: PhotoLayers, alpha: Plane, layer: in
 
 def find_unlike(colours: Plane, core: Mask, reach: float, contrast: tuple[float, float] = CONTRAST) -> Plane:
     """How far colours are unlike those of the core nearby, and outside its pattern; 0 to 1."""
-    around = blur_plane(colours * core[..., None], reach) / np.maximum(blur_plane(core, reach), 1e-3)[..., None]
+    around = blur_within(colours, core, reach)
     pattern = np.quantile(colour_distance(colours, around)[core], PATTERN_QUANTILE)
-    usual = spread_colours(np.asarray(around, np.float32), core)
+    usual = spread_colours(around, core)
     return smoothstep(colour_distance(colours, usual) - pattern, *contrast)
 
 

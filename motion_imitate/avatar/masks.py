@@ -13,6 +13,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 Plane: TypeAlias = NDArray[np.float32]  # one value per pixel, or a colour image
 Labels: TypeAlias = NDArray[np.int64]
 Box: TypeAlias = tuple[slice, slice]  # rows and columns
+KNOWN_SHARE = 1e-3  # of a blurred mask, below which nothing is known of what is in it
 
 
 def smoothstep(values: NDArray[np.floating], low: float, high: float) -> Plane:
@@ -65,6 +66,13 @@ def close_mask(mask: Mask, radius: float) -> Mask:
 def blur_plane(plane: NDArray[np.generic], sigma: float) -> Plane:
     """Gaussian blur."""
     return np.asarray(cv2.GaussianBlur(plane.astype(np.float32), (0, 0), sigma), np.float32)
+
+
+def blur_within(plane: Plane, mask: Mask, sigma: float) -> Plane:
+    """Gaussian blur of what is in the mask alone; 0 far from it."""
+    each = (..., None)[: plane.ndim - 1]  # a mask for each channel, if there are any
+    share = np.maximum(blur_plane(mask, sigma), KNOWN_SHARE)
+    return np.asarray(blur_plane(plane * mask[each], sigma) / share[each], np.float32)
 
 
 def colour_distance(one: Plane, other: NDArray[np.floating]) -> Plane:

@@ -14,6 +14,7 @@ from motion_imitate.avatar.layer_texture import DEEPEST_FOLD, fold_coordinates, 
 from motion_imitate.avatar.masks import (
     Mask,
     blur_plane,
+    blur_within,
     distance_to_edge,
     grow_mask,
     open_mask,
@@ -49,7 +50,7 @@ def drop_fragments(mask: Mask) -> Mask:
 def folds_of_cloth(colours: Floats, where: Mask) -> Floats:
     """Light and shade of what a page shows somewhere, without its pattern, relative to the usual light there."""
     sigma = FOLD_BLUR * len(where)
-    light = blur_plane(colours.mean(2) * where, sigma) / np.maximum(blur_plane(where, sigma), 1e-3)
+    light = blur_within(colours.mean(2), where, sigma)
     usual = float(np.median(light[where])) if where.any() else 1.0
     return np.asarray((light / max(usual, 1.0)).clip(*FOLD_RANGE)[..., None], np.float32)
 

@@ -22,9 +22,9 @@ from motion_imitate.photos.people import find_people, load_photos
 from motion_imitate.portray import make_person, prepare_person
 from motion_imitate.renderer_chain import AVATAR_ERRORS, body_overlap
 from motion_imitate.types import BodyModel, Frames, Motion, Source, cat_batched
+from pipelines.bench.avatar import PHOTO_SUFFIXES
 from pipelines.evaluate.tables import crop_sheet_tile, join_sheet_tiles, label_sheet_line, stack_sheet_rows, write_sheet
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 PHOTO_LONGEST = 960  # pixels
 DRAWN_POSES = 3
 POSE_SPAN = (0.15, 0.85)  # of a motion: where its first and last drawn poses are

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from motion_imitate.avatar.masks import (
+    blur_within,
     close_mask,
     distance_to_edge,
     ellipse_kernel,
@@ -126,3 +127,12 @@ def test_a_masks_box_holds_it_and_its_margin():
     mask[3:20, 30:41] = True
     assert mask_box(mask) == (slice(3, 20), slice(30, 41))
     assert mask_box(mask, 5.0) == (slice(0, 25), slice(25, 46))
+
+
+def test_a_blur_within_a_mask_does_not_see_what_lies_outside():
+    mask = np.zeros((40, 60), bool)
+    mask[:, :30] = True
+    plane = np.where(mask, 0.25, 9.0).astype(np.float32)
+    np.testing.assert_allclose(blur_within(plane, mask, 3.0)[mask], 0.25, rtol=1e-5)
+    picture = plane[..., None] * np.float32((1, 2, 3))
+    np.testing.assert_allclose(blur_within(picture, mask, 3.0)[mask] / (0.25, 0.5, 0.75), 1, rtol=1e-5)
